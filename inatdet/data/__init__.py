@@ -1,0 +1,1 @@
+"""What an image, a box and a label are. No model code."""

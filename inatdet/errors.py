@@ -1,0 +1,39 @@
+"""Errors that a user can mend, and how the programs report them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app
+
+EXIT_BAD_INPUT = 2
+
+
+class InputError(ValueError):
+    """Something given to a program is wrong.
+
+    The message is one sentence for the person at the keyboard: which file, which record, what is
+    wrong with it, and what to do.
+    """
+
+
+def run_main(main: Callable[[Sequence[str]], int | None]) -> None:
+    """Runs `main` under absl; an `InputError` becomes one line on stderr and exit code 2.
+
+    Args:
+        main: takes the arguments that are no flags (the first is the program's name) and returns
+            an exit code or None.
+    """
+
+    def guarded(argv: Sequence[str]) -> int | None:
+        if len(argv) > 1:
+            print(f"error: unknown argument {argv[1]!r}; every setting is a --flag", file=sys.stderr)
+            return EXIT_BAD_INPUT
+        try:
+            return main(argv)
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return EXIT_BAD_INPUT
+
+    app.run(guarded)

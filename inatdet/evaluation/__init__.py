@@ -1,0 +1,1 @@
+"""Detections to numbers and pictures. Nothing here imports TensorFlow."""
