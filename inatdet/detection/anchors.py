@@ -1,0 +1,65 @@
+"""Anchors: boxes of fixed sizes and shapes around every feature cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+
+def cell_anchors(base: float, scales: Sequence[float], ratios: Sequence[float]) -> np.ndarray:
+    """The anchors around a cell at the origin.
+
+    With scale s and ratio r (width over height): h = s / sqrt(r) * base, w = s * sqrt(r) * base, as
+    in the Object Detection API's grid anchor generator.
+
+    Args:
+        base: the side of the anchor of scale 1 and ratio 1, in pixels.
+        scales: factors on the side.
+        ratios: widths over heights.
+
+    Returns:
+        float32 `[len(ratios) * len(scales), 4]`, `ymin, xmin, ymax, xmax` in pixels; all scales of
+        the first ratio come first.
+    """
+    ratio, scale = (grid.ravel() for grid in np.meshgrid(ratios, scales, indexing="ij"))
+    half_height = scale / np.sqrt(ratio) * base / 2
+    half_width = scale * np.sqrt(ratio) * base / 2
+    return np.stack([-half_height, -half_width, half_height, half_width], axis=-1).astype(
+        np.float32
+    )
+
+
+def grid_anchors(cell: np.ndarray, feature_shape: tf.Tensor, stride: int) -> tf.Tensor:
+    """The anchors of a whole feature map; the centre of cell (i, j) is pixel (16 i, 16 j).
+
+    Args:
+        cell: `[anchors a cell, 4]`, of `cell_anchors`.
+        feature_shape: int32 `[2]`, rows and columns of the feature map.
+        stride: pixels from one cell to the next.
+
+    Returns:
+        float32 `[rows * columns * anchors a cell, 4]`, `ymin, xmin, ymax, xmax` in pixels: row by
+        row, cell by cell.
+    """
+    rows = tf.range(feature_shape[0], dtype=tf.float32) * stride
+    columns = tf.range(feature_shape[1], dtype=tf.float32) * stride
+    y, x = tf.meshgrid(rows, columns, indexing="ij")
+    centres = tf.stack([y, x, y, x], axis=-1)[:, :, tf.newaxis, :]
+    return tf.reshape(centres + cell, [-1, 4])
+
+
+def inside_image(anchors: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
+    """Which anchors lie wholly inside each image.
+
+    Args:
+        anchors: `[anchors, 4]`, `ymin, xmin, ymax, xmax` in pixels.
+        image_size: `[batch, 2]`, height and width without padding.
+
+    Returns:
+        bool `[batch, anchors]`.
+    """
+    size = tf.cast(image_size, anchors.dtype)[:, :, tf.newaxis]
+    ymin, xmin, ymax, xmax = tf.unstack(anchors[tf.newaxis], axis=-1)
+    return (ymin >= 0) & (xmin >= 0) & (ymax <= size[:, 0]) & (xmax <= size[:, 1])

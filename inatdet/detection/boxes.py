@@ -1,0 +1,84 @@
+"""Box arithmetic on padded batches. Boxes are `ymin, xmin, ymax, xmax` in pixels."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+from official.vision.ops import box_ops, iou_similarity
+
+BOX_CODE_SCALES = [10.0, 10.0, 5.0, 5.0]  # the Object Detection API's box coder, both stages
+
+
+def encode(boxes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
+    """Boxes relative to anchors, `[..., 4]`: 10 dy/h, 10 dx/w, 5 log(h/h), 5 log(w/w)."""
+    return box_ops.encode_boxes(boxes, anchors, weights=BOX_CODE_SCALES)
+
+
+def decode(codes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
+    """The inverse of `encode`; heights and widths grow at most 62.5-fold, so none overflows."""
+    return box_ops.decode_boxes(codes, anchors, weights=BOX_CODE_SCALES)
+
+
+def clip(boxes: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
+    """Clips boxes to their images.
+
+    Args:
+        boxes: `[batch, boxes, 4]`.
+        image_size: `[batch, 2]`, height and width.
+
+    Returns:
+        `[batch, boxes, 4]`; a box outside its image has no area.
+    """
+    return box_ops.clip_boxes(boxes, image_size[:, tf.newaxis, :])
+
+
+def area(boxes: tf.Tensor) -> tf.Tensor:
+    """Areas `[...]` of boxes `[..., 4]`, in square pixels."""
+    return iou_similarity.area(boxes)
+
+
+def iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
+    """Intersection over union of every pair.
+
+    Args:
+        boxes: `[batch, n, 4]`.
+        others: `[batch, m, 4]`.
+
+    Returns:
+        `[batch, n, m]`; 0 where two boxes do not meet.
+    """
+    return iou_similarity.iou(boxes, others)
+
+
+def keep_best(
+    boxes: tf.Tensor, scores: tf.Tensor, max_boxes: int | tf.Tensor, iou_threshold: float
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Non-maximum suppression for each image of a batch.
+
+    Args:
+        boxes: float32 `[batch, n, 4]`.
+        scores: float32 `[batch, n]`; boxes with a negative score are left out.
+        max_boxes: how many to keep at the most.
+        iou_threshold: a box is dropped when it overlaps a better one by more than this.
+
+    Returns:
+        int32 `[batch, max_boxes]`, the kept boxes' indices, best first, then zeros; and int32
+        `[batch]`, how many were kept.
+    """
+
+    def one_image(inputs: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        kept = tf.raw_ops.NonMaxSuppressionV4(
+            boxes=inputs[0],
+            scores=inputs[1],
+            max_output_size=max_boxes,
+            iou_threshold=iou_threshold,
+            score_threshold=-0.5,  # scores are probabilities, so only the left-out are below it
+            pad_to_max_output_size=True,
+        )
+        return kept.selected_indices, kept.valid_outputs
+
+    length = None if tf.is_tensor(max_boxes) else max_boxes
+    return tf.map_fn(
+        one_image,
+        (boxes, scores),
+        fn_output_signature=(tf.TensorSpec([length], tf.int32), tf.TensorSpec([], tf.int32)),
+    )

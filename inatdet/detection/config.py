@@ -1,0 +1,273 @@
+"""The settings of an experiment, registered with Model Garden as `inatdet_faster_rcnn`.
+
+The defaults are the paper's: "a TensorFlow implementation of Faster-RCNN with default
+hyper-parameters". Sources, named at each field:
+
+- [paper] Van Horn et al., "The iNaturalist Species Classification and Detection Dataset", 2018.
+- [OD API] TensorFlow Object Detection API, sample configs, protos and code.
+- [fgvc] its own iNaturalist config, samples/configs/faster_rcnn_resnet101_fgvc.config.
+- [ours] a choice that the paper leaves open.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from official.core import config_definitions as cfg
+from official.core import exp_factory
+from official.modeling import hyperparams, optimization
+
+EXPERIMENT = "inatdet_faster_rcnn"
+
+
+@dataclasses.dataclass
+class BackboneConfig(hyperparams.Config):
+    """Inception V3 [paper].
+
+    Attributes:
+        padding: `same` or `valid` in the stem and the reductions; `same` [OD API, Inception V2].
+        width: factor on every number of filters; 1 is Inception V3.
+        batch_norm: `frozen` statistics in both stages [OD API], or `trained`.
+        batch_norm_momentum: of the moving statistics, where they are trained [ours].
+        weights: `imagenet` [paper] downloads the Keras applications file, a path names one, and
+            nothing starts from random weights.
+    """
+
+    padding: str = "same"
+    width: float = 1.0
+    batch_norm: str = "frozen"
+    batch_norm_momentum: float = 0.99
+    weights: str = "imagenet"
+
+
+@dataclasses.dataclass
+class AnchorConfig(hyperparams.Config):
+    """Twelve anchors a cell, sides 64 to 512 [OD API].
+
+    Attributes:
+        base: side of the anchor of scale 1 and ratio 1, in pixels.
+        scales: factors on the side.
+        ratios: widths over heights.
+        stride: pixels between cells; that of the trunk.
+    """
+
+    base: float = 256.0
+    scales: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
+    ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    stride: int = 16
+
+
+@dataclasses.dataclass
+class RPNConfig(hyperparams.Config):
+    """The region proposal network [OD API].
+
+    Attributes:
+        channels: of its 3x3 convolution.
+        initializer_stddev: of the truncated normal that its kernels start from.
+        positive_iou: an anchor is positive at or above; each box's best anchor is, too.
+        negative_iou: negative below.
+        sample_size: anchors an image in the loss.
+        positive_fraction: the largest share of positives among them.
+        nms_iou: of the suppression among proposals.
+        max_proposals: kept an image, in training and detection alike ([fgvc] keeps 32).
+    """
+
+    channels: int = 512
+    initializer_stddev: float = 0.01
+    positive_iou: float = 0.7
+    negative_iou: float = 0.3
+    sample_size: int = 256
+    positive_fraction: float = 0.5
+    nms_iou: float = 0.7
+    max_proposals: int = 300
+
+
+@dataclasses.dataclass
+class HeadConfig(hyperparams.Config):
+    """The second stage [OD API].
+
+    Attributes:
+        crop_size: side of the bilinear crops, in samples.
+        pool_size: side and stride of the max pooling behind them.
+        positive_iou: a proposal is positive at or above, negative below; ground-truth boxes are
+            not added to the proposals.
+        sample_size: proposals an image in the loss ([fgvc] 32).
+        positive_fraction: the largest share of positives among them.
+    """
+
+    crop_size: int = 14
+    pool_size: int = 2
+    positive_iou: float = 0.5
+    sample_size: int = 64
+    positive_fraction: float = 0.25
+
+
+@dataclasses.dataclass
+class LossConfig(hyperparams.Config):
+    """Weights of the four losses [OD API].
+
+    Attributes:
+        rpn_objectness_weight: on the softmax cross entropy of the anchors.
+        rpn_boxes_weight: on the smooth L1 of the anchors.
+        classes_weight: on the softmax cross entropy of the proposals.
+        boxes_weight: on the smooth L1 of the proposals.
+        smooth_l1_delta: where the square becomes a line.
+    """
+
+    rpn_objectness_weight: float = 1.0
+    rpn_boxes_weight: float = 2.0
+    classes_weight: float = 1.0
+    boxes_weight: float = 2.0
+    smooth_l1_delta: float = 1.0
+
+
+@dataclasses.dataclass
+class DetectionsConfig(hyperparams.Config):
+    """What becomes of scores and boxes [OD API].
+
+    Attributes:
+        nms_iou: of the class-wise suppression.
+        max_per_class: detections kept of one class in one image ([fgvc] 5).
+        max_detections: detections kept of one image ([fgvc] 5).
+        candidates: (proposal, class) pairs that go into the suppression, the best by score [ours:
+            the OD API has no such cut; with 300 proposals and 2,854 classes it would suppress among
+            856,200 boxes].
+    """
+
+    nms_iou: float = 0.6
+    max_per_class: int = 100
+    max_detections: int = 300
+    candidates: int = 3000
+
+
+@dataclasses.dataclass
+class FasterRCNNConfig(hyperparams.Config):
+    """The detector."""
+
+    backbone: BackboneConfig = dataclasses.field(default_factory=BackboneConfig)
+    anchors: AnchorConfig = dataclasses.field(default_factory=AnchorConfig)
+    rpn: RPNConfig = dataclasses.field(default_factory=RPNConfig)
+    head: HeadConfig = dataclasses.field(default_factory=HeadConfig)
+    losses: LossConfig = dataclasses.field(default_factory=LossConfig)
+    detections: DetectionsConfig = dataclasses.field(default_factory=DetectionsConfig)
+
+
+@dataclasses.dataclass
+class InputConfig(hyperparams.Config):
+    """Where examples come from and how they are grouped.
+
+    Attributes:
+        input_path: a pattern of TFRecord files.
+        batch_size: images a replica and step; 1 [OD API: 1 a worker].
+        is_training: shuffle, flip [OD API: the only augmentation] and repeat.
+        shuffle_buffer: examples among which the order is drawn.
+        cache: keeps the encoded examples in memory.
+        seed: makes the order of the examples repeatable.
+    """
+
+    input_path: str = ""
+    batch_size: int = 1
+    is_training: bool = False
+    shuffle_buffer: int = 2048
+    cache: bool = False
+    seed: int | None = None
+
+
+@dataclasses.dataclass
+class FasterRCNNTask(cfg.TaskConfig):
+    """What is learned from which images.
+
+    Attributes:
+        granularity: `species`, `super` or `generic`: which labels.
+        taxonomy: the taxonomy.json beside the TFRecords; the number of labels comes from it.
+        short_edge: images are resized to this shorter side, in pixels [paper] ...
+        long_edge: ... or to this longer side, where that is less [OD API].
+        reference_batch_size: images a step, over all replicas, for which the learning rate and the
+            steps are stated. With more images a step the learning rate grows and the steps shrink
+            in proportion (the linear scaling rule of Goyal et al., "Accurate, Large Minibatch SGD",
+            2017). 0 leaves both as they are.
+    """
+
+    granularity: str = "species"
+    taxonomy: str = ""
+    short_edge: int = 600
+    long_edge: int = 1024
+    reference_batch_size: int = 1
+    model: FasterRCNNConfig = dataclasses.field(default_factory=FasterRCNNConfig)
+    train_data: InputConfig = dataclasses.field(
+        default_factory=lambda: InputConfig(is_training=True)
+    )
+    validation_data: InputConfig = dataclasses.field(default_factory=InputConfig)
+
+
+@exp_factory.register_config_factory(EXPERIMENT)
+def faster_rcnn_experiment() -> cfg.ExperimentConfig:
+    """Faster R-CNN with Inception V3 as in the paper.
+
+    Momentum .9 [paper]; each tensor's gradient clipped to norm 10 [OD API]; learning rate 3e-4,
+    a tenth after 3.0M and again after 3.5M steps, 4.0M steps of one image [fgvc].
+    """
+    optimizer_config = optimization.OptimizationConfig(
+        {
+            "optimizer": {"type": "sgd", "sgd": {"momentum": 0.9, "clipnorm": 10.0}},
+            "learning_rate": {
+                "type": "stepwise",
+                "stepwise": {
+                    "boundaries": [3_000_000, 3_500_000],
+                    "values": [3e-4, 3e-5, 3e-6],
+                },
+            },
+        }
+    )
+    return cfg.ExperimentConfig(
+        task=FasterRCNNTask(),
+        trainer=cfg.TrainerConfig(
+            optimizer_config=optimizer_config,
+            train_steps=4_000_000,
+            steps_per_loop=100,
+            summary_interval=100,
+            checkpoint_interval=10_000,
+            validation_interval=10_000,
+        ),
+        restrictions=["task.train_data.is_training != None"],
+    )
+
+
+def scale_to_replicas(params: cfg.ExperimentConfig, num_replicas: int) -> float:
+    """Applies the linear scaling rule in place.
+
+    Args:
+        params: an experiment, unlocked.
+        num_replicas: how many replicas take a batch each in one step.
+
+    Returns:
+        The factor: images a step over `task.reference_batch_size`, or 1 where that is 0.
+    """
+    reference = params.task.reference_batch_size
+    factor = params.task.train_data.batch_size * num_replicas / reference if reference else 1.0
+    if factor == 1.0:
+        return factor
+    trainer = params.trainer
+    trainer.train_steps = max(1, round(trainer.train_steps / factor))
+    for schedule in (trainer.optimizer_config.learning_rate, trainer.optimizer_config.warmup):
+        settings = schedule.get()
+        if settings is None:
+            continue
+        for name, value in settings.as_dict().items():
+            if name in _RATES:
+                scaled = [v * factor for v in value] if isinstance(value, list) else value * factor
+            elif name in _STEPS and value is not None:
+                scaled = (
+                    [max(1, round(v / factor)) for v in value]
+                    if isinstance(value, list)
+                    else max(1, round(value / factor))
+                )
+            else:
+                continue
+            settings.override({name: scaled})
+    return factor
+
+
+# The fields of Model Garden's schedules that are learning rates, and those that count steps.
+_RATES = frozenset({"learning_rate", "initial_learning_rate", "values", "warmup_learning_rate"})
+_STEPS = frozenset({"boundaries", "decay_steps", "warmup_steps"})

@@ -1,0 +1,105 @@
+"""Second stage: scores and box codes of the proposals become detections.
+
+Suppression is class by class, but done in one go: the boxes of each class are moved to a place of
+their own, where no box of another class can meet them. The places form a square grid, so that
+the shift is at most sqrt(classes) images a side: with thousands of places in a row, float32 would
+have a quarter of a pixel left for the box.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from inatdet.detection import boxes as box_math
+
+
+class Detections(NamedTuple):
+    """The detections of a batch, best first.
+
+    Attributes:
+        boxes: float32 `[batch, detections, 4]`, `ymin, xmin, ymax, xmax` in pixels of the resized
+            image; zeros behind the last.
+        scores: float32 `[batch, detections]`; zeros behind the last.
+        labels: int32 `[batch, detections]`, 1..classes; zeros behind the last.
+        count: int32 `[batch]`.
+    """
+
+    boxes: tf.Tensor
+    scores: tf.Tensor
+    labels: tf.Tensor
+    count: tf.Tensor
+
+
+def detections_of(
+    class_logits: tf.Tensor,
+    box_codes: tf.Tensor,
+    proposals: tf.Tensor,
+    valid: tf.Tensor,
+    image_size: tf.Tensor,
+    candidates: int,
+    iou_threshold: float,
+    max_per_class: int,
+    max_detections: int,
+) -> Detections:
+    """Softmax, the best (proposal, class) pairs, class-wise suppression.
+
+    Args:
+        class_logits: `[batch, n, classes + 1]`, the background first.
+        box_codes: `[batch, n, classes, 4]`.
+        proposals: `[batch, n, 4]`.
+        valid: bool `[batch, n]`, which proposals are real.
+        image_size: `[batch, 2]`, height and width without padding.
+        candidates: how many pairs go into the suppression, the best by score.
+        iou_threshold: a box is dropped when it overlaps a better one of its class by more.
+        max_per_class: detections kept of one class in one image.
+        max_detections: detections kept of one image.
+
+    Returns:
+        The detections. They are those of a class-by-class suppression of all pairs, as long as
+        the detections that this gives lie among the `candidates` best pairs.
+    """
+    batch, count = tf.shape(class_logits)[0], tf.shape(class_logits)[1]
+    num_classes = class_logits.shape[-1] - 1
+    scores = tf.where(valid[..., tf.newaxis], tf.nn.softmax(class_logits)[..., 1:], -1.0)
+    candidates = tf.minimum(candidates, count * num_classes)
+    scores, pairs = tf.math.top_k(tf.reshape(scores, [batch, -1]), candidates)
+    classes = pairs % num_classes
+    codes = tf.gather(tf.reshape(box_codes, [batch, -1, 4]), pairs, batch_dims=1)
+    anchors = tf.gather(proposals, pairs // num_classes, batch_dims=1)
+    boxes = box_math.clip(box_math.decode(codes, anchors), image_size)
+    scores = tf.where(box_math.area(boxes) > 0, scores, -1.0)
+
+    side = math.isqrt(num_classes - 1) + 1
+    place = tf.stack([classes // side, classes % side], axis=-1)
+    room = tf.cast(tf.reduce_max(image_size), tf.float32) + 1.0
+    shifted = boxes + tf.tile(tf.cast(place, tf.float32) * room, [1, 1, 2])
+    kept, kept_count = box_math.keep_best(shifted, scores, candidates, iou_threshold)
+    is_kept = tf.sequence_mask(kept_count, candidates)
+    classes = tf.where(is_kept, tf.gather(classes, kept, batch_dims=1), -1)
+    is_kept &= _rank_in_class(classes) < max_per_class
+
+    # Those kept, moved to the front in their order.
+    order = tf.argsort(tf.cast(~is_kept, tf.int32), axis=1, stable=True)[:, :max_detections]
+    kept = tf.gather(kept, order, batch_dims=1)
+    kept_count = tf.minimum(tf.reduce_sum(tf.cast(is_kept, tf.int32), axis=1), max_detections)
+    real = tf.sequence_mask(kept_count, tf.shape(kept)[1])
+    return Detections(
+        boxes=tf.where(real[..., tf.newaxis], tf.gather(boxes, kept, batch_dims=1), 0.0),
+        scores=tf.where(real, tf.gather(scores, kept, batch_dims=1), 0.0),
+        labels=tf.where(real, tf.gather(classes, order, batch_dims=1) + 1, 0),
+        count=kept_count,
+    )
+
+
+def _rank_in_class(classes: tf.Tensor) -> tf.Tensor:
+    """How many of the same class stand before each: `[batch, n]` to int32 `[batch, n]`."""
+    count = tf.shape(classes)[1]
+    # Sorted by class, and stably, a class is one run; an item's rank is its distance from the start.
+    order = tf.argsort(classes, axis=1, stable=True)
+    ordered = tf.gather(classes, order, batch_dims=1)
+    position = tf.broadcast_to(tf.range(count), tf.shape(classes))
+    first = tf.searchsorted(ordered, ordered, side="left")
+    return tf.gather(position - first, tf.argsort(order, axis=1), batch_dims=1)

@@ -1,0 +1,153 @@
+"""What the anchors and the proposals should have said: matching and sampling."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from inatdet.detection import boxes as box_math
+
+
+class Matches(NamedTuple):
+    """Which ground truth each box belongs to.
+
+    Attributes:
+        box: int32 `[batch, n]`, index of the ground truth; meaningful where `positive`.
+        positive: bool `[batch, n]`.
+        negative: bool `[batch, n]`; a box may be neither.
+    """
+
+    box: tf.Tensor
+    positive: tf.Tensor
+    negative: tf.Tensor
+
+
+class Sample(NamedTuple):
+    """A minibatch of boxes of each image.
+
+    Attributes:
+        indices: int32 `[batch, size]` into the boxes sampled from.
+        positive: bool `[batch, size]`.
+        weight: float32 `[batch, size]`: 1 for a sampled box, 0 for filling.
+    """
+
+    indices: tf.Tensor
+    positive: tf.Tensor
+    weight: tf.Tensor
+
+
+def match(
+    boxes: tf.Tensor,
+    usable: tf.Tensor,
+    truth: tf.Tensor,
+    is_truth: tf.Tensor,
+    positive_iou: float,
+    negative_iou: float,
+    force: bool,
+) -> Matches:
+    """Assigns each box the ground truth that it overlaps most.
+
+    Args:
+        boxes: `[batch, n, 4]` or `[1, n, 4]`, anchors or proposals.
+        usable: bool `[batch, n]`; the others are neither positive nor negative.
+        truth: `[batch, m, 4]`, ground truth, padded.
+        is_truth: bool `[batch, m]`, False for padding.
+        positive_iou: positive at or above.
+        negative_iou: negative below.
+        force: whether each ground truth's best box is positive for it whatever their overlap, as
+            in the Object Detection API: of several such boxes the first, of several such ground
+            truths the first. A ground truth that no box meets forces none (the Object Detection
+            API would force its first anchor).
+
+    Returns:
+        The matches.
+    """
+    # The extra column keeps the arg max defined for images and batches without a box.
+    paddings = [[0, 0], [0, 0], [0, 1]]
+    allowed = usable[:, :, tf.newaxis] & is_truth[:, tf.newaxis, :]
+    overlap = tf.where(allowed, box_math.iou(boxes, truth), -1.0)
+    overlap = tf.pad(overlap, paddings, constant_values=-1.0)
+    best_box = tf.argmax(overlap, axis=2, output_type=tf.int32)
+    best_overlap = tf.reduce_max(overlap, axis=2)
+    positive = best_overlap >= positive_iou
+    if force:
+        best_of_truth = tf.argmax(overlap, axis=1, output_type=tf.int32)
+        count = tf.shape(overlap)[1]
+        forced = tf.one_hot(best_of_truth, count, on_value=True, off_value=False, axis=1)
+        forced &= overlap > 0
+        is_forced = tf.reduce_any(forced, axis=2)
+        forced_box = tf.argmax(tf.cast(forced, tf.uint8), axis=2, output_type=tf.int32)
+        best_box = tf.where(is_forced, forced_box, best_box)
+        positive |= is_forced
+    negative = usable & (best_overlap < negative_iou) & ~positive
+    return Matches(best_box, positive, negative)
+
+
+def sample(matches: Matches, size: int, positive_fraction: float) -> Sample:
+    """Draws a minibatch at random, positives first, negatives to fill it.
+
+    Args:
+        matches: of `n` boxes an image.
+        size: boxes an image.
+        positive_fraction: the largest share of positives; where there are fewer, negatives take
+            their places, and where those are too few the minibatch is smaller.
+
+    Returns:
+        The sample; the positives come first.
+    """
+    key = tf.random.uniform(tf.shape(matches.positive))
+    missing = tf.maximum(0, size - tf.shape(key)[1])
+    max_positive = int(size * positive_fraction)
+    positive_key = _pad_keys(tf.where(matches.positive, key, -1.0), missing)
+    if max_positive:
+        last = tf.math.top_k(positive_key, max_positive).values[:, -1:]
+        chosen = matches.positive & (key >= last)
+    else:
+        chosen = tf.zeros_like(matches.positive)
+    # 2 to 3: chosen positives; 0 to 1: negatives; -1: everything else.
+    key = tf.where(chosen, key + 2.0, tf.where(matches.negative, key, -1.0))
+    best = tf.math.top_k(_pad_keys(key, missing), size)
+    weight = tf.cast(best.values >= 0, tf.float32)
+    indices = tf.where(best.values >= 0, best.indices, 0)
+    return Sample(indices, best.values >= 2, weight)
+
+
+def _pad_keys(keys: tf.Tensor, missing: tf.Tensor) -> tf.Tensor:
+    return tf.pad(keys, [[0, 0], [0, missing]], constant_values=-1.0)
+
+
+def box_code_targets(
+    boxes: tf.Tensor, truth: tf.Tensor, matches: Matches, chosen: Sample
+) -> tf.Tensor:
+    """What the sampled boxes' codes should be.
+
+    Args:
+        boxes: `[batch, size, 4]`, the sampled anchors or proposals.
+        truth: `[batch, m, 4]`, ground truth, padded.
+        matches: of all boxes.
+        chosen: which were sampled.
+
+    Returns:
+        float32 `[batch, size, 4]`; zeros for those that are not positive.
+    """
+    truth = tf.pad(truth, [[0, 0], [0, 1], [0, 0]])
+    matched = tf.gather(matches.box, chosen.indices, batch_dims=1)
+    codes = box_math.encode(tf.gather(truth, matched, batch_dims=1), boxes)
+    return tf.where(chosen.positive[..., tf.newaxis], codes, 0.0)
+
+
+def class_targets(labels: tf.Tensor, matches: Matches, chosen: Sample) -> tf.Tensor:
+    """The labels of the sampled boxes.
+
+    Args:
+        labels: int32 `[batch, m]`, of the ground truth, padded.
+        matches: of all boxes.
+        chosen: which were sampled.
+
+    Returns:
+        int32 `[batch, size]`: 0, background, for those that are not positive.
+    """
+    labels = tf.pad(labels, [[0, 0], [0, 1]])
+    matched = tf.gather(matches.box, chosen.indices, batch_dims=1)
+    return tf.where(chosen.positive, tf.gather(labels, matched, batch_dims=1), 0)

@@ -1,0 +1,97 @@
+"""The Model Garden task: inputs, model, losses and what is shown of them."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tf_keras
+from official.core import base_task, task_factory
+
+from inatdet.data import pipeline
+from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.detection import pretrained
+from inatdet.detection.config import FasterRCNNTask, InputConfig
+from inatdet.detection.faster_rcnn import Diagnostics, FasterRCNN, Losses
+
+
+@task_factory.register_task_cls(FasterRCNNTask)
+class DetectionTask(base_task.Task):
+    """Trains `FasterRCNN` on TFRecords at one granularity."""
+
+    def build_model(self) -> FasterRCNN:
+        """The detector, with as many labels as the taxonomy has at this granularity."""
+        config = self.task_config
+        taxonomy = Taxonomy.load(config.taxonomy)
+        num_classes = taxonomy.num_labels(Granularity(config.granularity))
+        return FasterRCNN(config.model, num_classes, name="faster_rcnn")
+
+    def build_inputs(
+        self, params: InputConfig, input_context: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
+        """Batches for one replica; see `pipeline.make_dataset`."""
+        config = self.task_config
+        return pipeline.make_dataset(
+            params.input_path,
+            Granularity(config.granularity),
+            batch_size=params.batch_size,
+            short_edge=config.short_edge,
+            long_edge=config.long_edge,
+            is_training=params.is_training,
+            shuffle_buffer=params.shuffle_buffer,
+            cache=params.cache,
+            seed=params.seed,
+            input_context=input_context,
+        )
+
+    def initialize(self, model: FasterRCNN) -> None:
+        """Loads a whole checkpoint where `init_checkpoint` names one, else the backbone's weights."""
+        if self.task_config.init_checkpoint:
+            super().initialize(model)
+        elif self.task_config.model.backbone.weights:
+            model.load_pretrained(pretrained.find_weights(self.task_config.model.backbone.weights))
+
+    def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
+        """Means, over the steps of a loop, of each loss and of what was sampled."""
+        names = [f"loss/{name}" for name in Losses._fields]
+        names += [f"sampled/{name}" for name in Diagnostics._fields]
+        return [tf_keras.metrics.Mean(name) for name in names]
+
+    def train_step(
+        self,
+        inputs: dict[str, tf.Tensor],
+        model: FasterRCNN,
+        optimizer: tf_keras.optimizers.Optimizer,
+        metrics: list[tf_keras.metrics.Metric] | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """One step on one replica's batch."""
+        mixed = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
+        with tf.GradientTape() as tape:
+            losses, diagnostics = model.losses_of(inputs, training=True)
+            loss = tf.add_n(list(losses))
+            # The optimizer sums gradients over the replicas; the loss is the mean over them.
+            scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
+            scaled = optimizer.get_scaled_loss(scaled) if mixed else scaled
+        gradients = tape.gradient(scaled, model.trainable_variables)
+        gradients = optimizer.get_unscaled_gradients(gradients) if mixed else gradients
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        return self._logs(loss, losses, diagnostics, metrics)
+
+    def validation_step(
+        self,
+        inputs: dict[str, tf.Tensor],
+        model: FasterRCNN,
+        metrics: list[tf_keras.metrics.Metric] | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """The losses of one replica's batch, with the moving statistics; nothing is trained."""
+        losses, diagnostics = model.losses_of(inputs, training=False)
+        return self._logs(tf.add_n(list(losses)), losses, diagnostics, metrics)
+
+    def _logs(
+        self,
+        loss: tf.Tensor,
+        losses: Losses,
+        diagnostics: Diagnostics,
+        metrics: list[tf_keras.metrics.Metric] | None,
+    ) -> dict[str, tf.Tensor]:
+        for metric, value in zip(metrics or [], [*losses, *diagnostics]):
+            metric.update_state(value)
+        return {self.loss: loss}
