@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 
 from absl import app
 
+EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 class InputError(ValueError):
@@ -18,8 +20,17 @@ class InputError(ValueError):
     """
 
 
+class RunError(RuntimeError):
+    """Work that cannot go on, through no fault of its input: a loss that is no number, say.
+
+    The message is one sentence: what happened, where things stand, and what to do.
+    """
+
+
 def run_main(main: Callable[[Sequence[str]], int | None]) -> None:
-    """Runs `main` under absl; an `InputError` becomes one line on stderr and exit code 2.
+    """Runs `main` under absl; foreseen errors become one line on stderr and an exit code.
+
+    An `InputError` gives 2, a `RunError` 1, an interruption from the keyboard 130.
 
     Args:
         main: takes the arguments that are no flags (the first is the program's name) and returns
@@ -35,5 +46,11 @@ def run_main(main: Callable[[Sequence[str]], int | None]) -> None:
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             return EXIT_BAD_INPUT
+        except RunError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return EXIT_FAILED
+        except KeyboardInterrupt:
+            print("interrupted; the same command goes on from what was saved", file=sys.stderr)
+            return EXIT_INTERRUPTED
 
     app.run(guarded)

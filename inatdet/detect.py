@@ -1,0 +1,192 @@
+"""Runs a trained detector over TFRecords and writes its detections.
+
+    python -m inatdet.detect --model_dir=MODEL --input='RECORDS/val-*' --output=detections.parquet
+
+The newest checkpoint is used, with the settings and the labels that were kept beside it. Boxes are
+in pixels of the original images. `python -m inatdet.evaluate` turns the file into tables.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from absl import flags, logging
+from official.core import config_definitions as cfg
+from official.core import task_factory
+from tqdm import tqdm
+
+from inatdet.data.taxonomy import Granularity
+from inatdet.detection import experiment, task  # noqa: F401 (registers the task)
+from inatdet.detection.postprocess import Detections
+from inatdet.errors import InputError, run_main
+from inatdet.evaluation.detections import DetectionsWriter
+
+
+def original_boxes(
+    boxes: np.ndarray, image_size: np.ndarray, original_size: np.ndarray
+) -> np.ndarray:
+    """Takes boxes from the resized image back to the original one.
+
+    Args:
+        boxes: `[batch, n, 4]`, `ymin, xmin, ymax, xmax` in pixels of the resized images.
+        image_size: `[batch, 2]`, height and width of the resized images.
+        original_size: `[batch, 2]`, height and width of the original images.
+
+    Returns:
+        float32 `[batch, n, 4]`, `x, y, width, height` in pixels of the original images.
+    """
+    scale = (original_size / image_size)[:, np.newaxis, [0, 1, 0, 1]]
+    ymin, xmin, ymax, xmax = np.moveaxis(boxes * scale, -1, 0)
+    return np.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=-1).astype(np.float32)
+
+
+def newest_checkpoint(model_dir: str) -> str:
+    """The newest checkpoint's path; `InputError` when there is none."""
+    checkpoint = tf.train.latest_checkpoint(model_dir)
+    if checkpoint is None:
+        raise InputError(f"{model_dir}: no checkpoint there; train first, or give --checkpoint")
+    return checkpoint
+
+
+def detect(
+    params: cfg.ExperimentConfig,
+    checkpoint: str,
+    model_dir: str,
+    input_pattern: str,
+    output: str,
+    strategy: tf.distribute.Strategy | None = None,
+) -> int:
+    """Detects in every image of some TFRecords.
+
+    Args:
+        params: the settings that the model was trained with.
+        checkpoint: its weights.
+        model_dir: where its taxonomy lies.
+        input_pattern: a pattern of TFRecord files.
+        output: the Parquet file to write; it appears only when complete.
+        strategy: the devices, instead of those of `params.runtime`.
+
+    Returns:
+        How many images were seen.
+
+    Raises:
+        InputError: if the checkpoint does not fit the settings, or there are no TFRecords.
+    """
+    strategy = strategy or experiment.strategy_of(params.runtime)
+    taxonomy = experiment.adopt_taxonomy(params, model_dir)
+    granularity = Granularity(params.task.granularity)
+    params.task.validation_data.override({"input_path": input_pattern, "is_training": False})
+    with strategy.scope():
+        detection_task = task_factory.get_task(params.task)
+        model = detection_task.build_model()
+        try:
+            restored = tf.train.Checkpoint(model=model).read(checkpoint)
+            restored.expect_partial().assert_existing_objects_matched()
+        except (ValueError, AssertionError, tf.errors.OpError) as error:
+            raise InputError(
+                f"{checkpoint}: does not fit the detector of the settings "
+                f"({str(error).splitlines()[0]}); use the settings that it was trained with"
+            ) from error
+    batches = strategy.distribute_datasets_from_function(
+        lambda context: detection_task.build_inputs(params.task.validation_data, context)
+    )
+
+    @tf.function(reduce_retracing=True)
+    def step(batch: dict[str, tf.Tensor]) -> Detections:
+        return strategy.run(lambda one: model(one, training=False), args=(batch,))
+
+    settings = params.task.model.detections.as_dict()
+    settings |= {"short_edge": params.task.short_edge, "long_edge": params.task.long_edge}
+    images = 0
+    with (
+        DetectionsWriter(
+            output, granularity, taxonomy, model=checkpoint_name(checkpoint), settings=settings
+        ) as writer,
+        tqdm(total=count_images(input_pattern), unit="image", disable=None) as bar,
+    ):
+        for batch in batches:
+            for inputs, found in zip(_local(strategy, batch), _local(strategy, step(batch))):
+                images += _write(writer, inputs, found)
+            bar.update(images - bar.n)
+    return images
+
+
+def _local(strategy: tf.distribute.Strategy, values: object) -> list[object]:
+    """The replicas' parts of a structure, each one structure."""
+    parts = [strategy.experimental_local_results(value) for value in tf.nest.flatten(values)]
+    return [tf.nest.pack_sequence_as(values, flat) for flat in zip(*parts)]
+
+
+def _write(writer: DetectionsWriter, batch: dict[str, tf.Tensor], found: Detections) -> int:
+    image_ids = batch["image_id"].numpy()
+    boxes = original_boxes(
+        found.boxes.numpy(), batch["image_size"].numpy(), batch["original_size"].numpy()
+    )
+    real = found.scores.numpy() > 0
+    writer.append(
+        np.repeat(image_ids, real.sum(axis=1)),
+        found.labels.numpy()[real],
+        found.scores.numpy()[real],
+        boxes[real],
+    )
+    return len(image_ids)
+
+
+def checkpoint_name(checkpoint: str) -> str:
+    """The last two parts of a checkpoint's path: which model, which step."""
+    return "/".join(os.path.abspath(checkpoint).split(os.sep)[-2:])
+
+
+def count_images(input_pattern: str) -> int | None:
+    """How many examples the TFRecords hold, from the counts written beside them; else None."""
+    shards = glob.glob(input_pattern)
+    split = re.match(r"(.+)-\d{5}-of-(\d{5})", min(shards, default=""))
+    if not split or len(shards) != int(split[2]) or not os.path.exists(f"{split[1]}.json"):
+        return None
+    with open(f"{split[1]}.json", encoding="utf-8") as counts:
+        return json.load(counts).get("images")
+
+
+def define_flags() -> None:
+    """Defines this program's flags."""
+    flags.DEFINE_string("model_dir", None, "Where the checkpoints are.", required=True)
+    flags.DEFINE_string("input", None, "A pattern of TFRecord files.", required=True)
+    flags.DEFINE_string("output", None, "The Parquet file to write.", required=True)
+    flags.DEFINE_string("checkpoint", None, "Which checkpoint, instead of the newest.")
+    flags.DEFINE_multi_string(
+        "config_file", [], "YAML files of settings, instead of those kept in --model_dir."
+    )
+    flags.DEFINE_string("params_override", "", "More settings: a.b=c,d.e=f or a YAML file.")
+    flags.DEFINE_string("taxonomy", None, "A taxonomy.json, if --model_dir has none.")
+
+
+def main(argv: Sequence[str]) -> None:
+    """The program."""
+    del argv
+    values = flags.FLAGS
+    if not values["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)
+    kept = os.path.join(values.model_dir, experiment.PARAMS_FILE)
+    if not values.config_file and not os.path.exists(kept):
+        raise InputError(f"{kept}: no such file; train first, or give --config_file")
+    params = experiment.read_experiment(values.config_file or [kept], values.params_override)
+    if values.taxonomy:
+        params.task.taxonomy = values.taxonomy
+    checkpoint = values.checkpoint or newest_checkpoint(values.model_dir)
+    images = detect(params, checkpoint, values.model_dir, values.input, values.output)
+    print(
+        f"{values.output}: detections in {images} images, {checkpoint_name(checkpoint)}",
+        file=sys.stderr,
+    )
+
+
+if __name__ == "__main__":
+    define_flags()
+    run_main(main)

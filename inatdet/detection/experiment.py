@@ -1,0 +1,137 @@
+"""From flags and files to an experiment's settings, and to the devices it runs on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import tensorflow as tf
+import yaml
+from official.common import distribute_utils
+from official.core import config_definitions as cfg
+from official.core import exp_factory
+from official.modeling import hyperparams, performance
+
+from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.detection.config import EXPERIMENT
+from inatdet.errors import InputError
+from inatdet.files import atomic_path
+
+PARAMS_FILE = "params.yaml"
+TAXONOMY_FILE = "taxonomy.json"
+
+
+def read_experiment(
+    config_files: Sequence[str], params_override: str = "", experiment: str = EXPERIMENT
+) -> cfg.ExperimentConfig:
+    """Defaults, then each file, then the overrides: Model Garden's order.
+
+    Args:
+        config_files: YAML files, each overriding those before it.
+        params_override: a YAML file, or `a.b=c,d.e=f`.
+        experiment: the name under which the defaults are registered.
+
+    Returns:
+        The settings, unlocked.
+
+    Raises:
+        InputError: for a file that is missing or is no YAML, and for a setting that does not exist.
+    """
+    params = exp_factory.get_exp_config(experiment)
+    for source in [*config_files, params_override]:
+        if not source:
+            continue
+        if source != params_override and not os.path.isfile(source):
+            raise InputError(f"{source}: no such file; --config_file names a file of pipelines/")
+        try:
+            params = hyperparams.override_params_dict(params, source, is_strict=True)
+        except KeyError as error:
+            raise InputError(f"{source}: unknown setting ({error.args[0]})") from error
+        except (yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(
+                f"{source}: cannot be read as settings ({reason}); use YAML, or a.b=c,d.e=f"
+            ) from error
+    _check(params)
+    return params
+
+
+def _check(params: cfg.ExperimentConfig) -> None:
+    task = params.task
+    try:
+        Granularity(task.granularity)
+    except ValueError as error:
+        names = ", ".join(granularity.value for granularity in Granularity)
+        raise InputError(
+            f"task.granularity is {task.granularity!r}; it must be one of {names}"
+        ) from error
+    if not 0 < task.short_edge <= task.long_edge:
+        raise InputError(
+            f"task.short_edge is {task.short_edge} and task.long_edge {task.long_edge}; the edges "
+            "must be positive, the short one no longer than the long one"
+        )
+
+
+def strategy_of(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
+    """The devices that the settings ask for.
+
+    Args:
+        runtime: `num_gpus` 0 is the CPU.
+
+    Returns:
+        One device, or all of them mirrored.
+
+    Raises:
+        InputError: if there are fewer GPUs than asked for.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if runtime.num_gpus > len(gpus):
+        raise InputError(
+            f"runtime.num_gpus is {runtime.num_gpus}, but TensorFlow sees {len(gpus)}; "
+            f"set NUM_GPUS={len(gpus)}"
+        )
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if runtime.mixed_precision_dtype:
+        performance.set_mixed_precision_policy(runtime.mixed_precision_dtype)
+    kind = runtime.distribution_strategy
+    if kind == "mirrored" and runtime.num_gpus <= 1:
+        kind = "one_device"
+    return distribute_utils.get_distribution_strategy(
+        distribution_strategy=kind,
+        num_gpus=runtime.num_gpus,
+        all_reduce_alg=runtime.all_reduce_alg,
+        num_packs=runtime.num_packs,
+    )
+
+
+def adopt_taxonomy(params: cfg.ExperimentConfig, model_dir: str) -> Taxonomy:
+    """Keeps a model's label space beside its checkpoints, and the settings pointing there.
+
+    Args:
+        params: the settings; `task.taxonomy` becomes the copy in `model_dir`.
+        model_dir: where checkpoints go.
+
+    Returns:
+        The taxonomy.
+
+    Raises:
+        InputError: if there is none, or `model_dir` holds a model with another.
+    """
+    kept = os.path.join(model_dir, TAXONOMY_FILE)
+    given = params.task.taxonomy
+    if given and given != kept:
+        taxonomy = Taxonomy.load(given)
+        if os.path.exists(kept) and Taxonomy.load(kept) != taxonomy:
+            raise InputError(
+                f"{model_dir} holds a model trained on the labels of {kept}, which differ from "
+                f"those of {given}; choose another --model_dir"
+            )
+        with atomic_path(kept) as temporary:
+            taxonomy.save(temporary)
+    elif not os.path.exists(kept):
+        raise InputError(
+            "task.taxonomy is not set; give the taxonomy.json that was written with the TFRecords"
+        )
+    params.task.taxonomy = kept
+    return Taxonomy.load(kept)

@@ -1,0 +1,112 @@
+"""What a training run says while it goes on, and when it must not go on."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+import numpy as np
+import tensorflow as tf
+
+from inatdet.errors import RunError
+
+
+def duration(seconds: float) -> str:
+    """`75` is "1 min 15 s"; hours and days come with one smaller unit."""
+    seconds = max(0, round(seconds))
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    for index, (name, size) in enumerate(units):
+        if seconds >= size or size == 1:
+            break
+    text = f"{seconds // size} {name}"
+    if size > 1 and seconds % size >= units[index + 1][1]:
+        smaller, smaller_size = units[index + 1]
+        text += f" {seconds % size // smaller_size} {smaller}"
+    return text
+
+
+class StopOnNonFiniteLoss:
+    """An Orbit train action that ends the run before a bad model is saved.
+
+    Args:
+        global_step: the step counter.
+        last_checkpoint: gives the newest checkpoint's path, or None.
+    """
+
+    def __init__(self, global_step: tf.Variable, last_checkpoint: Callable[[], str | None]):
+        self._global_step = global_step
+        self._last_checkpoint = last_checkpoint
+
+    def __call__(self, output: dict[str, tf.Tensor]) -> None:
+        """Checks every loss of a loop.
+
+        Raises:
+            RunError: if one is infinite or no number.
+        """
+        losses = {name: value for name, value in output.items() if "loss" in name}
+        bad = [name for name, value in losses.items() if not np.isfinite(float(value))]
+        if not bad:
+            return
+        saved = self._last_checkpoint()
+        raise RunError(
+            f"not finite by step {int(self._global_step.numpy())}: {', '.join(bad)}; "
+            f"{f'the last checkpoint is {saved}' if saved else 'nothing was saved yet'}; "
+            "lower the learning rate, or warm it up, and run the same command again"
+        )
+
+
+class ProgressLine:
+    """An Orbit train action that prints a line a loop: step, losses, images/s, time left.
+
+    It also puts `images_per_second` into the output, so that TensorBoard shows it.
+
+    Args:
+        global_step: the step counter.
+        total_steps: where the run ends.
+        images_per_step: over all replicas.
+        stream: where to print.
+    """
+
+    def __init__(
+        self,
+        global_step: tf.Variable,
+        total_steps: int,
+        images_per_step: int,
+        stream: TextIO = sys.stderr,
+    ):
+        self._global_step = global_step
+        self._total = total_steps
+        self._images_per_step = images_per_step
+        self._stream = stream
+        self._last: tuple[int, float] | None = None
+
+    def start(self) -> None:
+        """Starts the clock; the first loop's time includes building the graph."""
+        self._last = (int(self._global_step.numpy()), time.monotonic())
+
+    def __call__(self, output: dict[str, tf.Tensor]) -> None:
+        """Prints the line of the loop that ended."""
+        if self._last is None:
+            self.start()
+            return
+        step, now = int(self._global_step.numpy()), time.monotonic()
+        steps = step - self._last[0]
+        seconds = (now - self._last[1]) / max(steps, 1)
+        self._last = (step, now)
+        output["images_per_second"] = tf.constant(self._images_per_step / max(seconds, 1e-9))
+        losses = {
+            name.removeprefix("loss/"): float(value)
+            for name, value in output.items()
+            if name.startswith("loss/")
+        }
+        parts = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        print(
+            f"step {step:>{len(str(self._total))}}/{self._total}"
+            f" | loss {float(output['training_loss']):.3f} ({parts})"
+            f" | {float(output['images_per_second']):.1f} images/s"
+            f" | {duration((self._total - step) * seconds)} left",
+            file=self._stream,
+            flush=True,
+        )

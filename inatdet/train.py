@@ -1,0 +1,135 @@
+"""Trains a detector.
+
+    python -m inatdet.train --config_file=pipelines/super.yaml --mode=train --model_dir=MODEL \
+        --params_override=task.train_data.input_path='RECORDS/train-*',task.taxonomy=RECORDS/taxonomy.json
+
+The loop is Model Garden's: checkpoints and TensorBoard scalars go to MODEL, and the same command
+goes on from the newest checkpoint after an interruption.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+import tensorflow as tf
+from absl import flags, logging
+from official.core import config_definitions as cfg
+from official.core import task_factory, train_lib, train_utils
+
+from inatdet.detection import experiment, task  # noqa: F401 (registers the task)
+from inatdet.detection.config import EXPERIMENT, scale_to_replicas
+from inatdet.detection.progress import ProgressLine, StopOnNonFiniteLoss
+from inatdet.errors import InputError, run_main
+
+MODES = ("train", "eval", "train_and_eval")
+
+
+def train(
+    params: cfg.ExperimentConfig,
+    mode: str,
+    model_dir: str,
+    strategy: tf.distribute.Strategy | None = None,
+) -> dict[str, float]:
+    """Trains, or computes the validation losses.
+
+    Args:
+        params: the settings, unlocked.
+        mode: one of `MODES`.
+        model_dir: where checkpoints, summaries and settings go.
+        strategy: the devices, instead of those of `params.runtime`.
+
+    Returns:
+        The last values of a training run's losses (empty when nothing was left to train).
+
+    Raises:
+        InputError: for settings that do not fit the data or the machine.
+        RunError: when a loss is not finite.
+    """
+    strategy = strategy or experiment.strategy_of(params.runtime)
+    replicas = strategy.num_replicas_in_sync
+    factor = scale_to_replicas(params, replicas)
+    experiment.adopt_taxonomy(params, model_dir)
+    if factor != 1.0:
+        _say(
+            f"{params.task.train_data.batch_size * replicas} images a step, "
+            f"{factor:g} times the reference: learning rate times {factor:g}, "
+            f"{params.trainer.train_steps} steps"
+        )
+    if "train" in mode:
+        train_utils.serialize_config(params, model_dir)
+    params.lock()
+
+    with strategy.scope():
+        detection_task = task_factory.get_task(params.task, logging_dir=model_dir)
+        trainer = train_utils.create_trainer(
+            params, detection_task, train="train" in mode, evaluate="eval" in mode
+        )
+    progress = ProgressLine(
+        trainer.global_step,
+        params.trainer.train_steps,
+        params.task.train_data.batch_size * replicas,
+    )
+    last: dict[str, float] = {}
+    actions = [
+        StopOnNonFiniteLoss(trainer.global_step, lambda: tf.train.latest_checkpoint(model_dir)),
+        progress,
+        lambda output: last.update({name: float(value) for name, value in output.items()}),
+    ]
+    # Orbit prints what the progress line says better; its messages are kept in a file.
+    os.makedirs(model_dir, exist_ok=True)
+    with (
+        open(os.path.join(model_dir, "orbit.log"), "a", encoding="utf-8") as log,
+        contextlib.redirect_stdout(log),
+    ):
+        runner = train_lib.OrbitExperimentRunner(
+            distribution_strategy=strategy,
+            task=detection_task,
+            mode=mode,
+            params=params,
+            model_dir=model_dir,
+            train_actions=actions,
+            trainer=trainer,
+        )
+        start = int(trainer.global_step.numpy())
+        if start:
+            _say(f"going on from step {start} in {model_dir}")
+        progress.start()
+        runner.run()
+    if mode == "train" and start >= params.trainer.train_steps:
+        _say(f"{model_dir} is trained already: {start} of {params.trainer.train_steps} steps")
+    return last
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def define_flags() -> None:
+    """Defines this program's flags: the ones of Model Garden's that it uses."""
+    flags.DEFINE_string("experiment", EXPERIMENT, "The registered experiment with the defaults.")
+    flags.DEFINE_multi_string("config_file", [], "A YAML file of settings; may be given again.")
+    flags.DEFINE_string("params_override", "", "More settings: a.b=c,d.e=f or a YAML file.")
+    flags.DEFINE_enum("mode", "train", MODES, "What to do; eval computes validation losses.")
+    flags.DEFINE_string("model_dir", None, "Where checkpoints and summaries go.", required=True)
+
+
+def main(argv: Sequence[str]) -> None:
+    """The program."""
+    del argv
+    values = flags.FLAGS
+    if not values["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)
+    if not values.config_file:
+        raise InputError("--config_file is missing; give one of the files in pipelines/")
+    params = experiment.read_experiment(
+        values.config_file, values.params_override, values.experiment
+    )
+    train(params, values.mode, values.model_dir)
+
+
+if __name__ == "__main__":
+    define_flags()
+    run_main(main)
