@@ -1,0 +1,326 @@
+"""Label spaces: a species belongs to a super-class, and every super-class is an animal.
+
+Categories are the dataset's; labels are the model's. A category id can be 0, and ids can have gaps,
+so an id is never used as a label: labels are 1..C at each granularity, and 0 stays background.
+Every label number of the project comes from here.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from inatdet.errors import InputError
+from inatdet.files import atomic_path
+
+PAPER_SUPER_CLASSES: tuple[str, ...] = (
+    "Insecta",
+    "Aves",
+    "Reptilia",
+    "Mammalia",
+    "Amphibia",
+    "Mollusca",
+    "Animalia",
+    "Arachnida",
+    "Actinopterygii",
+)
+"""The nine super-classes with boxes, in the order of the paper's Table 5."""
+
+GENERIC_NAME = "animal"
+"""The name of the one label at the generic granularity."""
+
+TAXONOMY_FILE = "taxonomy.json"
+_FORMAT = "inatdet taxonomy"
+_VERSION = 1
+
+
+class Granularity(str, enum.Enum):
+    """How finely animals are told apart. The members are ordered from fine to coarse."""
+
+    SPECIES = "species"
+    SUPER = "super"
+    GENERIC = "generic"
+
+    def __str__(self) -> str:
+        return self.value
+
+    def coarser_or_equal(self) -> tuple[Granularity, ...]:
+        """This granularity and all coarser ones, from fine to coarse."""
+        members = tuple(Granularity)
+        return members[members.index(self) :]
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A category of the dataset, as its file lists it.
+
+    Attributes:
+        id: the dataset's number; 0 is allowed.
+        name: the species' name.
+        supercategory: the super-class it belongs to.
+    """
+
+    id: int
+    name: str
+    supercategory: str
+
+    @classmethod
+    def from_record(cls, record: Any) -> Category:
+        """Makes a category of an entry of a COCO-style `categories` list.
+
+        Args:
+            record: a mapping with `id`, `name` and `supercategory`; other keys are not looked at.
+
+        Raises:
+            ValueError: something is missing or of the wrong type; the message says what, in words
+                that follow the name of the record.
+        """
+        category_id = record.get("id") if isinstance(record, Mapping) else None
+        if type(category_id) is not int or not -(2**63) <= category_id < 2**63:
+            raise ValueError("has no whole number as its id")
+        for key in ("name", "supercategory"):
+            if not isinstance(record.get(key), str) or not record[key].strip():
+                raise ValueError(f"has no {key}")
+        return cls(category_id, record["name"], record["supercategory"])
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """The label spaces of a dataset at the three granularities.
+
+    Attributes:
+        species: the categories that have a box, by category id; position + 1 is the species label.
+        unboxed: the categories that are listed but have no box, by category id; no species label.
+        super_classes: position + 1 is the super-class label.
+    """
+
+    species: tuple[Category, ...]
+    unboxed: tuple[Category, ...]
+    super_classes: tuple[str, ...]
+
+    @classmethod
+    def from_categories(
+        cls,
+        categories: Iterable[Category],
+        boxed_ids: Iterable[int],
+        super_classes: Sequence[str] | None = None,
+    ) -> Taxonomy:
+        """Derives the label spaces of a dataset.
+
+        Args:
+            categories: all categories, in the order of the dataset's file.
+            boxed_ids: ids of the categories that have at least one box; repeats do not matter.
+            super_classes: the super-classes in the order of their labels. By default those with a
+                box: in the paper's order if they are all among the paper's nine, else in order of
+                first appearance in `categories`.
+
+        Raises:
+            InputError: an id is listed twice, no category has a box, a box has a category that is
+                not listed, or `super_classes` do not fit the categories.
+        """
+        categories = tuple(categories)
+        boxed = {int(category_id) for category_id in boxed_ids}
+        known = {category.id for category in categories}
+        if len(known) != len(categories):
+            raise InputError("two categories have the same id; give each its own")
+        if boxed - known:
+            raise InputError(
+                f"boxes have category {min(boxed - known)}, which is not listed; add it to the "
+                "categories"
+            )
+        if not boxed:
+            raise InputError("no category has a box, so there is nothing to detect")
+        found = list(dict.fromkeys(c.supercategory for c in categories if c.id in boxed))
+        if super_classes is None:
+            if set(found) <= set(PAPER_SUPER_CLASSES):
+                found.sort(key=PAPER_SUPER_CLASSES.index)
+            super_classes = found
+        else:
+            _check_super_classes(super_classes, found, {c.supercategory for c in categories})
+        by_id = sorted(categories, key=lambda category: category.id)
+        return cls(
+            species=tuple(c for c in by_id if c.id in boxed),
+            unboxed=tuple(c for c in by_id if c.id not in boxed),
+            super_classes=tuple(super_classes),
+        )
+
+    def num_labels(self, granularity: Granularity) -> int:
+        """The number of labels, without background."""
+        return len(self.names(granularity))
+
+    def names(self, granularity: Granularity) -> tuple[str, ...]:
+        """The names of the labels; `names(...)[label - 1]` is the name of a label."""
+        return self._names[granularity]
+
+    def label_of_category(self, granularity: Granularity) -> dict[int, int]:
+        """The label of each category that has one.
+
+        A category without a box has no label at the species granularity, the label of its
+        super-class at the super granularity if that super-class has one, and 1 at the generic.
+
+        Returns:
+            label by category id.
+        """
+        if granularity is Granularity.SPECIES:
+            return {category.id: i + 1 for i, category in enumerate(self.species)}
+        every = self.species + self.unboxed
+        if granularity is Granularity.GENERIC:
+            return {category.id: 1 for category in every}
+        label = {name: i + 1 for i, name in enumerate(self.super_classes)}
+        return {c.id: label[c.supercategory] for c in every if c.supercategory in label}
+
+    def coarsen(self, labels: np.ndarray, source: Granularity, target: Granularity) -> np.ndarray:
+        """Turns labels into labels of a coarser (or the same) granularity.
+
+        Args:
+            labels: integers of any shape, each in 1..`num_labels(source)`.
+            source: the granularity of `labels`.
+            target: the granularity wanted.
+
+        Returns:
+            Labels at `target`, of the shape and type of `labels`.
+
+        Raises:
+            ValueError: `target` is finer than `source`, or a label is out of range.
+        """
+        labels = np.asarray(labels)
+        if target not in source.coarser_or_equal():
+            raise ValueError(f"{source} labels cannot be made finer, into {target} labels")
+        if labels.size and (labels.min() < 1 or labels.max() > self.num_labels(source)):
+            raise ValueError(
+                f"{source} labels go from 1 to {self.num_labels(source)}, not from "
+                f"{labels.min()} to {labels.max()}"
+            )
+        if target is source:
+            return labels.copy()
+        if target is Granularity.GENERIC:
+            return np.ones_like(labels)
+        return self._super_of_species[labels - 1].astype(labels.dtype)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the label spaces as JSON, for `load`."""
+        record = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "super_classes": list(self.super_classes),
+            "species": [
+                {"label": i + 1, **_category_record(c)} for i, c in enumerate(self.species)
+            ],
+            "unboxed": [_category_record(category) for category in self.unboxed],
+        }
+        with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+            json.dump(record, file, ensure_ascii=False, indent=1)
+            file.write("\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Taxonomy:
+        """Reads what `save` wrote.
+
+        Raises:
+            InputError: the file is not there, is no taxonomy, or contradicts itself.
+        """
+        path = os.fspath(path)
+        try:
+            with open(path, encoding="utf-8") as file:
+                record = json.load(file)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}: is not valid JSON ({error}); write it anew") from error
+        try:
+            return cls._from_record(record)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}; write the file anew with the tfrecords program")
+
+    @classmethod
+    def _from_record(cls, record: Any) -> Taxonomy:
+        if not isinstance(record, dict) or record.get("format") != _FORMAT:
+            raise ValueError(f"is not a taxonomy (its format is not {_FORMAT!r})")
+        if record.get("version") != _VERSION:
+            raise ValueError(f"has version {record.get('version')!r}, not {_VERSION}")
+        super_classes = record.get("super_classes")
+        if not isinstance(super_classes, list) or not all(
+            isinstance(name, str) and name for name in super_classes
+        ):
+            raise ValueError("has no list of names as its super_classes")
+        lists: dict[str, list[Category]] = {}
+        for key in ("species", "unboxed"):
+            entries = record.get(key)
+            if not isinstance(entries, list):
+                raise InputError(f"has no list of {key}")
+            lists[key] = []
+            for i, entry in enumerate(entries):
+                try:
+                    lists[key].append(Category.from_record(entry))
+                except ValueError as error:
+                    raise ValueError(f"entry {i + 1} of {key} {error}") from error
+                if key == "species" and entry.get("label") != i + 1:
+                    raise ValueError(f"entry {i + 1} of species does not have label {i + 1}")
+        taxonomy = cls.from_categories(
+            lists["species"] + lists["unboxed"],
+            [category.id for category in lists["species"]],
+            super_classes,
+        )
+        if taxonomy.species != tuple(lists["species"]):
+            raise ValueError("does not list its species by id")
+        return taxonomy
+
+    def write_label_maps(self, directory: str | os.PathLike[str]) -> None:
+        """Writes `species_label_map.pbtxt`, `super_…` and `generic_…` as the OD API reads them."""
+        for granularity in Granularity:
+            path = os.path.join(directory, f"{granularity}_label_map.pbtxt")
+            with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+                file.writelines(
+                    f"item {{\n  id: {i + 1}\n  name: '{_escape(name)}'\n}}\n"
+                    for i, name in enumerate(self.names(granularity))
+                )
+
+    @functools.cached_property
+    def _names(self) -> dict[Granularity, tuple[str, ...]]:
+        return {
+            Granularity.SPECIES: tuple(category.name for category in self.species),
+            Granularity.SUPER: self.super_classes,
+            Granularity.GENERIC: (GENERIC_NAME,),
+        }
+
+    @functools.cached_property
+    def _super_of_species(self) -> np.ndarray:
+        label = {name: i + 1 for i, name in enumerate(self.super_classes)}
+        return np.array([label[category.supercategory] for category in self.species])
+
+
+def _check_super_classes(given: Sequence[str], boxed: Sequence[str], listed: set[str]) -> None:
+    """Raises InputError unless the given super-classes are distinct, known and cover all boxes."""
+    if len(set(given)) != len(given):
+        raise InputError(f"the super-classes {', '.join(given)} name one twice; name each once")
+    for name in given:
+        if name not in listed:
+            raise InputError(f"no category has the super-class {name!r}; check the spelling")
+    for name in boxed:
+        if name not in given:
+            raise InputError(
+                f"the super-class {name!r} has boxes but is not among those given "
+                f"({', '.join(given)}); add it, or leave its boxes out of the annotations"
+            )
+
+
+def _category_record(category: Category) -> dict[str, Any]:
+    return {
+        "id": category.id,
+        "name": category.name,
+        "supercategory": category.supercategory,
+    }
+
+
+def _escape(name: str) -> str:
+    """Escapes a string for protobuf's text format, in single quotes."""
+    # Control characters by their octal code, as the text format has it; UTF-8 may stand as it is.
+    escaped = name.replace("\\", "\\\\").replace("'", "\\'")
+    return "".join(c if c.isprintable() or ord(c) > 127 else f"\\{ord(c):03o}" for c in escaped)
