@@ -50,7 +50,7 @@ def iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
 
 
 def keep_best(
-    boxes: tf.Tensor, scores: tf.Tensor, max_boxes: int | tf.Tensor, iou_threshold: float
+    boxes: tf.Tensor, scores: tf.Tensor, max_boxes: int, iou_threshold: float
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Non-maximum suppression for each image of a batch.
 
@@ -76,9 +76,8 @@ def keep_best(
         )
         return kept.selected_indices, kept.valid_outputs
 
-    length = None if tf.is_tensor(max_boxes) else max_boxes
     return tf.map_fn(
         one_image,
         (boxes, scores),
-        fn_output_signature=(tf.TensorSpec([length], tf.int32), tf.TensorSpec([], tf.int32)),
+        fn_output_signature=(tf.TensorSpec([max_boxes], tf.int32), tf.TensorSpec([], tf.int32)),
     )

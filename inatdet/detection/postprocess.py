@@ -49,7 +49,7 @@ def detections_of(
     Args:
         class_logits: `[batch, n, classes + 1]`, the background first.
         box_codes: `[batch, n, classes, 4]`.
-        proposals: `[batch, n, 4]`.
+        proposals: `[batch, n, 4]`, with n static.
         valid: bool `[batch, n]`, which proposals are real.
         image_size: `[batch, 2]`, height and width without padding.
         candidates: how many pairs go into the suppression, the best by score.
@@ -61,10 +61,10 @@ def detections_of(
         The detections. They are those of a class-by-class suppression of all pairs, as long as
         the detections that this gives lie among the `candidates` best pairs.
     """
-    batch, count = tf.shape(class_logits)[0], tf.shape(class_logits)[1]
+    batch = tf.shape(class_logits)[0]
     num_classes = class_logits.shape[-1] - 1
     scores = tf.where(valid[..., tf.newaxis], tf.nn.softmax(class_logits)[..., 1:], -1.0)
-    candidates = tf.minimum(candidates, count * num_classes)
+    candidates = min(candidates, proposals.shape[1] * num_classes)
     scores, pairs = tf.math.top_k(tf.reshape(scores, [batch, -1]), candidates)
     classes = pairs % num_classes
     codes = tf.gather(tf.reshape(box_codes, [batch, -1, 4]), pairs, batch_dims=1)

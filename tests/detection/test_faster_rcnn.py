@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from inatdet.detection.config import FasterRCNNConfig
+from inatdet.detection.faster_rcnn import FasterRCNN
+
+NUM_CLASSES = 4
+
+
+def small_config(**model):
+    config = FasterRCNNConfig()
+    config.override(
+        {
+            "backbone": {"width": 0.125, "batch_norm": "trained", "weights": ""},
+            "anchors": {"base": 64.0},
+            "rpn": {"channels": 16, "max_proposals": 20, "sample_size": 32},
+            "head": {"sample_size": 8},
+        }
+    )
+    config.override(model)
+    return config
+
+
+@pytest.fixture(scope="module")
+def model():
+    tf.random.set_seed(0)
+    return FasterRCNN(small_config(), NUM_CLASSES)
+
+
+def batch_of(sizes, padded=None, seed=0, boxes=2):
+    rng = np.random.default_rng(seed)
+    height, width = padded or np.max(sizes, axis=0)
+    images = np.zeros((len(sizes), height, width, 3), np.float32)
+    truth = np.zeros((len(sizes), boxes, 4), np.float32)
+    labels = np.zeros((len(sizes), boxes), np.int32)
+    for index, (h, w) in enumerate(sizes):
+        images[index, :h, :w] = rng.uniform(0, 255, (h, w, 3))
+        if boxes:
+            truth[index, 0] = [h * 0.2, w * 0.2, h * 0.8, w * 0.9]
+            labels[index, 0] = 1 + index % NUM_CLASSES
+    return {
+        "image": tf.constant(images),
+        "image_size": tf.constant(sizes, tf.int32),
+        "boxes": tf.constant(truth),
+        "labels": tf.constant(labels),
+    }
+
+
+@pytest.mark.parametrize("sizes", [[(64, 96)], [(70, 91), (96, 64)], [(33, 50)]])
+def test_detections_of_any_shape(model, sizes):
+    found = model(batch_of(sizes), training=False)
+    assert found.boxes.shape[0] == len(sizes)
+    for index, (height, width) in enumerate(sizes):
+        count = int(found.count[index])
+        boxes = found.boxes[index, :count].numpy()
+        assert count > 0
+        assert (boxes >= 0).all()
+        assert (boxes <= [height, width, height, width]).all()
+        assert (boxes[:, 2:] > boxes[:, :2]).all()
+        labels, scores = found.labels[index, :count].numpy(), found.scores[index, :count].numpy()
+        assert (np.diff(scores) <= 0).all()
+        assert set(labels) <= set(range(1, NUM_CLASSES + 1))
+
+
+def test_what_lies_in_the_padding_is_not_seen(model):
+    clean = batch_of([(64, 80)], padded=(96, 96))
+    dirty = dict(clean)
+    inside = np.zeros((1, 96, 96, 1), bool)
+    inside[:, :64, :80] = True
+    dirty["image"] = tf.where(inside, clean["image"], 200.0)
+    for a, b in zip(model(clean, training=False), model(dirty, training=False)):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("boxes", [0, 2])
+def test_losses_are_finite_with_and_without_boxes(model, boxes):
+    losses, diagnostics = model.losses_of(batch_of([(64, 96), (96, 64)], boxes=boxes), True)
+    assert np.isfinite([float(loss) for loss in losses]).all()
+    if boxes:
+        assert float(losses.rpn_boxes) > 0
+        assert float(diagnostics.rpn_positives) >= 1
+    else:
+        assert float(losses.rpn_boxes) == float(losses.boxes) == 0
+        assert float(diagnostics.rpn_positives) == float(diagnostics.positives) == 0
+
+
+def test_an_image_in_which_no_anchor_fits(model):
+    losses, _ = model.losses_of(batch_of([(17, 18)]), True)
+    assert np.isfinite([float(loss) for loss in losses]).all()
+    assert float(losses.rpn_objectness) >= 0
+
+
+def test_every_weight_gets_a_gradient_and_frozen_statistics_stay():
+    tf.random.set_seed(1)
+    frozen = FasterRCNN(small_config(backbone={"batch_norm": "frozen"}), NUM_CLASSES)
+    statistics = [v.numpy() for v in frozen.non_trainable_variables]
+    with tf.GradientTape() as tape:
+        losses, _ = frozen.losses_of(batch_of([(96, 96)]), training=True)
+        loss = tf.add_n(list(losses))
+    gradients = tape.gradient(loss, frozen.trainable_variables)
+    names = [v.name for v, g in zip(frozen.trainable_variables, gradients) if g is None]
+    assert names == []
+    assert any("beta" in v.name for v in frozen.trainable_variables)
+    for before, after in zip(statistics, frozen.non_trainable_variables):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_trained_statistics_move(model):
+    before = [v.numpy() for v in model.non_trainable_variables]
+    model.losses_of(batch_of([(96, 96)]), training=True)
+    changed = [(a != b.numpy()).any() for a, b in zip(before, model.non_trainable_variables)]
+    assert all(changed)
+
+
+def test_initial_losses_are_those_of_ignorance(model):
+    # Objectness starts near log 2 with kernels of deviation .01.
+    losses, _ = model.losses_of(batch_of([(96, 128)]), training=True)
+    np.testing.assert_allclose(float(losses.rpn_objectness), np.log(2), atol=0.1)

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from inatdet.detection import boxes, postprocess
+from tests.detection import reference
+
+HEIGHT, WIDTH = 600, 800
+
+
+def random_outputs(seed, num_proposals, num_classes, code_scale=1.0):
+    rng = np.random.default_rng(seed)
+    proposals = reference.random_boxes(rng, num_proposals, HEIGHT, WIDTH, smallest=20.0)
+    return (
+        tf.constant(rng.normal(0, 3, (1, num_proposals, num_classes + 1)), tf.float32),
+        tf.constant(rng.normal(0, code_scale, (1, num_proposals, num_classes, 4)), tf.float32),
+        tf.constant(proposals[None], tf.float32),
+    )
+
+
+def ours(logits, codes, proposals, valid=None, size=(HEIGHT, WIDTH), **options):
+    options = {
+        "candidates": 100_000, "iou_threshold": 0.6, "max_per_class": 100, "max_detections": 300,
+    } | options  # fmt: skip
+    valid = tf.ones(tf.shape(proposals)[:2], tf.bool) if valid is None else valid
+    return postprocess.detections_of(
+        logits, codes, proposals, valid, tf.constant([size] * len(proposals)), **options
+    )
+
+
+def tensorflow_s(logits, codes, proposals, max_per_class=100, max_detections=300):
+    decoded = boxes.decode(codes[0], proposals[0][:, None, :])
+    decoded = boxes.clip(decoded, tf.constant([[HEIGHT, WIDTH]] * len(decoded)))
+    return tf.image.combined_non_max_suppression(
+        decoded[None],
+        tf.nn.softmax(logits)[..., 1:],
+        max_output_size_per_class=max_per_class,
+        max_total_size=max_detections,
+        iou_threshold=0.6,
+        clip_boxes=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("num_proposals", "num_classes", "max_per_class", "max_detections"),
+    [(60, 9, 100, 300), (60, 9, 3, 20), (100, 1, 10, 300), (40, 300, 100, 100), (5, 2, 100, 300)],
+)
+def test_same_as_combined_non_max_suppression(
+    num_proposals, num_classes, max_per_class, max_detections
+):
+    outputs = random_outputs(0, num_proposals, num_classes)
+    limits = {"max_per_class": max_per_class, "max_detections": max_detections}
+    got, expected = ours(*outputs, **limits), tensorflow_s(*outputs, **limits)
+    count = int(got.count[0])
+    assert count == int(expected.valid_detections[0]) > 0
+    np.testing.assert_allclose(got.scores[0, :count], expected.nmsed_scores[0, :count])
+    np.testing.assert_array_equal(got.labels[0, :count] - 1, expected.nmsed_classes[0, :count])
+    np.testing.assert_allclose(got.boxes[0, :count], expected.nmsed_boxes[0, :count], atol=1e-3)
+    assert not got.scores[0, count:].numpy().any()
+
+
+def test_thousands_of_classes_lose_no_precision():
+    # Near the threshold, a box moved by hundreds of thousands of pixels would be judged wrongly.
+    num_classes = 2854
+    box = np.array([100.0, 100, 200, 200])
+    below, above = box + [0, 0, 0, 66.5], box + [0, 0, 0, 66.8]  # IoU .6006 and .5995
+    logits = np.full((1, 3, num_classes + 1), -20.0)
+    logits[0, :, num_classes] = [3, 2, 1]
+    proposals = tf.constant([[box, below, above]], tf.float32)
+    found = ours(
+        tf.constant(logits, tf.float32), tf.zeros([1, 3, num_classes, 4]), proposals,
+        candidates=1000,
+    )  # fmt: skip
+    likely = found.labels[0].numpy()[found.scores[0].numpy() > 0.1]
+    assert likely.tolist() == [num_classes] * 2
+    np.testing.assert_allclose(found.boxes[0, 1], above, atol=1e-3)
+
+
+def test_proposals_that_are_filling_yield_nothing():
+    logits, codes, proposals = random_outputs(1, 20, 4)
+    valid = tf.constant([[True] * 7 + [False] * 13])
+    got = ours(logits, codes, proposals, valid)
+    expected = ours(logits[:, :7], codes[:, :7], proposals[:, :7])
+    count = int(expected.count[0])
+    assert int(got.count[0]) == count
+    np.testing.assert_allclose(got.boxes[0, :count], expected.boxes[0, :count], rtol=1e-5)
+    nothing = ours(logits, codes, proposals, tf.zeros([1, 20], tf.bool))
+    assert int(nothing.count[0]) == 0
+    assert not nothing.labels.numpy().any()
+
+
+def test_the_images_of_a_batch_do_not_meet():
+    first, second = random_outputs(2, 30, 5), random_outputs(3, 30, 5)
+    together = ours(*(tf.concat(pair, 0) for pair in zip(first, second)))
+    for index, alone in enumerate((ours(*first), ours(*second))):
+        for got, expected in zip(together, alone):
+            np.testing.assert_allclose(got[index], expected[0], atol=1e-4)
+
+
+def test_an_empty_batch():
+    # A replica gets one when the images run out before the others' are seen.
+    empty = [x[:0] for x in random_outputs(0, 10, 3)]
+    valid, size = tf.zeros([0, 10], tf.bool), tf.zeros([0, 2], tf.int32)
+    found = tf.function(postprocess.detections_of)(*empty, valid, size, 100, 0.6, 100, 300)
+    assert found.boxes.shape[0] == 0
