@@ -237,7 +237,9 @@ class Taxonomy:
         try:
             return cls._from_record(record)
         except ValueError as error:
-            raise InputError(f"{path}: {error}; write the file anew with the tfrecords program")
+            raise InputError(
+                f"{path}: {error}; write the file anew with the tfrecords program"
+            ) from error
 
     @classmethod
     def _from_record(cls, record: Any) -> Taxonomy:
