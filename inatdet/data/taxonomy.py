@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -159,7 +160,7 @@ class Taxonomy:
         """The names of the labels; `names(...)[label - 1]` is the name of a label."""
         return self._names[granularity]
 
-    def label_of_category(self, granularity: Granularity) -> dict[int, int]:
+    def label_of_category(self, granularity: Granularity) -> Mapping[int, int]:
         """The label of each category that has one.
 
         A category without a box has no label at the species granularity, the label of its
@@ -168,13 +169,7 @@ class Taxonomy:
         Returns:
             label by category id.
         """
-        if granularity is Granularity.SPECIES:
-            return {category.id: i + 1 for i, category in enumerate(self.species)}
-        every = self.species + self.unboxed
-        if granularity is Granularity.GENERIC:
-            return {category.id: 1 for category in every}
-        label = {name: i + 1 for i, name in enumerate(self.super_classes)}
-        return {c.id: label[c.supercategory] for c in every if c.supercategory in label}
+        return self._label_of_category[granularity]
 
     def coarsen(self, labels: np.ndarray, source: Granularity, target: Granularity) -> np.ndarray:
         """Turns labels into labels of a coarser (or the same) granularity.
@@ -291,6 +286,19 @@ class Taxonomy:
             Granularity.SUPER: self.super_classes,
             Granularity.GENERIC: (GENERIC_NAME,),
         }
+
+    @functools.cached_property
+    def _label_of_category(self) -> dict[Granularity, Mapping[int, int]]:
+        every = self.species + self.unboxed
+        super_label = {name: i + 1 for i, name in enumerate(self.super_classes)}
+        labels = {
+            Granularity.SPECIES: {c.id: i + 1 for i, c in enumerate(self.species)},
+            Granularity.SUPER: {
+                c.id: super_label[c.supercategory] for c in every if c.supercategory in super_label
+            },
+            Granularity.GENERIC: {c.id: 1 for c in every},
+        }
+        return {granularity: MappingProxyType(of) for granularity, of in labels.items()}
 
     @functools.cached_property
     def _super_of_species(self) -> np.ndarray:
