@@ -47,7 +47,7 @@ def read_experiment(
             params = hyperparams.override_params_dict(params, source, is_strict=True)
         except KeyError as error:
             raise InputError(f"{source}: unknown setting ({error.args[0]})") from error
-        except (yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
+        except (yaml.YAMLError, tf.errors.OpError, ValueError, TypeError, AttributeError) as error:
             reason = " ".join(str(error).split())
             raise InputError(
                 f"{source}: cannot be read as settings ({reason}); use YAML, or a.b=c,d.e=f"

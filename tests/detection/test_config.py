@@ -1,0 +1,88 @@
+import glob
+
+import pytest
+
+from inatdet.detection import experiment
+from inatdet.detection.config import scale_to_replicas
+from inatdet.errors import InputError
+
+PAPER = ["species", "super", "generic"]
+
+
+@pytest.mark.parametrize("granularity", PAPER)
+def test_the_paper_s_pipelines_state_the_defaults(granularity):
+    stated = experiment.read_experiment([f"pipelines/{granularity}.yaml"])
+    defaults = experiment.read_experiment([], f"task.granularity={granularity}")
+    assert stated.as_dict() == defaults.as_dict()
+
+
+@pytest.mark.parametrize("path", sorted(glob.glob("pipelines/*.yaml")))
+def test_every_pipeline_is_read_and_builds_its_optimizer(path):
+    from inatdet.detection.task import DetectionTask
+
+    params = experiment.read_experiment([path])
+    optimizer = DetectionTask.create_optimizer(params.trainer.optimizer_config)
+    assert optimizer.clipnorm == 10.0
+    assert params.task.granularity in path
+
+
+def test_the_learning_rate_falls_at_its_steps():
+    from inatdet.detection.task import DetectionTask
+
+    params = experiment.read_experiment(["pipelines/species.yaml"])
+    rate = DetectionTask.create_optimizer(params.trainer.optimizer_config).learning_rate
+    values = [float(rate(step)) for step in (0, 3_000_000, 3_000_001, 3_500_001, 4_000_000)]
+    assert values == pytest.approx([3e-4, 3e-4, 3e-5, 3e-6, 3e-6])
+
+
+def test_the_linear_scaling_rule():
+    params = experiment.read_experiment(["pipelines/species.yaml"])
+    assert scale_to_replicas(params, 1) == 1.0
+    assert params.trainer.train_steps == 4_000_000
+    params = experiment.read_experiment(
+        ["pipelines/species.yaml"],
+        "task.train_data.batch_size=2,trainer.optimizer_config.warmup.type=linear,"
+        "trainer.optimizer_config.warmup.linear.warmup_steps=8000",
+    )
+    assert scale_to_replicas(params, 4) == 8.0
+    assert params.trainer.train_steps == 500_000
+    schedule = params.trainer.optimizer_config.learning_rate.stepwise
+    assert schedule.boundaries == [375_000, 437_500]
+    assert schedule.values == pytest.approx([2.4e-3, 2.4e-4, 2.4e-5])
+    assert params.trainer.optimizer_config.warmup.linear.warmup_steps == 1000
+
+
+def test_the_rule_can_be_switched_off():
+    params = experiment.read_experiment(
+        ["pipelines/species.yaml"], "task.reference_batch_size=0,task.train_data.batch_size=16"
+    )
+    assert scale_to_replicas(params, 2) == 1.0
+    assert params.trainer.train_steps == 4_000_000
+
+
+@pytest.mark.parametrize(
+    ("files", "override", "message"),
+    [
+        (["nowhere.yaml"], "", "nowhere.yaml: no such file"),
+        ([], "task.model.no_such=3", "unknown setting"),
+        ([], "task.granularity=genus", "must be one of species, super, generic"),
+        ([], "task.short_edge=2000", "no longer than the long one"),
+        ([], "nonsense", "cannot be read as settings"),
+    ],
+)
+def test_bad_settings_get_a_sentence(files, override, message):
+    with pytest.raises(InputError, match=message):
+        experiment.read_experiment(files, override)
+
+
+def test_a_file_that_is_no_yaml(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("task: [unclosed")
+    with pytest.raises(InputError, match="bad.yaml: cannot be read as settings"):
+        experiment.read_experiment([str(path)])
+
+
+def test_more_gpus_than_there_are():
+    params = experiment.read_experiment([], "runtime.num_gpus=99")
+    with pytest.raises(InputError, match="TensorFlow sees 0; set NUM_GPUS=0"):
+        experiment.strategy_of(params.runtime)
