@@ -66,7 +66,7 @@ class ProgressLine:
         global_step: the step counter.
         total_steps: where the run ends.
         images_per_step: over all replicas.
-        stream: where to print.
+        stream: where to print; stderr where there is none.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class ProgressLine:
         global_step: tf.Variable,
         total_steps: int,
         images_per_step: int,
-        stream: TextIO = sys.stderr,
+        stream: TextIO | None = None,
     ):
         self._global_step = global_step
         self._total = total_steps
@@ -107,6 +107,6 @@ class ProgressLine:
             f" | loss {float(output['training_loss']):.3f} ({parts})"
             f" | {float(output['images_per_second']):.1f} images/s"
             f" | {duration((self._total - step) * seconds)} left",
-            file=self._stream,
+            file=self._stream or sys.stderr,
             flush=True,
         )

@@ -1,0 +1,56 @@
+"""A tiny set of TFRecords: bright rectangles of three colours on noise."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image as PILImage
+
+from inatdet.data import examples
+from inatdet.data.annotations import Image
+from inatdet.data.taxonomy import Category, Taxonomy
+
+COLOURS = [(255, 40, 40), (40, 255, 40), (40, 40, 255)]
+CATEGORIES = (
+    Category(0, "Rubra minor", "Aves"),
+    Category(7, "Viridis minor", "Aves"),
+    Category(3, "Caerula minor", "Insecta"),
+)
+
+
+def taxonomy() -> Taxonomy:
+    """Three species of two super-classes, ids with a gap that start at 0."""
+    return Taxonomy.from_categories(CATEGORIES, {0, 3, 7})
+
+
+def write(directory: Path, count: int = 16, seed: int = 0, prefix: str = "train") -> str:
+    """Writes `count` images of 96x128 or 128x96 pixels, one box each.
+
+    Returns:
+        The pattern of the files; taxonomy.json lies beside them.
+    """
+    rng = np.random.default_rng(seed)
+    directory.mkdir(parents=True, exist_ok=True)
+    taxonomy().save(directory / "taxonomy.json")
+    with tf.io.TFRecordWriter(str(directory / f"{prefix}-00000-of-00001.tfrecord")) as writer:
+        for image_id in range(count):
+            height, width = (96, 128) if image_id % 2 else (128, 96)
+            pixels = rng.integers(60, 120, (height, width, 3)).astype(np.uint8)
+            category = image_id % 3
+            h, w = rng.integers(36, 64, 2)
+            y, x = rng.integers(0, height - h), rng.integers(0, width - w)
+            pixels[y : y + h, x : x + w] = COLOURS[category]
+            jpeg = io.BytesIO()
+            PILImage.fromarray(pixels).save(jpeg, "JPEG", quality=92)
+            example = examples.encode(
+                Image(image_id, f"{image_id}.jpg", width, height),
+                jpeg.getvalue(),
+                np.array([[x, y, w, h]], np.float64),
+                np.array([CATEGORIES[category].id]),
+                np.array([w * h / 2.0]),
+                np.array([False]),
+                taxonomy(),
+            )
+            writer.write(example.SerializeToString())
+    return str(directory / f"{prefix}-*")

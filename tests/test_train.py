@@ -1,0 +1,117 @@
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from inatdet import train as program
+from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.detection import experiment
+from inatdet.errors import InputError, RunError
+from tests import devices, records
+
+SMALL = (
+    "task.model.backbone.width=0.125,task.model.backbone.batch_norm_momentum=0.8,"
+    "task.model.rpn.channels=32,task.model.rpn.max_proposals=16,task.model.head.crop_size=8,"
+    "task.short_edge=96,task.long_edge=128,task.train_data.batch_size=4,task.train_data.seed=1,"
+    "trainer.steps_per_loop=5,trainer.summary_interval=5,trainer.checkpoint_interval=10,"
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return records.write(tmp_path_factory.mktemp("records"))
+
+
+def settings(data, steps, more=""):
+    return experiment.read_experiment(
+        ["pipelines/mini_species.yaml"],
+        SMALL + f"task.train_data.input_path={data},trainer.train_steps={steps},"
+        f"task.taxonomy={os.path.dirname(data)}/taxonomy.json" + (f",{more}" if more else ""),
+    )
+
+
+def scalars(model_dir):
+    """Every TensorBoard scalar: {tag: {step: value}}."""
+    values = {}
+    for path in sorted(os.listdir(model_dir / "train")):
+        for event in tf.compat.v1.train.summary_iterator(str(model_dir / "train" / path)):
+            for value in event.summary.value:
+                tensor = tf.make_ndarray(value.tensor)
+                values.setdefault(value.tag, {})[event.step] = float(tensor)
+    return values
+
+
+def test_the_losses_fall_and_an_interrupted_run_goes_on(data, tmp_path, capfd):
+    program.train(settings(data, 20), "train", str(tmp_path))
+    assert tf.train.latest_checkpoint(str(tmp_path)).endswith("ckpt-20")
+    capfd.readouterr()
+    last = program.train(settings(data, 40), "train", str(tmp_path))
+    said = capfd.readouterr().err
+    assert "going on from step 20" in said
+    assert "step 25/40 | loss" in said
+    assert "images/s" in said
+    assert "left" in said
+
+    shown = scalars(tmp_path)
+    for name in ("rpn_objectness", "rpn_boxes", "classes", "boxes"):
+        assert list(shown[f"loss/{name}"]) == list(range(5, 41, 5))
+    assert {"learning_rate", "images_per_second", "sampled/positives"} <= set(shown)
+    assert last["training_loss"] < 0.7 * shown["training_loss"][5]
+    assert shown["training_loss"][25] < shown["training_loss"][5]  # it did not start anew
+
+    checkpoint = tf.train.load_checkpoint(str(tmp_path))
+    assert checkpoint.get_tensor("global_step/.ATTRIBUTES/VARIABLE_VALUE") == 40
+
+    capfd.readouterr()
+    assert program.train(settings(data, 40), "train", str(tmp_path)) == {}
+    assert "trained already: 40 of 40 steps" in capfd.readouterr().err
+
+
+def test_two_devices_take_a_batch_each_and_scale_the_schedule(data, tmp_path, capfd):
+    params = settings(data, 20, "task.reference_batch_size=4")
+    last = program.train(params, "train", str(tmp_path), strategy=devices.mirrored())
+    assert "8 images a step, 2 times the reference" in capfd.readouterr().err
+    assert params.trainer.train_steps == 10
+    assert np.isfinite(last["training_loss"])
+    # The same model is found on one device.
+    checkpoint = tf.train.load_checkpoint(str(tmp_path))
+    assert checkpoint.get_tensor("global_step/.ATTRIBUTES/VARIABLE_VALUE") == 10
+
+
+def test_validation_losses(data, tmp_path):
+    more = f"task.validation_data.input_path={data},task.validation_data.batch_size=4"
+    program.train(settings(data, 5, more), "train_and_eval", str(tmp_path))
+    assert os.path.isdir(tmp_path / "validation")
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(data, tmp_path):
+    more = (
+        "trainer.optimizer_config.learning_rate.type=constant,"
+        "trainer.optimizer_config.learning_rate.constant.learning_rate=1e30,"
+        "trainer.optimizer_config.optimizer.type=sgd,trainer.optimizer_config.warmup.type=null"
+    )
+    with pytest.raises(RunError, match="not finite by step"):
+        program.train(settings(data, 40, more), "train", str(tmp_path))
+    assert tf.train.latest_checkpoint(str(tmp_path)) is None
+
+
+def test_a_model_is_not_continued_on_other_labels(data, tmp_path):
+    program.train(settings(data, 5), "train", str(tmp_path))
+    other = Taxonomy.from_categories([Category(1, "Alia", "Aves")], {1})
+    other.save(tmp_path / "other.json")
+    params = settings(data, 10)
+    params.task.taxonomy = str(tmp_path / "other.json")
+    with pytest.raises(InputError, match="choose another --model_dir"):
+        program.train(params, "train", str(tmp_path))
+
+
+def test_what_is_missing_is_named(data, tmp_path):
+    params = settings(data, 5)
+    params.task.taxonomy = ""
+    with pytest.raises(InputError, match=r"task.taxonomy is not set"):
+        program.train(params, "train", str(tmp_path / "a"))
+    params = settings("nowhere/train-*", 5)
+    params.task.taxonomy = f"{os.path.dirname(data)}/taxonomy.json"
+    with pytest.raises(InputError, match=r"nowhere/train-\*"):
+        program.train(params, "train", str(tmp_path / "b"))
