@@ -1,0 +1,112 @@
+"""What an interrupted writing of shards has finished, so that the next run goes on from there."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from inatdet.files import atomic_path
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A finished shard.
+
+    Attributes:
+        file: its name in the output folder.
+        images: how many images it has.
+        boxes: how many boxes they have together.
+        bytes: the file's size.
+        left_out: how many images were left out, by problem.
+    """
+
+    file: str
+    images: int
+    boxes: int
+    bytes: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+class Journal:
+    """The finished shards of one split, kept in a hidden file while the split is incomplete.
+
+    A shard is taken over only if it was written with equal settings, where settings are everything
+    that its content depends on, and if its file still has the size it had.
+    """
+
+    def __init__(self, directory: str, split: str, settings: Mapping[str, Any]):
+        self._directory, self._split = directory, split
+        # As they look after a turn through JSON, to compare with what is read.
+        self._settings = json.loads(json.dumps(settings))
+        self._path = os.path.join(directory, f".{split}.journal")
+        self.summary_path = os.path.join(directory, f"{split}.json")
+
+    def finished(self) -> dict[str, Shard]:
+        """The shards that need not be written again, by file name."""
+        for read in (self._read_journal, self._read_summary):
+            settings, shards = read()
+            if settings == self._settings:
+                return {shard.file: shard for shard in shards if self._is_whole(shard)}
+        return {}
+
+    def begin(self, keep: Mapping[str, Shard]) -> None:
+        """Starts the journal anew with the shards in `keep`, and removes all others of the split.
+
+        Shards of an earlier run with other settings would be read together with the new ones.
+        """
+        os.makedirs(self._directory, exist_ok=True)
+        with atomic_path(self._path) as temporary, open(temporary, "w") as file:
+            for record in (self._settings, *map(asdict, keep.values())):
+                file.write(json.dumps(record) + "\n")
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(self.summary_path)
+        escaped = os.path.join(glob.escape(self._directory), glob.escape(self._split))
+        hidden = os.path.join(glob.escape(self._directory), f".{glob.escape(self._split)}")
+        for path in glob.glob(f"{escaped}-*-of-*.tfrecord"):
+            if os.path.basename(path) not in keep:
+                os.remove(path)
+        for path in glob.glob(f"{hidden}-*-of-*.tfrecord.*"):
+            os.remove(path)  # What a killed run was writing.
+
+    def add(self, shard: Shard) -> None:
+        """Notes that a shard is finished."""
+        with open(self._path, "a") as file:
+            file.write(json.dumps(asdict(shard)) + "\n")
+
+    def end(self, summary: Mapping[str, Any], shards: list[Shard]) -> None:
+        """Writes the split's summary, which says that it is complete, and drops the journal."""
+        record = {**summary, "settings": self._settings, "files": [asdict(s) for s in shards]}
+        with atomic_path(self.summary_path) as temporary, open(temporary, "w") as file:
+            json.dump(record, file, indent=1)
+            file.write("\n")
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(self._path)
+
+    def _is_whole(self, shard: Shard) -> bool:
+        try:
+            return os.path.getsize(os.path.join(self._directory, shard.file)) == shard.bytes
+        except OSError:
+            return False
+
+    def _read_journal(self) -> tuple[Any, list[Shard]]:
+        try:
+            with open(self._path, encoding="utf-8") as file:
+                lines = file.read().split("\n")
+            # What follows the last line break is a line that was not written to its end.
+            settings, *shards = (json.loads(line) for line in lines[:-1])
+            return settings, [Shard(**shard) for shard in shards]
+        except (OSError, ValueError, TypeError):
+            return None, []
+
+    def _read_summary(self) -> tuple[Any, list[Shard]]:
+        try:
+            with open(self.summary_path, encoding="utf-8") as file:
+                record = json.load(file)
+            return record["settings"], [Shard(**shard) for shard in record["files"]]
+        except (OSError, ValueError, TypeError, KeyError):
+            return None, []
