@@ -27,6 +27,7 @@ setup(
         "absl-py>=1.4",
         "hotcoco>=1.3",
         "matplotlib>=3.8",
+        "msgspec>=0.18",
         "numpy>=1.26",
         "pillow>=10.0",
         "pyarrow>=15.0",

@@ -26,7 +26,7 @@ from inatdet.data.taxonomy import Granularity
 from inatdet.detection import experiment, task  # noqa: F401 (registers the task)
 from inatdet.detection.postprocess import Detections
 from inatdet.errors import InputError, run_main
-from inatdet.evaluation.detections import DetectionsWriter
+from inatdet.evaluation.detection_files import DetectionsWriter
 
 
 def original_boxes(

@@ -39,7 +39,9 @@ def run_main(main: Callable[[Sequence[str]], int | None]) -> None:
 
     def guarded(argv: Sequence[str]) -> int | None:
         if len(argv) > 1:
-            print(f"error: unknown argument {argv[1]!r}; every setting is a --flag", file=sys.stderr)
+            print(
+                f"error: unknown argument {argv[1]!r}; every setting is a --flag", file=sys.stderr
+            )
             return EXIT_BAD_INPUT
         try:
             return main(argv)

@@ -1,4 +1,4 @@
-"""Trains a detector.
+r"""Trains a detector.
 
     python -m inatdet.train --config_file=pipelines/super.yaml --mode=train --model_dir=MODEL \
         --params_override=task.train_data.input_path='RECORDS/train-*',task.taxonomy=RECORDS/taxonomy.json

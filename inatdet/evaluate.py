@@ -1,0 +1,126 @@
+r"""Evaluates detections: the paper's Tables 5 and 6 and its precision-recall curves.
+
+    python -m inatdet.evaluate --annotations=val_2017_bboxes.json \
+        --detections=species=SPECIES.parquet --detections=super=SUPER.parquet \
+        --detections=generic=GENERIC.parquet --output_dir=REPORT
+
+Each file may be Parquet, as `python -m inatdet.detect` writes it, or COCO results JSON from any
+framework, in which `category_id` is the dataset's category id for species and the taxonomy's label
+for super and generic. Any one of the three is enough. TensorFlow is not needed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from inatdet.data.annotations import OnBad, read_annotations
+from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.errors import InputError, run_main
+from inatdet.evaluation import benchmark
+from inatdet.evaluation.coco import Engine
+from inatdet.evaluation.detection_files import read_detections
+from inatdet.evaluation.report import Report
+
+
+def evaluate(
+    annotations_path: str,
+    detections: Sequence[str],
+    *,
+    taxonomy_path: str | None = None,
+    all_images: bool = False,
+    engine: Engine = Engine.HOTCOCO,
+    on_bad: OnBad = OnBad.ERROR,
+) -> Report:
+    """Reads the files and evaluates.
+
+    Args:
+        annotations_path: the ground truth, COCO-style JSON with super-categories.
+        detections: `granularity=path`, each granularity at most once.
+        taxonomy_path: a taxonomy.json with the label spaces, instead of deriving them from the
+            annotations.
+        all_images: keeps images with several boxes or none, too.
+        engine: which library counts.
+        on_bad: what to do with bad records in the annotations.
+
+    Raises:
+        InputError: when a file is wrong.
+    """
+    paths = _by_granularity(detections)
+    _say(f"reading {annotations_path}")
+    annotations = read_annotations(annotations_path, on_bad)
+    taxonomy = Taxonomy.load(taxonomy_path) if taxonomy_path else annotations.taxonomy()
+    models = {}
+    for granularity, path in paths.items():
+        _say(f"reading {path}")
+        models[granularity] = read_detections(path, granularity, taxonomy)
+    results = benchmark.run(
+        annotations, taxonomy, models, all_images=all_images, engine=engine, say=_say
+    )
+    return Report(
+        results,
+        annotations,
+        taxonomy_path or "derived from the annotations",
+        models,
+        all_images,
+        engine,
+    )
+
+
+def _by_granularity(detections: Sequence[str]) -> dict[Granularity, str]:
+    paths: dict[Granularity, str] = {}
+    for item in detections:
+        name, _, path = item.partition("=")
+        if name not in list(Granularity) or not path:
+            raise InputError(
+                f"--detections={item}: must be species=PATH, super=PATH or generic=PATH"
+            )
+        if Granularity(name) in paths:
+            raise InputError(f"--detections={item}: {name} is given twice; give it once")
+        paths[Granularity(name)] = path
+    if not paths:
+        raise InputError("--detections is missing; give species=PATH, super=PATH or generic=PATH")
+    return {granularity: paths[granularity] for granularity in Granularity if granularity in paths}
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def define_flags() -> None:
+    """Defines this program's flags."""
+    flags.DEFINE_string("annotations", None, "The ground truth: COCO-style JSON.", required=True)
+    flags.DEFINE_multi_string(
+        "detections", [], "GRANULARITY=PATH, Parquet or COCO results JSON; up to three times."
+    )
+    flags.DEFINE_string("output_dir", None, "Where the report goes.", required=True)
+    flags.DEFINE_string("taxonomy", None, "A taxonomy.json, instead of deriving label spaces.")
+    flags.DEFINE_bool("all_images", False, "Keep images with several boxes or none, too.")
+    flags.DEFINE_enum_class("engine", Engine.HOTCOCO, Engine, "Which library counts.")
+    flags.DEFINE_enum_class(
+        "on_bad", OnBad.ERROR, OnBad, "What to do with bad records in the annotations."
+    )
+
+
+def main(argv: Sequence[str]) -> None:
+    """The program."""
+    del argv
+    values = flags.FLAGS
+    report = evaluate(
+        values.annotations,
+        values.detections,
+        taxonomy_path=values.taxonomy,
+        all_images=values.all_images,
+        engine=values.engine,
+        on_bad=values.on_bad,
+    )
+    report.save(values.output_dir)
+    print(report)
+    _say(f"the report is in {values.output_dir}")
+
+
+if __name__ == "__main__":
+    define_flags()
+    run_main(main)

@@ -1,0 +1,232 @@
+"""COCO's average precision and recall of every class.
+
+The engine is hotcoco, which counts as pycocotools does and takes columns instead of dictionaries;
+pycocotools itself stands beside it as the reference. `maxDets` holds for each image **and class**,
+as COCO defines it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import importlib.metadata
+import io
+from dataclasses import dataclass
+
+import numpy as np
+
+from inatdet.data.annotations import Annotations
+from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.evaluation.detections import Detections
+
+MAX_DETECTIONS = (1, 10, 100)
+"""AR1, AR10, and what AP looks at: detections of each image and class."""
+
+METRICS = ("AP", "AP50", "AP75", "AR1", "AR10")
+"""The columns of the paper's Table 5."""
+
+NUM_RECALLS = 101
+_IOU_50, _IOU_75 = 0, 5  # positions in COCO's thresholds .50:.05:.95
+_EVERY_AREA = [0.0, 1e10]
+
+
+class Engine(str, enum.Enum):
+    """Which library counts."""
+
+    HOTCOCO = "hotcoco"
+    PYCOCOTOOLS = "pycocotools"
+
+    def __str__(self) -> str:
+        return self.value
+
+    def version(self) -> str:
+        """The library's name and version."""
+        return f"{self.value} {importlib.metadata.version(self.value)}"
+
+
+@dataclass(frozen=True, eq=False)
+class GroundTruth:
+    """The true boxes at one granularity. Row i of every column is the i-th box.
+
+    Attributes:
+        image_ids: int64 `[images]`, all images that are evaluated.
+        num_labels: how many classes there are.
+        box_images: int64 `[boxes]`, the image of each box.
+        labels: int64 `[boxes]`, 1..num_labels.
+        boxes: float64 `[boxes, 4]`, `x, y, width, height` in pixels.
+        areas: float64 `[boxes]`.
+        is_crowd: bool `[boxes]`.
+    """
+
+    image_ids: np.ndarray
+    num_labels: int
+    box_images: np.ndarray
+    labels: np.ndarray
+    boxes: np.ndarray
+    areas: np.ndarray
+    is_crowd: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class ClassResults:
+    """The measures of every class; NaN for a class without ground truth.
+
+    Attributes:
+        values: float64 `[classes, 5]`, in 0..1, the columns as in `METRICS`.
+        precision: float64 `[classes, 101]`, interpolated precision at IoU .5 at the recalls 0,
+            .01 .. 1.
+    """
+
+    values: np.ndarray
+    precision: np.ndarray
+
+    @property
+    def has_truth(self) -> np.ndarray:
+        """Bool `[classes]`."""
+        return ~np.isnan(self.values[:, 0])
+
+    def mean(self, classes: np.ndarray | None = None) -> np.ndarray:
+        """The mean measures, float64 `[5]`, over the classes with ground truth.
+
+        Args:
+            classes: bool `[classes]`, which to look at; all of them by default.
+        """
+        return _mean(self.values, self.has_truth if classes is None else self.has_truth & classes)
+
+    def mean_precision(self, classes: np.ndarray) -> np.ndarray:
+        """The mean precision at each recall, float64 `[101]`, as `mean`."""
+        return _mean(self.precision, self.has_truth & classes)
+
+
+def _mean(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    if not rows.any():
+        return np.full(values.shape[1], np.nan)
+    return values[rows].mean(axis=0)
+
+
+def ground_truth_at(
+    annotations: Annotations, taxonomy: Taxonomy, granularity: Granularity
+) -> GroundTruth:
+    """The annotations' boxes that have a label at a granularity.
+
+    Args:
+        annotations: the images to evaluate and their boxes.
+        taxonomy: the label spaces.
+        granularity: which labels.
+    """
+    known = taxonomy.label_of_category(granularity)
+    labels = np.array([known.get(i, 0) for i in annotations.category_ids.tolist()], np.int64)
+    kept = labels > 0
+    return GroundTruth(
+        image_ids=np.array([image.id for image in annotations.images], np.int64),
+        num_labels=taxonomy.num_labels(granularity),
+        box_images=annotations.image_ids[kept],
+        labels=labels[kept],
+        boxes=annotations.boxes[kept],
+        areas=annotations.areas[kept],
+        is_crowd=annotations.is_crowd[kept],
+    )
+
+
+def evaluate(
+    truth: GroundTruth,
+    detections: Detections,
+    granularity: Granularity,
+    engine: Engine = Engine.HOTCOCO,
+) -> ClassResults:
+    """Counts.
+
+    Args:
+        truth: the true boxes at `granularity`.
+        detections: all in images of `truth`; those without a label at `granularity` are passed
+            over.
+        granularity: which labels to compare.
+        engine: which library counts.
+
+    Returns:
+        The measures of the classes 1..num_labels, in that order.
+    """
+    labels = detections.labels[granularity]
+    rows = labels > 0
+    # The columns that both libraries' loadRes take: image, x, y, width, height, score, category.
+    found = np.column_stack(
+        [detections.image_ids, detections.boxes, detections.scores, labels]
+    ).astype(np.float64)[rows]
+    if engine is Engine.HOTCOCO:
+        counts = _hotcoco(truth, found)
+    else:
+        counts = _pycocotools(truth, found)
+    # precision: [IoU, recall, class, area, maxDets]; recall: [IoU, class, area, maxDets]
+    precision, recall = (np.where(x < 0, np.nan, x) for x in counts)
+    at_100 = precision[:, :, :, 0, -1]
+    values = np.stack(
+        [
+            at_100.mean(axis=(0, 1)),
+            at_100[_IOU_50].mean(axis=0),
+            at_100[_IOU_75].mean(axis=0),
+            recall[:, :, 0, 0].mean(axis=0),
+            recall[:, :, 0, 1].mean(axis=0),
+        ],
+        axis=1,
+    )
+    return ClassResults(values, at_100[_IOU_50].T)
+
+
+def _images_and_categories(truth: GroundTruth) -> tuple[list[dict], list[dict]]:
+    # The size of an image plays no part in the counting.
+    images = [{"id": image_id, "width": 1, "height": 1} for image_id in truth.image_ids.tolist()]
+    categories = [{"id": label, "name": str(label)} for label in range(1, truth.num_labels + 1)]
+    return images, categories
+
+
+def _hotcoco(truth: GroundTruth, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    import hotcoco
+
+    images, categories = _images_and_categories(truth)
+    coco = hotcoco.COCO.from_arrays(
+        images,
+        categories,
+        truth.box_images,
+        truth.labels,
+        truth.boxes,
+        area=truth.areas,
+        iscrowd=truth.is_crowd.astype(np.int64),
+    )
+    return _run(hotcoco.COCOeval(coco, coco.load_res(found), "bbox"))
+
+
+def _pycocotools(truth: GroundTruth, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    images, categories = _images_and_categories(truth)
+    columns = (truth.box_images, truth.labels, truth.boxes, truth.areas, truth.is_crowd)
+    boxes = [
+        {
+            "id": box_id,
+            "image_id": image_id,
+            "category_id": label,
+            "bbox": box,
+            "area": area,
+            "iscrowd": int(crowd),
+        }
+        for box_id, (image_id, label, box, area, crowd) in enumerate(
+            zip(*(column.tolist() for column in columns), strict=True), 1
+        )
+    ]
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = {"images": images, "categories": categories, "annotations": boxes}
+        coco.createIndex()
+        # Its loadRes cannot take an empty list: it looks at the first result for the kind.
+        results = coco.loadRes(found) if len(found) else COCO()
+        return _run(COCOeval(coco, results, "bbox"))
+
+
+def _run(evaluation) -> tuple[np.ndarray, np.ndarray]:
+    evaluation.params.maxDets = list(MAX_DETECTIONS)
+    evaluation.params.areaRng = [_EVERY_AREA]
+    evaluation.params.areaRngLbl = ["all"]
+    evaluation.evaluate()
+    evaluation.accumulate()
+    return evaluation.eval["precision"], evaluation.eval["recall"]

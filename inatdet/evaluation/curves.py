@@ -1,0 +1,96 @@
+"""The paper's Figure 6: precision against recall at IoU .5, one curve a super-class.
+
+A super-class' curve is the mean over its fine classes of COCO's 101-point interpolated precision,
+so the area under it is the super-class' AP50.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from inatdet.data.taxonomy import Taxonomy
+from inatdet.evaluation.coco import NUM_RECALLS, ClassResults
+from inatdet.evaluation.tables import classes_of_super_classes
+from inatdet.files import atomic_path
+
+COLUMNS = ("super_class", "recall", "precision")
+RECALLS = np.linspace(0.0, 1.0, NUM_RECALLS)
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart, with line styles for print.
+_COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7")
+_STYLES = ("-", "--", "-.", ":")
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Precision of a super-class at each of `RECALLS`, in 0..1."""
+
+    super_class: str
+    precision: np.ndarray
+
+    @property
+    def auc(self) -> float:
+        """The area under the curve: AP50, in 0..1."""
+        return float(self.precision.mean())
+
+
+def curves_of(results: ClassResults, taxonomy: Taxonomy) -> tuple[Curve, ...]:
+    """The curves of the super-classes that have ground truth, in the order of their labels.
+
+    Args:
+        results: of the species model at the species granularity.
+        taxonomy: the label spaces.
+    """
+    curves = (
+        Curve(name, results.mean_precision(classes))
+        for name, classes in classes_of_super_classes(taxonomy).items()
+    )
+    return tuple(curve for curve in curves if not np.isnan(curve.auc))
+
+
+def save_csv(curves: tuple[Curve, ...], path: str | os.PathLike[str]) -> None:
+    """Writes the curves as CSV, 101 rows each, in full precision."""
+    with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for curve in curves:
+            for recall, precision in zip(RECALLS.tolist(), curve.precision.tolist()):
+                writer.writerow((curve.super_class, round(recall, 2), precision))
+
+
+def save_png(curves: tuple[Curve, ...], path: str | os.PathLike[str]) -> None:
+    """Draws the curves, the best first in the legend, with their areas."""
+    # The figure is made without pyplot, which would look for a screen.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    axes = figure.add_subplot()
+    styles = {
+        curve.super_class: {
+            "color": _COLOURS[index % len(_COLOURS)],
+            "linestyle": _STYLES[index // len(_COLOURS) % len(_STYLES)],
+        }
+        for index, curve in enumerate(curves)
+    }
+    for curve in sorted(curves, key=lambda curve: -curve.auc):
+        axes.plot(
+            RECALLS,
+            curve.precision,
+            linewidth=1.8,
+            label=f"{curve.super_class} ({curve.auc:.3f})",
+            **styles[curve.super_class],
+        )
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Recall", ylabel="Precision")
+    axes.set_title("Precision and recall at IoU 0.5, mean over fine classes", fontsize=11)
+    axes.grid(color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    if curves:
+        axes.legend(title="Super-class (AUC)", fontsize=9, frameon=False, loc="center left",
+                    bbox_to_anchor=(1.0, 0.5))  # fmt: skip
+    with atomic_path(path) as temporary:
+        FigureCanvasAgg(figure).print_png(temporary)

@@ -1,0 +1,156 @@
+"""The table of detections that everything in this package works on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.errors import InputError
+
+NO_LABEL = 0
+"""The label of a detection whose category has none at a granularity."""
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Detections of one model in one file. Row i of every column is the i-th detection.
+
+    Attributes:
+        path: where they were read from.
+        trained_on: the granularity of the model's labels.
+        image_ids: int64 `[detections]`.
+        labels: at each granularity no finer than `trained_on`, int64 `[detections]`: labels of the
+            taxonomy that they were read with, or `NO_LABEL`. (A species without a box in the
+            ground truth has no label among the species, but counts as an animal all the same.)
+        scores: float64 `[detections]`.
+        boxes: float64 `[detections, 4]`, `x, y, width, height` in pixels of the original image.
+        model: what the file says of its model.
+        settings: what the file says of how its detections were made.
+    """
+
+    path: str
+    trained_on: Granularity
+    image_ids: np.ndarray
+    labels: Mapping[Granularity, np.ndarray]
+    scores: np.ndarray
+    boxes: np.ndarray
+    model: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def select(self, rows: np.ndarray) -> Detections:
+        """Only these rows: a boolean mask or indices, `[detections]`."""
+        return replace(
+            self,
+            image_ids=self.image_ids[rows],
+            labels={granularity: labels[rows] for granularity, labels in self.labels.items()},
+            scores=self.scores[rows],
+            boxes=self.boxes[rows],
+        )
+
+
+def check_columns(path: str, image_ids: np.ndarray, scores: np.ndarray, boxes: np.ndarray) -> None:
+    """Checks what every file of detections must have, whatever its format.
+
+    Args:
+        path: the file, for the message.
+        image_ids: `[detections]`.
+        scores: `[detections]`.
+        boxes: `[detections, 4]`, `x, y, width, height`.
+
+    Raises:
+        InputError: a score or a box is not finite, or a box has a negative size; the first such
+            detection is named.
+    """
+    faults = (
+        (~np.isfinite(scores), "score", scores),
+        (~np.isfinite(boxes).all(axis=1), "box", boxes),
+    )
+    for bad, name, values in faults:
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise InputError(
+                f"{path}: detection {row + 1} (image {image_ids[row]}) has the {name} "
+                f"{values[row].tolist()}; {bad.sum()} detections are like this: every {name} must "
+                "be made of finite numbers"
+            )
+    negative = (boxes[:, 2:] < 0).any(axis=1)
+    if negative.any():
+        row = int(np.argmax(negative))
+        raise InputError(
+            f"{path}: detection {row + 1} (image {image_ids[row]}) has the box "
+            f"{boxes[row].tolist()} with a negative size; boxes are x, y, width, height"
+        )
+
+
+def labels_of_categories(
+    path: str, category_ids: np.ndarray, taxonomy: Taxonomy
+) -> dict[Granularity, np.ndarray]:
+    """The labels of species detections at every granularity.
+
+    Args:
+        path: the file, for the message.
+        category_ids: int64 `[detections]`, the dataset's ids.
+        taxonomy: the label spaces.
+
+    Raises:
+        InputError: a category is not in the taxonomy.
+    """
+    labels = {}
+    for granularity in reversed(Granularity):
+        known = taxonomy.label_of_category(granularity)
+        ids = np.array(sorted(known), np.int64)
+        position = np.minimum(np.searchsorted(ids, category_ids), len(ids) - 1)
+        found = ids[position] == category_ids
+        if granularity is Granularity.GENERIC and not found.all():
+            row = int(np.argmin(found))
+            raise InputError(
+                f"{path}: detection {row + 1} has category {category_ids[row]}, which is not among "
+                "the annotations' categories; check that both belong to the same dataset"
+            )
+        of_id = np.array([known[i] for i in ids.tolist()], np.int64)
+        labels[granularity] = np.where(found, of_id[position], NO_LABEL)
+    return labels
+
+
+def labels_of_super_classes(
+    path: str, names: list[str], labels: np.ndarray, taxonomy: Taxonomy
+) -> dict[Granularity, np.ndarray]:
+    """The labels of super-class detections, by the names of a file's own label space.
+
+    Args:
+        path: the file, for the message.
+        names: of the file's labels 1..
+        labels: int `[detections]`, labels of the file.
+        taxonomy: the label spaces to go to.
+
+    Raises:
+        InputError: a super-class is not in the taxonomy.
+    """
+    own = {name: label for label, name in enumerate(taxonomy.names(Granularity.SUPER), 1)}
+    listed = {category.supercategory for category in taxonomy.species + taxonomy.unboxed}
+    for label in np.unique(labels).tolist():
+        if names[label - 1] not in listed:
+            raise InputError(
+                f"{path}: has detections of {names[label - 1]!r}, which is not among the "
+                "annotations' super-classes; check that both belong to the same dataset"
+            )
+    of_label = np.array([NO_LABEL] + [own.get(name, NO_LABEL) for name in names], np.int64)
+    return {Granularity.SUPER: of_label[labels], Granularity.GENERIC: np.ones(len(labels), int)}
+
+
+def check_labels(path: str, labels: np.ndarray, count: int, granularity: Granularity) -> None:
+    """Raises `InputError` unless every label is in 1..count; the first offender is named."""
+    bad = (labels < 1) | (labels > count)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise InputError(
+            f"{path}: detection {row + 1} has label {labels[row]}, but {granularity} labels go "
+            f"from 1 to {count}; check that the file is given for the right granularity"
+        )
