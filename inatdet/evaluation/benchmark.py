@@ -1,4 +1,4 @@
-"""The protocol from end to end: ground truth and files of detections in, the paper's numbers out."""
+"""The protocol from end to end: ground truth and detections in, the paper's numbers out."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ def _in_images(detections: Detections, annotations: Annotations, kept: Annotatio
     if strange.any():
         row = int(np.argmax(strange))
         raise InputError(
-            f"{detections.path}: detection {row + 1} is in image {detections.image_ids[row]}, which "
-            f"{annotations.path} does not list; check that both are of the same split"
+            f"{detections.path}: detection {row + 1} is in image {detections.image_ids[row]}, "
+            f"which {annotations.path} does not list; check that both are of the same split"
         )
     wanted = np.array([image.id for image in kept.images], np.int64)
     return detections.select(np.isin(detections.image_ids, wanted))

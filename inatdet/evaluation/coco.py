@@ -152,10 +152,7 @@ def evaluate(
     found = np.column_stack(
         [detections.image_ids, detections.boxes, detections.scores, labels]
     ).astype(np.float64)[rows]
-    if engine is Engine.HOTCOCO:
-        counts = _hotcoco(truth, found)
-    else:
-        counts = _pycocotools(truth, found)
+    counts = _hotcoco(truth, found) if engine is Engine.HOTCOCO else _pycocotools(truth, found)
     # precision: [IoU, recall, class, area, maxDets]; recall: [IoU, class, area, maxDets]
     precision, recall = (np.where(x < 0, np.nan, x) for x in counts)
     at_100 = precision[:, :, :, 0, -1]
