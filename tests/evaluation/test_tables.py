@@ -42,9 +42,7 @@ def test_overall_is_the_paper_s():
     rows = tables.table5_rows(results, taxonomy)
     assert [row.super_class for row in rows] == [*PAPER_SUPER_CLASSES, tables.OVERALL]
     for row in rows[:-1]:
-        assert (row.classes, *np.round(row.values, 6)) == pytest.approx(
-            PAPER_ROWS[row.super_class]
-        )
+        assert (row.classes, *np.round(row.values, 6)) == pytest.approx(PAPER_ROWS[row.super_class])
     assert rows[-1].classes == 2854
     # The printed rows are rounded to .05, so their weighted mean can be off by as much.
     np.testing.assert_allclose(rows[-1].values, PAPER_OVERALL, atol=0.0751)
