@@ -98,7 +98,8 @@ def detect(
         lambda context: detection_task.build_inputs(params.task.validation_data, context)
     )
 
-    @tf.function(reduce_retracing=True)
+    # With the data's own signature, shapes that were not seen yet need no new graph.
+    @tf.function(input_signature=[batches.element_spec])
     def step(batch: dict[str, tf.Tensor]) -> Detections:
         return strategy.run(lambda one: model(one, training=False), args=(batch,))
 

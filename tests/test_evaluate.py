@@ -242,7 +242,7 @@ def test_no_image_is_left(tmp_path):
         ],
     )
     found = write_results(tmp_path / "species.json", [])
-    with pytest.raises(InputError, match="no image has exactly one box.*use --all_images"):
+    with pytest.raises(InputError, match=r"no image has exactly one box.*use --all_images"):
         program.evaluate(truth, [f"species={found}"])
 
 

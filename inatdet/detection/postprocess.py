@@ -97,7 +97,7 @@ def detections_of(
 def _rank_in_class(classes: tf.Tensor) -> tf.Tensor:
     """How many of the same class stand before each: `[batch, n]` to int32 `[batch, n]`."""
     count = tf.shape(classes)[1]
-    # Sorted by class, and stably, a class is one run; an item's rank is its distance from the start.
+    # Sorted by class, and stably, a class is one run; a rank is the distance from its start.
     order = tf.argsort(classes, axis=1, stable=True)
     ordered = tf.gather(classes, order, batch_dims=1)
     position = tf.broadcast_to(tf.range(count), tf.shape(classes))

@@ -43,7 +43,7 @@ class DetectionTask(base_task.Task):
         )
 
     def initialize(self, model: FasterRCNN) -> None:
-        """Loads a whole checkpoint where `init_checkpoint` names one, else the backbone's weights."""
+        """Loads a checkpoint where `init_checkpoint` names one, else the backbone's weights."""
         if self.task_config.init_checkpoint:
             super().initialize(model)
         elif self.task_config.model.backbone.weights:

@@ -78,7 +78,7 @@ def test_bad_settings_get_a_sentence(files, override, message):
 def test_a_file_that_is_no_yaml(tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text("task: [unclosed")
-    with pytest.raises(InputError, match="bad.yaml: cannot be read as settings"):
+    with pytest.raises(InputError, match=r"bad\.yaml: cannot be read as settings"):
         experiment.read_experiment([str(path)])
 
 

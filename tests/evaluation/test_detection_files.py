@@ -89,12 +89,13 @@ def test_few_detections(tmp_path, count):
 
 
 def test_nothing_is_left_of_a_failed_writing(tmp_path):
-    with (
-        pytest.raises(KeyboardInterrupt),
-        DetectionsWriter(tmp_path / "d.parquet", Granularity.SPECIES, TAXONOMY) as writer,
-    ):
-        writer.append(IMAGE_IDS, LABELS, SCORES, BOXES)
-        raise KeyboardInterrupt
+    def interrupted():
+        with DetectionsWriter(tmp_path / "d.parquet", Granularity.SPECIES, TAXONOMY) as writer:
+            writer.append(IMAGE_IDS, LABELS, SCORES, BOXES)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert os.listdir(tmp_path) == []
 
 

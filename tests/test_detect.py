@@ -1,0 +1,91 @@
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from inatdet import detect as program
+from inatdet.data.taxonomy import Granularity
+from inatdet.detection import experiment
+from inatdet.errors import InputError
+from inatdet.evaluation.detection_files import read_detections
+from tests import devices, records
+from tests.test_train import SMALL, settings
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return records.write(tmp_path_factory.mktemp("records"), count=11)
+
+
+@pytest.fixture(scope="module")
+def model_dir(data, tmp_path_factory):
+    """A model that was never trained, saved as a trained one is."""
+    directory = tmp_path_factory.mktemp("model")
+    params = settings(data, 1)
+    experiment.adopt_taxonomy(params, str(directory))
+    tf.random.set_seed(0)
+    model = program.task.DetectionTask(params.task).build_model()
+    tf.train.Checkpoint(model=model).write(str(directory / "ckpt-7"))
+    return str(directory)
+
+
+def params_of(data):
+    return experiment.read_experiment(
+        ["pipelines/mini_species.yaml"], SMALL.rstrip(",") + ",task.validation_data.batch_size=3"
+    )
+
+
+def test_boxes_go_back_to_the_original_image():
+    boxes = np.array([[[0, 0, 50, 100], [10, 20, 30, 60]], [[5, 5, 5, 5], [0, 0, 0, 0]]], float)
+    got = program.original_boxes(boxes, np.array([[50, 100], [10, 10]]), [[100, 150], [10, 30]])
+    np.testing.assert_allclose(
+        got, [[[0, 0, 150, 100], [30, 20, 60, 40]], [[15, 5, 0, 0], [0, 0, 0, 0]]]
+    )
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_every_image_once_in_its_own_pixels(data, model_dir, tmp_path, several):
+    strategy = devices.mirrored() if several else None
+    output = tmp_path / "found.parquet"
+    seen = program.detect(
+        params_of(data), f"{model_dir}/ckpt-7", model_dir, data, str(output), strategy
+    )
+    assert seen == 11
+    found = read_detections(output, Granularity.SPECIES, records.taxonomy())
+    assert set(found.image_ids) == set(range(11))
+    assert found.model == f"{os.path.basename(model_dir)}/ckpt-7"
+    assert found.settings["nms_iou"] == 0.6
+    # Odd images are 96 high and 128 wide, even ones the other way round.
+    odd = found.image_ids % 2 == 1
+    right, bottom = (found.boxes[:, :2] + found.boxes[:, 2:]).T
+    assert (found.boxes >= 0).all()
+    assert 96 < right[odd].max() < 128.01
+    assert bottom[odd].max() < 96.01
+    assert 96 < bottom[~odd].max() < 128.01
+    assert right[~odd].max() < 96.01
+    assert os.listdir(tmp_path) == ["found.parquet"]
+
+
+def test_a_checkpoint_of_another_detector(data, model_dir, tmp_path):
+    params = params_of(data)
+    params.task.model.backbone.width = 0.25
+    with pytest.raises(InputError, match="does not fit the detector of the settings"):
+        program.detect(params, f"{model_dir}/ckpt-7", model_dir, data, str(tmp_path / "x"))
+    assert os.listdir(tmp_path) == []
+
+
+def test_no_checkpoint(tmp_path):
+    with pytest.raises(InputError, match="no checkpoint there; train first"):
+        program.newest_checkpoint(str(tmp_path))
+
+
+def test_images_are_counted_from_the_counts_beside_the_shards(tmp_path):
+    pattern = str(tmp_path / "val-*")
+    assert program.count_images(pattern) is None
+    for shard in range(2):
+        (tmp_path / f"val-0000{shard}-of-00002.tfrecord").touch()
+    assert program.count_images(pattern) is None
+    (tmp_path / "val.json").write_text('{"images": 12}')
+    assert program.count_images(pattern) == 12
+    assert program.count_images(str(tmp_path / "val-00000*")) is None  # not all of them
