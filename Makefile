@@ -42,8 +42,8 @@ SETTINGS = $(TRAIN_DATA),$(VAL_DATA),$(TAXONOMY),runtime.num_gpus=$(NUM_GPUS)$(i
 PY := .venv/bin/python
 READY := .venv/.ready
 
-# What TensorFlow says of CPUs and GPUs at its start is of no use here.
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+# What TensorFlow says of itself at its start is of no use here, without a GPU not even its errors.
+export TF_CPP_MIN_LOG_LEVEL ?= $(if $(filter 0,$(NUM_GPUS)),3,2)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 NEEDS_GRANULARITY = $(if $(filter $(GRANULARITY),$(GRANULARITIES)),,\
