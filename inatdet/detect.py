@@ -22,6 +22,7 @@ from official.core import config_definitions as cfg
 from official.core import task_factory
 from tqdm import tqdm
 
+from inatdet.data.reading_errors import reading_errors
 from inatdet.data.taxonomy import Granularity
 from inatdet.detection import experiment, task  # noqa: F401 (registers the task)
 from inatdet.detection.postprocess import Detections
@@ -110,7 +111,8 @@ def detect(
         DetectionsWriter(
             output, granularity, taxonomy, model=checkpoint_name(checkpoint), settings=settings
         ) as writer,
-        tqdm(total=count_images(input_pattern), unit="image", disable=None) as bar,
+        tqdm(total=count_images(input_pattern), unit=" images", disable=None) as bar,
+        reading_errors(input_pattern),
     ):
         for batch in batches:
             for inputs, found in zip(_local(strategy, batch), _local(strategy, step(batch))):

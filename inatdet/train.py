@@ -19,8 +19,9 @@ from absl import flags, logging
 from official.core import config_definitions as cfg
 from official.core import task_factory, train_lib, train_utils
 
+from inatdet.data.reading_errors import reading_errors
 from inatdet.detection import experiment, task  # noqa: F401 (registers the task)
-from inatdet.detection.config import EXPERIMENT, scale_to_replicas
+from inatdet.detection.config import EXPERIMENT, FasterRCNNTask, scale_to_replicas
 from inatdet.detection.progress import ProgressLine, StopOnNonFiniteLoss
 from inatdet.errors import InputError, run_main
 
@@ -97,10 +98,21 @@ def train(
         if start:
             _say(f"going on from step {start} in {model_dir}")
         progress.start()
-        runner.run()
+        with reading_errors(*_patterns(params.task, mode)):
+            runner.run()
     if mode == "train" and start >= params.trainer.train_steps:
         _say(f"{model_dir} is trained already: {start} of {params.trainer.train_steps} steps")
     return last
+
+
+def _patterns(settings: FasterRCNNTask, mode: str) -> list[str]:
+    """The TFRecords that a mode reads."""
+    patterns = []
+    if "train" in mode:
+        patterns.append(settings.train_data.input_path)
+    if "eval" in mode:
+        patterns.append(settings.validation_data.input_path)
+    return patterns
 
 
 def _say(message: str) -> None:

@@ -75,6 +75,17 @@ def test_a_checkpoint_of_another_detector(data, model_dir, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_damaged_shard_is_named_and_nothing_is_written(data, model_dir, tmp_path):
+    pattern = records.write(tmp_path / "records", count=5)
+    shard = pattern.replace("*", "00000-of-00001.tfrecord")
+    with open(shard, "rb+") as file:
+        file.truncate(os.path.getsize(shard) - 10)
+    output = tmp_path / "found" / "x.parquet"
+    with pytest.raises(InputError, match=f"{os.path.basename(shard)}.*write it again"):
+        program.detect(params_of(data), f"{model_dir}/ckpt-7", model_dir, pattern, str(output))
+    assert os.listdir(output.parent) == []
+
+
 def test_no_checkpoint(tmp_path):
     with pytest.raises(InputError, match="no checkpoint there; train first"):
         program.newest_checkpoint(str(tmp_path))
