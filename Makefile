@@ -1,140 +1,257 @@
-# inatdet: from COCO-style boxes to the paper's tables. `make` alone prints what there is.
-#
-# Nothing has to be installed first: each target makes .venv, with the versions of constraints.txt,
-# when there is none. Long steps go on where they were interrupted.
+# `make` alone prints what there is. Lines that begin with ## are that help.
 
 .DEFAULT_GOAL := help
-SHELL := /bin/bash
-.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+empty :=
+space := $(empty) $(empty)
+# A path as a prerequisite, and as the name of a folder.
+escaped = $(subst $(space),\ ,$(1))
+joined = $(subst $(space),_,$(strip $(1)))
+
+# --- Variables ------------------------------------------------------------------------------------
+
+## A dataset in iNat2017's layout; by default the mini dataset, which is generated.
+DATA_DIR ?=
+## Which model to train, or to detect with: species, super or generic.
+GRANULARITY ?= species
+## Settings of training; by default GRANULARITY.yaml or mini_GRANULARITY.yaml in pipelines/.
+PIPELINE ?= pipelines/$(PREFIX)$(GRANULARITY).yaml
+## More settings: task.train_data.batch_size=2,trainer.train_steps=1000
+OVERRIDES ?=
+## GPUs to use; 0 is the CPU.
+NUM_GPUS ?= 0
+## Where results go; by default runs/mini, or runs/ and the last part of DATA_DIR.
+WORK_DIR ?= runs/$(RUN)
+## Where the model's checkpoints go; by default WORK_DIR/models/GRANULARITY.
+MODEL_DIR ?= $(WORK_DIR)/models/$(GRANULARITY)
+## Boxes to train on; by default DATA_DIR/train_2017_bboxes.json.
+TRAIN_JSON ?= $(DATA)/train_2017_bboxes.json
+## Boxes to evaluate on; by default DATA_DIR/val_2017_bboxes.json.
+VAL_JSON ?= $(DATA)/val_2017_bboxes.json
+## Folder that the file names in both start from; by default DATA_DIR.
+IMAGES_DIR ?= $(DATA)
+## First part of the names of the TFRecords to train on.
+TRAIN_SPLIT ?= train
+## First part of the names of the TFRecords to detect in.
+VAL_SPLIT ?= val
+## More flags for inatdet.data.tfrecords: --on_bad=skip --granularity=super
+TFRECORDS_FLAGS ?=
+## More flags for inatdet.evaluate: --all_images --engine=pycocotools
+EVAL_FLAGS ?=
+## More arguments for pytest: TESTS='tests/data -k taxonomy'
+TESTS ?=
+## What .venv is made with; by default the newest of Python 3.10 to 3.12 that works.
+PYTHON ?=
 
 GRANULARITIES := species super generic
+ifeq ($(filter $(GRANULARITY),$(GRANULARITIES)),)
+$(error GRANULARITY is '$(GRANULARITY)'; it must be one of $(GRANULARITIES))
+endif
 
-## Variables
-DATA_DIR ?=#                  the dataset's folder; without one, the generated mini dataset
-GRANULARITY ?=#               species, super or generic: which model to train or detect with
-WORK_DIR ?= runs/$(if $(DATA_DIR),$(notdir $(DATA_DIR:%/=%)),mini)# where everything made goes
-PIPELINE ?= pipelines/$(if $(DATA_DIR),,mini_)$(GRANULARITY).yaml#  the settings to train with
-MODEL_DIR ?= $(WORK_DIR)/models/$(GRANULARITY)#  where the model is kept
-NUM_GPUS ?= $(shell nvidia-smi -L 2>/dev/null | grep -c ^GPU)#  how many GPUs to use; 0 is the CPU
-OVERRIDES ?=#                 more settings: trainer.train_steps=100,task.short_edge=128
-TRAIN_JSON ?= $(DATA)/train_2017_bboxes.json#  the training boxes
-VAL_JSON ?= $(DATA)/val_2017_bboxes.json#  the validation boxes
-IMAGES_DIR ?= $(DATA)#        the folder that the file names of the annotations start from
-TFRECORD_FLAGS ?=#            more flags for writing TFRecords: --on_bad=skip
-EVAL_FLAGS ?=#                more flags for evaluating: --all_images
-TEST_FLAGS ?=#                more flags for pytest: -k anchors
-PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
-  if $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; \
-  then echo $$p; break; fi; done)#  the Python to make .venv with, 3.10 to 3.12
+ifeq ($(strip $(DATA_DIR)),)
+RUN := mini
+PREFIX := mini_
+DATA = $(WORK_DIR)/data
+# Written last, when the dataset is whole.
+TRAIN_SOURCE = $(DATA)/.complete
+VAL_SOURCE = $(DATA)/.complete
+else
+# Not DATA_DIR's last part as it stands, which may be `.`.
+RUN := $(call joined,$(shell cd "$(DATA_DIR)" 2> /dev/null && basename "$$PWD" || \
+    basename "$(DATA_DIR)"))
+PREFIX :=
+DATA = $(DATA_DIR)
+TRAIN_SOURCE = $(call escaped,$(TRAIN_JSON))
+VAL_SOURCE = $(call escaped,$(VAL_JSON))
+endif
 
-DATA = $(if $(DATA_DIR),$(DATA_DIR:%/=%),runs/mini/data)
-RECORDS_DIR = $(WORK_DIR)/tfrecords
-DETECTIONS_DIR = $(WORK_DIR)/detections
-REPORT_DIR = $(WORK_DIR)/report
+RECORDS = $(WORK_DIR)/records
+DETECTIONS = $(WORK_DIR)/detections
+REPORT = $(WORK_DIR)/report
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+PY := $(VENV)/bin/python
 
-# The settings that only this file knows, as one string without spaces.
-, := ,
-TRAIN_DATA = task.train_data.input_path='$(RECORDS_DIR)/train-*'
-VAL_DATA = task.validation_data.input_path='$(RECORDS_DIR)/val-*'
-TAXONOMY = task.taxonomy='$(RECORDS_DIR)/taxonomy.json'
-SETTINGS = $(TRAIN_DATA),$(VAL_DATA),$(TAXONOMY),runtime.num_gpus=$(NUM_GPUS)$(if $(OVERRIDES),$(,)$(OVERRIDES))
-
-PY := .venv/bin/python
-READY := .venv/.ready
-
-# What TensorFlow says of itself at its start is of no use here, without a GPU not even its errors.
-export TF_CPP_MIN_LOG_LEVEL ?= $(if $(filter 0,$(NUM_GPUS)),3,2)
+# TensorFlow's start-up messages help nobody; its errors still show.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
 
-NEEDS_GRANULARITY = $(if $(filter $(GRANULARITY),$(GRANULARITIES)),,\
-  $(error set GRANULARITY to species, super or generic: make $@ GRANULARITY=super))
-NEEDS_DATA = @$(if $(DATA_DIR),true,$(PY) -m inatdet.data.mini --output_dir=$(DATA))
+# --- Installing -----------------------------------------------------------------------------------
 
 .PHONY: help
-help: ## Prints this.
-	@echo "Targets:"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-14s%s\n", $$1, $$2}'
+## Prints this.
+help:
+	@echo "inatdet: a benchmark suite for detecting thousands of species"
 	@echo
-	@echo "Variables (make TARGET NAME=value):"
-	@sed -n 's/^\([A-Z_]*\) ?=[^#]*# *\(.*\)/  \1|\2/p; s/^.*done)# *\(the Python.*\)/  PYTHON|\1/p' \
-	  Makefile | awk -F'|' '{printf "%-18s%s\n", $$1, $$2}'
+	@echo "Targets"
+	@awk '/^## / { text = substr($$0, 4); next } \
+	    text && /^[a-z]+:/ { sub(/:.*/, ""); printf "  %-16s %s\n", $$0, text } { text = "" }' \
+	    Makefile
 	@echo
-	@echo "The two to begin with: make demo (everything on generated images), make test."
+	@echo "Variables, as in: make train GRANULARITY=super DATA_DIR=/data/inat2017"
+	@awk '/^## / { text = substr($$0, 4); next } \
+	    text && /^[A-Z_]+ \?=/ { name = $$1; sub(/^[A-Z_]+ \?= ?/, ""); \
+	    printf "  %-16s %s%s\n", name, text, $$0 ~ /^[a-z0-9]+$$/ ? " [" $$0 "]" : "" } \
+	    { text = "" }' Makefile
 
 .PHONY: setup
-setup: $(READY) ## Makes .venv and installs everything into it.
+## Installs everything into .venv; the other targets do it when need be.
+setup: $(INSTALLED)
 
-$(READY): setup.py constraints.txt
-	@if [ -z "$(PYTHON)" ]; then \
-	  echo "error: no Python 3.10 to 3.12 found; install one, or name it: make setup PYTHON=..." >&2; \
-	  exit 2; fi
-	@echo "installing into .venv with $(PYTHON); this takes a minute or two"
-	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
-	  echo "error: $(PYTHON) cannot make a virtual environment;" \
-	    "on Debian and Ubuntu install python3-venv" >&2; exit 2; }
-	@$(PY) -m pip install --quiet -c constraints.txt -e '.[train,dev]' 2>&1 \
-	  | { grep -v '^WARNING: Location' || true; }
+# Exported, so that the recipe is `sh -c` on it and needs no backslashes.
+define MAKE_VENV
+right='import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))'
+"$(PY)" -c "$$right" 2> /dev/null && exit
+incomplete=
+for python in $(or $(PYTHON),python3.12 python3.11 python3.10 python3 python); do
+    # A name may be found and still not run: pyenv puts such in the path.
+    "$$python" -c "$$right" 2> /dev/null || continue
+    if ! "$$python" -c 'import ensurepip, venv' 2> /dev/null; then
+        incomplete=$${incomplete:-$$python}
+        continue
+    fi
+    echo "making $(VENV) with $$("$$python" --version)"
+    exec "$$python" -m venv --clear "$(VENV)"
+done
+if [ "$$incomplete" ]; then
+    version=$$("$$incomplete" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    echo "error: $$incomplete cannot make virtual environments (it has no ensurepip);" \
+        "on Debian and Ubuntu, install the package python$$version-venv" >&2
+else
+    echo "error: no Python 3.10, 3.11 or 3.12 found$(if $(PYTHON), as $(PYTHON));" \
+        "install one, or name it: make PYTHON=/path/to/python3.11" >&2
+fi
+exit 2
+endef
+export MAKE_VENV
+
+$(INSTALLED): setup.py constraints.txt
+	@sh -c "$$MAKE_VENV"
+	@echo "installing into $(VENV); this takes a few minutes the first time"
+	@$(PY) -m pip install -qq -c constraints.txt pip setuptools wheel
+	@$(PY) -m pip install -qq -c constraints.txt -e '.[train,dev]'
 	@touch $@
 
-.PHONY: data
-data: $(READY) ## Makes the mini dataset (nothing to do when DATA_DIR is set).
-	$(NEEDS_DATA)
-
-.PHONY: tfrecords
-tfrecords: $(READY) ## Writes the TFRecords of both splits, with the labels of all granularities.
-	$(NEEDS_DATA)
-	@$(PY) -m inatdet.data.tfrecords --split=train --annotations="$(TRAIN_JSON)" \
-	  --images_dir="$(IMAGES_DIR)" --output_dir="$(RECORDS_DIR)" $(TFRECORD_FLAGS)
-	@$(PY) -m inatdet.data.tfrecords --split=val --annotations="$(VAL_JSON)" \
-	  --images_dir="$(IMAGES_DIR)" --output_dir="$(RECORDS_DIR)" \
-	  --taxonomy="$(RECORDS_DIR)/taxonomy.json" $(TFRECORD_FLAGS)
-
-.PHONY: train
-train: $(READY) ## Trains one model, or goes on training it: make train GRANULARITY=super
-	$(NEEDS_GRANULARITY)@$(PY) -m inatdet.train --config_file="$(PIPELINE)" --mode=train \
-	  --model_dir="$(MODEL_DIR)" --params_override="$(SETTINGS)"
-
-.PHONY: detect
-detect: $(READY) ## Detects in the validation images with one model, if it is newer than its detections.
-	$(NEEDS_GRANULARITY)@out="$(DETECTIONS_DIR)/$(GRANULARITY).parquet"; \
-	if [ "$$out" -nt "$(MODEL_DIR)/checkpoint" ]; then echo "$$out is up to date" >&2; else \
-	  $(PY) -m inatdet.detect --model_dir="$(MODEL_DIR)" --input="$(RECORDS_DIR)/val-*" \
-	    --output="$$out" --params_override="runtime.num_gpus=$(NUM_GPUS)"; fi
-
-.PHONY: eval
-eval: $(READY) ## Detects with whichever models are trained, evaluates them and writes the report.
-	@models=(); \
-	for g in $(GRANULARITIES); do \
-	  if [ -e "$(WORK_DIR)/models/$$g/checkpoint" ]; then \
-	    $(MAKE) --no-print-directory detect GRANULARITY=$$g; \
-	    models+=("--detections=$$g=$(DETECTIONS_DIR)/$$g.parquet"); fi; done; \
-	if [ $${#models[@]} = 0 ]; then \
-	  echo "error: no trained model in $(WORK_DIR)/models; train one: make train GRANULARITY=super" >&2; \
-	  exit 2; fi; \
-	$(PY) -m inatdet.evaluate --annotations="$(VAL_JSON)" --taxonomy="$(RECORDS_DIR)/taxonomy.json" \
-	  "$${models[@]}" --output_dir="$(REPORT_DIR)" $(EVAL_FLAGS)
+# --- The benchmark --------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(READY) ## Runs the whole benchmark on the mini dataset: about a quarter of an hour on two cores.
-	@$(MAKE) --no-print-directory tfrecords DATA_DIR=
-	@for g in $(GRANULARITIES); do echo "training the $$g model"; \
-	  $(MAKE) --no-print-directory train DATA_DIR= GRANULARITY=$$g; done
-	@$(MAKE) --no-print-directory eval DATA_DIR=
+## All of it on the mini dataset, for the three granularities.
+demo:
+	@$(MAKE) --no-print-directory DATA_DIR= tfrecords
+	@$(MAKE) --no-print-directory DATA_DIR= GRANULARITY=generic train
+	@$(MAKE) --no-print-directory DATA_DIR= GRANULARITY=super train
+	@$(MAKE) --no-print-directory DATA_DIR= GRANULARITY=species train
+	@$(MAKE) --no-print-directory DATA_DIR= eval
+	@echo "The report with its tables and curves: $(if $(DATA_DIR),runs/mini,$(WORK_DIR))/report/report.md"
+
+.PHONY: data
+## Makes the mini dataset, or sees that DATA_DIR has one.
+data: $(TRAIN_SOURCE) $(VAL_SOURCE)
+
+ifeq ($(strip $(DATA_DIR)),)
+$(DATA)/.complete: | $(INSTALLED)
+	$(PY) -m inatdet.data.mini --output_dir='$(DATA)'
+	@touch $@
+else
+# Reached only when there is no such file.
+$(TRAIN_SOURCE) $(VAL_SOURCE):
+	@echo "error: $@: no such file; DATA_DIR must hold train_2017_bboxes.json," \
+	    "val_2017_bboxes.json and the images, or TRAIN_JSON, VAL_JSON and IMAGES_DIR" \
+	    "say where they are" >&2; exit 2
+endif
+
+.PHONY: tfrecords
+## Writes the TFRecords of both splits, with the labels of all granularities.
+tfrecords: $(RECORDS)/$(TRAIN_SPLIT).json $(RECORDS)/$(VAL_SPLIT).json
+
+$(RECORDS)/$(TRAIN_SPLIT).json: $(TRAIN_SOURCE) | $(INSTALLED)
+	$(PY) -m inatdet.data.tfrecords --annotations='$(TRAIN_JSON)' --images_dir='$(IMAGES_DIR)' \
+	    --output_dir='$(RECORDS)' --split=$(TRAIN_SPLIT) $(TFRECORDS_FLAGS)
+	@touch $@
+
+# Validation takes the label spaces of training, so that labels mean the same in both.
+$(RECORDS)/$(VAL_SPLIT).json: $(VAL_SOURCE) $(RECORDS)/$(TRAIN_SPLIT).json | $(INSTALLED)
+	$(PY) -m inatdet.data.tfrecords --annotations='$(VAL_JSON)' --images_dir='$(IMAGES_DIR)' \
+	    --output_dir='$(RECORDS)' --split=$(VAL_SPLIT) --taxonomy='$(RECORDS)/taxonomy.json' \
+	    $(TFRECORDS_FLAGS)
+	@touch $@
+
+comma := ,
+SETTINGS = runtime.num_gpus=$(NUM_GPUS)$(if $(OVERRIDES),$(comma)$(OVERRIDES))
+
+.PHONY: train
+## Trains the model of GRANULARITY; goes on where it was interrupted.
+train: tfrecords
+	$(PY) -m inatdet.train --config_file='$(PIPELINE)' --mode=train --model_dir='$(MODEL_DIR)' \
+	    --params_override="task.granularity=$(GRANULARITY),task.taxonomy=$(RECORDS)/taxonomy.json,$(strip \
+	    )task.train_data.input_path=$(RECORDS)/$(TRAIN_SPLIT)-*.tfrecord,$(strip \
+	    )task.validation_data.input_path=$(RECORDS)/$(VAL_SPLIT)-*.tfrecord,$(SETTINGS)"
+
+# MODEL_DIR is that of GRANULARITY; the other models are where they are by default.
+model_dir = $(if $(filter $(1),$(GRANULARITY)),$(MODEL_DIR),$(WORK_DIR)/models/$(1))
+TRAINED = $(strip $(foreach g,$(GRANULARITIES),\
+    $(if $(wildcard $(call model_dir,$(g))/checkpoint),$(g))))
+
+.PHONY: detect
+## Detects in the validation images with the newest checkpoint of GRANULARITY.
+detect: $(DETECTIONS)/$(GRANULARITY).parquet
+
+# TensorFlow writes the file `checkpoint` anew with each checkpoint.
+define DETECT_WITH
+$(DETECTIONS)/$(1).parquet: $(call model_dir,$(1))/checkpoint $(RECORDS)/$(VAL_SPLIT).json \
+    | $(INSTALLED)
+	$$(PY) -m inatdet.detect --model_dir='$(call model_dir,$(1))' \
+	    --input='$$(RECORDS)/$$(VAL_SPLIT)-*.tfrecord' --output='$$@' \
+	    --params_override="$$(SETTINGS)"
+
+# Reached only when there is no such file.
+$(call model_dir,$(1))/checkpoint:
+	@echo "error: no $(1) model in $$(@D); train it first: make train GRANULARITY=$(1)" >&2; exit 2
+endef
+$(foreach g,$(GRANULARITIES),$(eval $(call DETECT_WITH,$(g))))
+
+.PHONY: eval
+## Detects with whichever models are trained, evaluates them and writes the report.
+eval:
+	@$(MAKE) --no-print-directory report-of-trained
+
+# A make of its own, because which models are trained is read when make starts: so that
+# `make train eval` works.
+.PHONY: report-of-trained
+report-of-trained: $(foreach g,$(TRAINED),$(DETECTIONS)/$(g).parquet)
+ifeq ($(TRAINED),)
+	@echo "error: no trained model in $(WORK_DIR)/models; train one first: make train" >&2; exit 2
+else
+	$(PY) -m inatdet.evaluate --annotations='$(VAL_JSON)' --taxonomy='$(RECORDS)/taxonomy.json' \
+	    $(foreach g,$(TRAINED),--detections='$(g)=$(DETECTIONS)/$(g).parquet') \
+	    --output_dir='$(REPORT)' $(EVAL_FLAGS)
+endif
+
+# --- Development ----------------------------------------------------------------------------------
 
 .PHONY: test
-test: $(READY) ## Runs the tests.
-	@$(PY) -m pytest $(TEST_FLAGS)
+## Runs the tests.
+test: $(INSTALLED)
+	$(PY) -m pytest $(TESTS)
 
 .PHONY: lint
-lint: $(READY) ## Checks style.
-	@$(PY) -m ruff check .
-	@$(PY) -m ruff format --check .
+## Checks style and layout of the code.
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
 
 .PHONY: format
-format: $(READY) ## Mends style where that can be done automatically.
-	@$(PY) -m ruff check --fix .
-	@$(PY) -m ruff format .
+## Corrects what of it can be corrected.
+format: $(INSTALLED)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
 
 .PHONY: clean
-clean: ## Removes what was made from the mini dataset; .venv and other runs stay.
-	rm -rf runs/mini
+## Removes .venv and caches. What is in runs/ took long to make: remove it by hand.
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find inatdet tests benchmarks -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,322 @@
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+def make(*args, folder=ROOT, path=None):
+    """Runs make as from a shell of its own: not as part of a `make test` around it."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
+    }
+    if path:
+        environment["PATH"] = path
+    return subprocess.run(
+        [shutil.which("make"), *args],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def calls(output):
+    """The programs that `make -n` would call: their names and flags, overrides taken apart."""
+    lines = output.replace("\\\n", " ").splitlines()
+    found = []
+    for line in lines:
+        match = re.match(r"\S+ -m (inatdet\S+)\s+(.*)", line)
+        if match:
+            flags = re.findall(r"--(\w+)=(\"[^\"]*\"|'[^']*'|\S+)", match[2])
+            found.append((match[1], [(name, value.strip("\"'")) for name, value in flags]))
+    return found
+
+
+def write(path, content=""):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """A folder with a space in its name that looks like a dataset to make."""
+    folder = tmp_path / "my data"
+    for split in ("train", "val"):
+        write(folder / f"{split}_2017_bboxes.json")
+    return folder
+
+
+def test_help_lists_every_target_and_variable():
+    targets = re.findall(r"^\.PHONY: (\S+)", MAKEFILE, re.MULTILINE)
+    variables = re.findall(r"^([A-Z_]+) \?=", MAKEFILE, re.MULTILINE)
+    assert {"setup", "demo", "data", "tfrecords", "train", "detect", "eval"} <= set(targets)
+    assert {"test", "lint", "format", "clean"} <= set(targets)
+    assert {"DATA_DIR", "GRANULARITY", "PIPELINE", "MODEL_DIR", "NUM_GPUS", "OVERRIDES"} <= set(
+        variables
+    )
+    for args in ([], ["help"]):
+        result = make(*args)
+        assert result.returncode == 0
+        described = dict(re.findall(r"^  (\w+) +(\S.*)$", result.stdout, re.MULTILINE))
+        assert set(described) == {*targets, *variables} - {"report-of-trained"}
+        assert all(len(line) <= 100 for line in result.stdout.splitlines())
+    assert described["GRANULARITY"].endswith("[species]")
+
+
+def test_train_on_a_dataset(dataset):
+    result = make("-n", "train", "GRANULARITY=super", f"DATA_DIR={dataset}", "NUM_GPUS=8")
+    assert result.returncode == 0, result.stderr
+    records = "runs/my_data/records"
+    assert calls(result.stdout) == [
+        (
+            "inatdet.data.tfrecords",
+            [
+                ("annotations", f"{dataset}/train_2017_bboxes.json"),
+                ("images_dir", str(dataset)),
+                ("output_dir", records),
+                ("split", "train"),
+            ],
+        ),
+        (
+            "inatdet.data.tfrecords",
+            [
+                ("annotations", f"{dataset}/val_2017_bboxes.json"),
+                ("images_dir", str(dataset)),
+                ("output_dir", records),
+                ("split", "val"),
+                ("taxonomy", f"{records}/taxonomy.json"),
+            ],
+        ),
+        (
+            "inatdet.train",
+            [
+                ("config_file", "pipelines/super.yaml"),
+                ("mode", "train"),
+                ("model_dir", "runs/my_data/models/super"),
+                (
+                    "params_override",
+                    f"task.granularity=super,task.taxonomy={records}/taxonomy.json,"
+                    f"task.train_data.input_path={records}/train-*.tfrecord,"
+                    f"task.validation_data.input_path={records}/val-*.tfrecord,"
+                    "runtime.num_gpus=8",
+                ),
+            ],
+        ),
+    ]
+
+
+def test_without_a_dataset_the_mini_one_is_made(tmp_path):
+    result = make("-n", "train", f"WORK_DIR={tmp_path}", "OVERRIDES=trainer.train_steps=7,a.b=c")
+    programs = calls(result.stdout)
+    assert [name for name, _ in programs] == [
+        "inatdet.data.mini",
+        "inatdet.data.tfrecords",
+        "inatdet.data.tfrecords",
+        "inatdet.train",
+    ]
+    assert programs[0][1] == [("output_dir", f"{tmp_path}/data")]
+    assert programs[1][1][0] == ("annotations", f"{tmp_path}/data/train_2017_bboxes.json")
+    flags = dict(programs[3][1])
+    assert flags["config_file"] == "pipelines/mini_species.yaml"
+    assert flags["model_dir"] == f"{tmp_path}/models/species"
+    assert flags["params_override"].endswith("runtime.num_gpus=0,trainer.train_steps=7,a.b=c")
+
+
+@pytest.mark.parametrize("granularity", ["species", "super", "generic"])
+@pytest.mark.parametrize("prefix", ["", "mini_"])
+def test_the_default_pipelines_exist(granularity, prefix):
+    assert (ROOT / "pipelines" / f"{prefix}{granularity}.yaml").is_file()
+
+
+def age(path, seconds):
+    """Makes a file, `seconds` after a fixed moment."""
+    if not path.exists():
+        write(path)
+    os.utime(path, (1e9 + seconds, 1e9 + seconds))
+
+
+def test_eval_detects_with_new_models_only(dataset, tmp_path):
+    work = tmp_path / "work"
+    for split in ("train", "val"):
+        age(dataset / f"{split}_2017_bboxes.json", 0)
+        age(work / "records" / f"{split}.json", 10)
+    age(work / "models/species/checkpoint", 20)
+    age(work / "detections/species.parquet", 30)
+    age(work / "models/generic/checkpoint", 40)
+    age(work / "detections/generic.parquet", 30)
+
+    def run():
+        return calls(make("-n", "eval", f"DATA_DIR={dataset}", f"WORK_DIR={work}").stdout)
+
+    detect, evaluate = run()
+    assert detect == (
+        "inatdet.detect",
+        [
+            ("model_dir", f"{work}/models/generic"),
+            ("input", f"{work}/records/val-*.tfrecord"),
+            ("output", f"{work}/detections/generic.parquet"),
+            ("params_override", "runtime.num_gpus=0"),
+        ],
+    )
+    assert evaluate == (
+        "inatdet.evaluate",
+        [
+            ("annotations", f"{dataset}/val_2017_bboxes.json"),
+            ("taxonomy", f"{work}/records/taxonomy.json"),
+            ("detections", f"species={work}/detections/species.parquet"),
+            ("detections", f"generic={work}/detections/generic.parquet"),
+            ("output_dir", f"{work}/report"),
+        ],
+    )
+    age(work / "detections/generic.parquet", 50)
+    assert run() == [evaluate]
+    # A newer annotation file makes the records old, and with them all detections.
+    age(dataset / "val_2017_bboxes.json", 60)
+    assert [name for name, _ in run()] == [
+        "inatdet.data.tfrecords",
+        "inatdet.detect",
+        "inatdet.detect",
+        "inatdet.evaluate",
+    ]
+
+
+def test_a_model_elsewhere_is_evaluated_with_the_others(dataset, tmp_path):
+    work, other = tmp_path / "work", tmp_path / "other"
+    write(work / "models/generic/checkpoint")
+    write(other / "checkpoint")
+    result = make(
+        "-n",
+        "eval",
+        f"DATA_DIR={dataset}",
+        f"WORK_DIR={work}",
+        f"MODEL_DIR={other}",
+        "GRANULARITY=super",
+    )
+    detected = [
+        dict(flags)["model_dir"] for name, flags in calls(result.stdout) if "detect" in name
+    ]
+    assert detected == [str(other), f"{work}/models/generic"]
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["train", "GRANULARITY=genus"], "GRANULARITY is 'genus'; it must be one of species"),
+        (["data", "DATA_DIR=/no/such"], "/no/such/train_2017_bboxes.json: no such file; DATA_DIR"),
+        (["eval", "WORK_DIR=/no/such"], "no trained model in /no/such/models; train one first"),
+        (["/no/such/m/checkpoint", "MODEL_DIR=/no/such/m"], "no species model in /no/such/m"),
+    ],
+)
+def test_mistakes_end_with_a_sentence(args, sentence):
+    result = make(*args)
+    assert result.returncode == 2
+    assert sentence in result.stderr
+
+
+REAL_PYTHON = f'exec "{sys.executable}" "$@"'
+# A Python of the right version whose `venv` makes a folder with a Python that only notes its calls.
+GOOD_PYTHON = f"""case "$*" in
+  *"-m venv"*)
+    for folder; do :; done
+    mkdir -p "$folder/bin"
+    echo '#!/bin/sh' > "$folder/bin/python"
+    echo 'echo "$@" >> calls' >> "$folder/bin/python"
+    chmod +x "$folder/bin/python"
+    echo "$0 $*" > made-by ;;
+  *sys.exit*|*ensurepip*) exit 0 ;;
+  *) {REAL_PYTHON} ;;
+esac"""
+BROKEN_SHIM = 'echo "pyenv: version not installed" >&2; exit 127'
+TOO_OLD = "exit 1"
+WITHOUT_ENSUREPIP = f"""case "$*" in
+  *ensurepip*) exit 1 ;;
+  *sys.exit*) exit 0 ;;
+  *) {REAL_PYTHON} ;;
+esac"""
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """The Makefile alone, and a path on which there is no Python but those that a test adds."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    shutil.copy(ROOT / "Makefile", folder)
+    for name in ("setup.py", "constraints.txt"):
+        write(folder / name)
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("sh", "basename", "touch", "mkdir", "chmod"):
+        (tools / tool).symlink_to(shutil.which(tool))
+
+    def setup(pythons, *args):
+        for name, body in pythons.items():
+            write(tools / name, f"#!/bin/sh\n{body}\n")
+            (tools / name).chmod(0o755)
+        return make("setup", *args, folder=folder, path=str(tools))
+
+    return folder, tools, setup
+
+
+@pytest.mark.parametrize(
+    ("pythons", "chosen"),
+    [
+        ({"python3": GOOD_PYTHON}, "python3"),
+        ({"python3.12": BROKEN_SHIM, "python3.11": GOOD_PYTHON, "python3": GOOD_PYTHON}, "3.11"),
+        ({"python3.10": GOOD_PYTHON, "python3": TOO_OLD}, "3.10"),
+        ({"python3.12": WITHOUT_ENSUREPIP, "python3.11": GOOD_PYTHON}, "3.11"),
+    ],
+)
+def test_setup_takes_the_newest_python_that_works(checkout, pythons, chosen):
+    folder, _, setup = checkout
+    result = setup(pythons)
+    assert result.returncode == 0, result.stderr
+    made_by = (folder / "made-by").read_text().split()
+    assert made_by[0].endswith(chosen)
+    assert made_by[1:] == ["-m", "venv", "--clear", ".venv"]
+    installed = (folder / "calls").read_text().splitlines()
+    assert installed == [
+        "-m pip install -qq -c constraints.txt pip setuptools wheel",
+        "-m pip install -qq -c constraints.txt -e .[train,dev]",
+    ]
+    # Once is enough; newer requirements are installed into the same environment.
+    assert "Nothing to be done" in setup({}).stdout
+    os.utime(folder / "constraints.txt", (2e9, 2e9))
+    (folder / "made-by").unlink()
+    assert setup({}).returncode == 0
+    assert len((folder / "calls").read_text().splitlines()) > 2
+    assert not (folder / "made-by").exists()
+
+
+def test_setup_takes_the_python_it_is_given(checkout):
+    folder, tools, setup = checkout
+    setup({"python3.12": GOOD_PYTHON, "mine": GOOD_PYTHON}, f"PYTHON={tools}/mine")
+    assert (folder / "made-by").read_text().startswith(f"{tools}/mine ")
+
+
+@pytest.mark.parametrize(
+    ("pythons", "args", "sentence"),
+    [
+        ({}, [], "no Python 3.10, 3.11 or 3.12 found; install one, or name it: make PYTHON="),
+        ({"python3": TOO_OLD, "python3.11": BROKEN_SHIM}, [], "no Python 3.10, 3.11 or 3.12 found"),
+        ({"python3.11": GOOD_PYTHON}, ["PYTHON=/no/such"], "3.12 found as /no/such; install one"),
+        ({"python3": WITHOUT_ENSUREPIP}, [], "on Debian and Ubuntu, install the package python3."),
+    ],
+)
+def test_setup_without_a_python_says_so(checkout, pythons, args, sentence):
+    folder, _, setup = checkout
+    result = setup(pythons, *args)
+    assert result.returncode == 2
+    assert sentence in result.stderr
+    assert result.stderr.count("error:") == 1
+    assert not (folder / ".venv").exists()
