@@ -17,7 +17,7 @@ joined = $(subst $(space),_,$(strip $(1)))
 DATA_DIR ?=
 ## Which model to train, or to detect with: species, super or generic.
 GRANULARITY ?= species
-## Settings of training; by default GRANULARITY.yaml or mini_GRANULARITY.yaml in pipelines/.
+## Settings of training; by default pipelines/[mini_]GRANULARITY.yaml.
 PIPELINE ?= pipelines/$(PREFIX)$(GRANULARITY).yaml
 ## More settings: task.train_data.batch_size=2,trainer.train_steps=1000
 OVERRIDES ?=
