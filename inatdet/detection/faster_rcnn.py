@@ -34,6 +34,22 @@ class Diagnostics(NamedTuple):
     positives: tf.Tensor
 
 
+class ClassifiedProposals(NamedTuple):
+    """The second stage's word on every proposal.
+
+    Attributes:
+        scores: float32 `[batch, n, classes]`, probabilities, without the background's.
+        box_codes: float32 `[batch, n, classes, 4]`.
+        boxes: float32 `[batch, n, 4]`, the proposals.
+        valid: bool `[batch, n]`, which proposals are real.
+    """
+
+    scores: tf.Tensor
+    box_codes: tf.Tensor
+    boxes: tf.Tensor
+    valid: tf.Tensor
+
+
 class _FirstStage(NamedTuple):
     features: tf.Tensor
     anchors: tf.Tensor
@@ -210,6 +226,28 @@ class FasterRCNN(tf_keras.Model):
             ),
         )
 
+    def classify(
+        self, batch: dict[str, tf.Tensor], training: bool | None = None
+    ) -> ClassifiedProposals:
+        """Both stages, up to the probabilities of every proposal.
+
+        Args:
+            batch: `image` `[batch, height, width, 3]`, 0..255, and `image_size` int32 `[batch, 2]`.
+            training: whether batch norm, where it is trained, uses the batch's statistics.
+
+        Returns:
+            The proposals, each with the probability and the box code of every class.
+        """
+        image_size = batch["image_size"]
+        first = self._first_stage(batch["image"], image_size, training)
+        # An anchor centred in the padding does not exist when the image stands alone.
+        centre = (first.anchors[:, :2] + first.anchors[:, 2:]) / 2
+        limit = tf.cast(image_size, tf.float32)[:, tf.newaxis, :]
+        usable = tf.reduce_all(centre[tf.newaxis] < limit, axis=-1)
+        found = self._proposals(first, usable, image_size)
+        logits, codes = self._second_stage(first.features, found.boxes, image_size, training)
+        return ClassifiedProposals(tf.nn.softmax(logits)[..., 1:], codes, found.boxes, found.valid)
+
     def call(
         self, batch: dict[str, tf.Tensor], training: bool | None = None
     ) -> postprocess.Detections:
@@ -222,21 +260,15 @@ class FasterRCNN(tf_keras.Model):
         Returns:
             The detections, in pixels of the (resized) images.
         """
-        config = self._config
-        image_size = batch["image_size"]
-        first = self._first_stage(batch["image"], image_size, training)
-        # An anchor centred in the padding does not exist when the image stands alone.
-        centre = (first.anchors[:, :2] + first.anchors[:, 2:]) / 2
-        limit = tf.cast(image_size, tf.float32)[:, tf.newaxis, :]
-        usable = tf.reduce_all(centre[tf.newaxis] < limit, axis=-1)
-        found = self._proposals(first, usable, image_size)
-        logits, codes = self._second_stage(first.features, found.boxes, image_size, training)
-        output = config.detections
+        return self.detections_of(self.classify(batch, training), batch["image_size"])
+
+    def detections_of(
+        self, classified: ClassifiedProposals, image_size: tf.Tensor
+    ) -> postprocess.Detections:
+        """The detections among classified proposals; see `postprocess.detections_of`."""
+        output = self._config.detections
         return postprocess.detections_of(
-            logits,
-            codes,
-            found.boxes,
-            found.valid,
+            *classified,
             image_size,
             output.candidates,
             output.nms_iou,

@@ -34,7 +34,7 @@ class Detections(NamedTuple):
 
 
 def detections_of(
-    class_logits: tf.Tensor,
+    class_scores: tf.Tensor,
     box_codes: tf.Tensor,
     proposals: tf.Tensor,
     valid: tf.Tensor,
@@ -44,10 +44,10 @@ def detections_of(
     max_per_class: int,
     max_detections: int,
 ) -> Detections:
-    """Softmax, the best (proposal, class) pairs, class-wise suppression.
+    """The best (proposal, class) pairs, then class-wise suppression.
 
     Args:
-        class_logits: `[batch, n, classes + 1]`, the background first.
+        class_scores: `[batch, n, classes]`, probabilities, without the background.
         box_codes: `[batch, n, classes, 4]`.
         proposals: `[batch, n, 4]`, with n static.
         valid: bool `[batch, n]`, which proposals are real.
@@ -61,9 +61,9 @@ def detections_of(
         The detections. They are those of a class-by-class suppression of all pairs, as long as
         the detections that this gives lie among the `candidates` best pairs.
     """
-    batch = tf.shape(class_logits)[0]
-    num_classes = class_logits.shape[-1] - 1
-    scores = tf.where(valid[..., tf.newaxis], tf.nn.softmax(class_logits)[..., 1:], -1.0)
+    batch = tf.shape(class_scores)[0]
+    num_classes = class_scores.shape[-1]
+    scores = tf.where(valid[..., tf.newaxis], class_scores, -1.0)
     candidates = min(candidates, proposals.shape[1] * num_classes)
     scores, pairs = tf.math.top_k(tf.reshape(scores, [batch, -1]), candidates)
     classes = pairs % num_classes

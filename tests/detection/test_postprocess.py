@@ -12,28 +12,33 @@ def random_outputs(seed, num_proposals, num_classes, code_scale=1.0):
     rng = np.random.default_rng(seed)
     proposals = reference.random_boxes(rng, num_proposals, HEIGHT, WIDTH, smallest=20.0)
     return (
-        tf.constant(rng.normal(0, 3, (1, num_proposals, num_classes + 1)), tf.float32),
+        tf.nn.softmax(rng.normal(0, 3, (1, num_proposals, num_classes + 1)))[..., 1:],
         tf.constant(rng.normal(0, code_scale, (1, num_proposals, num_classes, 4)), tf.float32),
         tf.constant(proposals[None], tf.float32),
     )
 
 
-def ours(logits, codes, proposals, valid=None, size=(HEIGHT, WIDTH), **options):
+def ours(scores, codes, proposals, valid=None, size=(HEIGHT, WIDTH), **options):
     options = {
         "candidates": 100_000, "iou_threshold": 0.6, "max_per_class": 100, "max_detections": 300,
     } | options  # fmt: skip
     valid = tf.ones(tf.shape(proposals)[:2], tf.bool) if valid is None else valid
     return postprocess.detections_of(
-        logits, codes, proposals, valid, tf.constant([size] * len(proposals)), **options
+        tf.cast(scores, tf.float32),
+        codes,
+        proposals,
+        valid,
+        tf.constant([size] * len(proposals)),
+        **options,
     )
 
 
-def tensorflow_s(logits, codes, proposals, max_per_class=100, max_detections=300):
+def tensorflow_s(scores, codes, proposals, max_per_class=100, max_detections=300):
     decoded = boxes.decode(codes[0], proposals[0][:, None, :])
     decoded = boxes.clip(decoded, tf.constant([[HEIGHT, WIDTH]] * len(decoded)))
     return tf.image.combined_non_max_suppression(
         decoded[None],
-        tf.nn.softmax(logits)[..., 1:],
+        tf.cast(scores, tf.float32),
         max_output_size_per_class=max_per_class,
         max_total_size=max_detections,
         iou_threshold=0.6,
@@ -64,12 +69,11 @@ def test_thousands_of_classes_lose_no_precision():
     num_classes = 2854
     box = np.array([100.0, 100, 200, 200])
     below, above = box + [0, 0, 0, 66.5], box + [0, 0, 0, 66.8]  # IoU .6006 and .5995
-    logits = np.full((1, 3, num_classes + 1), -20.0)
-    logits[0, :, num_classes] = [3, 2, 1]
+    scores = np.full((1, 3, num_classes), 1e-9)
+    scores[0, :, -1] = [0.9, 0.8, 0.7]
     proposals = tf.constant([[box, below, above]], tf.float32)
     found = ours(
-        tf.constant(logits, tf.float32), tf.zeros([1, 3, num_classes, 4]), proposals,
-        candidates=1000,
+        tf.constant(scores), tf.zeros([1, 3, num_classes, 4]), proposals, candidates=1000,
     )  # fmt: skip
     likely = found.labels[0].numpy()[found.scores[0].numpy() > 0.1]
     assert likely.tolist() == [num_classes] * 2
@@ -77,14 +81,14 @@ def test_thousands_of_classes_lose_no_precision():
 
 
 def test_proposals_that_are_filling_yield_nothing():
-    logits, codes, proposals = random_outputs(1, 20, 4)
+    scores, codes, proposals = random_outputs(1, 20, 4)
     valid = tf.constant([[True] * 7 + [False] * 13])
-    got = ours(logits, codes, proposals, valid)
-    expected = ours(logits[:, :7], codes[:, :7], proposals[:, :7])
+    got = ours(scores, codes, proposals, valid)
+    expected = ours(scores[:, :7], codes[:, :7], proposals[:, :7])
     count = int(expected.count[0])
     assert int(got.count[0]) == count
     np.testing.assert_allclose(got.boxes[0, :count], expected.boxes[0, :count], rtol=1e-5)
-    nothing = ours(logits, codes, proposals, tf.zeros([1, 20], tf.bool))
+    nothing = ours(scores, codes, proposals, tf.zeros([1, 20], tf.bool))
     assert int(nothing.count[0]) == 0
     assert not nothing.labels.numpy().any()
 
@@ -100,6 +104,7 @@ def test_the_images_of_a_batch_do_not_meet():
 def test_an_empty_batch():
     # A replica gets one when the images run out before the others' are seen.
     empty = [x[:0] for x in random_outputs(0, 10, 3)]
+    empty[0] = tf.cast(empty[0], tf.float32)
     valid, size = tf.zeros([0, 10], tf.bool), tf.zeros([0, 2], tf.int32)
     found = tf.function(postprocess.detections_of)(*empty, valid, size, 100, 0.6, 100, 300)
     assert found.boxes.shape[0] == 0
