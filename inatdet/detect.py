@@ -8,6 +8,7 @@ in pixels of the original images. `python -m inatdet.evaluate` turns the file in
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 import os
@@ -23,8 +24,10 @@ from official.core import task_factory
 from tqdm import tqdm
 
 from inatdet.data.reading_errors import reading_errors
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.detection import experiment, task  # noqa: F401 (registers the task)
+from inatdet.detection.config import FasterRCNNTask
+from inatdet.detection.marginals import marginal
 from inatdet.detection.postprocess import Detections
 from inatdet.errors import InputError, run_main
 from inatdet.evaluation.detection_files import DetectionsWriter
@@ -62,6 +65,7 @@ def detect(
     model_dir: str,
     input_pattern: str,
     output: str,
+    coarser: Sequence[Granularity] = (),
     strategy: tf.distribute.Strategy | None = None,
 ) -> int:
     """Detects in every image of some TFRecords.
@@ -72,17 +76,27 @@ def detect(
         model_dir: where its taxonomy lies.
         input_pattern: a pattern of TFRecord files.
         output: the Parquet file to write; it appears only when complete.
+        coarser: granularities at which to write detections by summed probabilities as well
+            (`marginals.marginal`), each to `marginal_path(output, granularity)`.
         strategy: the devices, instead of those of `params.runtime`.
 
     Returns:
         How many images were seen.
 
     Raises:
-        InputError: if the checkpoint does not fit the settings, or there are no TFRecords.
+        InputError: if the checkpoint does not fit the settings, there are no TFRecords, or a
+            granularity is not coarser than the model's.
     """
     strategy = strategy or experiment.strategy_of(params.runtime)
     taxonomy = experiment.adopt_taxonomy(params, model_dir)
     granularity = Granularity(params.task.granularity)
+    for target in coarser:
+        if target not in granularity.coarser_or_equal()[1:]:
+            raise InputError(
+                f"--granularities={target}: must be coarser than the model's granularity, {granularity}"
+            )
+    targets = [granularity, *coarser]
+    groups = {target: _groups(taxonomy, granularity, target) for target in coarser}
     params.task.validation_data.override({"input_path": input_pattern, "is_training": False})
     with strategy.scope():
         detection_task = task_factory.get_task(params.task)
@@ -101,24 +115,62 @@ def detect(
 
     # With the data's own signature, shapes that were not seen yet need no new graph.
     @tf.function(input_signature=[batches.element_spec])
-    def step(batch: dict[str, tf.Tensor]) -> Detections:
-        return strategy.run(lambda one: model(one, training=False), args=(batch,))
+    def step(batch: dict[str, tf.Tensor]) -> list[Detections]:
+        def on_replica(one: dict[str, tf.Tensor]) -> list[Detections]:
+            fine = model.classify(one, training=False)
+            views = [fine, *(marginal(fine, *groups[target]) for target in coarser)]
+            return [model.detections_of(view, one["image_size"]) for view in views]
 
-    settings = params.task.model.detections.as_dict()
-    settings |= {"short_edge": params.task.short_edge, "long_edge": params.task.long_edge}
+        return strategy.run(on_replica, args=(batch,))
+
     images = 0
-    with (
-        DetectionsWriter(
-            output, granularity, taxonomy, model=checkpoint_name(checkpoint), settings=settings
-        ) as writer,
-        tqdm(total=count_images(input_pattern), unit=" images", disable=None) as bar,
-        reading_errors(input_pattern),
-    ):
+    with contextlib.ExitStack() as stack:
+        writers = [
+            stack.enter_context(
+                DetectionsWriter(
+                    output if target is granularity else marginal_path(output, target),
+                    target,
+                    taxonomy,
+                    model=checkpoint_name(checkpoint),
+                    settings=_settings(params.task, target),
+                )
+            )
+            for target in targets
+        ]
+        bar = stack.enter_context(
+            tqdm(total=count_images(input_pattern), unit=" images", disable=None)
+        )
+        stack.enter_context(reading_errors(input_pattern))
         for batch in batches:
-            for inputs, found in zip(_local(strategy, batch), _local(strategy, step(batch))):
-                images += _write(writer, inputs, found)
+            for inputs, views in zip(_local(strategy, batch), _local(strategy, step(batch))):
+                for writer, found in zip(writers, views):
+                    _write(writer, inputs, found)
+                images += len(inputs["image_id"])
             bar.update(images - bar.n)
     return images
+
+
+def marginal_path(output: str, granularity: Granularity) -> str:
+    """Where the detections by summed probabilities go: x.parquet gives x.super.parquet."""
+    stem, extension = os.path.splitext(output)
+    return f"{stem}.{granularity}{extension}"
+
+
+def _groups(
+    taxonomy: Taxonomy, granularity: Granularity, target: Granularity
+) -> tuple[np.ndarray, int]:
+    """The group of each class, from 0, and how many groups there are."""
+    labels = np.arange(1, taxonomy.num_labels(granularity) + 1)
+    return taxonomy.coarsen(labels, granularity, target) - 1, taxonomy.num_labels(target)
+
+
+def _settings(task_config: FasterRCNNTask, target: Granularity) -> dict[str, object]:
+    """What a file of detections says of how they were made."""
+    settings = task_config.model.detections.as_dict()
+    settings |= {"short_edge": task_config.short_edge, "long_edge": task_config.long_edge}
+    if target != task_config.granularity:
+        settings |= {"trained_on": task_config.granularity, "merge": "marginal"}
+    return settings
 
 
 def _local(strategy: tf.distribute.Strategy, values: object) -> list[object]:
@@ -127,7 +179,7 @@ def _local(strategy: tf.distribute.Strategy, values: object) -> list[object]:
     return [tf.nest.pack_sequence_as(values, flat) for flat in zip(*parts)]
 
 
-def _write(writer: DetectionsWriter, batch: dict[str, tf.Tensor], found: Detections) -> int:
+def _write(writer: DetectionsWriter, batch: dict[str, tf.Tensor], found: Detections) -> None:
     image_ids = batch["image_id"].numpy()
     boxes = original_boxes(
         found.boxes.numpy(), batch["image_size"].numpy(), batch["original_size"].numpy()
@@ -139,7 +191,6 @@ def _write(writer: DetectionsWriter, batch: dict[str, tf.Tensor], found: Detecti
         found.scores.numpy()[real],
         boxes[real],
     )
-    return len(image_ids)
 
 
 def checkpoint_name(checkpoint: str) -> str:
@@ -162,12 +213,23 @@ def define_flags() -> None:
     flags.DEFINE_string("model_dir", None, "Where the checkpoints are.", required=True)
     flags.DEFINE_string("input", None, "A pattern of TFRecord files.", required=True)
     flags.DEFINE_string("output", None, "The Parquet file to write.", required=True)
+    flags.DEFINE_list(
+        "granularities", [], "Also write detections by summed probabilities: super,generic."
+    )
     flags.DEFINE_string("checkpoint", None, "Which checkpoint, instead of the newest.")
     flags.DEFINE_multi_string(
         "config_file", [], "YAML files of settings, instead of those kept in --model_dir."
     )
     flags.DEFINE_string("params_override", "", "More settings: a.b=c,d.e=f or a YAML file.")
     flags.DEFINE_string("taxonomy", None, "A taxonomy.json, if --model_dir has none.")
+
+
+def _coarser(values: flags.FlagValues) -> list[Granularity]:
+    names = [granularity.value for granularity in Granularity]
+    for name in values.granularities:
+        if name not in names:
+            raise InputError(f"--granularities={name}: must be among {', '.join(names)}")
+    return [Granularity(name) for name in values.granularities]
 
 
 def main(argv: Sequence[str]) -> None:
@@ -183,7 +245,9 @@ def main(argv: Sequence[str]) -> None:
     if values.taxonomy:
         params.task.taxonomy = values.taxonomy
     checkpoint = values.checkpoint or newest_checkpoint(values.model_dir)
-    images = detect(params, checkpoint, values.model_dir, values.input, values.output)
+    images = detect(
+        params, checkpoint, values.model_dir, values.input, values.output, _coarser(values)
+    )
     print(
         f"{values.output}: detections in {images} images, {checkpoint_name(checkpoint)}",
         file=sys.stderr,

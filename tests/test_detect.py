@@ -47,9 +47,10 @@ def test_boxes_go_back_to_the_original_image():
 @pytest.mark.parametrize("several", [False, True])
 def test_every_image_once_in_its_own_pixels(data, model_dir, tmp_path, several):
     strategy = devices.mirrored() if several else None
+    coarser = [Granularity.SUPER, Granularity.GENERIC]
     output = tmp_path / "found.parquet"
     seen = program.detect(
-        params_of(data), f"{model_dir}/ckpt-7", model_dir, data, str(output), strategy
+        params_of(data), f"{model_dir}/ckpt-7", model_dir, data, str(output), coarser, strategy
     )
     assert seen == 11
     found = read_detections(output, Granularity.SPECIES, records.taxonomy())
@@ -64,7 +65,25 @@ def test_every_image_once_in_its_own_pixels(data, model_dir, tmp_path, several):
     assert bottom[odd].max() < 96.01
     assert 96 < bottom[~odd].max() < 128.01
     assert right[~odd].max() < 96.01
-    assert os.listdir(tmp_path) == ["found.parquet"]
+    names = ["found.generic.parquet", "found.parquet", "found.super.parquet"]
+    assert sorted(os.listdir(tmp_path)) == names
+    for granularity in coarser:
+        path = program.marginal_path(str(output), granularity)
+        coarse = read_detections(path, granularity, records.taxonomy())
+        assert coarse.settings["merge"] == "marginal"
+        assert coarse.settings["trained_on"] == "species"
+        # A sum over species is at least its largest term.
+        for image in range(11):
+            best = found.scores[found.image_ids == image].max()
+            assert coarse.scores[coarse.image_ids == image].max() >= best - 1e-6
+
+
+def test_only_coarser_levels_can_be_summed(data, model_dir, tmp_path):
+    with pytest.raises(InputError, match="must be coarser than the model's granularity"):
+        program.detect(
+            params_of(data), f"{model_dir}/ckpt-7", model_dir, data, str(tmp_path / "x.parquet"),
+            [Granularity.SPECIES],
+        )  # fmt: skip
 
 
 def test_a_checkpoint_of_another_detector(data, model_dir, tmp_path):
