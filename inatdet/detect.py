@@ -93,7 +93,8 @@ def detect(
     for target in coarser:
         if target not in granularity.coarser_or_equal()[1:]:
             raise InputError(
-                f"--granularities={target}: must be coarser than the model's granularity, {granularity}"
+                f"--granularities={target}: must be coarser than the model's granularity, "
+                f"{granularity}"
             )
     targets = [granularity, *coarser]
     groups = {target: _groups(taxonomy, granularity, target) for target in coarser}
