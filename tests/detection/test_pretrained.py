@@ -236,33 +236,38 @@ def copied(path, out, change):
         change(file)
 
 
+def kernel_of(file):
+    """Where some convolution's kernel is; its number depends on what Keras made before."""
+    name = max(name for name in file if name.startswith("conv2d_"))
+    return f"{name}/{name}/kernel:0"
+
+
 def without_a_dataset(path, out):
-    copied(path, out, lambda file: file.__delitem__("conv2d_5/conv2d_5/kernel:0"))
+    copied(path, out, lambda file: file.__delitem__(kernel_of(file)))
 
 
 def without_a_layer(path, out):
     def change(file):
-        names = [
-            name for name in file.attrs["layer_names"] if name not in (b"conv2d_5", "conv2d_5")
-        ]
-        file.attrs["layer_names"] = names
+        left_out = kernel_of(file).partition("/")[0]
+        names = [pretrained._text(name) for name in file.attrs["layer_names"]]
+        file.attrs["layer_names"] = [name for name in names if name != left_out]
 
     copied(path, out, change)
 
 
 def with_other_shapes(path, out):
     def change(file):
-        layer = file["conv2d_5/conv2d_5"]
-        kernel = layer["kernel:0"][:]
-        del layer["kernel:0"]
-        layer["kernel:0"] = kernel[..., :-1]
+        name = kernel_of(file)
+        kernel = file[name][:]
+        del file[name]
+        file[name] = kernel[..., :-1]
 
     copied(path, out, change)
 
 
 def with_a_nan(path, out):
     def change(file):
-        file["conv2d_5/conv2d_5/kernel:0"][0, 0, 0, 0] = np.nan
+        file[kernel_of(file)][0, 0, 0, 0] = np.nan
 
     copied(path, out, change)
 
