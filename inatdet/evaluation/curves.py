@@ -68,7 +68,7 @@ def save_png(curves: tuple[Curve, ...], path: str | os.PathLike[str]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    figure = Figure(figsize=(7.4, 4.6), dpi=160, layout="constrained")
     axes = figure.add_subplot()
     styles = {
         curve.super_class: {
@@ -86,7 +86,7 @@ def save_png(curves: tuple[Curve, ...], path: str | os.PathLike[str]) -> None:
             **styles[curve.super_class],
         )
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Recall", ylabel="Precision")
-    axes.set_title("Precision and recall at IoU 0.5, mean over fine classes", fontsize=11)
+    axes.set_title("IoU 0.5, mean over the fine classes of each super-class", fontsize=10)
     axes.grid(color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
     if curves:
