@@ -75,8 +75,9 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 PY := $(VENV)/bin/python
 
-# TensorFlow's start-up messages help nobody; its errors still show.
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+# Without this, TensorFlow reports as an error that there is no GPU, whenever it starts. What fails
+# still shows as an exception; TF_CPP_MIN_LOG_LEVEL=0 in the environment brings all messages back.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
