@@ -5,6 +5,7 @@ MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .SECONDARY:
 
+comma := ,
 empty :=
 space := $(empty) $(empty)
 # A path as a prerequisite, and as the name of a folder.
@@ -21,7 +22,7 @@ GRANULARITY ?= species
 PIPELINE ?= pipelines/$(PREFIX)$(GRANULARITY).yaml
 ## More settings: task.train_data.batch_size=2,trainer.train_steps=1000
 OVERRIDES ?=
-## GPUs to use; 0 is the CPU.
+## GPUs to use; 0 is the CPU. With any, the CUDA libraries are installed as well.
 NUM_GPUS ?= 0
 ## Where results go; by default runs/mini, or runs/ and the last part of DATA_DIR.
 WORK_DIR ?= runs/$(RUN)
@@ -45,6 +46,8 @@ EVAL_FLAGS ?=
 TESTS ?=
 ## What .venv is made with; by default the newest of Python 3.10 to 3.12 that works.
 PYTHON ?=
+## Extras of setup.py to install; by default train,dev and, with NUM_GPUS, gpu.
+EXTRAS ?= train,$(if $(filter-out 0,$(NUM_GPUS)),gpu$(comma))dev
 
 GRANULARITIES := species super generic
 ifeq ($(filter $(GRANULARITY),$(GRANULARITIES)),)
@@ -72,7 +75,7 @@ RECORDS = $(WORK_DIR)/records
 DETECTIONS = $(WORK_DIR)/detections
 REPORT = $(WORK_DIR)/report
 VENV := .venv
-INSTALLED := $(VENV)/.installed
+INSTALLED := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 PY := $(VENV)/bin/python
 
 # Without this, TensorFlow reports as an error that there is no GPU, whenever it starts. What fails
@@ -134,7 +137,7 @@ $(INSTALLED): setup.py constraints.txt
 	@sh -c "$$MAKE_VENV"
 	@echo "installing into $(VENV); this takes a few minutes the first time"
 	@$(PY) -m pip install -qq -c constraints.txt pip setuptools wheel
-	@$(PY) -m pip install -qq -c constraints.txt -e '.[train,dev]'
+	@$(PY) -m pip install -qq -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
 # --- The benchmark --------------------------------------------------------------------------------
@@ -181,7 +184,6 @@ $(RECORDS)/$(VAL_SPLIT).json: $(VAL_SOURCE) $(RECORDS)/$(TRAIN_SPLIT).json | $(I
 	    $(TFRECORDS_FLAGS)
 	@touch $@
 
-comma := ,
 SETTINGS = runtime.num_gpus=$(NUM_GPUS)$(if $(OVERRIDES),$(comma)$(OVERRIDES))
 
 .PHONY: train

@@ -2,6 +2,7 @@
 
 pip install .            reading data and evaluating detections; no TensorFlow
 pip install '.[train]'   training and detecting as well
+pip install '.[gpu]'     the CUDA libraries that TensorFlow needs on NVIDIA GPUs
 pip install '.[dev]'     the test and lint tools
 
 `-c constraints.txt` pins every package to the versions that the tests run with.
@@ -41,6 +42,9 @@ setup(
             "tensorflow==2.20.*",
             "tf-keras==2.20.*",
             "tf-models-official==2.20.*",
+        ],
+        "gpu": [
+            "tensorflow[and-cuda]==2.20.*",
         ],
         "dev": [
             "hypothesis>=6.100",

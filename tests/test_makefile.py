@@ -298,6 +298,12 @@ def test_setup_takes_the_newest_python_that_works(checkout, pythons, chosen):
     assert not (folder / "made-by").exists()
 
 
+def test_gpus_bring_their_libraries(checkout):
+    folder, _, setup = checkout
+    setup({"python3": GOOD_PYTHON}, "NUM_GPUS=2")
+    assert (folder / "calls").read_text().splitlines()[-1].endswith(" .[train,gpu,dev]")
+
+
 def test_setup_takes_the_python_it_is_given(checkout):
     folder, tools, setup = checkout
     setup({"python3.12": GOOD_PYTHON, "mine": GOOD_PYTHON}, f"PYTHON={tools}/mine")

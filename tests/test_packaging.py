@@ -19,7 +19,9 @@ def requirements(path):
 PINS = requirements(ROOT / "constraints.txt")
 NEEDED = [
     Requirement(text)
-    for text in re.findall(r'^ +"([\w-]+[><=]=[^"]+)",', (ROOT / "setup.py").read_text(), re.M)
+    for text in re.findall(
+        r'^ +"([\w-]+(?:\[[\w-]+\])?[><=]=[^"]+)",', (ROOT / "setup.py").read_text(), re.M
+    )
 ]
 
 
