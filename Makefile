@@ -22,7 +22,7 @@ GRANULARITY ?= species
 PIPELINE ?= pipelines/$(PREFIX)$(GRANULARITY).yaml
 ## More settings: task.train_data.batch_size=2,trainer.train_steps=1000
 OVERRIDES ?=
-## GPUs to use; 0 is the CPU. With any, the CUDA libraries are installed as well.
+## GPUs to use, 0 for the CPU; with any, CUDA libraries are installed as well.
 NUM_GPUS ?= 0
 ## Where results go; by default runs/mini, or runs/ and the last part of DATA_DIR.
 WORK_DIR ?= runs/$(RUN)
