@@ -4,8 +4,8 @@
 
 Nothing but the numbers is real: 48,736 images with one box each, 2,854 species in the nine
 super-classes with the published counts (visipedia/inat_comp, 2017/README.md), 100 detections an
-image, their confusions inside and across super-classes invented. Writes val.json, detections.parquet
-and, with --coco_json, detections.json.
+image, their confusions inside and across super-classes invented. Writes val.json,
+detections.parquet and, with --coco_json, detections.json.
 """
 
 from __future__ import annotations

@@ -239,6 +239,7 @@ def main(argv: Sequence[str]) -> None:
     values = flags.FLAGS
     if not values["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
+        tf.get_logger().setLevel("ERROR")  # its warnings are for programmers
     kept = os.path.join(values.model_dir, experiment.PARAMS_FILE)
     if not values.config_file and not os.path.exists(kept):
         raise InputError(f"{kept}: no such file; train first, or give --config_file")

@@ -134,6 +134,7 @@ def main(argv: Sequence[str]) -> None:
     values = flags.FLAGS
     if not values["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
+        tf.get_logger().setLevel("ERROR")  # its warnings are for programmers
     if not values.config_file:
         raise InputError("--config_file is missing; give one of the files in pipelines/")
     params = experiment.read_experiment(
