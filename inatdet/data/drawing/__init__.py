@@ -1,0 +1,1 @@
+"""Draws animals in landscapes: the pictures of the embedded mini dataset. NumPy and Pillow only."""
