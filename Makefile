@@ -203,12 +203,17 @@ TRAINED = $(strip $(foreach g,$(GRANULARITIES),\
 ## Detects in the validation images with the newest checkpoint of GRANULARITY.
 detect: $(DETECTIONS)/$(GRANULARITY).parquet
 
+# A fine model's detections at the coarser levels, by summed probabilities, come from the same pass.
+COARSER_species := super generic
+COARSER_super := generic
+
 # TensorFlow writes the file `checkpoint` anew with each checkpoint.
 define DETECT_WITH
 $(DETECTIONS)/$(1).parquet: $(call model_dir,$(1))/checkpoint $(RECORDS)/$(VAL_SPLIT).json \
     | $(INSTALLED)
 	$$(PY) -m inatdet.detect --model_dir='$(call model_dir,$(1))' \
 	    --input='$$(RECORDS)/$$(VAL_SPLIT)-*.tfrecord' --output='$$@' \
+	    $(if $(COARSER_$(1)),--granularities=$(subst $(space),$(comma),$(COARSER_$(1)))) \
 	    --params_override="$$(SETTINGS)"
 
 # Reached only when there is no such file.
@@ -230,7 +235,8 @@ ifeq ($(TRAINED),)
 	@echo "error: no trained model in $(WORK_DIR)/models; train one first: make train" >&2; exit 2
 else
 	$(PY) -m inatdet.evaluate --annotations='$(VAL_JSON)' --taxonomy='$(RECORDS)/taxonomy.json' \
-	    $(foreach g,$(TRAINED),--detections='$(g)=$(DETECTIONS)/$(g).parquet') \
+	    $(foreach g,$(TRAINED),--detections='$(g)=$(DETECTIONS)/$(g).parquet' \
+	    $(foreach c,$(COARSER_$(g)),--detections='$(g)/$(c)=$(DETECTIONS)/$(g).$(c).parquet')) \
 	    --output_dir='$(REPORT)' $(EVAL_FLAGS)
 endif
 

@@ -7,6 +7,9 @@ r"""Evaluates detections: the paper's Tables 5 and 6 and its precision-recall cu
 Each file may be Parquet, as `python -m inatdet.detect` writes it, or COCO results JSON from any
 framework, in which `category_id` is the dataset's category id for species and the taxonomy's label
 for super and generic. Any one of the three is enough. TensorFlow is not needed.
+
+Coarse detections that a fine model made by summing its probabilities (`python -m inatdet.detect
+--granularities=super,generic`) are given as --detections=species/super=PATH and so on.
 """
 
 from __future__ import annotations
@@ -38,7 +41,8 @@ def evaluate(
 
     Args:
         annotations_path: the ground truth, COCO-style JSON with super-categories.
-        detections: `granularity=path`, each granularity at most once.
+        detections: `granularity=path`, or `granularity/coarser=path` for detections by summed
+            probabilities; each at most once.
         taxonomy_path: a taxonomy.json with the label spaces, instead of deriving them from the
             annotations.
         all_images: keeps images with several boxes or none, too.
@@ -48,41 +52,64 @@ def evaluate(
     Raises:
         InputError: when a file is wrong.
     """
-    paths = _by_granularity(detections)
+    paths = _parse(detections)
     _say(f"reading {annotations_path}")
     annotations = read_annotations(annotations_path, on_bad)
     taxonomy = Taxonomy.load(taxonomy_path) if taxonomy_path else annotations.taxonomy()
-    models = {}
-    for granularity, path in paths.items():
+    models, marginals = {}, {}
+    for (trained_on, granularity), path in paths.items():
         _say(f"reading {path}")
-        models[granularity] = read_detections(path, granularity, taxonomy)
+        found = read_detections(path, granularity, taxonomy)
+        if trained_on is granularity:
+            models[granularity] = found
+        else:
+            marginals[trained_on, granularity] = found
     results = benchmark.run(
-        annotations, taxonomy, models, all_images=all_images, engine=engine, say=_say
+        annotations, taxonomy, models, marginals, all_images=all_images, engine=engine, say=_say
     )
     return Report(
         results,
         annotations,
         taxonomy_path or "derived from the annotations",
         models,
+        marginals,
         all_images,
         engine,
     )
 
 
-def _by_granularity(detections: Sequence[str]) -> dict[Granularity, str]:
-    paths: dict[Granularity, str] = {}
+def _parse(detections: Sequence[str]) -> dict[tuple[Granularity, Granularity], str]:
+    """The files by the granularity that the model was trained at and that of its detections."""
+    paths: dict[tuple[Granularity, Granularity], str] = {}
     for item in detections:
         name, _, path = item.partition("=")
-        if name not in list(Granularity) or not path:
+        trained_on, slash, target = name.partition("/")
+        names = {trained_on, target} if slash else {trained_on}
+        if not names <= set(Granularity) or not path:
             raise InputError(
-                f"--detections={item}: must be species=PATH, super=PATH or generic=PATH"
+                f"--detections={item}: must be species=PATH, super=PATH or generic=PATH, or "
+                "species/super=PATH and so on for detections by summed probabilities"
             )
-        if Granularity(name) in paths:
+        key = Granularity(trained_on), Granularity(target if slash else trained_on)
+        if slash and key[1] not in key[0].coarser_or_equal()[1:]:
+            raise InputError(f"--detections={item}: {target} is not coarser than {trained_on}")
+        if key in paths:
             raise InputError(f"--detections={item}: {name} is given twice; give it once")
-        paths[Granularity(name)] = path
+        paths[key] = path
+    trained = {trained_on for trained_on, target in paths if trained_on is target}
+    for trained_on, target in paths:
+        if trained_on not in trained:
+            raise InputError(
+                f"--detections={trained_on}/{target} needs the model's own detections beside it; "
+                f"give --detections={trained_on}=PATH as well"
+            )
     if not paths:
         raise InputError("--detections is missing; give species=PATH, super=PATH or generic=PATH")
-    return {granularity: paths[granularity] for granularity in Granularity if granularity in paths}
+    return dict(sorted(paths.items(), key=lambda item: _from_fine_to_coarse(item[0])))
+
+
+def _from_fine_to_coarse(key: tuple[Granularity, Granularity]) -> tuple[int, ...]:
+    return tuple(list(Granularity).index(granularity) for granularity in key)
 
 
 def _say(message: str) -> None:

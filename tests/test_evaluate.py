@@ -10,6 +10,7 @@ from absl import flags
 from inatdet import evaluate as program
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
+from inatdet.evaluation import tables
 from inatdet.evaluation.coco import Engine
 from inatdet.evaluation.detection_files import DetectionsWriter
 
@@ -111,6 +112,31 @@ def test_duplicates_cost_precision_until_they_are_merged(truth, tmp_path):
     }
     assert table6["super", "none"] == pytest.approx(100 * aves / 2)  # the insect is not found: 0
     assert table6["super", "nms"] == pytest.approx(100 / 2)
+
+
+def test_marginal_detections_are_a_row_of_their_own(truth, tmp_path):
+    # Summed, the bird of image 3 is found as well, and nothing twice.
+    rows = [(1, 5, RIGHT, 0.9), (1, 9, RIGHT, 0.8), (2, 0, RIGHT, 0.9)]
+    species = write_results(tmp_path / "species.json", rows)
+    summed = [(1, 2, RIGHT, 0.95), (2, 1, RIGHT, 0.9), (3, 2, RIGHT, 0.3), (4, 1, RIGHT, 0.9)]
+    marginal = write_results(tmp_path / "summed.json", summed)
+    coarse = write_results(tmp_path / "super.json", summed[:3])
+    report = run(
+        truth, tmp_path, f"species={species}", f"species/super={marginal}", f"super={coarse}"
+    )
+    found = {
+        (str(r.trained_on), str(r.evaluated_on), str(r.merge)): r.values[0]
+        for r in report.results.table6
+    }
+    aves = 100 * 51 / 101  # one of two birds
+    assert found["species", "super", "nms"] == pytest.approx((100 + aves) / 2)
+    assert found["species", "super", "marginal"] == pytest.approx(100)
+    gap = tables.gap_table(report.results.table6)
+    assert [row[:3] for row in gap.rows] == [
+        ("species", "super", "nms"), ("species", "super", "marginal"),
+    ]  # fmt: skip
+    assert [row[5] for row in gap.rows] == [pytest.approx(0), pytest.approx(100)]
+    assert "summed for super" in (tmp_path / "report" / "report.md").read_text()
 
 
 def test_all_images(truth, tmp_path):
@@ -219,6 +245,9 @@ def test_bad_detections(truth, tmp_path, rows, message):
         (["species"], "must be species=PATH"),
         (["genus=x"], "must be species=PATH"),
         (["super=a", "super=b"], "super is given twice"),
+        (["species=a", "species/genus=b"], "must be species=PATH"),
+        (["super=a", "super/species=b"], "species is not coarser than super"),
+        (["species/super=b"], "needs the model's own detections"),
         (["super=nowhere.json"], "nowhere.json: cannot be read"),
     ],
 )

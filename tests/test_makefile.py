@@ -175,6 +175,8 @@ def test_eval_detects_with_new_models_only(dataset, tmp_path):
             ("annotations", f"{dataset}/val_2017_bboxes.json"),
             ("taxonomy", f"{work}/records/taxonomy.json"),
             ("detections", f"species={work}/detections/species.parquet"),
+            ("detections", f"species/super={work}/detections/species.super.parquet"),
+            ("detections", f"species/generic={work}/detections/species.generic.parquet"),
             ("detections", f"generic={work}/detections/generic.parquet"),
             ("output_dir", f"{work}/report"),
         ],

@@ -1,4 +1,4 @@
-"""Writes a dataset's images and boxes as TFRecord shards.
+r"""Writes a dataset's images and boxes as TFRecord shards.
 
     python -m inatdet.data.tfrecords --annotations=train_2017_bboxes.json --images_dir=inat2017 \
         --output_dir=records --split=train

@@ -64,6 +64,7 @@ def run(
     annotations: Annotations,
     taxonomy: Taxonomy,
     models: Mapping[Granularity, Detections],
+    marginals: Mapping[tuple[Granularity, Granularity], Detections] | None = None,
     *,
     all_images: bool = False,
     engine: Engine = Engine.HOTCOCO,
@@ -75,6 +76,8 @@ def run(
         annotations: the whole annotation file.
         taxonomy: the label spaces; those that `models` were read with.
         models: the detections of each model, by the granularity it was trained at.
+        marginals: coarse detections of fine models by summed probabilities, by the granularity
+            the model was trained at and that of the detections; see `Merge.MARGINAL`.
         all_images: whether to keep images with several boxes or none. The paper does not.
         engine: which library counts.
         say: is told what is going on.
@@ -109,6 +112,14 @@ def run(
                 if trained_on is target is Granularity.SPECIES:
                     table5 = tables.table5_rows(results, taxonomy)
                     drawn = curves.curves_of(results, taxonomy)
+            if (trained_on, target) in (marginals or {}):
+                summed = _in_images(marginals[trained_on, target], annotations, kept)
+                rule = granularity.Merge.MARGINAL
+                say(f"{trained_on} model on {target}, merge {rule}: {len(summed):,} detections")
+                results = coco.evaluate(truths[target], summed, target, engine)
+                table6.append(
+                    tables.Table6Row(trained_on, target, rule, tables.percent(results.mean()))
+                )
     counts = _counts(annotations, kept, truths)
     return Results(counts, used, table5, tuple(table6), drawn)
 

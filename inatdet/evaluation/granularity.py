@@ -25,19 +25,22 @@ class Merge(str, enum.Enum):
     """What happens to detections when their labels become coarser.
 
     `NONE`: labels are mapped, nothing else. `NMS`: then, within each image and coarse label, a box
-    that overlaps a better one by more than `MERGE_IOU` is dropped.
+    that overlaps a better one by more than `MERGE_IOU` is dropped. `MARGINAL`: the detector itself
+    summed its probabilities before any suppression, P(super-class) = sum of P(species) over its
+    species, and suppressed once, at the coarse level; such detections are a file of their own.
     """
 
     NONE = "none"
     NMS = "nms"
+    MARGINAL = "marginal"
 
     def __str__(self) -> str:
         return self.value
 
 
 def rules(trained_on: Granularity, evaluated_on: Granularity) -> tuple[Merge, ...]:
-    """The rules that can differ: at the model's own granularity there is nothing to merge."""
-    return (Merge.NONE,) if trained_on is evaluated_on else tuple(Merge)
+    """Those that work on fine detections; at the model's own granularity there is nothing to do."""
+    return (Merge.NONE,) if trained_on is evaluated_on else (Merge.NONE, Merge.NMS)
 
 
 def merged(detections: Detections, granularity: Granularity, rule: Merge) -> Detections:
@@ -46,11 +49,16 @@ def merged(detections: Detections, granularity: Granularity, rule: Merge) -> Det
     Args:
         detections: of a model trained at `granularity` or finer.
         granularity: whose labels count.
-        rule: what to do.
+        rule: `NONE` or `NMS`; `MARGINAL` cannot be had from fine detections.
 
     Returns:
         The detections that have a label there and stay, in their order.
+
+    Raises:
+        ValueError: for `MARGINAL`.
     """
+    if rule is Merge.MARGINAL:
+        raise ValueError("fine detections do not hold the probabilities that are summed")
     labels = detections.labels[granularity]
     keep = labels > 0
     if rule is Merge.NMS:

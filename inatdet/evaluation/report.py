@@ -36,6 +36,7 @@ class Report:
         annotations: the whole annotation file.
         taxonomy_source: where the label spaces come from.
         models: the detections read.
+        marginals: coarse detections of fine models by summed probabilities.
         all_images: whether images with several boxes or none were kept.
         engine: which library counted.
     """
@@ -44,6 +45,7 @@ class Report:
     annotations: Annotations
     taxonomy_source: str
     models: Mapping[Granularity, Detections]
+    marginals: Mapping[tuple[Granularity, Granularity], Detections]
     all_images: bool
     engine: Engine
 
@@ -107,16 +109,30 @@ class Report:
             "",
             "Percent. `merge` says what became of a finer model's detections when their labels "
             "were made coarser: `none`, nothing; `nms`, class-wise suppression again at IoU "
-            f"{MERGE_IOU}.",
+            f"{MERGE_IOU}; `marginal`, the detector summed the probabilities of each super-class' "
+            "species on its proposals and suppressed once, at the coarse level.",
             "",
             tables.table6(results.table6).markdown(),
             "",
+            *self._gap(),
             "## Protocol",
             "",
             *(f"- **{name}**: {value}" for name, value in self.protocol()),
             "",
         ]
         return "\n".join(parts)
+
+    def _gap(self) -> list[str]:
+        table = tables.gap_table(self.results.table6)
+        if not table.rows:
+            return []
+        return [
+            "How much of the gap between the model trained at the coarse level and the finer model "
+            "each way of merging closes, in percent of the gap in AP (one run; no interval):",
+            "",
+            table.markdown(),
+            "",
+        ]
 
     def protocol(self) -> list[tuple[str, str]]:
         """What was measured and how, as names and values."""
@@ -148,6 +164,9 @@ class Report:
             if detections.settings:
                 line += f" ({_listed(detections.settings)})"
             lines.append((f"{granularity} model", line))
+        for (trained_on, granularity), detections in self.marginals.items():
+            line = f"{detections.path}, {len(detections):,} detections read"
+            lines.append((f"{trained_on} model, summed for {granularity}", line))
         lines += [
             ("measures", "COCO: AP over IoU .50:.05:.95, 101 recalls; AP50; AP75; AR1 and AR10"),
             (

@@ -17,6 +17,7 @@ from inatdet.files import atomic_path
 OVERALL = "Overall"
 TABLE5_COLUMNS = ("super_class", "classes", *METRICS)
 TABLE6_COLUMNS = ("trained_on", "evaluated_on", "merge", *METRICS)
+GAP_COLUMNS = ("trained_on", "evaluated_on", "merge", "AP", "coarse_model_AP", "gap_closed")
 
 
 @dataclass(frozen=True)
@@ -136,3 +137,31 @@ def table5(rows: Sequence[Table5Row]) -> Table:
 def table6(rows: Sequence[Table6Row]) -> Table:
     """Table 6 as a table."""
     return Table(TABLE6_COLUMNS, tuple(row.cells() for row in rows))
+
+
+def gap_table(rows: Sequence[Table6Row]) -> Table:
+    """How much of the gap between a fine and a coarse model each rule of merging closes.
+
+    The gap is the coarse model's AP at its own granularity minus the fine model's there with
+    nothing merged; `gap_closed` is the percentage of it that a rule wins back, NaN without a gap.
+
+    Args:
+        rows: of Table 6.
+
+    Returns:
+        A row for each rule but `none` at each granularity at which both models were evaluated.
+    """
+    average_precision = {
+        (row.trained_on, row.evaluated_on, row.merge): row.values[METRICS.index("AP")]
+        for row in rows
+    }
+    cells = []
+    for (trained_on, target, merge), value in average_precision.items():
+        coarse = average_precision.get((target, target, Merge.NONE))
+        if merge is Merge.NONE or coarse is None:
+            continue
+        start = average_precision[trained_on, target, Merge.NONE]
+        gap = coarse - start
+        closed = 100.0 * (value - start) / gap if gap > 0 else float("nan")
+        cells.append((str(trained_on), str(target), str(merge), value, coarse, closed))
+    return Table(GAP_COLUMNS, tuple(cells))

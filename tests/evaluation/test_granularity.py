@@ -82,3 +82,10 @@ def test_two_species_on_one_animal():
     assert left(Granularity.SUPER, Merge.NMS) == [0.9, 0.7, 0.6]
     assert left(Granularity.GENERIC, Merge.NONE) == [0.9, 0.8, 0.7, 0.6, 0.95]
     assert left(Granularity.GENERIC, Merge.NMS) == [0.6, 0.95]
+
+
+def test_marginals_cannot_be_had_from_fine_detections():
+    taxonomy = scenes.annotations_of([5], [(5, 40, [0, 0, 10, 10])]).taxonomy()
+    detections = scenes.detections_of([5], [40], [0.9], [[0, 0, 10, 10]], taxonomy)
+    with pytest.raises(ValueError, match="do not hold the probabilities"):
+        granularity.merged(detections, Granularity.SUPER, Merge.MARGINAL)
