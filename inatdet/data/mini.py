@@ -14,6 +14,7 @@ import concurrent.futures
 import hashlib
 import io
 import json
+import multiprocessing
 import os
 import shutil
 import sys
@@ -153,7 +154,9 @@ def _write(folder: str, seed: int) -> None:
     # Ids go by name, as in iNat2017, and start at 0: boxed and boxless categories are mixed.
     ids = {one.name: number for number, one in enumerate(species)}
     content = {split: {"images": [], "annotations": []} for split in ("train", "val")}
-    with concurrent.futures.ProcessPoolExecutor() as pool:
+    # Forking a process whose libraries run threads can hang; new processes cannot.
+    fresh = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(mp_context=fresh) as pool:
         drawn = tqdm(pool.map(_draw, plans, chunksize=16), "mini dataset", len(plans), disable=None)
         for number, (plan, one) in enumerate(zip(plans, drawn), 1):
             name = "/".join(
