@@ -1,0 +1,37 @@
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.paper_settings import invented_batch
+from inatdet.detection import experiment
+from inatdet.detection.faster_rcnn import FasterRCNN
+from inatdet.detection.task import DetectionTask
+
+NUM_SPECIES = 2854
+
+
+def test_one_step_and_one_detection_at_600_pixels_with_2854_species():
+    params = experiment.read_experiment(["pipelines/species.yaml"])
+    task = DetectionTask(params.task)
+    tf.random.set_seed(0)
+    model = FasterRCNN(params.task.model, NUM_SPECIES)
+    optimizer = task.create_optimizer(params.trainer.optimizer_config)
+    batch = invented_batch(1, 600, 800, NUM_SPECIES)
+    classes = model.box_head.trainable_variables[-4:-2]  # positives may be missing, for the boxes
+    before = [v.numpy() for v in classes]
+    metrics = task.build_metrics()
+
+    loss = tf.function(lambda inputs: task.train_step(inputs, model, optimizer, metrics))(batch)
+
+    values = {metric.name: float(metric.result()) for metric in metrics}
+    assert np.isfinite(float(loss["loss"]))
+    # Ignorance among 2,855 classes costs log 2855; random features spread the logits a little.
+    np.testing.assert_allclose(values["loss/classes"], np.log(NUM_SPECIES + 1), rtol=0.15)
+    np.testing.assert_allclose(values["loss/rpn_objectness"], np.log(2), rtol=0.1)
+    assert values["sampled/proposals"] == 300
+
+    assert all((a != b.numpy()).any() for a, b in zip(before, classes))
+
+    found = tf.function(lambda inputs: model(inputs, training=False))(batch)
+    assert found.boxes.shape == (1, 300, 4)
+    assert int(found.count[0]) == 300
+    assert found.labels.numpy().max() <= NUM_SPECIES
