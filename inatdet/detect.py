@@ -9,23 +9,21 @@ in pixels of the original images. `python -m inatdet.evaluate` turns the file in
 from __future__ import annotations
 
 import contextlib
-import glob
-import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from absl import flags, logging
+from absl import flags
 from official.core import config_definitions as cfg
 from official.core import task_factory
 from tqdm import tqdm
 
+from inatdet.data.journal import count_images
 from inatdet.data.reading_errors import reading_errors
 from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.detection import experiment, task  # noqa: F401 (registers the task)
+from inatdet.detection import checkpoints, experiment, task  # noqa: F401 (registers the task)
 from inatdet.detection.config import FasterRCNNTask
 from inatdet.detection.marginals import marginal
 from inatdet.detection.postprocess import Detections
@@ -49,14 +47,6 @@ def original_boxes(
     scale = (original_size / image_size)[:, np.newaxis, [0, 1, 0, 1]]
     ymin, xmin, ymax, xmax = np.moveaxis(boxes * scale, -1, 0)
     return np.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=-1).astype(np.float32)
-
-
-def newest_checkpoint(model_dir: str) -> str:
-    """The newest checkpoint's path; `InputError` when there is none."""
-    checkpoint = tf.train.latest_checkpoint(model_dir)
-    if checkpoint is None:
-        raise InputError(f"{model_dir}: no checkpoint there; train first, or give --checkpoint")
-    return checkpoint
 
 
 def detect(
@@ -102,14 +92,7 @@ def detect(
     with strategy.scope():
         detection_task = task_factory.get_task(params.task)
         model = detection_task.build_model()
-        try:
-            restored = tf.train.Checkpoint(model=model).read(checkpoint)
-            restored.expect_partial().assert_existing_objects_matched()
-        except (ValueError, AssertionError, tf.errors.OpError) as error:
-            raise InputError(
-                f"{checkpoint}: does not fit the detector of the settings "
-                f"({str(error).splitlines()[0]}); use the settings that it was trained with"
-            ) from error
+        checkpoints.restore(model, checkpoint)
     batches = strategy.distribute_datasets_from_function(
         lambda context: detection_task.build_inputs(params.task.validation_data, context)
     )
@@ -132,7 +115,7 @@ def detect(
                     output if target is granularity else marginal_path(output, target),
                     target,
                     taxonomy,
-                    model=checkpoint_name(checkpoint),
+                    model=checkpoints.short_name(checkpoint),
                     settings=_settings(params.task, target),
                 )
             )
@@ -194,21 +177,6 @@ def _write(writer: DetectionsWriter, batch: dict[str, tf.Tensor], found: Detecti
     )
 
 
-def checkpoint_name(checkpoint: str) -> str:
-    """The last two parts of a checkpoint's path: which model, which step."""
-    return "/".join(os.path.abspath(checkpoint).split(os.sep)[-2:])
-
-
-def count_images(input_pattern: str) -> int | None:
-    """How many examples the TFRecords hold, from the counts written beside them; else None."""
-    shards = glob.glob(input_pattern)
-    split = re.match(r"(.+)-\d{5}-of-(\d{5})", min(shards, default=""))
-    if not split or len(shards) != int(split[2]) or not os.path.exists(f"{split[1]}.json"):
-        return None
-    with open(f"{split[1]}.json", encoding="utf-8") as counts:
-        return json.load(counts).get("images")
-
-
 def define_flags() -> None:
     """Defines this program's flags."""
     flags.DEFINE_string("model_dir", None, "Where the checkpoints are.", required=True)
@@ -237,21 +205,19 @@ def main(argv: Sequence[str]) -> None:
     """The program."""
     del argv
     values = flags.FLAGS
-    if not values["verbosity"].present:
-        logging.set_verbosity(logging.WARNING)
-        tf.get_logger().setLevel("ERROR")  # its warnings are for programmers
+    experiment.log_less(values)
     kept = os.path.join(values.model_dir, experiment.PARAMS_FILE)
     if not values.config_file and not os.path.exists(kept):
         raise InputError(f"{kept}: no such file; train first, or give --config_file")
     params = experiment.read_experiment(values.config_file or [kept], values.params_override)
     if values.taxonomy:
         params.task.taxonomy = values.taxonomy
-    checkpoint = values.checkpoint or newest_checkpoint(values.model_dir)
+    checkpoint = values.checkpoint or checkpoints.newest(values.model_dir)
     images = detect(
         params, checkpoint, values.model_dir, values.input, values.output, _coarser(values)
     )
     print(
-        f"{values.output}: detections in {images} images, {checkpoint_name(checkpoint)}",
+        f"{values.output}: detections in {images} images, {checkpoints.short_name(checkpoint)}",
         file=sys.stderr,
     )
 

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 
 import tensorflow as tf
-from absl import flags, logging
+from absl import flags
 from official.core import config_definitions as cfg
 from official.core import task_factory, train_lib, train_utils
 
@@ -132,9 +132,7 @@ def main(argv: Sequence[str]) -> None:
     """The program."""
     del argv
     values = flags.FLAGS
-    if not values["verbosity"].present:
-        logging.set_verbosity(logging.WARNING)
-        tf.get_logger().setLevel("ERROR")  # its warnings are for programmers
+    experiment.log_less(values)
     if not values.config_file:
         raise InputError("--config_file is missing; give one of the files in pipelines/")
     params = experiment.read_experiment(

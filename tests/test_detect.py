@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from inatdet import detect as program
 from inatdet.data.taxonomy import Granularity
-from inatdet.detection import experiment
+from inatdet.detection import checkpoints, experiment
 from inatdet.errors import InputError
 from inatdet.evaluation.detection_files import read_detections
 from tests import devices, records
@@ -107,15 +107,4 @@ def test_a_damaged_shard_is_named_and_nothing_is_written(data, model_dir, tmp_pa
 
 def test_no_checkpoint(tmp_path):
     with pytest.raises(InputError, match="no checkpoint there; train first"):
-        program.newest_checkpoint(str(tmp_path))
-
-
-def test_images_are_counted_from_the_counts_beside_the_shards(tmp_path):
-    pattern = str(tmp_path / "val-*")
-    assert program.count_images(pattern) is None
-    for shard in range(2):
-        (tmp_path / f"val-0000{shard}-of-00002.tfrecord").touch()
-    assert program.count_images(pattern) is None
-    (tmp_path / "val.json").write_text('{"images": 12}')
-    assert program.count_images(pattern) == 12
-    assert program.count_images(str(tmp_path / "val-00000*")) is None  # not all of them
+        checkpoints.newest(str(tmp_path))

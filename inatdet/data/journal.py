@@ -6,6 +6,7 @@ import contextlib
 import glob
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -110,3 +111,20 @@ class Journal:
             return record["settings"], [Shard(**shard) for shard in record["files"]]
         except (OSError, ValueError, TypeError, KeyError):
             return None, []
+
+
+def count_images(file_pattern: str) -> int | None:
+    """How many images a split's shards hold, from the summary beside them.
+
+    Args:
+        file_pattern: matches all shards of one split.
+
+    Returns:
+        The count; None if the pattern matches other files, or there is no summary.
+    """
+    shards = glob.glob(file_pattern)
+    split = re.match(r"(.+)-\d{5}-of-(\d{5})", min(shards, default=""))
+    if not split or len(shards) != int(split[2]) or not os.path.exists(f"{split[1]}.json"):
+        return None
+    with open(f"{split[1]}.json", encoding="utf-8") as summary:
+        return json.load(summary).get("images")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 import yaml
+from absl import flags, logging
 from official.common import distribute_utils
 from official.core import config_definitions as cfg
 from official.core import exp_factory
@@ -15,7 +16,6 @@ from official.modeling import hyperparams, performance
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.detection.config import EXPERIMENT
 from inatdet.errors import InputError
-from inatdet.files import atomic_path
 
 PARAMS_FILE = "params.yaml"
 TAXONOMY_FILE = "taxonomy.json"
@@ -54,6 +54,13 @@ def read_experiment(
             ) from error
     _check(params)
     return params
+
+
+def log_less(values: flags.FlagValues) -> None:
+    """Leaves out what libraries say to programmers, unless --verbosity asks for it."""
+    if not values["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)
+        tf.get_logger().setLevel("ERROR")
 
 
 def _check(params: cfg.ExperimentConfig) -> None:
@@ -127,8 +134,7 @@ def adopt_taxonomy(params: cfg.ExperimentConfig, model_dir: str) -> Taxonomy:
                 f"{model_dir} holds a model trained on the labels of {kept}, which differ from "
                 f"those of {given}; choose another --model_dir"
             )
-        with atomic_path(kept) as temporary:
-            taxonomy.save(temporary)
+        taxonomy.save(kept)
     elif not os.path.exists(kept):
         raise InputError(
             "task.taxonomy is not set; give the taxonomy.json that was written with the TFRecords"

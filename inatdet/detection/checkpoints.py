@@ -1,0 +1,43 @@
+"""Finding a model's checkpoints and putting one into a model."""
+
+from __future__ import annotations
+
+import os
+
+import tensorflow as tf
+import tf_keras
+
+from inatdet.errors import InputError
+
+
+def newest(model_dir: str) -> str:
+    """The path of a folder's newest checkpoint; `InputError` when there is none."""
+    checkpoint = tf.train.latest_checkpoint(model_dir)
+    if checkpoint is None:
+        raise InputError(f"{model_dir}: no checkpoint there; train first, or give --checkpoint")
+    return checkpoint
+
+
+def short_name(checkpoint: str) -> str:
+    """The last two parts of a checkpoint's path: which model, which step."""
+    return "/".join(os.path.abspath(checkpoint).split(os.sep)[-2:])
+
+
+def restore(model: tf_keras.Model, checkpoint: str) -> None:
+    """Puts a checkpoint's weights into a model.
+
+    Args:
+        model: built with the settings that the checkpoint was trained with.
+        checkpoint: its path, without extension.
+
+    Raises:
+        InputError: if there is no such checkpoint, or it is of another model.
+    """
+    try:
+        status = tf.train.Checkpoint(model=model).read(checkpoint)
+        status.expect_partial().assert_existing_objects_matched()
+    except (ValueError, AssertionError, tf.errors.OpError) as error:
+        raise InputError(
+            f"{checkpoint}: does not fit the detector of the settings "
+            f"({str(error).splitlines()[0]}); use the settings that it was trained with"
+        ) from error
