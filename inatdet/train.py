@@ -19,6 +19,7 @@ from absl import flags
 from official.core import config_definitions as cfg
 from official.core import task_factory, train_lib, train_utils
 
+from inatdet.data.pipeline import find_files
 from inatdet.data.reading_errors import reading_errors
 from inatdet.detection import experiment, task  # noqa: F401 (registers the task)
 from inatdet.detection.config import EXPERIMENT, FasterRCNNTask, scale_to_replicas
@@ -52,6 +53,9 @@ def train(
     strategy = strategy or experiment.strategy_of(params.runtime)
     replicas = strategy.num_replicas_in_sync
     factor = scale_to_replicas(params, replicas)
+    patterns = _patterns(params.task, mode)
+    for pattern in patterns:  # before anything is built that would take its time
+        find_files(pattern)
     experiment.adopt_taxonomy(params, model_dir)
     if factor != 1.0:
         _say(
@@ -98,7 +102,7 @@ def train(
         if start:
             _say(f"going on from step {start} in {model_dir}")
         progress.start()
-        with reading_errors(*_patterns(params.task, mode)):
+        with reading_errors(*patterns):
             runner.run()
     if mode == "train" and start >= params.trainer.train_steps:
         _say(f"{model_dir} is trained already: {start} of {params.trainer.train_steps} steps")
