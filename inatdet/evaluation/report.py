@@ -145,7 +145,7 @@ class Report:
         ]
         for granularity in Granularity:
             line = (
-                f"{counts.classes[granularity]:,} classes, "
+                f"{counts.classes[granularity]:,} labels, "
                 f"{counts.classes_with_truth[granularity]:,} of them with ground truth"
             )
             if counts.boxes_without_label[granularity]:
