@@ -237,7 +237,7 @@ else
 	$(PY) -m inatdet.evaluate --annotations='$(VAL_JSON)' --taxonomy='$(RECORDS)/taxonomy.json' \
 	    $(foreach g,$(TRAINED),--detections='$(g)=$(DETECTIONS)/$(g).parquet' \
 	    $(foreach c,$(COARSER_$(g)),--detections='$(g)/$(c)=$(DETECTIONS)/$(g).$(c).parquet')) \
-	    --output_dir='$(REPORT)' $(EVAL_FLAGS)
+	    --train_annotations='$(TRAIN_JSON)' --output_dir='$(REPORT)' $(EVAL_FLAGS)
 endif
 
 # --- Development ----------------------------------------------------------------------------------

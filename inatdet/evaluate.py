@@ -14,6 +14,7 @@ Coarse detections that a fine model made by summing its probabilities (`python -
 
 from __future__ import annotations
 
+import collections
 import sys
 from collections.abc import Sequence
 
@@ -33,6 +34,7 @@ def evaluate(
     detections: Sequence[str],
     *,
     taxonomy_path: str | None = None,
+    train_annotations_path: str | None = None,
     all_images: bool = False,
     engine: Engine = Engine.HOTCOCO,
     on_bad: OnBad = OnBad.ERROR,
@@ -45,6 +47,7 @@ def evaluate(
             probabilities; each at most once.
         taxonomy_path: a taxonomy.json with the label spaces, instead of deriving them from the
             annotations.
+        train_annotations_path: the boxes that the model was trained on, to be counted by species.
         all_images: keeps images with several boxes or none, too.
         engine: which library counts.
         on_bad: what to do with bad records in the annotations.
@@ -64,8 +67,21 @@ def evaluate(
             models[granularity] = found
         else:
             marginals[trained_on, granularity] = found
+    train_boxes = None
+    if train_annotations_path:
+        _say(f"reading {train_annotations_path}")
+        train_boxes = collections.Counter(
+            read_annotations(train_annotations_path, on_bad).category_ids.tolist()
+        )
     results = benchmark.run(
-        annotations, taxonomy, models, marginals, all_images=all_images, engine=engine, say=_say
+        annotations,
+        taxonomy,
+        models,
+        marginals,
+        all_images=all_images,
+        engine=engine,
+        train_boxes=train_boxes,
+        say=_say,
     )
     return Report(
         results,
@@ -124,6 +140,9 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("output_dir", None, "Where the report goes.", required=True)
     flags.DEFINE_string("taxonomy", None, "A taxonomy.json, instead of deriving label spaces.")
+    flags.DEFINE_string(
+        "train_annotations", None, "The training boxes, to count them in per_class.csv."
+    )
     flags.DEFINE_bool("all_images", False, "Keep images with several boxes or none, too.")
     flags.DEFINE_enum_class("engine", Engine.HOTCOCO, Engine, "Which library counts.")
     flags.DEFINE_enum_class(
@@ -139,6 +158,7 @@ def main(argv: Sequence[str]) -> None:
         values.annotations,
         values.detections,
         taxonomy_path=values.taxonomy,
+        train_annotations_path=values.train_annotations,
         all_images=values.all_images,
         engine=values.engine,
         on_bad=values.on_bad,

@@ -114,6 +114,21 @@ def test_duplicates_cost_precision_until_they_are_merged(truth, tmp_path):
     assert table6["super", "nms"] == pytest.approx(100 / 2)
 
 
+def test_every_species_has_a_row(truth, tmp_path):
+    found = write_results(tmp_path / "species.json", SPECIES)
+    run(truth, tmp_path, f"species={found}", train_annotations_path=truth)
+    rows = read_csv(tmp_path / "report" / "per_class.csv")
+    # Training's file is the same here: Corvus and Apis have a second box, in image 4.
+    assert [tuple(row.values())[:5] for row in rows] == [
+        ("0", "Apis", "Insecta", "2", "1"),
+        ("5", "Corvus", "Aves", "2", "1"),
+        ("9", "Pica", "Aves", "1", "1"),
+    ]
+    assert [float(row["AP"]) for row in rows] == pytest.approx([100, 100, 0])
+    run(truth, tmp_path, f"species={found}")
+    assert read_csv(tmp_path / "report" / "per_class.csv")[0]["train_boxes"] == ""
+
+
 def test_marginal_detections_are_a_row_of_their_own(truth, tmp_path):
     # Summed, the bird of image 3 is found as well, and nothing twice.
     rows = [(1, 5, RIGHT, 0.9), (1, 9, RIGHT, 0.8), (2, 0, RIGHT, 0.9)]

@@ -178,6 +178,7 @@ def test_eval_detects_with_new_models_only(dataset, tmp_path):
             ("detections", f"species/super={work}/detections/species.super.parquet"),
             ("detections", f"species/generic={work}/detections/species.generic.parquet"),
             ("detections", f"generic={work}/detections/generic.parquet"),
+            ("train_annotations", f"{dataset}/train_2017_bboxes.json"),
             ("output_dir", f"{work}/report"),
         ],
     )

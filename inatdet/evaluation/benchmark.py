@@ -51,6 +51,7 @@ class Results:
         table5: empty without a species model.
         table6: a row for each model, each granularity it can be seen at, each rule.
         curves: empty without a species model.
+        per_class: a row a species; empty without a species model.
     """
 
     counts: Counts
@@ -58,6 +59,7 @@ class Results:
     table5: tuple[tables.Table5Row, ...]
     table6: tuple[tables.Table6Row, ...]
     curves: tuple[curves.Curve, ...]
+    per_class: tuple[tables.PerClassRow, ...]
 
 
 def run(
@@ -68,6 +70,7 @@ def run(
     *,
     all_images: bool = False,
     engine: Engine = Engine.HOTCOCO,
+    train_boxes: Mapping[int, int] | None = None,
     say: Callable[[str], None] = lambda message: None,
 ) -> Results:
     """Evaluates.
@@ -80,6 +83,7 @@ def run(
             the model was trained at and that of the detections; see `Merge.MARGINAL`.
         all_images: whether to keep images with several boxes or none. The paper does not.
         engine: which library counts.
+        train_boxes: boxes in training by category id, for the table of all classes.
         say: is told what is going on.
 
     Raises:
@@ -94,7 +98,7 @@ def run(
         )
     truths = {g: coco.ground_truth_at(kept, taxonomy, g) for g in Granularity}
     used: dict[Granularity, int] = {}
-    table5, drawn = (), ()
+    table5, drawn, per_class = (), (), ()
     table6: list[tables.Table6Row] = []
     for trained_on in Granularity:
         if trained_on not in models:
@@ -112,6 +116,9 @@ def run(
                 if trained_on is target is Granularity.SPECIES:
                     table5 = tables.table5_rows(results, taxonomy)
                     drawn = curves.curves_of(results, taxonomy)
+                    per_class = tables.per_class_rows(
+                        results, truths[target], taxonomy, train_boxes
+                    )
             if (trained_on, target) in (marginals or {}):
                 summed = _in_images(marginals[trained_on, target], annotations, kept)
                 rule = granularity.Merge.MARGINAL
@@ -121,7 +128,7 @@ def run(
                     tables.Table6Row(trained_on, target, rule, tables.percent(results.mean()))
                 )
     counts = _counts(annotations, kept, truths)
-    return Results(counts, used, table5, tuple(table6), drawn)
+    return Results(counts, used, table5, tuple(table6), drawn, per_class)
 
 
 def _in_images(detections: Detections, annotations: Annotations, kept: Annotations) -> Detections:

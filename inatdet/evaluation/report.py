@@ -21,6 +21,7 @@ from inatdet.files import atomic_path
 
 TABLE5_FILE = "table5.csv"
 TABLE6_FILE = "table6.csv"
+PER_CLASS_FILE = "per_class.csv"
 CURVES_FILE = "pr_curves.csv"
 FIGURE_FILE = "pr_curves.png"
 REPORT_FILE = "report.md"
@@ -69,11 +70,12 @@ class Report:
         tables.table6(self.results.table6).save(path(TABLE6_FILE))
         if self.results.table5:
             tables.table5(self.results.table5).save(path(TABLE5_FILE))
+            tables.per_class_table(self.results.per_class).save(path(PER_CLASS_FILE))
             curves.save_csv(self.results.curves, path(CURVES_FILE))
             curves.save_png(self.results.curves, path(FIGURE_FILE))
         else:
             # Nothing of an earlier report may be taken for a part of this one.
-            for name in (TABLE5_FILE, CURVES_FILE, FIGURE_FILE):
+            for name in (TABLE5_FILE, PER_CLASS_FILE, CURVES_FILE, FIGURE_FILE):
                 if os.path.exists(path(name)):
                     os.remove(path(name))
         record = {"protocol": dict(self.protocol()), "results": as_record(self.results)}
@@ -96,6 +98,8 @@ class Report:
                 f"{tables.OVERALL} is the mean over all of them, not over the rows.",
                 "",
                 tables.table5(results.table5).markdown(),
+                "",
+                f"Every species: [{PER_CLASS_FILE}]({PER_CLASS_FILE}).",
                 "",
                 "## Figure 6: precision and recall at IoU 0.5",
                 "",

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.evaluation.coco import METRICS, ClassResults
+from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+from inatdet.evaluation.coco import METRICS, ClassResults, GroundTruth
 from inatdet.evaluation.granularity import Merge
 from inatdet.files import atomic_path
 
 OVERALL = "Overall"
 TABLE5_COLUMNS = ("super_class", "classes", *METRICS)
 TABLE6_COLUMNS = ("trained_on", "evaluated_on", "merge", *METRICS)
+PER_CLASS_COLUMNS = (
+    "category_id", "name", "super_class", "train_boxes", "val_images", *METRICS
+)  # fmt: skip
 GAP_COLUMNS = ("trained_on", "evaluated_on", "merge", "AP", "coarse_model_AP", "gap_closed")
 
 
@@ -58,6 +61,29 @@ class Table6Row:
     def cells(self) -> tuple[str | int | float, ...]:
         """One cell for each of `TABLE6_COLUMNS`."""
         return (str(self.trained_on), str(self.evaluated_on), str(self.merge), *self.values)
+
+
+@dataclass(frozen=True)
+class PerClassRow:
+    """The species model on one species.
+
+    Attributes:
+        category: the dataset's category.
+        train_boxes: how many boxes the species has in training; None where that is not known.
+        val_images: in how many of the evaluated images it has a box.
+        values: the measures, in percent, as `METRICS`; NaN without ground truth.
+    """
+
+    category: Category
+    train_boxes: int | None
+    val_images: int
+    values: tuple[float, ...]
+
+    def cells(self) -> tuple[str | int | float, ...]:
+        """One cell for each of `PER_CLASS_COLUMNS`."""
+        trained = "" if self.train_boxes is None else self.train_boxes
+        names = (self.category.id, self.category.name, self.category.supercategory)
+        return (*names, trained, self.val_images, *self.values)
 
 
 @dataclass(frozen=True)
@@ -127,6 +153,38 @@ def table5_rows(results: ClassResults, taxonomy: Taxonomy) -> tuple[Table5Row, .
         Table5Row(name, int((results.has_truth & classes).sum()), percent(results.mean(classes)))
         for name, classes in members.items()
     )
+
+
+def per_class_rows(
+    results: ClassResults,
+    truth: GroundTruth,
+    taxonomy: Taxonomy,
+    train_boxes: Mapping[int, int] | None = None,
+) -> tuple[PerClassRow, ...]:
+    """A row for each species, in the order of the labels.
+
+    Args:
+        results: of the species model at the species granularity.
+        truth: what it was compared with.
+        taxonomy: the label spaces.
+        train_boxes: boxes in training by category id, 0 where there is no entry.
+    """
+    pairs = np.unique(np.column_stack([truth.labels, truth.box_images]), axis=0)
+    images = np.bincount(pairs[:, 0], minlength=truth.num_labels + 1)[1:]
+    return tuple(
+        PerClassRow(
+            category,
+            None if train_boxes is None else train_boxes.get(category.id, 0),
+            int(count),
+            percent(values),
+        )
+        for category, count, values in zip(taxonomy.species, images, results.values)
+    )
+
+
+def per_class_table(rows: Sequence[PerClassRow]) -> Table:
+    """Every species as a table."""
+    return Table(PER_CLASS_COLUMNS, tuple(row.cells() for row in rows))
 
 
 def table5(rows: Sequence[Table5Row]) -> Table:
