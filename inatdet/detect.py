@@ -206,10 +206,10 @@ def main(argv: Sequence[str]) -> None:
     del argv
     values = flags.FLAGS
     experiment.log_less(values)
-    kept = os.path.join(values.model_dir, experiment.PARAMS_FILE)
-    if not values.config_file and not os.path.exists(kept):
-        raise InputError(f"{kept}: no such file; train first, or give --config_file")
-    params = experiment.read_experiment(values.config_file or [kept], values.params_override)
+    if values.config_file:
+        params = experiment.read_experiment(values.config_file, values.params_override)
+    else:
+        params = experiment.read_kept(values.model_dir, values.params_override)
     if values.taxonomy:
         params.task.taxonomy = values.taxonomy
     checkpoint = values.checkpoint or checkpoints.newest(values.model_dir)

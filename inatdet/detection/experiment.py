@@ -56,6 +56,14 @@ def read_experiment(
     return params
 
 
+def read_kept(model_dir: str, params_override: str = "") -> cfg.ExperimentConfig:
+    """The settings that a model was trained with, from its folder; see `read_experiment`."""
+    kept = os.path.join(model_dir, PARAMS_FILE)
+    if not os.path.exists(kept):
+        raise InputError(f"{kept}: no such file; train first, or give the folder of a model")
+    return read_experiment([kept], params_override)
+
+
 def log_less(values: flags.FlagValues) -> None:
     """Leaves out what libraries say to programmers, unless --verbosity asks for it."""
     if not values["verbosity"].present:

@@ -1,0 +1,72 @@
+"""A detector that needs nothing but TensorFlow: JPEG bytes in, named boxes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from inatdet.data.pipeline import resized_shape
+from inatdet.detection.faster_rcnn import FasterRCNN
+
+
+class ServedDetector(tf.Module):
+    """What `python -m inatdet.export` saves.
+
+    Args:
+        model: the detector.
+        names: of the labels 1..
+        short_edge: images are resized to this shorter side, in pixels ...
+        long_edge: ... or to this longer side, where that is less.
+    """
+
+    def __init__(self, model: FasterRCNN, names: Sequence[str], short_edge: int, long_edge: int):
+        super().__init__()
+        self._model = model
+        self._names = tf.constant(["", *names])  # label 0 is the filling behind the detections
+        self._edges = short_edge, long_edge
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="jpeg")])
+    def detect(self, jpeg: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Detects in images, one after another, each at its own size.
+
+        Args:
+            jpeg: string `[batch]`, the bytes of JPEG files.
+
+        Returns:
+            `boxes` float32 `[batch, n, 4]`, `x, y, width, height` in pixels of the image;
+            `scores` float32 `[batch, n]`; `labels` int32 `[batch, n]`; `names` string
+            `[batch, n]`; `count` int32 `[batch]`. Best first; zeros and empty names behind the
+            last.
+        """
+        number, corner = tf.TensorSpec([None], tf.float32), tf.TensorSpec([None, 4], tf.float32)
+        return tf.map_fn(
+            self._detect_one,
+            jpeg,
+            fn_output_signature={
+                "boxes": corner,
+                "scores": number,
+                "labels": tf.TensorSpec([None], tf.int32),
+                "names": tf.TensorSpec([None], tf.string),
+                "count": tf.TensorSpec([], tf.int32),
+            },
+        )
+
+    def _detect_one(self, jpeg: tf.Tensor) -> dict[str, tf.Tensor]:
+        image = tf.io.decode_jpeg(jpeg, channels=3)
+        original = tf.shape(image)[:2]
+        size = tf.stack(resized_shape(original[0], original[1], *self._edges))
+        batch = {
+            "image": tf.image.resize(image, size)[tf.newaxis],
+            "image_size": size[tf.newaxis],
+        }
+        found = self._model(batch, training=False)
+        scale = tf.cast(original, tf.float32) / tf.cast(size, tf.float32)
+        ymin, xmin, ymax, xmax = tf.unstack(found.boxes[0] * tf.tile(scale, [2]), axis=-1)
+        return {
+            "boxes": tf.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=-1),
+            "scores": found.scores[0],
+            "labels": found.labels[0],
+            "names": tf.gather(self._names, found.labels[0]),
+            "count": found.count[0],
+        }
