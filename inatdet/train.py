@@ -23,7 +23,7 @@ from inatdet.data.pipeline import find_files
 from inatdet.data.reading_errors import reading_errors
 from inatdet.detection import experiment, task  # noqa: F401 (registers the task)
 from inatdet.detection.config import EXPERIMENT, FasterRCNNTask, scale_to_replicas
-from inatdet.detection.progress import ProgressLine, StopOnNonFiniteLoss
+from inatdet.detection.progress import ProgressLine, StopOnNonFiniteLoss, losses_text
 from inatdet.errors import InputError, run_main
 
 MODES = ("train", "eval", "train_and_eval")
@@ -96,6 +96,12 @@ def train(
             params=params,
             model_dir=model_dir,
             train_actions=actions,
+            eval_actions=[
+                lambda output: _say(
+                    f"validation at step {int(trainer.global_step.numpy())}"
+                    f" | loss {losses_text(output, 'validation_loss')}"
+                )
+            ],
             trainer=trainer,
         )
         start = int(trainer.global_step.numpy())

@@ -79,9 +79,10 @@ def test_two_devices_take_a_batch_each_and_scale_the_schedule(data, tmp_path, ca
     assert checkpoint.get_tensor("global_step/.ATTRIBUTES/VARIABLE_VALUE") == 10
 
 
-def test_validation_losses(data, tmp_path):
+def test_validation_losses(data, tmp_path, capfd):
     more = f"task.validation_data.input_path={data},task.validation_data.batch_size=4"
     program.train(settings(data, 5, more), "train_and_eval", str(tmp_path))
+    assert "validation at step 5 | loss " in capfd.readouterr().err
     assert os.path.isdir(tmp_path / "validation")
 
 

@@ -25,6 +25,16 @@ def duration(seconds: float) -> str:
     return " ".join(f"{count} {name}" for count, name in shown)
 
 
+def losses_text(output: dict[str, tf.Tensor], total: str) -> str:
+    """`1.500 (classes 1.000, boxes 0.500)`: the loss called `total` and what it is made of."""
+    parts = ", ".join(
+        f"{name.removeprefix('loss/')} {float(value):.3f}"
+        for name, value in output.items()
+        if name.startswith("loss/")
+    )
+    return f"{float(output[total]):.3f} ({parts})"
+
+
 class StopOnNonFiniteLoss:
     """An Orbit train action that ends the run before a bad model is saved.
 
@@ -94,15 +104,9 @@ class ProgressLine:
         seconds = (now - self._last[1]) / max(steps, 1)
         self._last = (step, now)
         output["images_per_second"] = tf.constant(self._images_per_step / max(seconds, 1e-9))
-        losses = {
-            name.removeprefix("loss/"): float(value)
-            for name, value in output.items()
-            if name.startswith("loss/")
-        }
-        parts = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
         print(
             f"step {step:>{len(str(self._total))}}/{self._total}"
-            f" | loss {float(output['training_loss']):.3f} ({parts})"
+            f" | loss {losses_text(output, 'training_loss')}"
             f" | {float(output['images_per_second']):.1f} images/s"
             f" | {duration((self._total - step) * seconds)} left",
             file=self._stream or sys.stderr,
