@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 
 import tensorflow as tf
+import tf_keras
 from absl import flags
 from official.core import config_definitions as cfg
 from official.core import task_factory, train_lib, train_utils
@@ -66,6 +67,8 @@ def train(
     if "train" in mode:
         train_utils.serialize_config(params, model_dir)
     params.lock()
+    if params.task.seed is not None:
+        tf_keras.utils.set_random_seed(params.task.seed)
 
     with strategy.scope():
         detection_task = task_factory.get_task(params.task, logging_dir=model_dir)

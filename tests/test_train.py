@@ -13,7 +13,7 @@ from tests import devices, records
 SMALL = (
     "task.model.backbone.width=0.125,task.model.backbone.batch_norm_momentum=0.8,"
     "task.model.rpn.channels=32,task.model.rpn.max_proposals=16,task.model.head.crop_size=8,"
-    "task.short_edge=96,task.long_edge=128,task.train_data.batch_size=4,task.train_data.seed=1,"
+    "task.short_edge=96,task.long_edge=128,task.train_data.batch_size=4,task.seed=1,"
     "trainer.steps_per_loop=5,trainer.summary_interval=5,trainer.checkpoint_interval=10,"
 )
 
@@ -57,8 +57,11 @@ def test_the_losses_fall_and_an_interrupted_run_goes_on(data, tmp_path, capfd):
     for name in ("rpn_objectness", "rpn_boxes", "classes", "boxes"):
         assert list(shown[f"loss/{name}"]) == list(range(5, 41, 5))
     assert {"learning_rate", "images_per_second", "sampled/positives"} <= set(shown)
-    assert last["training_loss"] < 0.7 * shown["training_loss"][5]
-    assert shown["training_loss"][25] < shown["training_loss"][5]  # it did not start anew
+    losses = shown["training_loss"]
+    before = (losses[5] + losses[10]) / 2
+    assert (losses[30] + losses[35] + losses[40]) / 3 < 0.7 * before
+    assert last["training_loss"] == pytest.approx(losses[40])
+    assert losses[25] < before  # it did not start anew
 
     checkpoint = tf.train.load_checkpoint(str(tmp_path))
     assert checkpoint.get_tensor("global_step/.ATTRIBUTES/VARIABLE_VALUE") == 40
@@ -66,6 +69,14 @@ def test_the_losses_fall_and_an_interrupted_run_goes_on(data, tmp_path, capfd):
     capfd.readouterr()
     assert program.train(settings(data, 40), "train", str(tmp_path)) == {}
     assert "trained already: 40 of 40 steps" in capfd.readouterr().err
+
+
+def test_a_seed_repeats_a_run(data, tmp_path):
+    runs = []
+    for name in ("a", "b"):
+        program.train(settings(data, 5), "train", str(tmp_path / name))
+        runs.append(scalars(tmp_path / name)["training_loss"][5])
+    assert runs[0] == pytest.approx(runs[1], rel=1e-2)
 
 
 def test_two_devices_take_a_batch_each_and_scale_the_schedule(data, tmp_path, capfd):

@@ -162,7 +162,6 @@ class InputConfig(hyperparams.Config):
         is_training: shuffle, flip [OD API: the only augmentation] and repeat.
         shuffle_buffer: examples among which the order is drawn.
         cache: keeps the encoded examples in memory.
-        seed: makes the order of the examples repeatable.
     """
 
     input_path: str = ""
@@ -170,7 +169,6 @@ class InputConfig(hyperparams.Config):
     is_training: bool = False
     shuffle_buffer: int = 2048
     cache: bool = False
-    seed: int | None = None
 
 
 @dataclasses.dataclass
@@ -186,6 +184,9 @@ class FasterRCNNTask(cfg.TaskConfig):
             steps are stated. With more images a step the learning rate grows and the steps shrink
             in proportion (the linear scaling rule of Goyal et al., "Accurate, Large Minibatch SGD",
             2017). 0 leaves both as they are.
+        seed: makes the first weights, the order and flips of the images and the sampled anchors and
+            proposals repeatable; none by default. (Sums over threads can still differ in their
+            last digits.)
     """
 
     granularity: str = "species"
@@ -193,6 +194,7 @@ class FasterRCNNTask(cfg.TaskConfig):
     short_edge: int = 600
     long_edge: int = 1024
     reference_batch_size: int = 1
+    seed: int | None = None
     model: FasterRCNNConfig = dataclasses.field(default_factory=FasterRCNNConfig)
     train_data: InputConfig = dataclasses.field(
         default_factory=lambda: InputConfig(is_training=True)

@@ -38,7 +38,7 @@ class DetectionTask(base_task.Task):
             is_training=params.is_training,
             shuffle_buffer=params.shuffle_buffer,
             cache=params.cache,
-            seed=params.seed,
+            seed=config.seed,
             input_context=input_context,
         )
 
