@@ -40,7 +40,9 @@ TRAIN_SPLIT ?= train
 VAL_SPLIT ?= val
 ## More flags for inatdet.data.tfrecords: --on_bad=skip --granularity=super
 TFRECORDS_FLAGS ?=
-## More flags for inatdet.evaluate: --all_images --engine=pycocotools
+## Random halves of the images that 95% intervals come from; 0 for none.
+RESAMPLES ?= 200
+## More flags for inatdet.evaluate: --all_images --latex --noerrors
 EVAL_FLAGS ?=
 ## More arguments for pytest: TESTS='tests/data -k taxonomy'
 TESTS ?=
@@ -150,7 +152,7 @@ demo:
 	@$(MAKE) --no-print-directory DATA_DIR= GRANULARITY=super train
 	@$(MAKE) --no-print-directory DATA_DIR= GRANULARITY=species train
 	@$(MAKE) --no-print-directory DATA_DIR= eval
-	@echo "The report with its tables and curves: $(if $(DATA_DIR),runs/mini,$(WORK_DIR))/report/report.md"
+	@echo "The report, to open in a browser: $(if $(DATA_DIR),runs/mini,$(WORK_DIR))/report/report.html"
 
 .PHONY: data
 ## Makes the mini dataset, or sees that DATA_DIR has one.
@@ -237,7 +239,8 @@ else
 	$(PY) -m inatdet.evaluate --annotations='$(VAL_JSON)' --taxonomy='$(RECORDS)/taxonomy.json' \
 	    $(foreach g,$(TRAINED),--detections='$(g)=$(DETECTIONS)/$(g).parquet' \
 	    $(foreach c,$(COARSER_$(g)),--detections='$(g)/$(c)=$(DETECTIONS)/$(g).$(c).parquet')) \
-	    --train_annotations='$(TRAIN_JSON)' --output_dir='$(REPORT)' $(EVAL_FLAGS)
+	    --train_annotations='$(TRAIN_JSON)' --images_dir='$(IMAGES_DIR)' \
+	    --resamples=$(RESAMPLES) --output_dir='$(REPORT)' $(EVAL_FLAGS)
 endif
 
 # --- Development ----------------------------------------------------------------------------------

@@ -23,10 +23,12 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["inatdet", "inatdet.*"]),
+    package_data={"inatdet.evaluation": ["page_assets/*"]},
     python_requires=">=3.10,<3.13",
     install_requires=[
         "absl-py>=1.4",
         "hotcoco>=1.3",
+        "jinja2>=3.1",
         "matplotlib>=3.8",
         "msgspec>=0.18",
         "numpy>=1.26",

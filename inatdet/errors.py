@@ -27,7 +27,7 @@ class RunError(RuntimeError):
     """
 
 
-def run_main(main: Callable[[Sequence[str]], int | None]) -> None:
+def run_main(main: Callable[[Sequence[str]], int | None], most_words: int = 0) -> None:
     """Runs `main` under absl; foreseen errors become one line on stderr and an exit code.
 
     An `InputError` gives 2, a `RunError` 1, an interruption from the keyboard 130.
@@ -35,13 +35,13 @@ def run_main(main: Callable[[Sequence[str]], int | None]) -> None:
     Args:
         main: takes the arguments that are no flags (the first is the program's name) and returns
             an exit code or None.
+        most_words: how many arguments that are no flags there may be.
     """
 
     def guarded(argv: Sequence[str]) -> int | None:
-        if len(argv) > 1:
-            print(
-                f"error: unknown argument {argv[1]!r}; every setting is a --flag", file=sys.stderr
-            )
+        if len(argv) - 1 > most_words:
+            word = argv[1 + most_words]
+            print(f"error: unknown argument {word!r}; every setting is a --flag", file=sys.stderr)
             return EXIT_BAD_INPUT
         try:
             return main(argv)

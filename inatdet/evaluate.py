@@ -8,25 +8,39 @@ Each file may be Parquet, as `python -m inatdet.detect` writes it, or COCO resul
 framework, in which `category_id` is the dataset's category id for species and the taxonomy's label
 for super and generic. Any one of the three is enough. TensorFlow is not needed.
 
+With --resamples=200 every number of Tables 5 and 6 has a 95% interval; with --images_dir the page
+report.html shows detections on images; --latex writes the tables for LaTeX as well. Two models of
+one dataset are tested against each other, on the same images, with
+
+    python -m inatdet.evaluate --annotations=val_2017_bboxes.json --output_dir=REPORT \
+        --compare super=A.parquet super=B.json
+
 Coarse detections that a fine model made by summing its probabilities (`python -m inatdet.detect
 --granularities=super,generic`) are given as --detections=species/super=PATH and so on.
 """
 
 from __future__ import annotations
 
-import collections
 import sys
 from collections.abc import Sequence
 
 from absl import flags
 
-from inatdet.data.annotations import OnBad, read_annotations
+from inatdet.data.annotations import Annotations, OnBad, read_annotations
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError, run_main
-from inatdet.evaluation import benchmark
+from inatdet.evaluation import benchmark, comparison
+from inatdet.evaluation.breakdowns import TrainingCounts
 from inatdet.evaluation.coco import Engine
+from inatdet.evaluation.comparison import Comparison
 from inatdet.evaluation.detection_files import read_detections
+from inatdet.evaluation.detections import Detections
+from inatdet.evaluation.gallery import Choose, Picture, pictures
+from inatdet.evaluation.granularity import Merge
 from inatdet.evaluation.report import Report
+
+PICTURES = 8
+"""Of each kind, on the page."""
 
 
 def evaluate(
@@ -35,8 +49,11 @@ def evaluate(
     *,
     taxonomy_path: str | None = None,
     train_annotations_path: str | None = None,
+    images_dir: str | None = None,
     all_images: bool = False,
     engine: Engine = Engine.HOTCOCO,
+    resamples: int = 0,
+    errors: bool = True,
     on_bad: OnBad = OnBad.ERROR,
 ) -> Report:
     """Reads the files and evaluates.
@@ -48,31 +65,29 @@ def evaluate(
         taxonomy_path: a taxonomy.json with the label spaces, instead of deriving them from the
             annotations.
         train_annotations_path: the boxes that the model was trained on, to be counted by species.
+        images_dir: where the annotations' file names start from, to show some of the images.
         all_images: keeps images with several boxes or none, too.
         engine: which library counts.
+        resamples: how many halves of the images standard errors are taken from; 0: no intervals.
+        errors: whether to tell kinds of error apart.
         on_bad: what to do with bad records in the annotations.
 
     Raises:
         InputError: when a file is wrong.
     """
     paths = _parse(detections)
-    _say(f"reading {annotations_path}")
-    annotations = read_annotations(annotations_path, on_bad)
-    taxonomy = Taxonomy.load(taxonomy_path) if taxonomy_path else annotations.taxonomy()
+    annotations, taxonomy = _truth(annotations_path, taxonomy_path, on_bad)
     models, marginals = {}, {}
     for (trained_on, granularity), path in paths.items():
-        _say(f"reading {path}")
-        found = read_detections(path, granularity, taxonomy)
+        found = _read_detections(path, granularity, taxonomy)
         if trained_on is granularity:
             models[granularity] = found
         else:
             marginals[trained_on, granularity] = found
-    train_boxes = None
+    training = None
     if train_annotations_path:
         _say(f"reading {train_annotations_path}")
-        train_boxes = collections.Counter(
-            read_annotations(train_annotations_path, on_bad).category_ids.tolist()
-        )
+        training = TrainingCounts.of(read_annotations(train_annotations_path, on_bad))
     results = benchmark.run(
         annotations,
         taxonomy,
@@ -80,9 +95,21 @@ def evaluate(
         marginals,
         all_images=all_images,
         engine=engine,
-        train_boxes=train_boxes,
+        training=training,
+        resamples=resamples,
+        errors=errors,
         say=_say,
     )
+    shown: tuple[Picture, ...] = ()
+    if images_dir and models:
+        level = next(iter(models))  # the finest
+        kept = benchmark.images_to_evaluate(annotations, all_images)
+        found = benchmark.in_images(models[level], annotations, kept)
+        for choose in Choose:
+            _say(f"drawing on images: {choose}")
+            shown += pictures(
+                kept, taxonomy, found, images_dir, choose, PICTURES, granularity=level
+            )
     return Report(
         results,
         annotations,
@@ -91,7 +118,60 @@ def evaluate(
         marginals,
         all_images,
         engine,
+        shown,
     )
+
+
+def compare(
+    annotations_path: str,
+    first: str,
+    second: str,
+    *,
+    taxonomy_path: str | None = None,
+    resamples: int = 1000,
+    merge: Merge = Merge.NONE,
+    all_images: bool = False,
+    on_bad: OnBad = OnBad.ERROR,
+) -> Comparison:
+    """Reads two files of detections and tests one against the other.
+
+    Args:
+        annotations_path: the ground truth, COCO-style JSON with super-categories.
+        first: `granularity=path`.
+        second: `granularity=path`.
+        taxonomy_path: a taxonomy.json, instead of deriving the label spaces.
+        resamples: how many halves of the images standard errors are taken from.
+        merge: `NONE` or `NMS`, for the finer one of two different granularities.
+        all_images: keeps images with several boxes or none, too.
+        on_bad: what to do with bad records in the annotations.
+
+    Raises:
+        InputError: when a file is wrong.
+    """
+    sides = [_granularity_and_path("--compare", item) for item in (first, second)]
+    annotations, taxonomy = _truth(annotations_path, taxonomy_path, on_bad)
+    read = [_read_detections(path, granularity, taxonomy) for granularity, path in sides]
+    return comparison.compare(
+        annotations, taxonomy, *read, resamples=resamples, merge=merge, all_images=all_images
+    )
+
+
+def _truth(path: str, taxonomy_path: str | None, on_bad: OnBad) -> tuple[Annotations, Taxonomy]:
+    _say(f"reading {path}")
+    annotations = read_annotations(path, on_bad)
+    return annotations, Taxonomy.load(taxonomy_path) if taxonomy_path else annotations.taxonomy()
+
+
+def _read_detections(path: str, granularity: Granularity, taxonomy: Taxonomy) -> Detections:
+    _say(f"reading {path}")
+    return read_detections(path, granularity, taxonomy)
+
+
+def _granularity_and_path(flag: str, item: str) -> tuple[Granularity, str]:
+    name, _, path = item.partition("=")
+    if name not in set(Granularity) or not path:
+        raise InputError(f"{flag}={item}: must be species=PATH, super=PATH or generic=PATH")
+    return Granularity(name), path
 
 
 def _parse(detections: Sequence[str]) -> dict[tuple[Granularity, Granularity], str]:
@@ -134,6 +214,7 @@ def _say(message: str) -> None:
 
 def define_flags() -> None:
     """Defines this program's flags."""
+    flags.FLAGS.set_gnu_getopt(True)  # flags may follow the second file of --compare
     flags.DEFINE_string("annotations", None, "The ground truth: COCO-style JSON.", required=True)
     flags.DEFINE_multi_string(
         "detections", [], "GRANULARITY=PATH, Parquet or COCO results JSON; up to three times."
@@ -143,7 +224,26 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "train_annotations", None, "The training boxes, to count them in per_class.csv."
     )
+    flags.DEFINE_string("images_dir", None, "Where file names start from, to show some images.")
     flags.DEFINE_bool("all_images", False, "Keep images with several boxes or none, too.")
+    flags.DEFINE_integer(
+        "resamples",
+        None,
+        "Halves of the images that 95% intervals are taken from; 0 for no intervals; by default 0 "
+        "and, for --compare, 1000.",
+        lower_bound=0,
+    )
+    flags.DEFINE_bool("errors", True, "Tell kinds of error apart, which takes most of the memory.")
+    flags.DEFINE_bool("latex", False, "Write the tables for LaTeX as well.")
+    flags.DEFINE_string(
+        "compare", None, "GRANULARITY=PATH GRANULARITY=PATH: tests two models against each other."
+    )
+    flags.DEFINE_enum(
+        "merge",
+        str(Merge.NONE),
+        [str(Merge.NONE), str(Merge.NMS)],
+        "With --compare, what becomes of detections of the finer model.",
+    )
     flags.DEFINE_enum_class("engine", Engine.HOTCOCO, Engine, "Which library counts.")
     flags.DEFINE_enum_class(
         "on_bad", OnBad.ERROR, OnBad, "What to do with bad records in the annotations."
@@ -152,22 +252,45 @@ def define_flags() -> None:
 
 def main(argv: Sequence[str]) -> None:
     """The program."""
-    del argv
     values = flags.FLAGS
-    report = evaluate(
-        values.annotations,
-        values.detections,
-        taxonomy_path=values.taxonomy,
-        train_annotations_path=values.train_annotations,
-        all_images=values.all_images,
-        engine=values.engine,
-        on_bad=values.on_bad,
-    )
-    report.save(values.output_dir)
+    read = {
+        "taxonomy_path": values.taxonomy,
+        "all_images": values.all_images,
+        "on_bad": values.on_bad,
+    }
+    if values.compare:
+        if len(argv) != 2 or values.detections:
+            raise InputError(
+                "--compare takes two files and goes without --detections: "
+                "--compare GRANULARITY=PATH GRANULARITY=PATH"
+            )
+        report = compare(
+            values.annotations,
+            values.compare,
+            argv[1],
+            resamples=1000 if values.resamples is None else values.resamples,
+            merge=Merge(values.merge),
+            **read,
+        )
+        report.save(values.output_dir)
+    else:
+        if len(argv) > 1:
+            raise InputError(f"unknown argument {argv[1]!r}; every setting is a --flag")
+        report = evaluate(
+            values.annotations,
+            values.detections,
+            train_annotations_path=values.train_annotations,
+            images_dir=values.images_dir,
+            engine=values.engine,
+            resamples=values.resamples or 0,
+            errors=values.errors,
+            **read,
+        )
+        report.save(values.output_dir, values.latex)
     print(report)
     _say(f"the report is in {values.output_dir}")
 
 
 if __name__ == "__main__":
     define_flags()
-    run_main(main)
+    run_main(main, most_words=1)  # the second file of --compare

@@ -10,7 +10,6 @@ from absl import flags
 from inatdet import evaluate as program
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
-from inatdet.evaluation import tables
 from inatdet.evaluation.coco import Engine
 from inatdet.evaluation.detection_files import DetectionsWriter
 
@@ -146,11 +145,11 @@ def test_marginal_detections_are_a_row_of_their_own(truth, tmp_path):
     aves = 100 * 51 / 101  # one of two birds
     assert found["species", "super", "nms"] == pytest.approx((100 + aves) / 2)
     assert found["species", "super", "marginal"] == pytest.approx(100)
-    gap = tables.gap_table(report.results.table6)
-    assert [row[:3] for row in gap.rows] == [
-        ("species", "super", "nms"), ("species", "super", "marginal"),
-    ]  # fmt: skip
-    assert [row[5] for row in gap.rows] == [pytest.approx(0), pytest.approx(100)]
+    gaps = {tuple(map(str, row.key)): row.closed for row in report.results.gaps}
+    assert gaps == {
+        ("species", "super", "nms"): pytest.approx(0),
+        ("species", "super", "marginal"): pytest.approx(100),
+    }
     assert "summed for super" in (tmp_path / "report" / "report.md").read_text()
 
 
@@ -210,7 +209,7 @@ def test_without_a_species_model_there_is_no_table_5(truth, tmp_path):
     run(truth, tmp_path, f"generic={generic}")
     # Nor is the one of the report before it left behind.
     assert sorted(p.name for p in (tmp_path / "report").iterdir()) == [
-        "report.json", "report.md", "table6.csv",
+        "errors.csv", "report.html", "report.json", "report.md", "sizes.csv", "table6.csv",
     ]  # fmt: skip
     assert (
         "need the detections of a species model" in (tmp_path / "report" / "report.md").read_text()
@@ -321,13 +320,96 @@ def test_the_program_prints_the_tables(truth, tmp_path):
     assert lines[4].split() == ["Overall", "3", "66.7", "66.7", "66.7", "66.7", "66.7"]
 
 
+def test_intervals_beside_the_numbers(truth, tmp_path):
+    found = write_results(tmp_path / "species.json", SPECIES)
+    report = run(truth, tmp_path, f"species={found}", resamples=50)
+    rows = read_csv(tmp_path / "report" / "intervals.csv")
+    overall = {
+        row["measure"]: row for row in rows if (row["table"], row["row"]) == ("table5", "Overall")
+    }
+    ap = {name: float(overall["AP"][name]) for name in ("value", "std_err", "lower", "upper")}
+    assert ap["value"] == pytest.approx(200 / 3)
+    assert ap["std_err"] > 0
+    assert ap["upper"] - ap["value"] == pytest.approx(1.96 * ap["std_err"], rel=1e-4)
+    assert ap["value"] - ap["lower"] == pytest.approx(1.96 * ap["std_err"], rel=1e-4)
+    assert "66.7 ± " in str(report)
+    record = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert record["results"]["table6"][0]["values"][0]["std_err"] == pytest.approx(ap["std_err"])
+    assert "random halves" in (tmp_path / "report" / "report.md").read_text()
+    run(truth, tmp_path, f"species={found}")
+    assert not (tmp_path / "report" / "intervals.csv").exists()
+
+
+def test_tables_for_latex(truth, tmp_path):
+    found = write_results(tmp_path / "species.json", SPECIES)
+    report = program.evaluate(truth, [f"species={found}"])
+    report.save(tmp_path / "report", latex=True)
+    lines = (tmp_path / "report" / "table5.tex").read_text().splitlines()
+    assert r"Aves & 2 & 50.0 & 50.0 & 50.0 & 50.0 & 50.0 \\" in lines
+    assert (tmp_path / "report" / "table6.tex").exists()
+    report.save(tmp_path / "report")
+    assert not list((tmp_path / "report").glob("*.tex"))
+
+
+def test_two_models_against_each_other(truth, tmp_path):
+    first = write_results(tmp_path / "first.json", SPECIES[:2])
+    second = write_results(tmp_path / "second.json", SPECIES)
+    ended = command(
+        f"--annotations={truth}", "--compare", f"species={first}", f"species={second}",
+        f"--output_dir={tmp_path}/r", "--resamples=40",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    rows = {row["measure"]: row for row in read_csv(tmp_path / "r" / "comparison.csv")}
+    # Corvus is found by both, Apis by the second, Pica by neither.
+    assert float(rows["AP"]["first"]) == pytest.approx(100 / 3)
+    assert float(rows["AP"]["second"]) == pytest.approx(200 / 3)
+    assert float(rows["AP"]["difference"]) == pytest.approx(100 / 3)
+    assert 0 <= float(rows["AP"]["p_value"]) <= 1
+    assert "40 random halves" in ended.stdout
+    record = json.loads((tmp_path / "r" / "comparison.json").read_text())
+    assert record["protocol"]["evaluated on"] == "species, merge none, 3 images"
+
+
+def test_models_of_two_granularities_meet_at_the_coarser(truth, tmp_path):
+    species = write_results(tmp_path / "species.json", SPECIES)
+    coarse = write_results(tmp_path / "super.json", [(1, 2, RIGHT, 0.9)])
+    found = program.compare(truth, f"super={coarse}", f"species={species}", resamples=20)
+    assert found.evaluated_on is Granularity.SUPER
+    aves = 100 * 51 / 101  # one of two birds
+    assert found.rows[0].first == pytest.approx(aves / 2)
+    assert found.rows[0].second == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--compare", "species=a"], "--compare takes two files"),
+        (["--compare", "species=a", "b"], "--compare=b: must be species=PATH"),
+        (["--detections=species=a", "stray"], "unknown argument 'stray'"),
+        (["--compare", "species=a", "species=b", "stray"], "unknown argument 'stray'"),
+    ],
+)
+def test_bad_ways_to_call(truth, tmp_path, arguments, message):
+    ended = command(f"--annotations={truth}", f"--output_dir={tmp_path}/r", *arguments)
+    assert ended.returncode == 2
+    assert message in ended.stderr.splitlines()[-1]
+
+
+def test_a_test_needs_two_images(tmp_path):
+    box = {"id": 1, "image_id": 1, "category_id": 5, "bbox": RIGHT, "iscrowd": 0}
+    truth = write_annotations(tmp_path / "val.json", annotations=[box])
+    found = write_results(tmp_path / "species.json", SPECIES[:1])
+    with pytest.raises(InputError, match="has one image to evaluate"):
+        program.compare(truth, f"species={found}", f"species={found}")
+
+
 def test_help_loads_nothing_heavy():
     code = (
         "import sys; sys.argv = ['evaluate', '--help']; import runpy\n"
         "try: runpy.run_module('inatdet.evaluate', run_name='__main__')\n"
         "except SystemExit: pass\n"
         "print('LOADED', [m for m in sys.modules if m.split('.')[0] in "
-        "('tensorflow', 'tf_keras', 'official', 'matplotlib', 'pycocotools')])"
+        "('tensorflow', 'tf_keras', 'official', 'matplotlib', 'pycocotools', 'hotcoco', 'jinja2')])"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "--annotations" in ended.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,22 @@ import numpy as np
 from inatdet.data.annotations import Annotations
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
-from inatdet.evaluation import coco, curves, granularity, tables
+from inatdet.evaluation import (
+    breakdowns,
+    coco,
+    confusions,
+    curves,
+    error_kinds,
+    gap,
+    granularity,
+    tables,
+)
 from inatdet.evaluation.coco import Engine
 from inatdet.evaluation.detections import Detections
+from inatdet.evaluation.granularity import Merge
+from inatdet.evaluation.own_level import OwnLevel
+from inatdet.evaluation.resampling import Estimate, Halves
+from inatdet.evaluation.table import percent
 
 
 @dataclass(frozen=True)
@@ -43,23 +56,37 @@ class Counts:
 
 @dataclass(frozen=True)
 class Results:
-    """The numbers.
+    """The numbers. What needs a species model is empty without one.
 
     Attributes:
         counts: what was evaluated.
         used: how many detections of each model lay in the images evaluated.
-        table5: empty without a species model.
         table6: a row for each model, each granularity it can be seen at, each rule.
-        curves: empty without a species model.
-        per_class: a row a species; empty without a species model.
+        gaps: what each rule wins back of what fine models lose at coarser levels.
+        sizes: a row for each model and each of COCO's sizes.
+        errors: a row for each model and super-class; empty where they were not asked for.
+        resamples: how many halves of the images the standard errors come from; 0: there are none.
+        table5: a row a super-class, then Overall.
+        curves: a curve a super-class.
+        per_class: a row a species.
+        by_training: a row for each bin of training images; empty without training counts.
+        hierarchy: how far off wrong answers are in the taxonomy.
+        confusions: pairs of species.
     """
 
     counts: Counts
     used: Mapping[Granularity, int]
-    table5: tuple[tables.Table5Row, ...]
     table6: tuple[tables.Table6Row, ...]
-    curves: tuple[curves.Curve, ...]
-    per_class: tuple[tables.PerClassRow, ...]
+    gaps: tuple[gap.GapRow, ...]
+    sizes: tuple[breakdowns.SizeRow, ...]
+    errors: tuple[error_kinds.ErrorRow, ...]
+    resamples: int
+    table5: tuple[tables.Table5Row, ...] = ()
+    curves: tuple[curves.Curve, ...] = ()
+    per_class: tuple[tables.PerClassRow, ...] = ()
+    by_training: tuple[breakdowns.TrainingRow, ...] = ()
+    hierarchy: tuple[confusions.HierarchyRow, ...] = ()
+    confusions: tuple[confusions.Confusion, ...] = ()
 
 
 def run(
@@ -70,7 +97,9 @@ def run(
     *,
     all_images: bool = False,
     engine: Engine = Engine.HOTCOCO,
-    train_boxes: Mapping[int, int] | None = None,
+    training: breakdowns.TrainingCounts | None = None,
+    resamples: int = 0,
+    errors: bool = True,
     say: Callable[[str], None] = lambda message: None,
 ) -> Results:
     """Evaluates.
@@ -82,13 +111,81 @@ def run(
         marginals: coarse detections of fine models by summed probabilities, by the granularity
             the model was trained at and that of the detections; see `Merge.MARGINAL`.
         all_images: whether to keep images with several boxes or none. The paper does not.
-        engine: which library counts.
-        train_boxes: boxes in training by category id, for the table of all classes.
+        engine: which library counts Tables 5 and 6; the rest is always hotcoco's.
+        training: how often each species was seen in training.
+        resamples: on how many halves of the images the measures are counted again, for their
+            standard errors.
+        errors: whether to tell kinds of error apart, which takes most of the memory.
         say: is told what is going on.
 
     Raises:
         InputError: if no image is left to evaluate, or a detection lies in an image that the
             annotations do not know.
+    """
+    kept = images_to_evaluate(annotations, all_images)
+    truths = {g: coco.ground_truth_at(kept, taxonomy, g) for g in Granularity}
+    found = {
+        (g, g): in_images(detections, annotations, kept) for g, detections in models.items()
+    } | {
+        key: in_images(detections, annotations, kept)
+        for key, detections in (marginals or {}).items()
+    }
+    halves = Halves(truths[Granularity.GENERIC].image_ids, resamples)
+    on_halves: dict[tuple[Granularity, Granularity, Merge], np.ndarray] = {}
+    table6 = []
+    for key in _rows_of_table6(found):
+        trained_on, target, rule = key
+        source = found[trained_on, target if rule is Merge.MARGINAL else trained_on]
+        name = f"{trained_on} model on {target}, merge {rule}"
+        say(f"{name}: {len(source):,} detections")
+        left = source if rule is Merge.MARGINAL else granularity.merged(source, target, rule)
+        columns = coco.result_columns(left, target)
+        evaluation = coco.counted(truths[target], columns, engine)
+        results = coco.class_results(evaluation)
+        values = percent(results.mean())
+        if halves:
+            if engine is not Engine.HOTCOCO:
+                evaluation = coco.counted(truths[target], columns)
+            say(f"{name}: {len(halves)} halves of the images")
+            on_halves[key] = halves.measure(evaluation)
+            values = halves.estimates(values, on_halves[key])
+        table6.append(tables.Table6Row(*key, values))
+        if trained_on is target is Granularity.SPECIES:
+            species = results
+    own = OwnLevel(truths, taxonomy, {g: found[g, g] for g in models}, say)
+    species_tables = {}
+    if Granularity.SPECIES in models:
+        species_tables = own.of_species(species, training, halves)
+    return Results(
+        counts=_counts(annotations, kept, truths),
+        used={g: len(found[g, g]) for g in Granularity if g in models},
+        table6=tuple(table6),
+        gaps=gap.gap_rows(table6, halves, on_halves),
+        sizes=own.sizes(),
+        errors=own.errors() if errors else (),
+        resamples=resamples,
+        **species_tables,
+    )
+
+
+def _rows_of_table6(
+    found: Iterable[tuple[Granularity, Granularity]],
+) -> Iterator[tuple[Granularity, Granularity, Merge]]:
+    for trained_on in Granularity:
+        if (trained_on, trained_on) not in found:
+            continue
+        for target in trained_on.coarser_or_equal():
+            for rule in granularity.rules(trained_on, target):
+                yield trained_on, target, rule
+            if target is not trained_on and (trained_on, target) in found:
+                yield trained_on, target, Merge.MARGINAL
+
+
+def images_to_evaluate(annotations: Annotations, all_images: bool) -> Annotations:
+    """The part of an annotation file that is evaluated.
+
+    Raises:
+        InputError: it has no image.
     """
     kept = annotations if all_images else annotations.single_instance()
     if not kept.images:
@@ -96,42 +193,15 @@ def run(
             f"{annotations.path}: no image has exactly one box, so none is left to evaluate; "
             "use --all_images"
         )
-    truths = {g: coco.ground_truth_at(kept, taxonomy, g) for g in Granularity}
-    used: dict[Granularity, int] = {}
-    table5, drawn, per_class = (), (), ()
-    table6: list[tables.Table6Row] = []
-    for trained_on in Granularity:
-        if trained_on not in models:
-            continue
-        detections = _in_images(models[trained_on], annotations, kept)
-        used[trained_on] = len(detections)
-        for target in trained_on.coarser_or_equal():
-            for rule in granularity.rules(trained_on, target):
-                say(f"{trained_on} model on {target}, merge {rule}: {len(detections):,} detections")
-                left = granularity.merged(detections, target, rule)
-                results = coco.evaluate(truths[target], left, target, engine)
-                table6.append(
-                    tables.Table6Row(trained_on, target, rule, tables.percent(results.mean()))
-                )
-                if trained_on is target is Granularity.SPECIES:
-                    table5 = tables.table5_rows(results, taxonomy)
-                    drawn = curves.curves_of(results, taxonomy)
-                    per_class = tables.per_class_rows(
-                        results, truths[target], taxonomy, train_boxes
-                    )
-            if (trained_on, target) in (marginals or {}):
-                summed = _in_images(marginals[trained_on, target], annotations, kept)
-                rule = granularity.Merge.MARGINAL
-                say(f"{trained_on} model on {target}, merge {rule}: {len(summed):,} detections")
-                results = coco.evaluate(truths[target], summed, target, engine)
-                table6.append(
-                    tables.Table6Row(trained_on, target, rule, tables.percent(results.mean()))
-                )
-    counts = _counts(annotations, kept, truths)
-    return Results(counts, used, table5, tuple(table6), drawn, per_class)
+    return kept
 
 
-def _in_images(detections: Detections, annotations: Annotations, kept: Annotations) -> Detections:
+def in_images(detections: Detections, annotations: Annotations, kept: Annotations) -> Detections:
+    """The detections in the images that are evaluated.
+
+    Raises:
+        InputError: one is in an image that the annotations do not list.
+    """
     known = np.array([image.id for image in annotations.images], np.int64)
     strange = ~np.isin(detections.image_ids, known)
     if strange.any():
@@ -162,7 +232,11 @@ def _counts(
 
 
 def as_record(results: Results) -> dict[str, object]:
-    """The numbers as plain JSON values; NaN becomes null."""
+    """The numbers as plain JSON values.
+
+    NaN becomes null, and an estimate an object with its value, standard error and the margin of its
+    95% interval.
+    """
 
     def plain(value: object) -> object:
         if isinstance(value, Mapping):
@@ -172,8 +246,10 @@ def as_record(results: Results) -> dict[str, object]:
             return {field.name: plain(getattr(value, field.name)) for field in fields}
         if isinstance(value, (list, tuple, np.ndarray)):
             return [plain(item) for item in value]
+        if isinstance(value, Estimate) and not np.isnan(value.std_err):
+            return {"value": float(value), "std_err": value.std_err, "margin_95": value.margin}
         if isinstance(value, float):
             return None if np.isnan(value) else float(value)
-        return str(value) if isinstance(value, (Granularity, granularity.Merge)) else value
+        return str(value) if isinstance(value, (Granularity, Merge)) else value
 
     return plain(results)

@@ -11,13 +11,18 @@ import contextlib
 import enum
 import importlib.metadata
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.evaluation.detections import Detections
+
+if TYPE_CHECKING:  # loaded when they are needed: pycocotools alone takes longer than --help may
+    import hotcoco
+    from pycocotools import cocoeval
 
 MAX_DETECTIONS = (1, 10, 100)
 """AR1, AR10, and what AP looks at: detections of each image and class."""
@@ -26,8 +31,9 @@ METRICS = ("AP", "AP50", "AP75", "AR1", "AR10")
 """The columns of the paper's Table 5."""
 
 NUM_RECALLS = 101
+EVERY_AREA = (0.0, 1e10)
+"""COCO's range of areas, in square pixels, that leaves nothing out."""
 _IOU_50, _IOU_75 = 0, 5  # positions in COCO's thresholds .50:.05:.95
-_EVERY_AREA = [0.0, 1e10]
 
 
 class Engine(str, enum.Enum):
@@ -65,6 +71,19 @@ class GroundTruth:
     boxes: np.ndarray
     areas: np.ndarray
     is_crowd: np.ndarray
+
+    def in_images(self, image_ids: np.ndarray) -> GroundTruth:
+        """Only these images, int64 `[n]`, and their boxes."""
+        part = self._boxes(np.isin(self.box_images, image_ids))
+        return replace(part, image_ids=np.asarray(image_ids, np.int64))
+
+    def of_labels(self, labels: np.ndarray) -> GroundTruth:
+        """All images, but only boxes with these labels, int `[n]`."""
+        return self._boxes(np.isin(self.labels, labels))
+
+    def _boxes(self, rows: np.ndarray) -> GroundTruth:
+        names = ("box_images", "labels", "boxes", "areas", "is_crowd")
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,15 +165,55 @@ def evaluate(
     Returns:
         The measures of the classes 1..num_labels, in that order.
     """
+    columns = result_columns(detections, granularity)
+    return class_results(counted(truth, columns, engine))
+
+
+def result_columns(detections: Detections, granularity: Granularity) -> np.ndarray:
+    """The detections with a label at a granularity, as both libraries' loadRes take them.
+
+    Returns:
+        float64 `[n, 7]`: image, x, y, width, height, score, label.
+    """
     labels = detections.labels[granularity]
-    rows = labels > 0
-    # The columns that both libraries' loadRes take: image, x, y, width, height, score, category.
-    found = np.column_stack(
-        [detections.image_ids, detections.boxes, detections.scores, labels]
-    ).astype(np.float64)[rows]
-    counts = _hotcoco(truth, found) if engine is Engine.HOTCOCO else _pycocotools(truth, found)
+    columns = [detections.image_ids, detections.boxes, detections.scores, labels]
+    return np.column_stack(columns).astype(np.float64)[labels > 0]
+
+
+def counted(
+    truth: GroundTruth,
+    columns: np.ndarray,
+    engine: Engine = Engine.HOTCOCO,
+    area_range: tuple[float, float] = EVERY_AREA,
+) -> hotcoco.COCOeval | cocoeval.COCOeval:
+    """One of the libraries' evaluations, evaluated and accumulated.
+
+    Args:
+        truth: the true boxes.
+        columns: of `result_columns`.
+        engine: which library.
+        area_range: true boxes of other areas, in square pixels, are passed over, and detections of
+            other areas that match none.
+    """
+    evaluation = (
+        _hotcoco(truth, columns) if engine is Engine.HOTCOCO else _pycocotools(truth, columns)
+    )
+    evaluation.params.maxDets = list(MAX_DETECTIONS)
+    evaluation.params.areaRng = [list(area_range)]
+    evaluation.params.areaRngLbl = ["all"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation.evaluate()
+        evaluation.accumulate()
+    return evaluation
+
+
+def class_results(evaluation: hotcoco.COCOeval | cocoeval.COCOeval) -> ClassResults:
+    """The measures of every class, from an evaluation of `counted`."""
     # precision: [IoU, recall, class, area, maxDets]; recall: [IoU, class, area, maxDets]
-    precision, recall = (np.where(x < 0, np.nan, x) for x in counts)
+    precision, recall = (
+        np.where(x < 0, np.nan, x)
+        for x in (evaluation.eval["precision"], evaluation.eval["recall"])
+    )
     at_100 = precision[:, :, :, 0, -1]
     values = np.stack(
         [
@@ -176,7 +235,7 @@ def _images_and_categories(truth: GroundTruth) -> tuple[list[dict], list[dict]]:
     return images, categories
 
 
-def _hotcoco(truth: GroundTruth, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _hotcoco(truth: GroundTruth, found: np.ndarray) -> hotcoco.COCOeval:
     import hotcoco
 
     images, categories = _images_and_categories(truth)
@@ -189,10 +248,10 @@ def _hotcoco(truth: GroundTruth, found: np.ndarray) -> tuple[np.ndarray, np.ndar
         area=truth.areas,
         iscrowd=truth.is_crowd.astype(np.int64),
     )
-    return _run(hotcoco.COCOeval(coco, coco.load_res(found), "bbox"))
+    return hotcoco.COCOeval(coco, coco.load_res(found), "bbox")
 
 
-def _pycocotools(truth: GroundTruth, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _pycocotools(truth: GroundTruth, found: np.ndarray) -> cocoeval.COCOeval:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -217,13 +276,4 @@ def _pycocotools(truth: GroundTruth, found: np.ndarray) -> tuple[np.ndarray, np.
         coco.createIndex()
         # Its loadRes cannot take an empty list: it looks at the first result for the kind.
         results = coco.loadRes(found) if len(found) else COCO()
-        return _run(COCOeval(coco, results, "bbox"))
-
-
-def _run(evaluation) -> tuple[np.ndarray, np.ndarray]:
-    evaluation.params.maxDets = list(MAX_DETECTIONS)
-    evaluation.params.areaRng = [_EVERY_AREA]
-    evaluation.params.areaRngLbl = ["all"]
-    evaluation.evaluate()
-    evaluation.accumulate()
-    return evaluation.eval["precision"], evaluation.eval["recall"]
+        return COCOeval(coco, results, "bbox")

@@ -21,7 +21,8 @@ COLUMNS = ("super_class", "recall", "precision")
 RECALLS = np.linspace(0.0, 1.0, NUM_RECALLS)
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart, with line styles for print.
-_COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7")
+BLACK = "#000000"
+_COLOURS = (BLACK, "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7")
 _STYLES = ("-", "--", "-.", ":")
 
 
@@ -52,6 +53,11 @@ def curves_of(results: ClassResults, taxonomy: Taxonomy) -> tuple[Curve, ...]:
     return tuple(curve for curve in curves if not np.isnan(curve.auc))
 
 
+def line_style(index: int) -> tuple[str, str]:
+    """The colour and Matplotlib's line style of a super-class, by its place among the curves."""
+    return _COLOURS[index % len(_COLOURS)], _STYLES[index // len(_COLOURS) % len(_STYLES)]
+
+
 def save_csv(curves: tuple[Curve, ...], path: str | os.PathLike[str]) -> None:
     """Writes the curves as CSV, 101 rows each, in full precision."""
     with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
@@ -71,10 +77,7 @@ def save_png(curves: tuple[Curve, ...], path: str | os.PathLike[str]) -> None:
     figure = Figure(figsize=(7.4, 4.6), dpi=160, layout="constrained")
     axes = figure.add_subplot()
     styles = {
-        curve.super_class: {
-            "color": _COLOURS[index % len(_COLOURS)],
-            "linestyle": _STYLES[index // len(_COLOURS) % len(_STYLES)],
-        }
+        curve.super_class: dict(zip(("color", "linestyle"), line_style(index)))
         for index, curve in enumerate(curves)
     }
     for curve in sorted(curves, key=lambda curve: -curve.auc):

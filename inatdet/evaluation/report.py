@@ -5,27 +5,30 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import pathlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import inatdet
 from inatdet.data.annotations import Annotations
 from inatdet.data.taxonomy import Granularity
-from inatdet.evaluation import curves, tables
+from inatdet.evaluation import curves
 from inatdet.evaluation.benchmark import Results, as_record
 from inatdet.evaluation.coco import MAX_DETECTIONS, Engine
 from inatdet.evaluation.detections import Detections
-from inatdet.evaluation.granularity import MERGE_IOU
+from inatdet.evaluation.gallery import Picture
+from inatdet.evaluation.page import page
+from inatdet.evaluation.sections import NAMES, sections
 from inatdet.files import atomic_path
 
-TABLE5_FILE = "table5.csv"
-TABLE6_FILE = "table6.csv"
-PER_CLASS_FILE = "per_class.csv"
 CURVES_FILE = "pr_curves.csv"
 FIGURE_FILE = "pr_curves.png"
 REPORT_FILE = "report.md"
+PAGE_FILE = "report.html"
 RECORD_FILE = "report.json"
+PRINTED = ("table5", "table6", "gap")
+"""The tables that are short enough for a screen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,7 @@ class Report:
         marginals: coarse detections of fine models by summed probabilities.
         all_images: whether images with several boxes or none were kept.
         engine: which library counted.
+        gallery: pictures for the page.
     """
 
     results: Results
@@ -49,94 +53,76 @@ class Report:
     marginals: Mapping[tuple[Granularity, Granularity], Detections]
     all_images: bool
     engine: Engine
+    gallery: Sequence[Picture] = ()
 
     def __str__(self) -> str:
         """The tables as they are printed on a screen."""
         parts = []
-        if self.results.table5:
-            parts += ["Table 5: the species model on species, by super-class (percent)"]
-            parts += [str(tables.table5(self.results.table5)), ""]
-        parts += ["Table 6: models trained and evaluated at each granularity (percent)"]
-        parts += [str(tables.table6(self.results.table6))]
-        return "\n".join(parts)
+        for section in sections(self.results):
+            if section.name in PRINTED:
+                parts += [f"{section.title} (percent)", str(section.table), ""]
+        return "\n".join(parts[:-1])
 
-    def save(self, output_dir: str | os.PathLike[str]) -> None:
-        """Writes every file of the report; without a species model there is no Table 5."""
+    def save(self, output_dir: str | os.PathLike[str], latex: bool = False) -> None:
+        """Writes every file of the report.
+
+        Args:
+            output_dir: where to; what an earlier report left there and this one does not have, is
+                removed.
+            latex: whether to write each table for LaTeX as well.
+        """
         os.makedirs(output_dir, exist_ok=True)
-
-        def path(name: str) -> str:
-            return os.path.join(output_dir, name)
-
-        tables.table6(self.results.table6).save(path(TABLE6_FILE))
-        if self.results.table5:
-            tables.table5(self.results.table5).save(path(TABLE5_FILE))
-            tables.per_class_table(self.results.per_class).save(path(PER_CLASS_FILE))
-            curves.save_csv(self.results.curves, path(CURVES_FILE))
-            curves.save_png(self.results.curves, path(FIGURE_FILE))
-        else:
-            # Nothing of an earlier report may be taken for a part of this one.
-            for name in (TABLE5_FILE, PER_CLASS_FILE, CURVES_FILE, FIGURE_FILE):
-                if os.path.exists(path(name)):
-                    os.remove(path(name))
+        folder = pathlib.Path(output_dir)
+        written = {RECORD_FILE, REPORT_FILE, PAGE_FILE}
+        for section in sections(self.results):
+            section.table.save(folder / f"{section.name}.csv")
+            written.add(f"{section.name}.csv")
+            if latex and section.shown:
+                _write(folder / f"{section.name}.tex", section.shown.latex())
+                written.add(f"{section.name}.tex")
+        if self.results.curves:
+            curves.save_csv(self.results.curves, folder / CURVES_FILE)
+            curves.save_png(self.results.curves, folder / FIGURE_FILE)
+            written |= {CURVES_FILE, FIGURE_FILE}
         record = {"protocol": dict(self.protocol()), "results": as_record(self.results)}
-        for name, text in (
-            (RECORD_FILE, json.dumps(record, indent=1, ensure_ascii=False) + "\n"),
-            (REPORT_FILE, self.markdown()),
-        ):
-            with atomic_path(path(name)) as temporary, open(temporary, "w", encoding="utf-8") as f:
-                f.write(text)
+        _write(folder / RECORD_FILE, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        _write(folder / REPORT_FILE, self.markdown())
+        _write(folder / PAGE_FILE, page(self.results, self.protocol(), self.gallery))
+        # Nothing of an earlier report may be taken for a part of this one.
+        tables_of_old = {f"{name}{suffix}" for name in NAMES for suffix in (".csv", ".tex")}
+        for name in (tables_of_old | {CURVES_FILE, FIGURE_FILE}) - written:
+            (folder / name).unlink(missing_ok=True)
 
     def markdown(self) -> str:
         """The whole report as Markdown."""
-        results = self.results
         parts = ["# Detection results", ""]
-        if results.table5:
+        if not self.results.table5:
+            parts += ["Table 5 and Figure 6 need the detections of a species model.", ""]
+        if self.results.resamples:
             parts += [
-                "## Table 5: the species model, by super-class",
-                "",
-                "Percent. A super-class' row is the mean over its fine classes with ground truth; "
-                f"{tables.OVERALL} is the mean over all of them, not over the rows.",
-                "",
-                tables.table5(results.table5).markdown(),
-                "",
-                f"Every species: [{PER_CLASS_FILE}]({PER_CLASS_FILE}).",
-                "",
-                "## Figure 6: precision and recall at IoU 0.5",
-                "",
-                f"![One curve for each super-class]({FIGURE_FILE})",
+                "± is the margin of the 95% interval over other images that might have been drawn, "
+                f"from {self.results.resamples} random halves of these. It says nothing about "
+                "training the models again.",
                 "",
             ]
-        else:
-            parts += ["Table 5 and Figure 6 need the detections of a species model.", ""]
-        parts += [
-            "## Table 6: training and evaluating at different granularities",
-            "",
-            "Percent. `merge` says what became of a finer model's detections when their labels "
-            "were made coarser: `none`, nothing; `nms`, class-wise suppression again at IoU "
-            f"{MERGE_IOU}; `marginal`, the detector summed the probabilities of each super-class' "
-            "species on its proposals and suppressed once, at the coarse level.",
-            "",
-            tables.table6(results.table6).markdown(),
-            "",
-            *self._gap(),
-            "## Protocol",
-            "",
-            *(f"- **{name}**: {value}" for name, value in self.protocol()),
-            "",
-        ]
+        for section in sections(self.results):
+            link = f"[{section.name}.csv]({section.name}.csv)"
+            if section.shown is None:
+                parts += [f"{section.title}: {link}.", ""]
+                continue
+            parts += [f"## {section.title}", "", section.note, "", section.shown.markdown(), ""]
+            if section.shown is not section.table:
+                parts += [f"All of it: {link}.", ""]
+            if section.name == "table5":
+                parts += [
+                    "## Figure 6: precision and recall at IoU 0.5",
+                    "",
+                    f"![One curve for each super-class]({FIGURE_FILE})",
+                    "",
+                ]
+        parts += ["## Protocol", ""]
+        parts += [*(f"- **{name}**: {value}" for name, value in self.protocol()), ""]
         return "\n".join(parts)
-
-    def _gap(self) -> list[str]:
-        table = tables.gap_table(self.results.table6)
-        if not table.rows:
-            return []
-        return [
-            "How much of the gap between the model trained at the coarse level and the finer model "
-            "each way of merging closes, in percent of the gap in AP (one run; no interval):",
-            "",
-            table.markdown(),
-            "",
-        ]
 
     def protocol(self) -> list[tuple[str, str]]:
         """What was measured and how, as names and values."""
@@ -178,6 +164,7 @@ class Report:
                 f"at most {MAX_DETECTIONS[-1]} for AP, {MAX_DETECTIONS[0]} for AR1 and "
                 f"{MAX_DETECTIONS[1]} for AR10, of each image and class, as COCO defines maxDets",
             ),
+            ("intervals", self._intervals()),
             ("engine", self.engine.version()),
             (
                 "versions",
@@ -186,6 +173,14 @@ class Report:
             ),
         ]
         return lines
+
+    def _intervals(self) -> str:
+        if not self.results.resamples:
+            return "none"
+        return (
+            f"1.96 standard errors from {self.results.resamples} random halves of the images "
+            "(delete-half jackknife), paired between models"
+        )
 
     def _images(self) -> str:
         counts = self.results.counts
@@ -200,3 +195,8 @@ class Report:
 
 def _listed(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _write(path: pathlib.Path, text: str) -> None:
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+from inatdet.evaluation.breakdowns import TrainingCounts
 from inatdet.evaluation.coco import METRICS, ClassResults, GroundTruth
 from inatdet.evaluation.granularity import Merge
-from inatdet.files import atomic_path
+from inatdet.evaluation.table import OVERALL, Table, percent
 
-OVERALL = "Overall"
 TABLE5_COLUMNS = ("super_class", "classes", *METRICS)
 TABLE6_COLUMNS = ("trained_on", "evaluated_on", "merge", *METRICS)
 PER_CLASS_COLUMNS = (
     "category_id", "name", "super_class", "train_boxes", "val_images", *METRICS
 )  # fmt: skip
-GAP_COLUMNS = ("trained_on", "evaluated_on", "merge", "AP", "coarse_model_AP", "gap_closed")
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,11 @@ class Table6Row:
     merge: Merge
     values: tuple[float, ...]
 
+    @property
+    def key(self) -> tuple[Granularity, Granularity, Merge]:
+        """What the row is about."""
+        return self.trained_on, self.evaluated_on, self.merge
+
     def cells(self) -> tuple[str | int | float, ...]:
         """One cell for each of `TABLE6_COLUMNS`."""
         return (str(self.trained_on), str(self.evaluated_on), str(self.merge), *self.values)
@@ -86,55 +88,6 @@ class PerClassRow:
         return (*names, trained, self.val_images, *self.values)
 
 
-@dataclass(frozen=True)
-class Table:
-    """Rows under columns; `str` gives the aligned table, with one decimal as in the paper."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str | int | float, ...], ...]
-
-    def __str__(self) -> str:
-        lines = [self.columns, *(tuple(map(printed, row)) for row in self.rows)]
-        widths = [max(map(len, column)) for column in zip(*lines)]
-        words = [isinstance(cell, str) for cell in (self.rows or [("",) * len(widths)])[0]]
-        return "\n".join(
-            "  ".join(
-                cell.ljust(width) if word else cell.rjust(width)
-                for cell, width, word in zip(line, widths, words)
-            ).rstrip()
-            for line in lines
-        )
-
-    def markdown(self) -> str:
-        """The table in Markdown, with one decimal."""
-        words = [isinstance(cell, str) for cell in (self.rows or [("",)])[0]]
-        lines = [self.columns, ["---" if word else "---:" for word in words]]
-        lines += [tuple(map(printed, row)) for row in self.rows]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes CSV, numbers in full precision; a measure without any class is left empty."""
-        with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(self.columns)
-            writer.writerows(
-                ["" if isinstance(cell, float) and np.isnan(cell) else cell for cell in row]
-                for row in self.rows
-            )
-
-
-def printed(cell: str | int | float) -> str:
-    """A cell as the paper prints it: one decimal, a dash for what does not exist."""
-    if isinstance(cell, float):
-        return "-" if np.isnan(cell) else f"{cell:.1f}"
-    return str(cell)
-
-
-def percent(values: Iterable[float]) -> tuple[float, ...]:
-    """0..1 to 0..100."""
-    return tuple(100.0 * float(value) for value in values)
-
-
 def classes_of_super_classes(taxonomy: Taxonomy) -> Mapping[str, np.ndarray]:
     """For each super-class, in the order of its labels, bool `[species]`: its species."""
     of_species = np.array([category.supercategory for category in taxonomy.species])
@@ -159,7 +112,7 @@ def per_class_rows(
     results: ClassResults,
     truth: GroundTruth,
     taxonomy: Taxonomy,
-    train_boxes: Mapping[int, int] | None = None,
+    training: TrainingCounts | None = None,
 ) -> tuple[PerClassRow, ...]:
     """A row for each species, in the order of the labels.
 
@@ -167,14 +120,14 @@ def per_class_rows(
         results: of the species model at the species granularity.
         truth: what it was compared with.
         taxonomy: the label spaces.
-        train_boxes: boxes in training by category id, 0 where there is no entry.
+        training: how often each species was seen in training, where that is known.
     """
     pairs = np.unique(np.column_stack([truth.labels, truth.box_images]), axis=0)
     images = np.bincount(pairs[:, 0], minlength=truth.num_labels + 1)[1:]
     return tuple(
         PerClassRow(
             category,
-            None if train_boxes is None else train_boxes.get(category.id, 0),
+            None if training is None else training.boxes.get(category.id, 0),
             int(count),
             percent(values),
         )
@@ -195,31 +148,3 @@ def table5(rows: Sequence[Table5Row]) -> Table:
 def table6(rows: Sequence[Table6Row]) -> Table:
     """Table 6 as a table."""
     return Table(TABLE6_COLUMNS, tuple(row.cells() for row in rows))
-
-
-def gap_table(rows: Sequence[Table6Row]) -> Table:
-    """How much of the gap between a fine and a coarse model each rule of merging closes.
-
-    The gap is the coarse model's AP at its own granularity minus the fine model's there with
-    nothing merged; `gap_closed` is the percentage of it that a rule wins back, NaN without a gap.
-
-    Args:
-        rows: of Table 6.
-
-    Returns:
-        A row for each rule but `none` at each granularity at which both models were evaluated.
-    """
-    average_precision = {
-        (row.trained_on, row.evaluated_on, row.merge): row.values[METRICS.index("AP")]
-        for row in rows
-    }
-    cells = []
-    for (trained_on, target, merge), value in average_precision.items():
-        coarse = average_precision.get((target, target, Merge.NONE))
-        if merge is Merge.NONE or coarse is None:
-            continue
-        start = average_precision[trained_on, target, Merge.NONE]
-        gap = coarse - start
-        closed = 100.0 * (value - start) / gap if gap > 0 else float("nan")
-        cells.append((str(trained_on), str(target), str(merge), value, coarse, closed))
-    return Table(GAP_COLUMNS, tuple(cells))

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from inatdet.data.taxonomy import Granularity
+from inatdet.evaluation import coco, error_kinds
+from inatdet.evaluation.table import OVERALL
+from tests.evaluation import scenes
+
+BOX = [0, 0, 10, 10]
+SHIFTED = [6, 0, 10, 10]  # overlaps BOX by IoU .25
+FAR = [50, 50, 10, 10]
+# One image for each kind, all of species 7 (Aves) but the last one, of species 0 (Insecta).
+ANNOTATIONS = scenes.annotations_of(
+    range(7), [(image, 7 if image < 6 else 0, BOX) for image in range(7)]
+)
+TAXONOMY = ANNOTATIONS.taxonomy()
+FOUND = [
+    (0, 7, 0.90, BOX),  # right
+    (0, 7, 0.80, BOX),  # a duplicate
+    (1, 0, 0.79, BOX),  # of another class
+    (2, 7, 0.78, SHIFTED),  # at another place
+    (3, 0, 0.77, SHIFTED),  # both
+    (4, 7, 0.76, FAR),  # nothing is there, and the box is missed
+    (5, 7, 0.75, BOX),
+    (6, 0, 0.74, BOX),
+]
+
+
+def rows():
+    found = scenes.detections_of(*(list(column) for column in zip(*FOUND)), TAXONOMY)
+    truth = coco.ground_truth_at(ANNOTATIONS, TAXONOMY, Granularity.SPECIES)
+    columns = coco.result_columns(found, Granularity.SPECIES)
+    images_of = {"Aves": np.arange(6), "Insecta": np.array([6]), "Plantae": np.array([], int)}
+    return error_kinds.error_rows(truth, columns, images_of, Granularity.SPECIES)
+
+
+def test_each_kind_is_found_where_it_is():
+    by_name = {row.super_class: row for row in rows()}
+    assert list(by_name) == ["Aves", "Insecta", OVERALL]
+    overall = by_name[OVERALL]
+    assert overall.images == 7
+    assert dict(zip(error_kinds.KINDS, overall.counts)) == {
+        "classification": 1, "localisation": 1, "both": 1, "duplicate": 1, "background": 1,
+        "missed": 2,  # in image 4, and in image 3, where neither name nor place is right
+    }  # fmt: skip
+    insects = by_name["Insecta"]
+    assert (insects.images, insects.ap50, sum(insects.counts)) == (1, pytest.approx(100), 0)
+    assert set(insects.costs) == {0.0}
+
+
+def test_costs_are_what_mending_brings():
+    aves = {row.super_class: row for row in rows()}["Aves"]
+    truth = coco.ground_truth_at(ANNOTATIONS, TAXONOMY, Granularity.SPECIES)
+    truth = truth.in_images(np.arange(6))
+
+    def ap50(image, changed):
+        """With the rows of an image exchanged for others."""
+        kept = [row for row in FOUND if row[0] < 6]
+        first = next(i for i, row in enumerate(kept) if row[0] == image)
+        kept = [row for row in kept if row[0] != image]
+        kept[first:first] = changed
+        columns = [list(column) for column in zip(*kept)]
+        found = scenes.detections_of(*columns, TAXONOMY)
+        return 100 * coco.evaluate(truth, found, Granularity.SPECIES).mean()[1]
+
+    base = ap50(0, FOUND[:2])
+    assert 0 < base < 100
+    assert aves.ap50 == pytest.approx(base)
+    costs = dict(zip(error_kinds.KINDS, aves.costs))
+    assert costs["duplicate"] == pytest.approx(ap50(0, FOUND[:1]) - base)
+    assert costs["classification"] == pytest.approx(ap50(1, [(1, 7, 0.79, BOX)]) - base)
+    assert costs["localisation"] == pytest.approx(ap50(2, [(2, 7, 0.78, BOX)]) - base)
+    assert costs["background"] == pytest.approx(ap50(4, []) - base)
+    assert min(costs[kind] for kind in ("duplicate", "classification", "localisation")) > 0

@@ -1,0 +1,130 @@
+import copy
+
+import numpy as np
+import pytest
+
+from inatdet.data.taxonomy import Granularity
+from inatdet.evaluation import coco, gap, tables
+from inatdet.evaluation.coco import METRICS, Engine
+from inatdet.evaluation.granularity import Merge
+from inatdet.evaluation.resampling import Difference, Estimate, Halves, differences
+from tests.evaluation import scenes
+
+SPECIES = Granularity.SPECIES
+
+
+def scene(seed=0, images=24, boxes=40, count=300):
+    rng = np.random.default_rng(seed)
+    annotations = scenes.random_annotations(rng, images, boxes)
+    taxonomy = annotations.taxonomy()
+    return annotations, taxonomy, scenes.random_detections(rng, annotations, taxonomy, count)
+
+
+def evaluation_of(annotations, taxonomy, detections, engine=Engine.HOTCOCO):
+    truth = coco.ground_truth_at(annotations, taxonomy, SPECIES)
+    return coco.counted(truth, coco.result_columns(detections, SPECIES), engine)
+
+
+def test_each_half_is_what_pycocotools_counts_on_it():
+    annotations, taxonomy, detections = scene()
+    ids = np.array([image.id for image in annotations.images])
+    measured = Halves(ids, 8, seed=3).measure(evaluation_of(annotations, taxonomy, detections))
+    rng = np.random.default_rng(3)
+    for values in measured:
+        half = rng.permutation(ids)[: len(ids) // 2]
+        part = detections.select(np.isin(detections.image_ids, half))
+        alone = evaluation_of(annotations.keep_images(half), taxonomy, part, Engine.PYCOCOTOOLS)
+        np.testing.assert_allclose(values, 100 * coco.class_results(alone).mean(), atol=1e-9)
+
+
+def test_the_standard_error_of_a_mean_is_the_textbook_s():
+    # With one class and one box an image, AR1 is the mean over images of the share of IoU
+    # thresholds that the box reaches: its standard error is known.
+    rng = np.random.default_rng(0)
+    count = 301
+    widths = rng.uniform(40, 100, count)  # of boxes inside the true one of 100: IoU is width / 100
+    annotations = scenes.annotations_of(
+        range(count), [(i, 7, [0, 0, 100, 9]) for i in range(count)]
+    )
+    taxonomy = annotations.taxonomy()
+    found = scenes.detections_of(
+        range(count), [7] * count, [0.5] * count, [[0, 0, w, 9] for w in widths], taxonomy
+    )
+    evaluation = evaluation_of(annotations, taxonomy, found)
+    halves = Halves(np.arange(count), 2000)
+    values = 100 * coco.class_results(evaluation).mean()
+    estimate = halves.estimates(values, halves.measure(evaluation))[METRICS.index("AR1")]
+    reached = 100 * (widths[:, None] / 100 >= np.arange(50, 100, 5) / 100).mean(axis=1)
+    assert estimate == pytest.approx(reached.mean())
+    # 2,000 halves know the spread to 1.6%.
+    assert estimate.std_err == pytest.approx(reached.std() / np.sqrt(count), rel=0.06)
+    assert estimate.margin == pytest.approx(1.96 * estimate.std_err, rel=1e-4)
+
+
+def test_equal_detections_do_not_differ_and_better_ones_do():
+    annotations, taxonomy, detections = scene()
+    truth = coco.ground_truth_at(annotations, taxonomy, SPECIES)
+    perfect = scenes.detections_of(
+        annotations.image_ids, annotations.category_ids, [0.9] * 40, annotations.boxes, taxonomy
+    )
+    halves = Halves(truth.image_ids, 100)
+
+    def side(found):
+        evaluation = coco.counted(truth, coco.result_columns(found, SPECIES))
+        return 100 * coco.class_results(evaluation).mean(), halves.measure(evaluation)
+
+    for row in differences(halves, *side(detections), *side(detections)):
+        assert (row.change, row.change.std_err, row.p_value) == (0.0, 0.0, 1.0)
+    rows = differences(halves, *side(detections), *side(perfect))
+    assert [row.measure for row in rows] == list(METRICS)
+    assert rows[0].second == pytest.approx(100)
+    assert rows[0].change == pytest.approx(100 - rows[0].first)
+    assert rows[0].p_value < 1e-3
+
+
+def test_p_value():
+    assert Difference("AP", 0, 2, Estimate(2.0, 1.0)).p_value == pytest.approx(0.0455, abs=1e-4)
+    assert Difference("AP", 2, 0, Estimate(-1.96, 1.0)).p_value == pytest.approx(0.05, abs=1e-4)
+
+
+def test_a_single_image_has_no_halves():
+    assert len(Halves(np.array([4]), 100)) == 0
+    assert len(Halves(np.array([4, 5]), 100)) == 100
+
+
+def test_halves_without_a_box_are_passed_over():
+    halves = Halves(np.arange(4), 3)
+    assert halves.std_err(np.array([1.0, np.nan, 3.0])) == pytest.approx(1.0)
+    assert np.isnan(halves.std_err(np.array([np.nan, np.nan, 3.0])))
+
+
+def test_an_estimate_is_a_number_and_can_be_copied():
+    estimate = copy.deepcopy(Estimate(1.5, 0.25))
+    assert estimate == 1.5
+    assert estimate.std_err == 0.25
+    assert f"{estimate:.1f}" == "1.5"
+
+
+def test_the_gap_s_standard_error_is_that_of_the_ratio():
+    # Far from zero, the ratio on each half spreads as the formula says.
+    rng = np.random.default_rng(0)
+    halves = Halves(np.arange(100), 4000)
+    keys = [
+        (SPECIES, Granularity.SUPER, Merge.NONE),
+        (SPECIES, Granularity.SUPER, Merge.NMS),
+        (Granularity.SUPER, Granularity.SUPER, Merge.NONE),
+    ]
+    means = (20.0, 30.0, 60.0)
+    shared = rng.normal(0, 0.4, 4000)
+    on_halves = {
+        key: np.column_stack([mean + shared + rng.normal(0, 0.3, 4000)] * 5)
+        for key, mean in zip(keys, means)
+    }
+    rows = [tables.Table6Row(*key, (mean,) * 5) for key, mean in zip(keys, means)]
+    (row,) = gap.gap_rows(rows, halves, on_halves)
+    assert row.closed == pytest.approx(25.0)
+    plain, merged, coarse = (on_halves[key][:, 0] for key in keys)
+    expected = (100 * (merged - plain) / (coarse - plain)).std()
+    assert row.closed.std_err == pytest.approx(expected, rel=0.02)
+    (row,) = gap.gap_rows(rows)
+    assert not isinstance(row.closed, Estimate)
