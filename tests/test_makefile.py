@@ -179,6 +179,8 @@ def test_eval_detects_with_new_models_only(dataset, tmp_path):
             ("detections", f"species/generic={work}/detections/species.generic.parquet"),
             ("detections", f"generic={work}/detections/generic.parquet"),
             ("train_annotations", f"{dataset}/train_2017_bboxes.json"),
+            ("images_dir", f"{dataset}"),
+            ("resamples", "200"),
             ("output_dir", f"{work}/report"),
         ],
     )
