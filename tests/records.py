@@ -9,7 +9,8 @@ from PIL import Image as PILImage
 
 from inatdet.data import examples
 from inatdet.data.annotations import Image
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.label_counts import LabelCounts, SplitCounts
+from inatdet.data.taxonomy import Category, Granularity, Taxonomy
 
 COLOURS = [(255, 40, 40), (40, 255, 40), (40, 40, 255)]
 CATEGORIES = (
@@ -28,7 +29,7 @@ def write(directory: Path, count: int = 16, seed: int = 0, prefix: str = "train"
     """Writes `count` images of 96x128 or 128x96 pixels, one box each.
 
     Returns:
-        The pattern of the files; taxonomy.json lies beside them.
+        The pattern of the files; taxonomy.json and the label counts lie beside them.
     """
     rng = np.random.default_rng(seed)
     directory.mkdir(parents=True, exist_ok=True)
@@ -53,4 +54,15 @@ def write(directory: Path, count: int = 16, seed: int = 0, prefix: str = "train"
                 taxonomy(),
             )
             writer.write(example.SerializeToString())
+    _counts(count).save(str(directory), prefix)
     return str(directory / f"{prefix}-*")
+
+
+def _counts(count: int) -> SplitCounts:
+    counts = {}
+    for granularity in Granularity:
+        label_of = taxonomy().label_of_category(granularity)
+        labels = [label_of[CATEGORIES[image_id % 3].id] for image_id in range(count)]
+        boxes = np.bincount(labels, minlength=taxonomy().num_labels(granularity) + 1)[1:].tolist()
+        counts[granularity] = LabelCounts(count, tuple(boxes), tuple(boxes))
+    return SplitCounts(counts, counts)  # every image has one box

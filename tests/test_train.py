@@ -5,8 +5,10 @@ import pytest
 import tensorflow as tf
 
 from inatdet import train as program
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.label_counts import LabelCounts, SplitCounts
+from inatdet.data.taxonomy import Category, Granularity, Taxonomy
 from inatdet.detection import experiment
+from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError, RunError
 from tests import devices, records
 
@@ -88,6 +90,26 @@ def test_two_devices_take_a_batch_each_and_scale_the_schedule(data, tmp_path, ca
     # The same model is found on one device.
     checkpoint = tf.train.load_checkpoint(str(tmp_path))
     assert checkpoint.get_tensor("global_step/.ATTRIBUTES/VARIABLE_VALUE") == 10
+
+
+def test_rare_labels_are_shown_more_often(tmp_path):
+    data = records.write(tmp_path / "records")
+    params = settings(data, 5, "task.train_data.sampling=class_balanced")
+
+    def shares():
+        batches = DetectionTask(params.task).build_inputs(params.task.train_data).take(150)
+        labels = np.concatenate([batch["labels"].numpy()[:, 0] for batch in batches])
+        return np.bincount(labels, minlength=4)[1:] / len(labels)
+
+    np.testing.assert_allclose(shares(), [1 / 3, 1 / 3, 1 / 3], atol=0.07)
+    # Were there one image of label 1 and not six, each of the six would be shown 16 / 3 times, the
+    # ten others 16 / (3 * 5) times: 32, 5.3 and 5.3.
+    counts = {g: LabelCounts(16, (1, 5, 5), (1, 5, 5)) for g in Granularity}
+    SplitCounts(counts, counts).save(str(tmp_path / "records"), "train")
+    np.testing.assert_allclose(shares(), [0.75, 0.125, 0.125], atol=0.07)
+    os.remove(tmp_path / "records" / "train.label_counts.json")
+    with pytest.raises(InputError, match=r"train\.label_counts\.json: no such file"):
+        program.train(params, "train", str(tmp_path / "model"))
 
 
 def test_validation_losses(data, tmp_path, capfd):

@@ -130,6 +130,23 @@ def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     }
 
 
+def decode_labels(serialized: tf.Tensor, granularity: Granularity) -> tuple[tf.Tensor, tf.Tensor]:
+    """Takes nothing but the labels out of an example, inside a graph.
+
+    Args:
+        serialized: string `[]`, a serialized example of `encode`.
+        granularity: of the labels.
+
+    Returns:
+        Labels int32 `[boxes]`, 0 where the category has none; and bool `[boxes]`, whether the box
+        is around a crowd.
+    """
+    many = tf.io.RaggedFeature(tf.int64)
+    key = _LABELS[granularity]
+    parsed = tf.io.parse_single_example(serialized, {key: many, _IS_CROWD: many})
+    return tf.cast(parsed[key], tf.int32), tf.cast(parsed[_IS_CROWD], tf.bool)
+
+
 def _bytes(values: list[bytes]) -> tf.train.Feature:
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
 

@@ -7,7 +7,7 @@ import glob
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ class Shard:
         boxes: how many boxes they have together.
         bytes: the file's size.
         left_out: how many images were left out, by problem.
+        left_out_ids: which images those were.
     """
 
     file: str
@@ -31,6 +32,7 @@ class Shard:
     boxes: int
     bytes: int
     left_out: Mapping[str, int] = field(default_factory=dict)
+    left_out_ids: Sequence[int] = ()
 
 
 class Journal:
@@ -52,7 +54,7 @@ class Journal:
         for read in (self._read_journal, self._read_summary):
             settings, shards = read()
             if settings == self._settings:
-                return {shard.file: shard for shard in shards if self._is_whole(shard)}
+                return {shard.file: shard for shard in shards if self._is_known(shard)}
         return {}
 
     def begin(self, keep: Mapping[str, Shard]) -> None:
@@ -88,7 +90,10 @@ class Journal:
         with contextlib.suppress(FileNotFoundError):
             os.remove(self._path)
 
-    def _is_whole(self, shard: Shard) -> bool:
+    def _is_known(self, shard: Shard) -> bool:
+        """Whether the file is as it was written, and which images it holds can be told."""
+        if sum(shard.left_out.values()) != len(shard.left_out_ids):
+            return False  # of a version that did not note which images were left out
         try:
             return os.path.getsize(os.path.join(self._directory, shard.file)) == shard.bytes
         except OSError:
@@ -113,6 +118,20 @@ class Journal:
             return None, []
 
 
+def split_of(file_pattern: str) -> str | None:
+    """The folder and name of the split whose shards a pattern matches.
+
+    Returns:
+        The path that the shards' names begin with; None if the pattern matches no shards, not all
+        of a split, or those of several.
+    """
+    shards = glob.glob(file_pattern)
+    split = re.match(r"(.+)-\d{5}-of-(\d{5})", min(shards, default=""))
+    if not split or len(shards) != int(split[2]):
+        return None
+    return split[1] if all(shard.startswith(f"{split[1]}-") for shard in shards) else None
+
+
 def count_images(file_pattern: str) -> int | None:
     """How many images a split's shards hold, from the summary beside them.
 
@@ -122,9 +141,8 @@ def count_images(file_pattern: str) -> int | None:
     Returns:
         The count; None if the pattern matches other files, or there is no summary.
     """
-    shards = glob.glob(file_pattern)
-    split = re.match(r"(.+)-\d{5}-of-(\d{5})", min(shards, default=""))
-    if not split or len(shards) != int(split[2]) or not os.path.exists(f"{split[1]}.json"):
+    split = split_of(file_pattern)
+    if split is None or not os.path.exists(f"{split}.json"):
         return None
-    with open(f"{split[1]}.json", encoding="utf-8") as summary:
+    with open(f"{split}.json", encoding="utf-8") as summary:
         return json.load(summary).get("images")

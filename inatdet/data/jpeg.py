@@ -31,11 +31,13 @@ class BadFileError(Exception):
 
     Attributes:
         problem: the kind of problem.
+        image_id: whose file it is.
     """
 
-    def __init__(self, problem: FileProblem, message: str):
+    def __init__(self, problem: FileProblem, image: Image, message: str):
         super().__init__(message)
         self.problem = problem
+        self.image_id = image.id
 
 
 def read_jpeg(images_dir: str, image: Image) -> bytes:
@@ -57,7 +59,9 @@ def read_jpeg(images_dir: str, image: Image) -> bytes:
             data = file.read()
     except OSError as error:
         raise BadFileError(
-            FileProblem.MISSING, f"{path} (image {image.id}) cannot be read ({error.strerror})"
+            FileProblem.MISSING,
+            image,
+            f"{path} (image {image.id}) cannot be read ({error.strerror})",
         ) from error
     check_jpeg(data, image, path)
     return data
@@ -75,19 +79,25 @@ def check_jpeg(data: bytes, image: Image, path: str) -> None:
             if kind == "JPEG" and not data.rstrip(b"\0").endswith(_END_OF_IMAGE):
                 picture.load()
     except PIL.UnidentifiedImageError as error:
-        raise BadFileError(FileProblem.NOT_JPEG, f"{who} is no image; fetch it again") from error
+        raise BadFileError(
+            FileProblem.NOT_JPEG, image, f"{who} is no image; fetch it again"
+        ) from error
     except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
-        raise BadFileError(FileProblem.DAMAGED, f"{who} is damaged; fetch it again") from error
+        raise BadFileError(
+            FileProblem.DAMAGED, image, f"{who} is damaged; fetch it again"
+        ) from error
     # Several pictures in one file (MPO) begin with an ordinary JPEG, and readers take that.
     if kind not in ("JPEG", "MPO"):
         raise BadFileError(
             FileProblem.NOT_JPEG,
+            image,
             f"{who} is a {kind}, and only JPEG can be stored as it is; convert it first",
         )
     if size != (image.width, image.height):
         hint = " (its EXIF orientation turns it, which boxes and readers ignore)" if turned else ""
         raise BadFileError(
             FileProblem.SIZE,
+            image,
             f"{who} is {size[0]} x {size[1]} pixels{hint}, but the annotations say "
             f"{image.width} x {image.height}; correct the annotations or the file",
         )

@@ -12,6 +12,7 @@ import math
 import tensorflow as tf
 
 from inatdet.data import examples
+from inatdet.data.sampling import Resampler, keep_single_instance
 from inatdet.data.taxonomy import Granularity
 from inatdet.errors import InputError
 
@@ -62,6 +63,8 @@ def make_dataset(
     seed: int | None = None,
     shuffle_buffer: int = 2048,
     cache: bool = False,
+    single_instance: bool = False,
+    resampler: Resampler | None = None,
     input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Batches of images and boxes.
@@ -85,6 +88,8 @@ def make_dataset(
         seed: makes the batches of training repeatable; those of evaluation are.
         shuffle_buffer: examples among which the order is drawn.
         cache: keeps the examples, still encoded, in memory.
+        single_instance: in training, only images with exactly one box.
+        resampler: in training, shows some images more or less often than once an epoch.
         input_context: which part of the files is this worker's; with fewer files than workers,
             which part of the examples.
 
@@ -102,9 +107,13 @@ def make_dataset(
     files = find_files(file_pattern)
     repeatable = seed is not None or not is_training
     data = _read(files, is_training, repeatable, seed, input_context)
+    if is_training and single_instance:
+        data = keep_single_instance(data)
     if cache:
         data = data.cache()
     if is_training:
+        if resampler:
+            data = resampler(data, seed)
         data = data.shuffle(shuffle_buffer, seed=seed).repeat()
     data = data.map(lambda serialized: _parse(serialized, granularity, is_training))
     if batch_size > 1:

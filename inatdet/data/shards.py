@@ -82,6 +82,7 @@ def write_shard(
     """
     images = boxes = 0
     left_out: collections.Counter[str] = collections.Counter()
+    left_out_ids = []
     with atomic_path(path) as temporary:
         with tf.io.TFRecordWriter(temporary) as writer:
             for example in examples:
@@ -92,9 +93,10 @@ def write_shard(
                             f"{example}, or leave such images out with --on_bad=skip"
                         ) from example
                     left_out[str(example.problem)] += 1
+                    left_out_ids.append(example.image_id)
                     continue
                 serialized, count = example
                 writer.write(serialized)
                 images, boxes = images + 1, boxes + count
         size = os.path.getsize(temporary)
-    return Shard(os.path.basename(path), images, boxes, size, dict(left_out))
+    return Shard(os.path.basename(path), images, boxes, size, dict(left_out), left_out_ids)

@@ -6,8 +6,9 @@ r"""Writes a dataset's images and boxes as TFRecord shards.
         --output_dir=records --split=val --taxonomy=records/taxonomy.json
 
 In the output folder: `<split>-00000-of-00016.tfrecord` and so on, `taxonomy.json`, a label map a
-granularity, and last `<split>.json` with what was written and what was left out and why. An
-interrupted run goes on where it was when the same command is given again.
+granularity, `<split>.label_counts.json` with how often each label occurs, and last `<split>.json`
+with what was written and what was left out and why. An interrupted run goes on where it was when
+the same command is given again.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from inatdet.data.annotations import Annotations, OnBad, read_annotations
 from inatdet.data.examples import encode
 from inatdet.data.journal import Journal
 from inatdet.data.jpeg import BadFileError, FileProblem, read_jpeg
+from inatdet.data.label_counts import SplitCounts
 from inatdet.data.shards import map_ahead, shard_names, write_shard
 from inatdet.data.taxonomy import TAXONOMY_FILE, Granularity, Taxonomy
 from inatdet.errors import InputError, run_main
@@ -160,8 +162,12 @@ def convert(conversion: Conversion, progress: bool = False) -> dict[str, Any]:
             journal.add(finished[name])
 
     shards = [finished[name] for name in names]
+    written = {annotations.images[position].id for position in order.tolist()}
     for shard in shards:
         left_out.update(shard.left_out)
+        written.difference_update(shard.left_out_ids)
+    counts = SplitCounts.of(annotations.keep_images(written), taxonomy)
+    counts.save(conversion.output_dir, conversion.split)
     species = taxonomy.label_of_category(Granularity.SPECIES)
     summary = {
         "split": conversion.split,

@@ -162,6 +162,13 @@ class InputConfig(hyperparams.Config):
         is_training: shuffle, flip [OD API: the only augmentation] and repeat.
         shuffle_buffer: examples among which the order is drawn.
         cache: keeps the encoded examples in memory.
+        single_instance: trains only on images with exactly one box. [paper] iNaturalist's boxes
+            were drawn at super-class level, so in an image with several not every box need be of
+            the image's species. Off by default: the paper trains on all.
+        sampling: `none`; `repeat_factor` [Gupta et al., "LVIS", 2019]; or `class_balanced` [Shen
+            et al., "Relay Backpropagation", 2016]: how often images of rare labels are shown in
+            training; see `inatdet.data.sampling.Sampling`.
+        repeat_threshold: share of images below which a label's images are repeated [LVIS: .001].
     """
 
     input_path: str = ""
@@ -169,6 +176,9 @@ class InputConfig(hyperparams.Config):
     is_training: bool = False
     shuffle_buffer: int = 2048
     cache: bool = False
+    single_instance: bool = False
+    sampling: str = "none"
+    repeat_threshold: float = 0.001
 
 
 @dataclasses.dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import os
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.modeling import hyperparams, performance
 
+from inatdet.data.sampling import Sampling
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.detection.config import EXPERIMENT
 from inatdet.errors import InputError
@@ -73,18 +75,24 @@ def log_less(values: flags.FlagValues) -> None:
 
 def _check(params: cfg.ExperimentConfig) -> None:
     task = params.task
-    try:
-        Granularity(task.granularity)
-    except ValueError as error:
-        names = ", ".join(granularity.value for granularity in Granularity)
+    _check_choice("task.granularity", task.granularity, Granularity)
+    _check_choice("task.train_data.sampling", task.train_data.sampling, Sampling)
+    if not task.train_data.repeat_threshold > 0:
         raise InputError(
-            f"task.granularity is {task.granularity!r}; it must be one of {names}"
-        ) from error
+            f"task.train_data.repeat_threshold is {task.train_data.repeat_threshold}; it is a "
+            "share of images and must be above 0"
+        )
     if not 0 < task.short_edge <= task.long_edge:
         raise InputError(
             f"task.short_edge is {task.short_edge} and task.long_edge {task.long_edge}; the edges "
             "must be positive, the short one no longer than the long one"
         )
+
+
+def _check_choice(name: str, value: str, choices: type[enum.Enum]) -> None:
+    allowed = [choice.value for choice in choices]
+    if value not in allowed:
+        raise InputError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
 
 
 def strategy_of(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:

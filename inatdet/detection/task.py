@@ -7,6 +7,8 @@ import tf_keras
 from official.core import base_task, task_factory
 
 from inatdet.data import pipeline
+from inatdet.data.label_counts import read_label_counts
+from inatdet.data.sampling import Resampler, Sampling, factors_of
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.detection import pretrained
 from inatdet.detection.config import FasterRCNNTask, InputConfig
@@ -38,9 +40,20 @@ class DetectionTask(base_task.Task):
             is_training=params.is_training,
             shuffle_buffer=params.shuffle_buffer,
             cache=params.cache,
+            single_instance=params.single_instance,
+            resampler=self._resampler(params),
             seed=config.seed,
             input_context=input_context,
         )
+
+    def _resampler(self, params: InputConfig) -> Resampler | None:
+        sampling = Sampling(params.sampling)
+        if not params.is_training or sampling is Sampling.NONE:
+            return None
+        granularity = Granularity(self.task_config.granularity)
+        counts = read_label_counts(params.input_path, granularity, params.single_instance)
+        factors = factors_of(sampling, counts, params.repeat_threshold)
+        return Resampler(sampling, granularity, tuple(factors.tolist()))
 
     def initialize(self, model: FasterRCNN) -> None:
         """Loads a checkpoint where `init_checkpoint` names one, else the backbone's weights."""

@@ -21,6 +21,7 @@ import tensorflow as tf
 from inatdet.data import tfrecords
 from inatdet.data.annotations import OnBad
 from inatdet.data.examples import decode
+from inatdet.data.label_counts import read_label_counts
 from inatdet.data.shards import map_ahead, shard_names
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
 from inatdet.data.tfrecords import Conversion, convert
@@ -91,6 +92,11 @@ def shards(dataset: Conversion) -> dict[str, bytes]:
     return found
 
 
+def counts(dataset: Conversion):
+    pattern = os.path.join(dataset.output_dir, "train-*.tfrecord")
+    return read_label_counts(pattern, Granularity.SPECIES, single_instance=False)
+
+
 def examples(dataset: Conversion, split: str = "train"):
     files = sorted(glob.glob(os.path.join(dataset.output_dir, f"{split}-*.tfrecord")))
     return list(tf.data.TFRecordDataset(files).map(decode).as_numpy_iterator())
@@ -111,6 +117,7 @@ def test_everything_is_written_once(dataset):
         "train-00002-of-00004.tfrecord",
         "train-00003-of-00004.tfrecord",
         "train.json",
+        "train.label_counts.json",
     ]
     found = {int(example["image_id"]): example for example in examples(dataset)}
     assert len(examples(dataset)) == 18
@@ -220,6 +227,8 @@ def test_bad_image_files(dataset, spoil, problem, words):
     assert summary["left_out"] == {"image has no box": 2, problem: 1}
     assert summary["images"] == 17
     assert 106 not in [int(e["image_id"]) for e in examples(dataset)]
+    assert counts(dataset).total_images == 17
+    assert counts(dataset).boxes == (8, 11)  # image 106 showed one of the former
     # What was skipped is an error again, though its shard is there.
     with pytest.raises(InputError, match=words):
         convert(dataset)
@@ -377,6 +386,17 @@ def test_what_cannot_be_kept_is_written_again(dataset, interrupted, change, agai
     fresh = dataclasses.replace(dataset, output_dir=dataset.output_dir + "-fresh")
     convert(fresh)
     assert shards(fresh) == shards(dataset)
+
+
+def test_counts_are_added_to_a_split_that_was_written_without_them(dataset, interrupted):
+    convert(dataset)
+    interrupted.clear()
+    os.remove(os.path.join(dataset.output_dir, "train.label_counts.json"))
+    convert(dataset)
+    assert interrupted == []  # no shard was written again
+    labels = np.concatenate([e["labels_species"] for e in examples(dataset)])
+    assert counts(dataset).boxes == tuple(np.bincount(labels)[1:].tolist())
+    assert counts(dataset).total_images == 18
 
 
 @pytest.mark.parametrize("changes", [{"seed": 1}, {"granularity": Granularity.SUPER}])

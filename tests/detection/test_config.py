@@ -66,6 +66,8 @@ def test_the_rule_can_be_switched_off():
         (["nowhere.yaml"], "", "nowhere.yaml: no such file"),
         ([], "task.model.no_such=3", "unknown setting"),
         ([], "task.granularity=genus", "must be one of species, super, generic"),
+        ([], "task.train_data.sampling=all", "sampling is 'all'; it must be one of none, repeat"),
+        ([], "task.train_data.repeat_threshold=0", "share of images and must be above 0"),
         ([], "task.short_edge=2000", "no longer than the long one"),
         ([], "nonsense", "cannot be read as settings"),
     ],
