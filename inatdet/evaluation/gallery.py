@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import enum
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image as PILImage
-from PIL import ImageDraw, ImageFont
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.records import Image
@@ -18,6 +15,7 @@ from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
 from inatdet.evaluation.coco import ground_truth_at
 from inatdet.evaluation.detections import Detections
+from inatdet.evaluation.drawing import RIGHT, WRONG, as_jpeg, draw_boxes, open_picture
 
 RIGHT_IOU = 0.5
 MIN_SCORE = 0.5
@@ -25,7 +23,6 @@ MIN_SCORE = 0.5
 
 MOST_DRAWN = 5
 LONGEST_SIDE = 480
-_RIGHT, _WRONG = "#009E73", "#D55E00"  # green and red that colour-blind readers can tell apart
 
 
 class Choose(str, enum.Enum):
@@ -176,29 +173,10 @@ def _overlap(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def _draw(
-    path: str, image: Image, boxes: np.ndarray, labels: Sequence[str], right: Sequence[bool]
+    path: str, image: Image, boxes: np.ndarray, captions: Sequence[str], right: Sequence[bool]
 ) -> bytes:
-    try:
-        with PILImage.open(path) as file:
-            picture = file.convert("RGB")
-    except (OSError, ValueError, PILImage.DecompressionBombError) as error:
-        raise InputError(
-            f"{path}: cannot be read as an image ({error}); check --images_dir"
-        ) from error
+    picture = open_picture(path, "check --images_dir")
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     scale = np.array([picture.width / image.width, picture.height / image.height] * 2)
-    draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(14)
-    # The best one last, on top of the others.
-    for box, label, good in reversed(list(zip(boxes * scale, labels, right))):
-        colour = _RIGHT if good else _WRONG
-        x, y, width, height = box.tolist()
-        draw.rectangle((x, y, x + width, y + height), outline=colour, width=3)
-        left, _, end, bottom = font.getbbox(label)
-        x = min(max(x, 0), max(picture.width - (end - left) - 8, 0))
-        y = y - bottom - 6 if y >= bottom + 6 else max(y, 0)
-        draw.rectangle((x, y, x + end - left + 8, y + bottom + 6), fill=colour)
-        draw.text((x + 4 - left, y + 3), label, fill="white", font=font)
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
+    draw_boxes(picture, boxes * scale, captions, [RIGHT if good else WRONG for good in right])
+    return as_jpeg(picture)
