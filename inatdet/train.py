@@ -22,7 +22,7 @@ from official.core import task_factory, train_lib, train_utils
 
 from inatdet.data.pipeline import find_files
 from inatdet.data.reading_errors import reading_errors
-from inatdet.detection import experiment, task  # noqa: F401 (registers the task)
+from inatdet.detection import experiment, label_priors, task  # noqa: F401 (registers the task)
 from inatdet.detection.config import EXPERIMENT, FasterRCNNTask, scale_to_replicas
 from inatdet.detection.progress import ProgressLine, StopOnNonFiniteLoss, losses_text
 from inatdet.errors import InputError, run_main
@@ -66,6 +66,7 @@ def train(
         )
     if "train" in mode:
         train_utils.serialize_config(params, model_dir)
+        label_priors.keep(params.task, model_dir)
     params.lock()
     if params.task.seed is not None:
         tf_keras.utils.set_random_seed(params.task.seed)

@@ -132,12 +132,15 @@ class DetectionsConfig(hyperparams.Config):
         candidates: (proposal, class) pairs that go into the suppression, the best by score [ours:
             the OD API has no such cut; with 300 proposals and 2,854 classes it would suppress among
             856,200 boxes].
+        logit_adjustment: tau of the post-hoc logit adjustment for a long tail [Menon et al.,
+            "Long-tail learning via logit adjustment", 2021, whose choice is 1]; 0 is none [OD API].
     """
 
     nms_iou: float = 0.6
     max_per_class: int = 100
     max_detections: int = 300
     candidates: int = 3000
+    logit_adjustment: float = 0.0
 
 
 @dataclasses.dataclass

@@ -9,11 +9,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from inatdet.detection import anchors as anchor_grid
-from inatdet.detection import crops, heads, inception_v3, losses, postprocess, proposals, targets
+from inatdet.detection import (
+    crops,
+    heads,
+    inception_v3,
+    label_priors,
+    losses,
+    postprocess,
+    proposals,
+    targets,
+)
 from inatdet.detection.config import FasterRCNNConfig
 
 
@@ -63,12 +73,20 @@ class FasterRCNN(tf_keras.Model):
     Args:
         config: its settings.
         num_classes: labels without the background.
+        priors: `[classes]`, shares of the labels in training, for logit adjustment.
     """
 
-    def __init__(self, config: FasterRCNNConfig, num_classes: int, **kwargs):
+    def __init__(
+        self,
+        config: FasterRCNNConfig,
+        num_classes: int,
+        priors: np.ndarray | None = None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self._config = config
         self._num_classes = num_classes
+        self._priors = priors
         backbone = config.backbone
         options = {
             "padding": inception_v3.Padding(backbone.padding),
@@ -246,7 +264,12 @@ class FasterRCNN(tf_keras.Model):
         usable = tf.reduce_all(centre[tf.newaxis] < limit, axis=-1)
         found = self._proposals(first, usable, image_size)
         logits, codes = self._second_stage(first.features, found.boxes, image_size, training)
-        return ClassifiedProposals(tf.nn.softmax(logits)[..., 1:], codes, found.boxes, found.valid)
+        tau = self._config.detections.logit_adjustment
+        if tau:
+            scores = label_priors.adjusted_probabilities(logits, self._priors, tau)
+        else:
+            scores = tf.nn.softmax(logits)[..., 1:]
+        return ClassifiedProposals(scores, codes, found.boxes, found.valid)
 
     def call(
         self, batch: dict[str, tf.Tensor], training: bool | None = None

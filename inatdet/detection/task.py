@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import tensorflow as tf
 import tf_keras
 from official.core import base_task, task_factory
@@ -10,7 +12,7 @@ from inatdet.data import pipeline
 from inatdet.data.label_counts import read_label_counts
 from inatdet.data.sampling import Resampler, Sampling, factors_of
 from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.detection import pretrained
+from inatdet.detection import label_priors, pretrained
 from inatdet.detection.config import FasterRCNNTask, InputConfig
 from inatdet.detection.faster_rcnn import Diagnostics, FasterRCNN, Losses
 
@@ -24,7 +26,10 @@ class DetectionTask(base_task.Task):
         config = self.task_config
         taxonomy = Taxonomy.load(config.taxonomy)
         num_classes = taxonomy.num_labels(Granularity(config.granularity))
-        return FasterRCNN(config.model, num_classes, name="faster_rcnn")
+        priors = None
+        if config.model.detections.logit_adjustment:
+            priors = label_priors.read(os.path.dirname(config.taxonomy), num_classes)
+        return FasterRCNN(config.model, num_classes, priors, name="faster_rcnn")
 
     def build_inputs(
         self, params: InputConfig, input_context: tf.distribute.InputContext | None = None
