@@ -3,6 +3,9 @@
 The engine is hotcoco, which counts as pycocotools does and takes columns instead of dictionaries;
 pycocotools itself stands beside it as the reference. `maxDets` holds for each image **and class**,
 as COCO defines it.
+
+Of equal scores, the image with the smaller id comes first and, in one image, the earlier row; so it
+is in pycocotools. The order of rows plays no other part, nor do ids.
 """
 
 from __future__ import annotations

@@ -1,63 +1,12 @@
-import contextlib
-import io
-
 import numpy as np
 import pytest
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation import coco
 from inatdet.evaluation.coco import Engine
 from inatdet.evaluation.granularity import Merge, merged
 from tests.evaluation import scenes
-
-
-def by_hand(annotations, detections, taxonomy, granularity):
-    """The measures of every class, from pycocotools fed with dictionaries, independent of ours."""
-    known = taxonomy.label_of_category(granularity)
-    truth = {
-        "images": [{"id": image.id} for image in annotations.images],
-        "categories": [{"id": i + 1} for i in range(taxonomy.num_labels(granularity))],
-        "annotations": [
-            {"id": n + 1, "image_id": int(i), "category_id": known[int(c)], "bbox": list(b),
-             "area": float(a), "iscrowd": int(k)}
-            for n, (i, c, b, a, k) in enumerate(
-                zip(annotations.image_ids, annotations.category_ids, annotations.boxes,
-                    annotations.areas, annotations.is_crowd)
-            )
-        ],
-    }  # fmt: skip
-    found = [
-        {"image_id": int(i), "category_id": int(c), "bbox": list(b), "score": float(s)}
-        for i, c, b, s in zip(
-            detections.image_ids, detections.labels[granularity], detections.boxes,
-            detections.scores,
-        )
-        if c > 0
-    ]  # fmt: skip
-    with contextlib.redirect_stdout(io.StringIO()):
-        gt = COCO()
-        gt.dataset = truth
-        gt.createIndex()
-        dt = gt.loadRes(found) if found else COCO()
-        values, curves = [], []
-        for label in range(1, taxonomy.num_labels(granularity) + 1):
-            run = COCOeval(gt, dt, "bbox")
-            run.params.catIds = [label]
-            run.evaluate()
-            run.accumulate()
-            run.summarize()
-            if (run.eval["precision"] == -1).all():
-                values.append([np.nan] * 5)
-                curves.append([np.nan] * 101)
-            else:
-                # stats: AP, AP50, AP75, three sizes, AR1, AR10, AR100
-                values.append([run.stats[0], run.stats[1], run.stats[2], run.stats[6],
-                               run.stats[7]])  # fmt: skip
-                curves.append(run.eval["precision"][0, :, 0, 0, -1])
-    return np.array(values), np.array(curves)
-
+from tests.evaluation.reference import by_hand
 
 SCENES = {
     "usual": {},
