@@ -6,7 +6,8 @@ r"""Saves a trained detector as a SavedModel that plain TensorFlow loads.
     found = detector.detect(tf.constant([open("photo.jpg", "rb").read()]))
 
 `found` has `boxes` (x, y, width, height in pixels of the image), `names`, `labels`, `scores` and
-`count`. inatdet need not be installed where it is used.
+`count`. `serving_default` is the same as a signature. inatdet need not be installed where it is
+used; where it is, `python -m inatdet.predict --saved_model=SAVED photo.jpg` draws what is found.
 """
 
 from __future__ import annotations
@@ -21,10 +22,7 @@ import tensorflow as tf
 from absl import flags
 from official.core import config_definitions as cfg
 
-from inatdet.data.taxonomy import Granularity
-from inatdet.detection import checkpoints, experiment
-from inatdet.detection.serving import ServedDetector
-from inatdet.detection.task import DetectionTask
+from inatdet.detection import checkpoints, experiment, serving
 from inatdet.errors import InputError, run_main
 
 
@@ -43,11 +41,7 @@ def export(params: cfg.ExperimentConfig, checkpoint: str, model_dir: str, output
     output_dir = os.path.abspath(output_dir)
     if os.path.exists(output_dir):
         raise InputError(f"{output_dir}: exists; name a folder that does not, or remove it")
-    taxonomy = experiment.adopt_taxonomy(params, model_dir)
-    names = taxonomy.names(Granularity(params.task.granularity))
-    model = DetectionTask(params.task).build_model()
-    checkpoints.restore(model, checkpoint)
-    served = ServedDetector(model, names, params.task.short_edge, params.task.long_edge)
+    served = serving.restored(params, checkpoint, model_dir)
     parent = os.path.dirname(output_dir)
     os.makedirs(parent, exist_ok=True)
     temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(output_dir)}.", dir=parent)

@@ -2,15 +2,14 @@ import os
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from inatdet import detect as program
 from inatdet.data.taxonomy import Granularity
 from inatdet.detection import checkpoints, experiment
 from inatdet.errors import InputError
 from inatdet.evaluation.detection_files import read_detections
-from tests import devices, records
-from tests.test_train import SMALL, settings
+from tests import devices, records, untrained
+from tests.test_train import SMALL
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +19,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model_dir(data, tmp_path_factory):
-    """A model that was never trained, saved as a trained one is."""
-    directory = tmp_path_factory.mktemp("model")
-    params = settings(data, 1)
-    experiment.adopt_taxonomy(params, str(directory))
-    tf.random.set_seed(0)
-    model = program.task.DetectionTask(params.task).build_model()
-    tf.train.Checkpoint(model=model).write(str(directory / "ckpt-7"))
-    return str(directory)
+    return untrained.save(data, tmp_path_factory.mktemp("model"), step=7)
 
 
 def params_of(data):

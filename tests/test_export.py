@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from inatdet import detect, export
+from inatdet import detect, export, predict
 from inatdet.data import examples
 from inatdet.data.taxonomy import Granularity
 from inatdet.detection import experiment
 from inatdet.errors import InputError
 from inatdet.evaluation.detection_files import read_detections
-from tests import records
-from tests.test_train import SMALL, settings
+from tests import records, untrained
+from tests.test_train import SMALL
 
 ELSEWHERE = """
 import json, sys
@@ -22,7 +22,15 @@ for name in ("inatdet", "official", "tf_keras"):
     sys.modules[name] = None  # cannot be imported
 import tensorflow as tf
 detector = tf.saved_model.load(sys.argv[1])
-found = detector.detect(tf.constant([open(path, "rb").read() for path in sys.argv[2:]]))
+encoded = tf.constant([open(path, "rb").read() for path in sys.argv[2:]])
+found = detector.detect(encoded)
+signature = detector.signatures["serving_default"]
+(argument,) = signature.structured_input_signature[1].values()
+assert (argument.name, argument.dtype, argument.shape.rank) == ("jpeg", tf.string, 1), argument
+by_signature = signature(jpeg=encoded)
+assert set(by_signature) == set(found), by_signature
+for name in found:
+    assert (by_signature[name].numpy() == found[name].numpy()).all(), name
 found = {name: value.numpy().tolist() for name, value in found.items()}
 found["names"] = [[name.decode() for name in names] for names in found["names"]]
 print(json.dumps(found))
@@ -36,13 +44,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model_dir(data, tmp_path_factory):
-    directory = tmp_path_factory.mktemp("model")
-    params = settings(data, 1)
-    experiment.adopt_taxonomy(params, str(directory))
-    tf.random.set_seed(0)
-    model = export.DetectionTask(params.task).build_model()
-    tf.train.Checkpoint(model=model).write(str(directory / "ckpt-1"))
-    return str(directory)
+    return untrained.save(data, tmp_path_factory.mktemp("model"))
 
 
 def params_of():
@@ -79,6 +81,12 @@ def test_plain_tensorflow_finds_what_detect_finds(data, model_dir, tmp_path):
         assert found["names"][image][:count] == [names[label - 1] for label in labels]
         np.testing.assert_allclose(found["scores"][image][:count], expected.scores[rows], 1e-5)
         np.testing.assert_allclose(found["boxes"][image][:count], expected.boxes[rows], atol=1e-2)
+
+    detector = predict.saved_detector(str(saved))
+    _, drawn = predict.detect_in(detector, photos[0], 0.0, 4, upright=False)
+    assert [one.name for one in drawn] == found["names"][0][:4]
+    boxes = [[one.x, one.y, one.width, one.height] for one in drawn]
+    np.testing.assert_allclose(boxes, np.array(found["boxes"][0])[:4], atol=0.01)
 
 
 def test_an_existing_folder_is_not_touched(model_dir, tmp_path):

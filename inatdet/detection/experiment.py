@@ -59,11 +59,27 @@ def read_experiment(
 
 
 def read_kept(model_dir: str, params_override: str = "") -> cfg.ExperimentConfig:
-    """The settings that a model was trained with, from its folder; see `read_experiment`."""
+    """The settings that a model was trained with, from its folder, wherever that is by now.
+
+    Args:
+        model_dir: where checkpoints, settings and taxonomy lie.
+        params_override: see `read_experiment`.
+
+    Returns:
+        The settings; the taxonomy is the folder's own, unless overridden.
+
+    Raises:
+        InputError: if the folder has no settings, or an override is wrong.
+    """
     kept = os.path.join(model_dir, PARAMS_FILE)
     if not os.path.exists(kept):
         raise InputError(f"{kept}: no such file; train first, or give the folder of a model")
-    return read_experiment([kept], params_override)
+    params = read_experiment([kept], params_override)
+    trained_at = read_experiment([kept]).task.taxonomy
+    taxonomy = os.path.join(model_dir, TAXONOMY_FILE)
+    if params.task.taxonomy == trained_at and os.path.exists(taxonomy):
+        params.task.taxonomy = taxonomy
+    return params
 
 
 def log_less(values: flags.FlagValues) -> None:

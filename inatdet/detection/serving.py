@@ -1,12 +1,16 @@
-"""A detector that needs nothing but TensorFlow: JPEG bytes in, named boxes out."""
+"""A detector that needs nothing but TensorFlow: the bytes of image files in, named boxes out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import tensorflow as tf
+from official.core import config_definitions as cfg
+from official.core import task_factory
 
 from inatdet.data.pipeline import resized_shape
+from inatdet.data.taxonomy import Granularity
+from inatdet.detection import checkpoints, experiment, task  # noqa: F401 (registers the task)
 from inatdet.detection.faster_rcnn import FasterRCNN
 
 
@@ -30,8 +34,10 @@ class ServedDetector(tf.Module):
     def detect(self, jpeg: tf.Tensor) -> dict[str, tf.Tensor]:
         """Detects in images, one after another, each at its own size.
 
+        Pixels are taken as they are stored, as in training: EXIF orientation is not applied.
+
         Args:
-            jpeg: string `[batch]`, the bytes of JPEG files.
+            jpeg: string `[batch]`, the bytes of JPEG or PNG files.
 
         Returns:
             `boxes` float32 `[batch, n, 4]`, `x, y, width, height` in pixels of the image;
@@ -70,3 +76,21 @@ class ServedDetector(tf.Module):
             "names": tf.gather(self._names, found.labels[0]),
             "count": found.count[0],
         }
+
+
+def restored(params: cfg.ExperimentConfig, checkpoint: str, model_dir: str) -> ServedDetector:
+    """A trained detector, ready to be used or saved.
+
+    Args:
+        params: the settings that the model was trained with.
+        checkpoint: its weights.
+        model_dir: where its taxonomy lies.
+
+    Raises:
+        InputError: if there is no taxonomy, or the checkpoint does not fit the settings.
+    """
+    taxonomy = experiment.adopt_taxonomy(params, model_dir)
+    names = taxonomy.names(Granularity(params.task.granularity))
+    model = task_factory.get_task(params.task).build_model()
+    checkpoints.restore(model, checkpoint)
+    return ServedDetector(model, names, params.task.short_edge, params.task.long_edge)
