@@ -135,11 +135,12 @@ exit 2
 endef
 export MAKE_VENV
 
-$(INSTALLED): setup.py constraints.txt
+# The extras are in the file's name.
+$(VENV)/.installed-%: setup.py constraints.txt
 	@sh -c "$$MAKE_VENV"
 	@echo "installing into $(VENV); this takes a few minutes the first time"
 	@$(PY) -m pip install -qq -c constraints.txt pip setuptools wheel
-	@$(PY) -m pip install -qq -c constraints.txt -e '.[$(EXTRAS)]'
+	@$(PY) -m pip install -qq -c constraints.txt -e '.[$(subst -,$(comma),$*)]'
 	@touch $@
 
 # --- The benchmark --------------------------------------------------------------------------------
@@ -249,6 +250,14 @@ endif
 ## Runs the tests.
 test: $(INSTALLED)
 	$(PY) -m pytest $(TESTS)
+
+.PHONY: bench
+## Measures speed and memory against peers, which it installs; half an hour.
+bench: $(INSTALLED)-bench
+	$(PY) -m benchmarks.training_step
+	$(PY) -m benchmarks.detection
+	$(PY) -m benchmarks.postprocessing
+	$(PY) -m benchmarks.input_pipeline
 
 .PHONY: lint
 ## Checks style and layout of the code.

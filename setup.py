@@ -4,6 +4,7 @@ pip install .            reading data and evaluating detections; no TensorFlow
 pip install '.[train]'   training and detecting as well
 pip install '.[gpu]'     the CUDA libraries that TensorFlow needs on NVIDIA GPUs
 pip install '.[dev]'     the test and lint tools
+pip install '.[bench]'   what the benchmarks compare with
 
 `-c constraints.txt` pins every package to the versions that the tests run with.
 """
@@ -47,6 +48,11 @@ setup(
         ],
         "gpu": [
             "tensorflow[and-cuda]==2.20.*",
+        ],
+        "bench": [
+            "faster-coco-eval>=1.6",
+            "torch>=2.6",
+            "torchvision>=0.21",
         ],
         "dev": [
             "hypothesis>=6.100",

@@ -1,86 +1,36 @@
-"""Images a second of the input pipeline, against bare decoding and resizing in the same run.
+"""Images a second of the training input, against bare decoding and resizing and Model Garden's.
 
     python -m benchmarks.input_pipeline --images=240 --rounds=5
 
 Generated photographs with iNat2017's longest side of 800 pixels are decoded, flipped and resized
 to a shorter side of 600. `bare` is `tf.io.decode_jpeg` and `tf.image.resize` in a parallel map over
-the JPEGs in memory, nothing else. The rest is `inatdet.data.pipeline` over TFRecords, in training.
-The ways take turns, so that what else the machine does meets all of them; the medians are compared.
-Prints a Markdown table, with the pixels that batches hold over those of their images.
+the JPEGs in memory, nothing else. `pipeline` is `inatdet.data.pipeline` over TFRecords, in
+training; `Model Garden` its Mask R-CNN parser over the same files, which resizes onto 1024x1024 and
+labels the anchors (ours are labelled in the model). The ways take turns, so that what else the
+machine does meets all of them; the medians are compared. Prints Markdown tables, with the pixels
+that batches hold over those of their images.
 """
 
 from __future__ import annotations
 
-import io
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 from absl import app, flags
-from PIL import Image as PILImage
 
-from inatdet.data import examples, pipeline
-from inatdet.data.records import Image
-from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+from benchmarks import measuring, photographs
+from benchmarks.measuring import Target
+from benchmarks.peers import model_garden_fpn
+from inatdet.data import pipeline
+from inatdet.data.taxonomy import Granularity
 
 _IMAGES = flags.DEFINE_integer("images", 240, "Images generated, and timed in each round.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each way is timed.")
 _BATCH_SIZES = flags.DEFINE_multi_integer("batch_size", [1, 8], "Images a batch.")
-
-# Height and width, and how many of 20 images have them: camera formats (4:3, 3:2, 16:9), phones'
-# portraits, squares, and what cropping by hand leaves.
-_SHAPES = (
-    ((600, 800), 6),
-    ((533, 800), 4),
-    ((450, 800), 1),
-    ((800, 600), 3),
-    ((800, 533), 1),
-    ((800, 800), 1),
-    (None, 4),
-)
-
-
-def photograph(rng: np.random.Generator, height: int, width: int) -> bytes:
-    """A JPEG with smooth colours and some noise, about as large as a photograph's."""
-    coarse = rng.integers(0, 256, (height // 16 + 1, width // 16 + 1, 3)).astype(np.uint8)
-    smooth = PILImage.fromarray(coarse).resize((width, height), PILImage.Resampling.BICUBIC)
-    pixels = np.asarray(smooth) + rng.normal(0, 8, (height, width, 3))
-    file = io.BytesIO()
-    PILImage.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=90)
-    return file.getvalue()
-
-
-def write_records(directory: Path, count: int, shards: int = 4) -> tuple[str, list[bytes]]:
-    """Writes TFRecords of generated photographs; returns their pattern and the JPEGs."""
-    rng = np.random.default_rng(0)
-    shapes = [shape for shape, times in _SHAPES for _ in range(times)]
-    taxonomy = Taxonomy.from_categories((Category(0, "Avis communis", "Aves"),), {0})
-    jpegs = []
-    writers = [
-        tf.io.TFRecordWriter(str(directory / f"train-{i:05}-of-{shards:05}.tfrecord"))
-        for i in range(shards)
-    ]
-    for number in rng.permutation(count).tolist():
-        shape = shapes[number % len(shapes)]
-        height, width = shape or rng.permutation([800, int(rng.integers(420, 800))]).tolist()
-        jpegs.append(photograph(rng, height, width))
-        example = examples.encode(
-            Image(number, f"{number}.jpg", width, height),
-            jpegs[-1],
-            np.array([[50.0, 40.0, 200.0, 300.0]]),
-            np.array([0]),
-            np.array([30000.0]),
-            np.array([False]),
-            taxonomy,
-        )
-        writers[number % shards].write(example.SerializeToString())
-    for writer in writers:
-        writer.close()
-    return str(directory / "train-*"), jpegs
 
 
 def bare(jpegs: list[bytes]) -> tf.data.Dataset:
@@ -128,35 +78,50 @@ def padding(batches: Iterator[dict[str, tf.Tensor]], images: int) -> float:
 def main(argv: Sequence[str]) -> None:
     """The program."""
     del argv
+    bare_way, parser_way = "bare decode and resize", "Model Garden's parser, batches of 1"
+    sizes = _BATCH_SIZES.value
+    pipeline_ways = {size: f"pipeline, batches of {size}" for size in sizes}
     with tempfile.TemporaryDirectory() as directory:
-        pattern, jpegs = write_records(Path(directory), _IMAGES.value)
-        ways = {"bare decode and resize": (bare(jpegs), lambda image: 1)}
-        for batch_size in _BATCH_SIZES.value:
+        jpegs = photographs.draw(_IMAGES.value)
+        pattern = photographs.write_records(Path(directory), jpegs)
+        ways = {bare_way: (bare(jpegs), lambda image: 1)}
+        for size, name in pipeline_ways.items():
             data = pipeline.make_dataset(
                 pattern,
                 Granularity.SPECIES,
-                batch_size=batch_size,
+                batch_size=size,
                 short_edge=600,
                 long_edge=1024,
                 is_training=True,
                 seed=0,
                 shuffle_buffer=_IMAGES.value,
             )
-            ways[f"pipeline, batches of {batch_size}"] = (
-                data,
-                lambda batch: len(batch["image_id"]),
-            )
+            ways[name] = (data, lambda batch: len(batch["image_id"]))
+        theirs = model_garden_fpn.task_of(pattern, num_classes=2854, nms=True)
+        data = theirs.build_inputs(theirs.task_config.train_data)
+        ways[parser_way] = (data, lambda batch: len(batch[0]))
         rates: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(_ROUNDS.value):
             for name, (data, count) in ways.items():
                 rates[name].append(rate(data, count, _IMAGES.value))
         medians = {name: statistics.median(values) for name, values in rates.items()}
-        print("| way | images/s | of bare | pixels held / of images |")
-        print("|---|---|---|---|")
-        for name, median in medians.items():
-            share = median / medians["bare decode and resize"]
-            held = padding(iter(ways[name][0]), _IMAGES.value) if name.startswith("pipeline") else 1
-            print(f"| {name} | {median:.0f} | {share:.2f} | {held:.3f} |")
+        held = {
+            size: padding(iter(ways[name][0]), _IMAGES.value)
+            for size, name in pipeline_ways.items()
+        }
+    measuring.print_table(
+        ("way", "images/s", "of bare"),
+        ((name, f"{m:.0f}", f"{m / medians[bare_way]:.2f}") for name, m in medians.items()),
+    )
+    targets = []
+    for size, name in pipeline_ways.items():
+        share = medians[name] / medians[bare_way]
+        targets.append(Target(f"{name}, of bare", share, 0.85))
+        faster = medians[name] / medians[parser_way]
+        targets.append(Target(f"{name}, faster than Model Garden's parser", faster, 20.0))
+        what = f"pixels in batches of {size}, of the images'"
+        targets.append(Target(what, held[size], 1.15, at_most=True))
+    measuring.print_targets(targets)
 
 
 if __name__ == "__main__":

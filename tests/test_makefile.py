@@ -61,7 +61,7 @@ def test_help_lists_every_target_and_variable():
     targets = re.findall(r"^\.PHONY: (\S+)", MAKEFILE, re.MULTILINE)
     variables = re.findall(r"^([A-Z_]+) \?=", MAKEFILE, re.MULTILINE)
     assert {"setup", "demo", "data", "tfrecords", "train", "detect", "eval"} <= set(targets)
-    assert {"test", "lint", "format", "clean"} <= set(targets)
+    assert {"test", "bench", "lint", "format", "clean"} <= set(targets)
     assert {"DATA_DIR", "GRANULARITY", "PIPELINE", "MODEL_DIR", "NUM_GPUS", "OVERRIDES"} <= set(
         variables
     )
@@ -307,6 +307,17 @@ def test_gpus_bring_their_libraries(checkout):
     folder, _, setup = checkout
     setup({"python3": GOOD_PYTHON}, "NUM_GPUS=2")
     assert (folder / "calls").read_text().splitlines()[-1].endswith(" .[train,gpu,dev]")
+
+
+def test_benchmarks_bring_their_peers(checkout):
+    folder, _, setup = checkout
+    setup({"python3": GOOD_PYTHON})
+    result = make("-n", "bench", folder=folder)
+    assert "-c constraints.txt -e '.[train,dev,bench]'" in result.stdout
+    programs = re.findall(r"-m (benchmarks\.\w+)$", result.stdout, re.MULTILINE)
+    assert len(programs) > 3
+    for name in programs:
+        assert (ROOT / f"{name.replace('.', '/')}.py").is_file(), name
 
 
 def test_setup_takes_the_python_it_is_given(checkout):

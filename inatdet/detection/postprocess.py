@@ -15,6 +15,8 @@ import tensorflow as tf
 
 from inatdet.detection import boxes as box_math
 
+_FIRST_PAIRS = 3  # tried first, for each detection asked for
+
 
 class Detections(NamedTuple):
     """The detections of a batch, best first.
@@ -64,34 +66,49 @@ def detections_of(
     batch = tf.shape(class_scores)[0]
     num_classes = class_scores.shape[-1]
     scores = tf.where(valid[..., tf.newaxis], class_scores, -1.0)
+    scores = tf.reshape(scores, [batch, -1])
+    box_codes = tf.reshape(box_codes, [batch, -1, 4])
     candidates = min(candidates, proposals.shape[1] * num_classes)
-    scores, pairs = tf.math.top_k(tf.reshape(scores, [batch, -1]), candidates)
-    classes = pairs % num_classes
-    codes = tf.gather(tf.reshape(box_codes, [batch, -1, 4]), pairs, batch_dims=1)
-    anchors = tf.gather(proposals, pairs // num_classes, batch_dims=1)
-    boxes = box_math.clip(box_math.decode(codes, anchors), image_size)
-    scores = tf.where(box_math.area(boxes) > 0, scores, -1.0)
-
+    limit = min(max_detections, candidates)
     side = math.isqrt(num_classes - 1) + 1
-    place = tf.stack([classes // side, classes % side], axis=-1)
     room = tf.cast(tf.reduce_max(image_size), tf.float32) + 1.0
-    shifted = boxes + tf.tile(tf.cast(place, tf.float32) * room, [1, 1, 2])
-    kept, kept_count = box_math.keep_best(shifted, scores, candidates, iou_threshold)
-    is_kept = tf.sequence_mask(kept_count, candidates)
-    classes = tf.where(is_kept, tf.gather(classes, kept, batch_dims=1), -1)
-    is_kept &= _rank_in_class(classes) < max_per_class
 
-    # Those kept, moved to the front in their order.
-    order = tf.argsort(tf.cast(~is_kept, tf.int32), axis=1, stable=True)[:, :max_detections]
-    kept = tf.gather(kept, order, batch_dims=1)
-    kept_count = tf.minimum(tf.reduce_sum(tf.cast(is_kept, tf.int32), axis=1), max_detections)
-    real = tf.sequence_mask(kept_count, tf.shape(kept)[1])
-    return Detections(
-        boxes=tf.where(real[..., tf.newaxis], tf.gather(boxes, kept, batch_dims=1), 0.0),
-        scores=tf.where(real, tf.gather(scores, kept, batch_dims=1), 0.0),
-        labels=tf.where(real, tf.gather(classes, order, batch_dims=1) + 1, 0),
-        count=kept_count,
-    )
+    def among(candidates: int, suppressed: int) -> tuple[Detections, tf.Tensor]:
+        """What the best pairs give when the suppression stops at so many, and if it did so."""
+        best, pairs = tf.math.top_k(scores, candidates)
+        classes = pairs % num_classes
+        codes = tf.gather(box_codes, pairs, batch_dims=1)
+        anchors = tf.gather(proposals, pairs // num_classes, batch_dims=1)
+        boxes = box_math.clip(box_math.decode(codes, anchors), image_size)
+        best = tf.where(box_math.area(boxes) > 0, best, -1.0)
+        place = tf.stack([classes // side, classes % side], axis=-1)
+        shifted = boxes + tf.tile(tf.cast(place, tf.float32) * room, [1, 1, 2])
+        kept, kept_count = box_math.keep_best(shifted, best, suppressed, iou_threshold)
+        is_kept = tf.sequence_mask(kept_count, suppressed)
+        classes = tf.where(is_kept, tf.gather(classes, kept, batch_dims=1), -1)
+        is_kept &= _rank_in_class(classes) < max_per_class
+
+        # Those kept, moved to the front in their order.
+        order = tf.argsort(tf.cast(~is_kept, tf.int32), axis=1, stable=True)[:, :limit]
+        kept = tf.gather(kept, order, batch_dims=1)
+        count = tf.minimum(tf.reduce_sum(tf.cast(is_kept, tf.int32), axis=1), limit)
+        real = tf.sequence_mask(count, limit)
+        found = Detections(
+            boxes=tf.where(real[..., tf.newaxis], tf.gather(boxes, kept, batch_dims=1), 0.0),
+            scores=tf.where(real, tf.gather(best, kept, batch_dims=1), 0.0),
+            labels=tf.where(real, tf.gather(classes, order, batch_dims=1) + 1, 0),
+            count=count,
+        )
+        return found, tf.reduce_all(count == limit)
+
+    # Pairs are judged best first, so once enough are kept the rest changes nothing: a part of the
+    # candidates is tried first, in a tenth of the time.
+    first = min(_FIRST_PAIRS * limit, candidates)
+    found, is_full = among(first, limit)
+    most = limit if max_per_class >= limit else candidates
+    if first == candidates and limit == most:
+        return found
+    return tf.cond(is_full, lambda: found, lambda: among(candidates, most)[0])
 
 
 def _rank_in_class(classes: tf.Tensor) -> tf.Tensor:

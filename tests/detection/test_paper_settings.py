@@ -1,7 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.paper_settings import invented_batch
+from benchmarks.measuring import invented_batch
 from inatdet.detection import experiment
 from inatdet.detection.faster_rcnn import FasterRCNN
 from inatdet.detection.task import DetectionTask
@@ -15,7 +15,8 @@ def test_one_step_and_one_detection_at_600_pixels_with_2854_species():
     tf.random.set_seed(0)
     model = FasterRCNN(params.task.model, NUM_SPECIES)
     optimizer = task.create_optimizer(params.trainer.optimizer_config)
-    batch = invented_batch(1, 600, 800, NUM_SPECIES)
+    invented = invented_batch(1, 600, 800, NUM_SPECIES)
+    batch = {name: tf.constant(value) for name, value in invented.items()}
     classes = model.box_head.trainable_variables[-4:-2]  # positives may be missing, for the boxes
     before = [v.numpy() for v in classes]
     metrics = task.build_metrics()

@@ -48,7 +48,15 @@ def tensorflow_s(scores, codes, proposals, max_per_class=100, max_detections=300
 
 @pytest.mark.parametrize(
     ("num_proposals", "num_classes", "max_per_class", "max_detections"),
-    [(60, 9, 100, 300), (60, 9, 3, 20), (100, 1, 10, 300), (40, 300, 100, 100), (5, 2, 100, 300)],
+    [
+        (60, 9, 100, 300),
+        (60, 9, 3, 20),
+        (60, 9, 100, 20),
+        (100, 20, 2, 30),
+        (100, 1, 10, 300),
+        (40, 300, 100, 100),
+        (5, 2, 100, 300),
+    ],
 )
 def test_same_as_combined_non_max_suppression(
     num_proposals, num_classes, max_per_class, max_detections

@@ -1,0 +1,94 @@
+"""What the benchmarks share: an invented batch, medians, peaks of memory, tables of targets."""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+
+def invented_batch(
+    batch_size: int, height: int, width: int, num_classes: int, boxes: int = 2
+) -> dict[str, np.ndarray]:
+    """Noise with boxes on it, in the form of `inatdet.data.pipeline`."""
+    rng = np.random.default_rng(0)
+    corners = np.sort(rng.uniform(0, 1, (batch_size, boxes, 2, 2)), axis=2)
+    truth = corners.reshape(batch_size, boxes, 4) * [height, width, height, width]
+    return {
+        "image": rng.uniform(0, 255, (batch_size, height, width, 3)).astype(np.float32),
+        "image_size": np.array([[height, width]] * batch_size, np.int32),
+        "boxes": truth.astype(np.float32),
+        "labels": rng.integers(1, num_classes + 1, (batch_size, boxes)).astype(np.int32),
+    }
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """The time of one call."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def median_seconds(call: Callable[[], object], repeats: int) -> float:
+    """The median time of a call."""
+    return statistics.median(seconds(call) for _ in range(repeats))
+
+
+def peak_gib() -> float:
+    """The most memory that this process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A measured figure and what it should be.
+
+    Attributes:
+        what: the comparison, in words.
+        measured: the figure.
+        bound: its least value, or its greatest where `at_most`.
+        at_most: which of the two.
+        unit: printed behind both.
+    """
+
+    what: str
+    measured: float
+    bound: float
+    at_most: bool = False
+    unit: str = "x"
+
+    @property
+    def verdict(self) -> str:
+        """`met`, or by how much of the bound it is missed."""
+        over = self.measured / self.bound - 1.0
+        missed = over if self.at_most else -over
+        return "met" if missed <= 0 else f"missed by {100 * missed:.0f}%"
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Prints a Markdown table and an empty line."""
+    print(f"| {' | '.join(header)} |")
+    print("|" + "---|" * len(header))
+    for row in rows:
+        print(f"| {' | '.join(str(cell) for cell in row)} |")
+    print(flush=True)
+
+
+def print_targets(targets: Iterable[Target]) -> None:
+    """Prints figures, targets and whether they are met."""
+    print_table(
+        ("comparison", "measured", "target", ""),
+        (
+            (
+                target.what,
+                f"{target.measured:.2f} {target.unit}",
+                f"at {'most' if target.at_most else 'least'} {target.bound:g} {target.unit}",
+                target.verdict,
+            )
+            for target in targets
+        ),
+    )

@@ -1,0 +1,72 @@
+"""This project's detector with the settings of a pipeline; see `process.serve`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+from absl import app, flags
+from official.core import config_definitions as cfg
+
+from benchmarks import measuring
+from benchmarks.peers import process
+from inatdet.detection import experiment
+from inatdet.detection.faster_rcnn import FasterRCNN
+from inatdet.detection.task import DetectionTask
+
+_MODE = flags.DEFINE_enum("mode", "train", ["train", "detect"], "What a step is.")
+_CONFIG = flags.DEFINE_multi_string("config_file", ["pipelines/species.yaml"], "The settings.")
+_OVERRIDE = flags.DEFINE_string("params_override", "", "More settings: a.b=c,d.e=f.")
+_NUM_CLASSES = flags.DEFINE_integer("num_classes", 2854, "Labels without the background.")
+
+# Shapes are free, as they are in training.
+_BATCH = {
+    "image": tf.TensorSpec([None, None, None, 3]),
+    "image_size": tf.TensorSpec([None, 2], tf.int32),
+    "boxes": tf.TensorSpec([None, None, 4]),
+    "labels": tf.TensorSpec([None, None], tf.int32),
+}
+
+
+class Detector(NamedTuple):
+    """A detector with random weights.
+
+    Attributes:
+        model: it.
+        train: one step on a batch; returns the loss.
+        detect: detects in a batch; returns how many detections each image has.
+    """
+
+    model: FasterRCNN
+    train: Callable[[dict[str, tf.Tensor]], float]
+    detect: Callable[[dict[str, tf.Tensor]], object]
+
+
+def build(params: cfg.ExperimentConfig, num_classes: int) -> Detector:
+    """A detector of an experiment, traced when first called."""
+    task = DetectionTask(params.task)
+    model = FasterRCNN(params.task.model, num_classes)
+    optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
+    train = tf.function(lambda inputs: task.train_step(inputs, model, optimizer), [_BATCH])
+    detect = tf.function(lambda inputs: model(inputs, training=False), [_BATCH])
+    return Detector(
+        model,
+        lambda batch: float(train(batch)["loss"]),
+        lambda batch: detect(batch).count.numpy(),
+    )
+
+
+def main(argv: Sequence[str]) -> None:
+    """Builds the detector and serves."""
+    del argv
+    params = experiment.read_experiment(_CONFIG.value, _OVERRIDE.value)
+    detector = build(params, _NUM_CLASSES.value)
+    invented = measuring.invented_batch(1, 600, 800, _NUM_CLASSES.value)
+    batch = {name: tf.constant(value) for name, value in invented.items()}
+    step = detector.train if _MODE.value == "train" else detector.detect
+    process.serve(lambda: step(batch))
+
+
+if __name__ == "__main__":
+    app.run(main)
