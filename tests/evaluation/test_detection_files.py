@@ -169,13 +169,16 @@ def test_bad_values_in_parquet(tmp_path, changes, message):
     ("changes", "message"),
     [
         ({"score": NAN}, "valid JSON"),  # Python writes NaN, which JSON does not have
-        ({"score": "high"}, r"no list of COCO results \(Expected `float`, got `str`.*score"),
+        (
+            {"score": "high"},
+            r"detection 2 is no COCO result \(Expected `float`, got `str`.*score",
+        ),
         ({"score": 1e308 * 10}, "valid JSON"),
-        ({"bbox": [1, 2, 3]}, "no list of COCO results"),
+        ({"bbox": [1, 2, 3]}, "detection 2 is no COCO result"),
         ({"bbox": [1, 2, -3, 4]}, "negative size"),
         ({"category_id": 77}, "detection 2 has category 77, which is not among"),
-        ({"category_id": 1.5}, "no list of COCO results"),
-        ({"image_id": 2**70}, r"64 bits|no list of COCO results"),
+        ({"category_id": 1.5}, "detection 2 is no COCO result"),
+        ({"image_id": 2**70}, r"64 bits|no COCO result"),
     ],
 )
 def test_bad_values_in_json(tmp_path, changes, message):
@@ -219,8 +222,12 @@ def test_other_parquet_files(tmp_path):
         read_detections(tmp_path / "c.parquet", Granularity.SPECIES, TAXONOMY)
     words = table.set_column(2, "score", pa.array(["a", "b", "c"]))
     pq.write_table(words, tmp_path / "e.parquet")
-    with pytest.raises(InputError, match="damaged or no Parquet file"):
+    with pytest.raises(InputError, match="'score' holds string, not numbers"):
         read_detections(tmp_path / "e.parquet", Granularity.SPECIES, TAXONOMY)
+    twice = table.append_column("score", table["score"])
+    pq.write_table(twice, tmp_path / "f.parquet")
+    with pytest.raises(InputError, match="several columns 'score'"):
+        read_detections(tmp_path / "f.parquet", Granularity.SPECIES, TAXONOMY)
 
 
 def test_a_missing_file(tmp_path):

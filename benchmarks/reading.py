@@ -1,0 +1,96 @@
+"""How long reading takes at iNat2017's size, and how much memory.
+
+    python -m benchmarks.full_size --output_dir=DIR --coco_json
+    python -m benchmarks.reading --data_dir=DIR
+
+Each file is read in a process of its own, several times in turn; the median time is shown, and by
+how much the process' peak memory grew while the file was read. `json.load` is beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from inatdet.data.annotations import read_annotations
+from inatdet.data.taxonomy import Granularity
+from inatdet.evaluation.detection_files import read_detections
+
+
+def _annotations(folder: str) -> int:
+    return len(read_annotations(os.path.join(folder, "val.json")).boxes)
+
+
+def _detections(folder: str, name: str) -> int:
+    taxonomy = read_annotations(os.path.join(folder, "val.json")).taxonomy()
+    begin = _state()
+    count = len(read_detections(os.path.join(folder, name), Granularity.SPECIES, taxonomy))
+    return count, begin
+
+
+def _json_load(folder: str) -> int:
+    with open(os.path.join(folder, "detections.json"), encoding="utf-8") as file:
+        return len(json.load(file))
+
+
+def _state() -> tuple[float, int]:
+    """Seconds, and the peak memory of this process so far in bytes."""
+    return time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+READERS = {
+    "annotations": ("val.json", _annotations),
+    "Parquet": ("detections.parquet", lambda folder: _detections(folder, "detections.parquet")),
+    "COCO results": ("detections.json", lambda folder: _detections(folder, "detections.json")),
+    "json.load": ("detections.json", _json_load),
+}
+
+
+def _measure(name: str, folder: str, results: multiprocessing.SimpleQueue) -> None:
+    begin = _state()
+    found = READERS[name][1](folder)
+    count, begin = found if isinstance(found, tuple) else (found, begin)
+    end = _state()
+    results.put((count, end[0] - begin[0], end[1] - begin[1]))
+
+
+def main(argv: Sequence[str]) -> None:
+    """The program."""
+    del argv
+    folder = flags.FLAGS.data_dir
+    context = multiprocessing.get_context("spawn")
+    measured: dict[str, list[tuple[int, float, int]]] = {}
+    for repeat in range(flags.FLAGS.repeats):
+        for name in READERS:
+            if name == "json.load" and repeat:
+                continue  # it only takes long
+            results = context.SimpleQueue()
+            process = context.Process(target=_measure, args=(name, folder, results))
+            process.start()
+            process.join()
+            if process.exitcode:
+                print(f"{name}: the process ended with {process.exitcode}", file=sys.stderr)
+            else:
+                measured.setdefault(name, []).append(results.get())
+    print("| what | file | rows | seconds | memory |\n|---|---|---|---|---|")
+    for name, runs in measured.items():
+        size = os.path.getsize(os.path.join(folder, READERS[name][0]))
+        seconds = statistics.median(run[1] for run in runs)
+        memory = max(run[2] for run in runs) / 2**30
+        print(
+            f"| {name} | {size / 1e6:,.0f} MB | {runs[0][0]:,} | {seconds:.1f} | {memory:.2f} GiB |"
+        )
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("data_dir", None, "Where benchmarks.full_size wrote.", required=True)
+    flags.DEFINE_integer("repeats", 3, "How often each file is read.", lower_bound=1)
+    app.run(main)
