@@ -131,8 +131,10 @@ def run(
         for key, detections in (marginals or {}).items()
     }
     halves = Halves(truths[Granularity.GENERIC].image_ids, resamples)
+    own = OwnLevel(truths, taxonomy, {g: found[g, g] for g in models}, say)
     on_halves: dict[tuple[Granularity, Granularity, Merge], np.ndarray] = {}
     table6 = []
+    species_tables = {}
     for key in _rows_of_table6(found):
         trained_on, target, rule = key
         source = found[trained_on, target if rule is Merge.MARGINAL else trained_on]
@@ -143,19 +145,18 @@ def run(
         evaluation = coco.counted(truths[target], columns, engine)
         results = coco.class_results(evaluation)
         values = percent(results.mean())
+        is_species = trained_on is target is Granularity.SPECIES
+        if engine is not Engine.HOTCOCO and (halves or is_species):
+            evaluation = coco.counted(truths[target], columns)
         if halves:
-            if engine is not Engine.HOTCOCO:
-                evaluation = coco.counted(truths[target], columns)
             say(f"{name}: {len(halves)} halves of the images")
             on_halves[key] = halves.measure(evaluation)
             values = halves.estimates(values, on_halves[key])
         table6.append(tables.Table6Row(*key, values))
-        if trained_on is target is Granularity.SPECIES:
-            species = results
-    own = OwnLevel(truths, taxonomy, {g: found[g, g] for g in models}, say)
-    species_tables = {}
-    if Granularity.SPECIES in models:
-        species_tables = own.of_species(species, training, halves)
+        if is_species:
+            species_tables = own.of_species(results, evaluation, training, halves)
+        # Both are large, and need not be there beside the next row's.
+        del columns, evaluation
     return Results(
         counts=_counts(annotations, kept, truths),
         used={g: len(found[g, g]) for g in Granularity if g in models},

@@ -77,9 +77,10 @@ def size_rows(
         columns: the model's detections; see `coco.result_columns`.
         trained_on: the model's granularity.
     """
+    evaluation = counted(truth, columns, area_ranges=tuple(SIZES.values()))
     rows = []
-    for size, (low, high) in SIZES.items():
-        results = class_results(counted(truth, columns, area_range=(low, high)))
+    for position, (size, (low, high)) in enumerate(SIZES.items()):
+        results = class_results(evaluation, position)
         # COCO takes both ends of a range in.
         boxes = int(((truth.areas >= low) & (truth.areas <= high) & ~truth.is_crowd).sum())
         rows.append(SizeRow(trained_on, size, boxes, percent(results.mean())))

@@ -14,6 +14,7 @@ import contextlib
 import enum
 import importlib.metadata
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -178,16 +179,20 @@ def result_columns(detections: Detections, granularity: Granularity) -> np.ndarr
     Returns:
         float64 `[n, 7]`: image, x, y, width, height, score, label.
     """
-    labels = detections.labels[granularity]
-    columns = [detections.image_ids, detections.boxes, detections.scores, labels]
-    return np.column_stack(columns).astype(np.float64)[labels > 0]
+    found = detections.select(detections.labels[granularity] > 0)
+    columns = np.empty((len(found), 7))
+    columns[:, 0] = found.image_ids
+    columns[:, 1:5] = found.boxes
+    columns[:, 5] = found.scores
+    columns[:, 6] = found.labels[granularity]
+    return columns
 
 
 def counted(
     truth: GroundTruth,
     columns: np.ndarray,
     engine: Engine = Engine.HOTCOCO,
-    area_range: tuple[float, float] = EVERY_AREA,
+    area_ranges: Sequence[tuple[float, float]] = (EVERY_AREA,),
 ) -> hotcoco.COCOeval | cocoeval.COCOeval:
     """One of the libraries' evaluations, evaluated and accumulated.
 
@@ -195,36 +200,44 @@ def counted(
         truth: the true boxes.
         columns: of `result_columns`.
         engine: which library.
-        area_range: true boxes of other areas, in square pixels, are passed over, and detections of
-            other areas that match none.
+        area_ranges: each is a count of its own, in which true boxes of other areas, in square
+            pixels, are passed over, and detections of other areas that match none.
     """
     evaluation = (
         _hotcoco(truth, columns) if engine is Engine.HOTCOCO else _pycocotools(truth, columns)
     )
     evaluation.params.maxDets = list(MAX_DETECTIONS)
-    evaluation.params.areaRng = [list(area_range)]
-    evaluation.params.areaRngLbl = ["all"]
+    evaluation.params.areaRng = [list(area_range) for area_range in area_ranges]
+    # hotcoco's slices look for the range called all.
+    evaluation.params.areaRngLbl = [
+        "all" if area_range == EVERY_AREA else str(area_range) for area_range in area_ranges
+    ]
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.evaluate()
         evaluation.accumulate()
     return evaluation
 
 
-def class_results(evaluation: hotcoco.COCOeval | cocoeval.COCOeval) -> ClassResults:
-    """The measures of every class, from an evaluation of `counted`."""
+def class_results(
+    evaluation: hotcoco.COCOeval | cocoeval.COCOeval, area_range: int = 0
+) -> ClassResults:
+    """The measures of every class.
+
+    Args:
+        evaluation: of `counted`.
+        area_range: for which of its `area_ranges`.
+    """
     # precision: [IoU, recall, class, area, maxDets]; recall: [IoU, class, area, maxDets]
-    precision, recall = (
-        np.where(x < 0, np.nan, x)
-        for x in (evaluation.eval["precision"], evaluation.eval["recall"])
-    )
-    at_100 = precision[:, :, :, 0, -1]
+    at_100 = evaluation.eval["precision"][:, :, :, area_range, -1]
+    recall = evaluation.eval["recall"][:, :, area_range]
+    at_100, recall = (np.where(x < 0, np.nan, x) for x in (at_100, recall))
     values = np.stack(
         [
             at_100.mean(axis=(0, 1)),
             at_100[_IOU_50].mean(axis=0),
             at_100[_IOU_75].mean(axis=0),
-            recall[:, :, 0, 0].mean(axis=0),
-            recall[:, :, 0, 1].mean(axis=0),
+            recall[:, :, 0].mean(axis=0),
+            recall[:, :, 1].mean(axis=0),
         ],
         axis=1,
     )

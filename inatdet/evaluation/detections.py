@@ -50,6 +50,8 @@ class Detections:
 
     def select(self, rows: np.ndarray) -> Detections:
         """Only these rows: a boolean mask or indices, `[detections]`."""
+        if rows.dtype == bool and rows.all():
+            return self
         return replace(
             self,
             image_ids=self.image_ids[rows],

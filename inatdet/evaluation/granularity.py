@@ -8,7 +8,9 @@ them is a rule with a name, and the report shows every one.
 
 from __future__ import annotations
 
+import concurrent.futures
 import enum
+import os
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from inatdet.evaluation.detections import Detections
 MERGE_IOU = 0.6
 """The detector's own threshold (the Object Detection API's second-stage default)."""
 
-_GROUP_CELLS = 1 << 22  # cells of the largest table of overlaps held at a time
+_BLOCK_CELLS = 1 << 16  # boxes that a thread works on at a time
 
 
 class Merge(str, enum.Enum):
@@ -91,55 +93,68 @@ def suppress(
     keep = np.zeros(len(groups), bool)
     if not len(groups):
         return keep
-    # Rows group by group, best first; lexsort's last key counts most, and it is stable.
-    order = np.lexsort((-scores, groups))
-    _, starts, sizes = np.unique(groups[order], return_index=True, return_counts=True)
+    order = _by_group(groups, scores)
+    starts = np.flatnonzero(np.diff(groups[order], prepend=groups[order[0]] - 1))
+    sizes = np.diff(starts, append=len(order))
+    keep[order[starts]] = True  # the best of each
+    x, y, width, height = boxes[order].T
+    corners = np.stack([x, y, x + width, y + height, width * height])
     # Groups of like size are padded to one another and worked on together.
     by_size = np.argsort(sizes, kind="stable")
-    first = 0
-    while first < len(by_size):
-        size = int(sizes[by_size[first]])
-        last = first + 1
-        # Sizes ascend, so the last group of a block is its largest.
-        while last < len(by_size):
-            size_with = int(sizes[by_size[last]])
-            if size_with > 1.25 * size or (last - first + 1) * size_with**2 > _GROUP_CELLS:
-                break
-            last += 1
-        block = by_size[first:last]
-        width = int(sizes[block[-1]])
-        columns = np.arange(width)
-        real = columns < sizes[block, None]
-        rows = order[np.minimum(starts[block, None] + columns, len(order) - 1)]
-        stays = _suppress_block(boxes[rows], real, iou_threshold)
-        keep[rows[stays]] = True
+    sizes = sizes[by_size]
+    first = int(np.searchsorted(sizes, 2))
+    blocks = []
+    while first < len(sizes):
+        last = int(np.searchsorted(sizes, 1.25 * sizes[first], "right"))
+        last = min(last, first + max(1, _BLOCK_CELLS // int(sizes[last - 1])))
+        blocks.append(slice(first, last))
         first = last
+
+    def kept_of(block: slice) -> np.ndarray:
+        ranks = np.arange(sizes[block][-1])[:, None]
+        rows = np.minimum(starts[by_size[block]] + ranks, len(order) - 1)
+        real = ranks < sizes[block]
+        return order[rows[_suppress_block(corners[:, rows], real, iou_threshold)]]
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
+        for kept in threads.map(kept_of, blocks):
+            keep[kept] = True
     return keep
 
 
+def _by_group(groups: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Rows group by group, in each the best first and of equal scores the earlier one."""
+    if (groups[1:] >= groups[:-1]).all():
+        same = groups[1:] == groups[:-1]
+        if (scores[1:] <= scores[:-1])[same].all():
+            return np.arange(len(groups))
+    return np.lexsort((-scores, groups))  # the last key counts most; it is stable
+
+
 def _suppress_block(boxes: np.ndarray, real: np.ndarray, iou_threshold: float) -> np.ndarray:
-    """Boxes `[groups, n, 4]`, best first; which are real; returns which stay, `[groups, n]`."""
+    """Suppresses within columns.
+
+    Args:
+        boxes: `[5, ranks, groups]`: x, y, right, bottom, area; best first.
+        real: bool `[ranks, groups]`, False where a group is padded.
+        iou_threshold: as in `suppress`.
+
+    Returns:
+        bool `[ranks, groups]`, which stay.
+    """
     stays = real.copy()
-    if boxes.shape[1] == 1:
-        return stays
-    worse_overlaps = _overlaps(boxes) > iou_threshold
-    for better in range(boxes.shape[1] - 1):
+    x, y, right, bottom, area = boxes
+    for better in range(len(real) - 1):
         worse = slice(better + 1, None)
-        stays[:, worse] &= ~(worse_overlaps[:, better, worse] & stays[:, better, None])
+        shared = np.minimum(right[worse], right[better])
+        shared -= np.maximum(x[worse], x[better])
+        height = np.minimum(bottom[worse], bottom[better])
+        height -= np.maximum(y[worse], y[better])
+        np.maximum(shared, 0, out=shared)
+        np.maximum(height, 0, out=height)
+        shared *= height
+        union = area[worse] + area[better]
+        union -= shared
+        union *= iou_threshold
+        stays[worse] &= ~((shared > union) & stays[better])
     return stays
-
-
-def _overlaps(boxes: np.ndarray) -> np.ndarray:
-    """IoU of every pair within each group: `[groups, n, 4]` to `[groups, n, n]`."""
-    x, y, width, height = np.moveaxis(boxes, -1, 0)
-    right, bottom = x + width, y + height
-    shared_width = np.minimum(right[:, :, None], right[:, None]) - np.maximum(
-        x[:, :, None], x[:, None]
-    )
-    shared_height = np.minimum(bottom[:, :, None], bottom[:, None]) - np.maximum(
-        y[:, :, None], y[:, None]
-    )
-    shared = np.maximum(shared_width, 0) * np.maximum(shared_height, 0)
-    area = width * height
-    union = area[:, :, None] + area[:, None] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)

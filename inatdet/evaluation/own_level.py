@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.evaluation import breakdowns, coco, confusions, curves, error_kinds, tables
 from inatdet.evaluation.detections import Detections
 from inatdet.evaluation.resampling import Halves
+
+if TYPE_CHECKING:
+    import hotcoco
 
 
 class OwnLevel:
@@ -38,6 +42,7 @@ class OwnLevel:
     def of_species(
         self,
         results: coco.ClassResults,
+        evaluation: hotcoco.COCOeval,
         training: breakdowns.TrainingCounts | None,
         halves: Halves,
     ) -> dict[str, tuple]:
@@ -45,16 +50,16 @@ class OwnLevel:
 
         Args:
             results: of the species model at the species granularity.
+            evaluation: that they are of, or the same one by hotcoco.
             training: how often each species was seen in training.
             halves: for standard errors in Table 5.
         """
         truth, taxonomy = self._truths[Granularity.SPECIES], self._taxonomy
         table5 = tables.table5_rows(results, taxonomy)
-        columns = self._columns(Granularity.SPECIES)
         if halves:
-            table5 = self._with_standard_errors(table5, columns, halves)
+            table5 = self._with_standard_errors(table5, halves)
         self._say("species model: confusions")
-        matrix = confusions.answers(coco.counted(truth, columns))
+        matrix = confusions.answers(evaluation)
         return {
             "table5": table5,
             "curves": curves.curves_of(results, taxonomy),
@@ -67,13 +72,16 @@ class OwnLevel:
         }
 
     def _with_standard_errors(
-        self, rows: tuple[tables.Table5Row, ...], columns: np.ndarray, halves: Halves
+        self, rows: tuple[tables.Table5Row, ...], halves: Halves
     ) -> tuple[tables.Table5Row, ...]:
         members = tables.classes_of_super_classes(self._taxonomy)
+        columns = self._columns(Granularity.SPECIES)
         finished = []
         for row in rows:
             self._say(f"species model, {row.super_class}: {len(halves)} halves")
-            labels = 1 + np.flatnonzero(members.get(row.super_class, np.ones(len(columns), bool)))
+            labels = 1 + np.flatnonzero(
+                members.get(row.super_class, np.ones(len(self._taxonomy.species), bool))
+            )
             truth = self._truths[Granularity.SPECIES].of_labels(labels)
             evaluation = coco.counted(truth, columns[np.isin(columns[:, 6], labels)])
             values = halves.estimates(row.values, halves.measure(evaluation))

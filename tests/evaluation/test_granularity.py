@@ -21,7 +21,7 @@ def test_suppression_against_loops(count, num_groups):
 
 
 def test_large_groups_are_worked_on_in_blocks(monkeypatch):
-    monkeypatch.setattr(granularity, "_GROUP_CELLS", 50)
+    monkeypatch.setattr(granularity, "_BLOCK_CELLS", 50)
     rng = np.random.default_rng(0)
     groups = rng.integers(0, 20, 200)
     scores = rng.uniform(size=200)
