@@ -36,12 +36,12 @@ setup(
         "pillow>=10.0",
         "pyarrow>=15.0",
         "pycocotools>=2.0.8",
+        "pyyaml>=6.0",
         "tqdm>=4.66",
     ],
     extras_require={
         "train": [
             "h5py>=3.10",
-            "pyyaml>=6.0",
             "tensorflow==2.20.*",
             "tf-keras==2.20.*",
             "tf-models-official==2.20.*",

@@ -4,9 +4,11 @@ r"""Evaluates detections: the paper's Tables 5 and 6 and its precision-recall cu
         --detections=species=SPECIES.parquet --detections=super=SUPER.parquet \
         --detections=generic=GENERIC.parquet --output_dir=REPORT
 
-Each file may be Parquet, as `python -m inatdet.detect` writes it, or COCO results JSON from any
+Each may be Parquet, as `python -m inatdet.detect` writes it; COCO or LVIS results JSON from any
 framework, in which `category_id` is the dataset's category id for species and the taxonomy's label
-for super and generic. Any one of the three is enough. TensorFlow is not needed.
+for super and generic; a folder of YOLO's .txt files (with --names=data.yaml, unless class i is
+label i + 1); or a folder of the Pascal VOC devkit's results. Any one of the three is enough.
+TensorFlow is not needed.
 
 With --resamples=200 every number of Tables 5 and 6 has a 95% interval; with --images_dir the page
 report.html shows detections on images; --latex writes the tables for LaTeX as well. Two models of
@@ -27,6 +29,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from inatdet.data.annotations import Annotations, OnBad, read_annotations
+from inatdet.data.formats.names import read_names
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError, run_main
 from inatdet.evaluation import benchmark, comparison
@@ -48,6 +51,7 @@ def evaluate(
     detections: Sequence[str],
     *,
     taxonomy_path: str | None = None,
+    names_path: str | None = None,
     train_annotations_path: str | None = None,
     images_dir: str | None = None,
     all_images: bool = False,
@@ -64,6 +68,7 @@ def evaluate(
             probabilities; each at most once.
         taxonomy_path: a taxonomy.json with the label spaces, instead of deriving them from the
             annotations.
+        names_path: the names of a YOLO model's classes, see `read_names`.
         train_annotations_path: the boxes that the model was trained on, to be counted by species.
         images_dir: where the annotations' file names start from, to show some of the images.
         all_images: keeps images with several boxes or none, too.
@@ -79,7 +84,7 @@ def evaluate(
     annotations, taxonomy = _truth(annotations_path, taxonomy_path, on_bad)
     models, marginals = {}, {}
     for (trained_on, granularity), path in paths.items():
-        found = _read_detections(path, granularity, taxonomy)
+        found = _read_detections(path, granularity, annotations, taxonomy, names_path)
         if trained_on is granularity:
             models[granularity] = found
         else:
@@ -128,6 +133,7 @@ def compare(
     second: str,
     *,
     taxonomy_path: str | None = None,
+    names_path: str | None = None,
     resamples: int = 1000,
     merge: Merge = Merge.NONE,
     all_images: bool = False,
@@ -140,6 +146,7 @@ def compare(
         first: `granularity=path`.
         second: `granularity=path`.
         taxonomy_path: a taxonomy.json, instead of deriving the label spaces.
+        names_path: the names of a YOLO model's classes, see `read_names`.
         resamples: how many halves of the images standard errors are taken from.
         merge: `NONE` or `NMS`, for the finer one of two different granularities.
         all_images: keeps images with several boxes or none, too.
@@ -150,9 +157,12 @@ def compare(
     """
     sides = [_granularity_and_path("--compare", item) for item in (first, second)]
     annotations, taxonomy = _truth(annotations_path, taxonomy_path, on_bad)
-    read = [_read_detections(path, granularity, taxonomy) for granularity, path in sides]
+    found = [
+        _read_detections(path, granularity, annotations, taxonomy, names_path)
+        for granularity, path in sides
+    ]
     return comparison.compare(
-        annotations, taxonomy, *read, resamples=resamples, merge=merge, all_images=all_images
+        annotations, taxonomy, *found, resamples=resamples, merge=merge, all_images=all_images
     )
 
 
@@ -162,9 +172,16 @@ def _truth(path: str, taxonomy_path: str | None, on_bad: OnBad) -> tuple[Annotat
     return annotations, Taxonomy.load(taxonomy_path) if taxonomy_path else annotations.taxonomy()
 
 
-def _read_detections(path: str, granularity: Granularity, taxonomy: Taxonomy) -> Detections:
+def _read_detections(
+    path: str,
+    granularity: Granularity,
+    annotations: Annotations,
+    taxonomy: Taxonomy,
+    names_path: str | None,
+) -> Detections:
     _say(f"reading {path}")
-    return read_detections(path, granularity, taxonomy)
+    names = read_names(names_path) if names_path else None
+    return read_detections(path, granularity, taxonomy, annotations.images, names)
 
 
 def _granularity_and_path(flag: str, item: str) -> tuple[Granularity, str]:
@@ -217,10 +234,13 @@ def define_flags() -> None:
     flags.FLAGS.set_gnu_getopt(True)  # flags may follow the second file of --compare
     flags.DEFINE_string("annotations", None, "The ground truth: COCO-style JSON.", required=True)
     flags.DEFINE_multi_string(
-        "detections", [], "GRANULARITY=PATH, Parquet or COCO results JSON; up to three times."
+        "detections",
+        [],
+        "GRANULARITY=PATH: Parquet, COCO results JSON, or a folder of YOLO's or VOC's results.",
     )
     flags.DEFINE_string("output_dir", None, "Where the report goes.", required=True)
     flags.DEFINE_string("taxonomy", None, "A taxonomy.json, instead of deriving label spaces.")
+    flags.DEFINE_string("names", None, "The names of a YOLO model's classes: its data.yaml.")
     flags.DEFINE_string(
         "train_annotations", None, "The training boxes, to count them in per_class.csv."
     )
@@ -255,6 +275,7 @@ def main(argv: Sequence[str]) -> None:
     values = flags.FLAGS
     read = {
         "taxonomy_path": values.taxonomy,
+        "names_path": values.names,
         "all_images": values.all_images,
         "on_bad": values.on_bad,
     }

@@ -52,7 +52,9 @@ def main(argv: Sequence[str]) -> None:
     annotations = read_annotations(values.annotations, values.on_bad)
     taxonomy = Taxonomy.load(values.taxonomy) if values.taxonomy else annotations.taxonomy()
     kept = images_to_evaluate(annotations, values.all_images)
-    found = in_images(read_detections(path, granularity, taxonomy), annotations, kept)
+    found = in_images(
+        read_detections(path, granularity, taxonomy, annotations.images), annotations, kept
+    )
     drawn = pictures(
         kept,
         taxonomy,

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from inatdet.data.json_stream import iterate_lists
+from inatdet.data.json_stream import LISTS, iterate_lists
 from inatdet.data.record_reader import RecordReader, positions
 from inatdet.data.records import Image
 from inatdet.data.taxonomy import Category, Taxonomy
@@ -149,8 +150,29 @@ def read_annotations(path: str | os.PathLike[str], on_bad: OnBad = OnBad.ERROR) 
             `on_bad` is `ERROR`, in which case the first few bad ones are named.
     """
     path = os.fspath(path)
-    reader = RecordReader()
-    for key, record in iterate_lists(path, ("images", "categories", "annotations")):
+    return collect(path, iterate_lists(path, LISTS), on_bad)
+
+
+def collect(
+    path: str,
+    records: Iterable[tuple[str, Any]],
+    on_bad: OnBad,
+    name_box: Callable[[int], str] | None = None,
+) -> Annotations:
+    """Checks records in COCO's form and makes columns of them.
+
+    Args:
+        path: where they come from.
+        records: which list each belongs to, `images`, `categories` or `annotations`, and itself;
+            in any order.
+        on_bad: see `read_annotations`.
+        name_box: what to call the box with an id, where that is not in the file.
+
+    Raises:
+        InputError: a record is bad and `on_bad` is `ERROR`.
+    """
+    reader = RecordReader(name_box)
+    for key, record in records:
         reader.add(key, record)
     fields = reader.finish()
     if reader.problems and on_bad is OnBad.ERROR:

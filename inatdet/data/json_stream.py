@@ -13,6 +13,9 @@ from typing import Any, TextIO
 
 from inatdet.errors import InputError
 
+LISTS = ("images", "categories", "annotations")
+"""The lists of a COCO-style file of annotations."""
+
 _WINDOW = 1 << 20
 _SPACE = " \t\n\r"
 _DELIMITERS = frozenset(" \t\n\r,:]}")

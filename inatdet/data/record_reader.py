@@ -30,9 +30,13 @@ class RecordReader:
     """Collects records into columns, and what is wrong with them.
 
     The lists of the file may come in any order, so what ties them together is checked at the end.
+
+    Args:
+        name_box: what to call the box with an id; by default `annotation 7`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name_box: Callable[[int], str] | None = None) -> None:
+        self._name_box = name_box or (lambda box_id: f"annotation {box_id}")
         self.problems: Counter[Problem] = Counter()
         self._offenders: list[str] = []
         self._images: dict[int, Image] = {}
@@ -113,7 +117,7 @@ class RecordReader:
             for row in rows.tolist():
                 if len(self._offenders) >= _NAMED_OFFENDERS:
                     break
-                self._offenders.append(f"annotation {ids[row, 0]} {why(row)}")
+                self._offenders.append(f"{self._name_box(int(ids[row, 0]))} {why(row)}")
             if rows.size:
                 self.problems[problem] += rows.size
                 good[rows] = False

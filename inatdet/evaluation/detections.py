@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -158,6 +158,54 @@ def labels_of_super_classes(
             )
     of_label = np.array([NO_LABEL] + [own.get(name, NO_LABEL) for name in names], np.int64)
     return {Granularity.SUPER: of_label[labels], Granularity.GENERIC: np.ones(len(labels), int)}
+
+
+class NamedClasses:
+    """Classes of a model that are known by name, as in files of VOC and YOLO.
+
+    Args:
+        names: of the classes 0, 1, ...
+        granularity: what they are names of.
+        taxonomy: the label spaces.
+    """
+
+    def __init__(self, names: Sequence[str], granularity: Granularity, taxonomy: Taxonomy):
+        self._names = list(names)
+        self._granularity = granularity
+        self._taxonomy = taxonomy
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def labels(self, path: str, classes: np.ndarray) -> dict[Granularity, np.ndarray]:
+        """The labels at the granularity and all coarser ones.
+
+        Args:
+            path: the file or folder, for the message.
+            classes: int64 `[detections]`, each below the number of names.
+
+        Raises:
+            InputError: a class with detections has a name that the taxonomy does not have, or that
+                several species have.
+        """
+        if self._granularity is Granularity.SUPER:
+            return labels_of_super_classes(path, self._names, classes + 1, self._taxonomy)
+        if self._granularity is Granularity.GENERIC:
+            return {Granularity.GENERIC: np.ones(len(classes), np.int64)}
+        ids: dict[str, int | None] = {}
+        for category in self._taxonomy.species + self._taxonomy.unboxed:
+            ids[category.name] = None if category.name in ids else category.id
+        of_class = np.zeros(len(self._names), np.int64)
+        for position in np.unique(classes).tolist():
+            name = self._names[position]
+            if ids.get(name) is None:
+                number = "several" if name in ids else "none"
+                raise InputError(
+                    f"{path}: has detections of {name[:80]!r}, but {number} of the annotations' "
+                    "categories are called so; check the names of the model's classes"
+                )
+            of_class[position] = ids[name]
+        return labels_of_categories(path, of_class[classes], self._taxonomy)
 
 
 def check_labels(path: str, labels: np.ndarray, count: int, granularity: Granularity) -> None:

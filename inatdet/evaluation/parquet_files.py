@@ -180,8 +180,9 @@ def read_parquet(path: str, granularity: Granularity, taxonomy: Taxonomy) -> Det
         raise InputError(
             f"{path}: is damaged or no Parquet file of detections ({reason}); write it again"
         ) from error
-    boxes = np.column_stack([columns[name] for name in _BOX_COLUMNS]).astype(np.float64)
-    scores = columns["score"].astype(np.float64)
+    with np.errstate(invalid="ignore"):  # NaN of damaged files; it is found below
+        boxes = np.column_stack([columns[name] for name in _BOX_COLUMNS]).astype(np.float64)
+        scores = columns["score"].astype(np.float64)
     check_columns(path, columns["image_id"], scores, boxes)
     check_labels(path, columns["label"], len(metadata.labels), granularity)
     labels = _labels_by_name(path, columns["label"], metadata.labels, granularity, taxonomy)

@@ -1,0 +1,1 @@
+"""Datasets and detections as other programs write them."""

@@ -1,0 +1,133 @@
+"""Text files with one box a line, as YOLO and the VOC devkit write them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from inatdet.errors import InputError
+
+_PIECE = 1 << 22
+"""Bytes read at a time; no line is longer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """Some lines of a file.
+
+    Attributes:
+        path: the file.
+        numbers: of each line, from 1.
+        fields: of each line, what white space separates.
+    """
+
+    path: str
+    numbers: Sequence[int]
+    fields: Sequence[Sequence[bytes]]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def fault(self, row: int, what: str) -> InputError:
+        """An error about one of the lines; `what` goes on after its number."""
+        return InputError(f"{self.path}, line {self.numbers[row]}: {what}")
+
+    def check_fields(self, names: str) -> None:
+        """Raises `InputError` unless every line has as many fields as `names` has words."""
+        count = len(names.split())
+        for row, fields in enumerate(self.fields):
+            if len(fields) != count:
+                raise self.fault(
+                    row, f"has {len(fields)} fields; each line must have these {count}: {names}"
+                )
+
+    def floats(self, first: int = 0) -> np.ndarray:
+        """The fields from the one at position `first` on; all lines must have as many.
+
+        Returns:
+            float64 `[lines, fields - first]`, all finite.
+
+        Raises:
+            InputError: one is no finite number.
+        """
+        rows = [fields[first:] for fields in self.fields] if first else self.fields
+        try:
+            values = np.fromiter(map(float, itertools.chain.from_iterable(rows)), np.float64)
+            good = np.isfinite(values).all()
+        except ValueError:
+            good = False
+        if not good:
+            for row, fields in enumerate(rows):
+                for field in fields:
+                    if not _is_finite(field):
+                        word = field[:40].decode("utf-8", "backslashreplace")
+                        raise self.fault(row, f"has {word!r} where a finite number must be")
+        return values.reshape(len(rows), len(rows[0]) if rows else 0)
+
+
+def _is_finite(field: bytes) -> bool:
+    try:
+        return bool(np.isfinite(float(field)))
+    except ValueError:
+        return False
+
+
+def iterate_lines(path: str) -> Iterator[Lines]:
+    """Yields the lines of a file that are not blank, a few megabytes at a time.
+
+    Raises:
+        InputError: the file cannot be read, or has a line without end.
+    """
+    try:
+        with open(path, "rb") as file:
+            number, rest = 1, b""
+            while piece := file.read(_PIECE):
+                whole, newline, rest = (rest + piece).rpartition(b"\n")
+                if not newline and len(rest) > _PIECE:
+                    raise InputError(
+                        f"{path}, line {number}: is longer than {_PIECE:,} bytes; this is no text "
+                        "file of boxes"
+                    )
+                if newline:
+                    lines = _split(path, whole.split(b"\n"), number)
+                    number += whole.count(b"\n") + 1
+                    yield lines
+            yield _split(path, [rest], number)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _split(path: str, lines: list[bytes], first: int) -> Lines:
+    numbers, rows = [], []
+    for number, line in enumerate(lines, first):
+        if fields := line.split():
+            numbers.append(number)
+            rows.append(fields)
+    return Lines(path, numbers, rows)
+
+
+def files_below(folder: str, suffixes: Sequence[str]) -> list[str]:
+    """The files with one of these endings (lower case) in a folder and the folders in it.
+
+    Returns:
+        Their paths relative to the folder, with forward slashes, sorted.
+
+    Raises:
+        InputError: the folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
+
+    found = []
+    for parent, _, names in os.walk(folder, onerror=refuse):
+        inside = os.path.relpath(parent, folder)
+        for name in names:
+            if name.lower().endswith(tuple(suffixes)):
+                path = name if inside == "." else os.path.join(inside, name)
+                found.append(path.replace(os.sep, "/"))
+    return sorted(found)

@@ -1,0 +1,148 @@
+"""YOLO's text files: one an image, one line a box, `class x_center y_center width height`.
+
+All but the class are fractions of the image's width and height. Detections have a sixth field, the
+confidence (`save_txt=True save_conf=True`).
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image
+from tqdm import tqdm
+
+from inatdet.data.annotations import Annotations, OnBad, collect
+from inatdet.data.formats.names import with_super_category
+from inatdet.data.formats.text import Lines, files_below, iterate_lines
+from inatdet.errors import InputError
+
+FIELDS = "class x_center y_center width height"
+SUFFIX = ".txt"
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+_MOST_OF_IMAGE = 2.0
+"""A box may reach over the edge a little, but a centre of 2 is a coordinate in pixels."""
+
+
+def boxes_of(lines: Lines, values: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Boxes in pixels.
+
+    Args:
+        lines: where they come from.
+        values: float64 `[lines, fields]`, the class and the four fractions first.
+        width: of the image.
+        height: of the image.
+
+    Returns:
+        float64 `[lines, 4]`, `x, y, width, height`.
+
+    Raises:
+        InputError: a class is no whole number, or a box is not made of fractions.
+    """
+    classes, boxes = values[:, 0], values[:, 1:5]
+    for row in np.flatnonzero((classes != np.floor(classes)) | (classes < 0)).tolist():
+        raise lines.fault(row, f"has the class {classes[row]:g}, which is not 0, 1, ...")
+    wrong = (np.abs(boxes) > _MOST_OF_IMAGE).any(axis=1) | (boxes[:, 2:] < 0).any(axis=1)
+    for row in np.flatnonzero(wrong).tolist():
+        raise lines.fault(
+            row,
+            f"has the box {boxes[row].tolist()}, which is not made of fractions of the image; "
+            "divide by its width and height",
+        )
+    corner = boxes[:, :2] - boxes[:, 2:] / 2
+    return np.concatenate([corner, boxes[:, 2:]], axis=1) * [width, height, width, height]
+
+
+def read_yolo_labels(
+    folder: str | os.PathLike[str],
+    images_dir: str | os.PathLike[str],
+    names: Sequence[str],
+    super_categories: Mapping[str, str] | None,
+    on_bad: OnBad = OnBad.ERROR,
+) -> Annotations:
+    """Reads a folder of label files.
+
+    Args:
+        folder: holds `a/1.txt` for the image `a/1.jpg`; an image without such a file has no box.
+        images_dir: the images, whose sizes the label files do not say.
+        names: of class 0, 1, ..., which become the categories of these ids.
+        super_categories: the super-class of each name.
+        on_bad: what to do with bad boxes.
+
+    Returns:
+        The annotations; images and boxes are numbered from 1.
+
+    Raises:
+        InputError: a file is wrong, or belongs to no image.
+    """
+    folder, images_dir = os.fspath(folder), os.fspath(images_dir)
+    labels = set(files_below(folder, (SUFFIX,)))
+    images = files_below(images_dir, IMAGE_SUFFIXES)
+    if not images:
+        raise InputError(f"{images_dir}: has no images; give the folder that they are in")
+    places: list[str] = []
+
+    def records() -> Iterator[tuple[str, Any]]:
+        for number, name in enumerate(names):
+            yield (
+                "categories",
+                {"id": number, **with_super_category(name, super_categories, folder)},
+            )
+        for image_id, image in enumerate(tqdm(images, unit="image", delay=2, disable=None), 1):
+            width, height = _size(os.path.join(images_dir, image))
+            yield (
+                "images",
+                {"id": image_id, "file_name": image, "width": width, "height": height},
+            )
+            label = os.path.splitext(image)[0] + SUFFIX
+            if label not in labels:
+                continue
+            labels.remove(label)
+            for lines in iterate_lines(os.path.join(folder, label)):
+                if not len(lines):
+                    continue
+                lines.check_fields(FIELDS)
+                values = lines.floats()
+                boxes = boxes_of(lines, values, width, height)
+                for row, box in enumerate(boxes.tolist()):
+                    places.append(f"{label}, line {lines.numbers[row]},")
+                    yield (
+                        "annotations",
+                        {
+                            "id": len(places),
+                            "image_id": image_id,
+                            "category_id": int(values[row, 0]),
+                            "bbox": box,
+                        },
+                    )
+
+    annotations = collect(folder, records(), on_bad, lambda box_id: places[box_id - 1])
+    if labels:
+        raise InputError(
+            f"{folder}: {min(labels)} belongs to no image in {images_dir}; {len(labels)} files "
+            "are like this: give the folder that mirrors this one"
+        )
+    return annotations
+
+
+def _size(path: str) -> tuple[int, int]:
+    """Width and height of an image, from its first bytes."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                turned = image.getexif().get(ExifTags.Base.Orientation, 1)
+                size = image.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombWarning) as error:
+        raise InputError(f"{path}: is no image that can be read; replace it") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path}: has too many pixels for a photograph; replace it") from error
+    if turned in (5, 6, 7, 8):
+        raise InputError(
+            f"{path}: is turned by its EXIF orientation, which detectors here do not look at; "
+            "save it upright"
+        )
+    return size
