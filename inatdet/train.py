@@ -23,7 +23,7 @@ from official.core import task_factory, train_lib, train_utils
 from inatdet.data.pipeline import find_files
 from inatdet.data.reading_errors import reading_errors
 from inatdet.detection import experiment, label_priors, task  # noqa: F401 (registers the task)
-from inatdet.detection.config import EXPERIMENT, FasterRCNNTask, scale_to_replicas
+from inatdet.detection.config import FasterRCNNTask, scale_to_replicas
 from inatdet.detection.progress import ProgressLine, StopOnNonFiniteLoss, losses_text
 from inatdet.errors import InputError, run_main
 
@@ -135,7 +135,7 @@ def _say(message: str) -> None:
 
 def define_flags() -> None:
     """Defines this program's flags: the ones of Model Garden's that it uses."""
-    flags.DEFINE_string("experiment", EXPERIMENT, "The registered experiment with the defaults.")
+    flags.DEFINE_string("experiment", "", "Whose defaults, instead of those the files name.")
     flags.DEFINE_multi_string("config_file", [], "A YAML file of settings; may be given again.")
     flags.DEFINE_string("params_override", "", "More settings: a.b=c,d.e=f or a YAML file.")
     flags.DEFINE_enum("mode", "train", MODES, "What to do; eval computes validation losses.")

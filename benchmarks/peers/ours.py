@@ -11,7 +11,7 @@ from official.core import config_definitions as cfg
 
 from benchmarks import measuring
 from benchmarks.peers import process
-from inatdet.detection import experiment
+from inatdet.detection import detectors, experiment
 from inatdet.detection.faster_rcnn import FasterRCNN
 from inatdet.detection.task import DetectionTask
 
@@ -46,7 +46,7 @@ class Detector(NamedTuple):
 def build(params: cfg.ExperimentConfig, num_classes: int) -> Detector:
     """A detector of an experiment, traced when first called."""
     task = DetectionTask(params.task)
-    model = FasterRCNN(params.task.model, num_classes)
+    model = detectors.build(params.task.model, num_classes)
     optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
     train = tf.function(lambda inputs: task.train_step(inputs, model, optimizer), [_BATCH])
     detect = tf.function(lambda inputs: model(inputs, training=False), [_BATCH])

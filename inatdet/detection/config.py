@@ -16,28 +16,46 @@ import dataclasses
 from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.modeling import hyperparams, optimization
+from official.vision.configs import backbones
 
 EXPERIMENT = "inatdet_faster_rcnn"
 
 
 @dataclasses.dataclass
-class BackboneConfig(hyperparams.Config):
-    """Inception V3 [paper].
+class BackboneConfig(backbones.Backbone):
+    """The network under the detector: Inception V3 [paper], or another of Model Garden's registry.
+
+    Model Garden's backbones have their settings in the field of their name: `type: resnet` and
+    `resnet: {model_id: 101}`. Those below hold for all where nothing else is said.
 
     Attributes:
-        padding: `same` or `valid` in the stem and the reductions; `same` [OD API, Inception V2].
-        width: factor on every number of filters; 1 is Inception V3.
+        type: `inception_v3` or a field of `official.vision.configs.backbones.Backbone`; what the
+            detector can do with each, `inatdet.detection.backbones` says.
+        padding: of Inception V3: `same` or `valid` in the stem and the reductions; `same` [OD API,
+            Inception V2].
+        width: of Inception V3: factor on every number of filters; 1 is Inception V3.
         batch_norm: `frozen` statistics in both stages [OD API], or `trained`.
         batch_norm_momentum: of the moving statistics, where they are trained [ours].
-        weights: `imagenet` [paper] downloads the Keras applications file, a path names one, and
-            nothing starts from random weights.
+        weights: a path: of Inception V3, the Keras applications file, which `imagenet` [paper]
+            downloads; of the others, a checkpoint of Model Garden's image classification, without
+            its extension. Nothing starts from random weights.
     """
 
+    type: str = "inception_v3"
     padding: str = "same"
     width: float = 1.0
     batch_norm: str = "frozen"
     batch_norm_momentum: float = 0.99
     weights: str = "imagenet"
+
+    def as_dict(self) -> dict[str, object]:
+        """All settings but those of the backbones that are not chosen."""
+        settings = hyperparams.Config.as_dict(self)
+        return {
+            name: value
+            for name, value in settings.items()
+            if name == self.type or not isinstance(value, dict)
+        }
 
 
 @dataclasses.dataclass
@@ -215,8 +233,20 @@ class FasterRCNNTask(cfg.TaskConfig):
     validation_data: InputConfig = dataclasses.field(default_factory=InputConfig)
 
 
+@dataclasses.dataclass
+class DetectionExperiment(cfg.ExperimentConfig):
+    """Model Garden's experiment, and which one it is.
+
+    Attributes:
+        experiment: the name under which the defaults are registered; in a pipeline's file it says
+            which defaults the file goes on from, and it is kept with a model's settings.
+    """
+
+    experiment: str = EXPERIMENT
+
+
 @exp_factory.register_config_factory(EXPERIMENT)
-def faster_rcnn_experiment() -> cfg.ExperimentConfig:
+def faster_rcnn_experiment() -> DetectionExperiment:
     """Faster R-CNN with Inception V3 as in the paper.
 
     Momentum .9 [paper]; each tensor's gradient clipped to norm 10 [OD API]; learning rate 3e-4,
@@ -234,7 +264,7 @@ def faster_rcnn_experiment() -> cfg.ExperimentConfig:
             },
         }
     )
-    return cfg.ExperimentConfig(
+    return DetectionExperiment(
         task=FasterRCNNTask(),
         trainer=cfg.TrainerConfig(
             optimizer_config=optimizer_config,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from official.modeling import hyperparams, performance
 
 from inatdet.data.sampling import Sampling
 from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.detection import backbones
 from inatdet.detection.config import EXPERIMENT
 from inatdet.errors import InputError
 
@@ -24,22 +26,30 @@ TAXONOMY_FILE = "taxonomy.json"
 
 
 def read_experiment(
-    config_files: Sequence[str], params_override: str = "", experiment: str = EXPERIMENT
+    config_files: Sequence[str], params_override: str = "", experiment: str = ""
 ) -> cfg.ExperimentConfig:
     """Defaults, then each file, then the overrides: Model Garden's order.
 
     Args:
         config_files: YAML files, each overriding those before it.
         params_override: a YAML file, or `a.b=c,d.e=f`.
-        experiment: the name under which the defaults are registered.
+        experiment: the name under which the defaults are registered; by default the one that a
+            file names in its field `experiment`, or the paper's detector.
 
     Returns:
         The settings, unlocked.
 
     Raises:
-        InputError: for a file that is missing or is no YAML, and for a setting that does not exist.
+        InputError: for a file that is missing or is no YAML, and for a setting or an experiment
+            that does not exist.
     """
-    params = exp_factory.get_exp_config(experiment)
+    name = experiment or _experiment_of(config_files)
+    try:
+        params = exp_factory.get_exp_config(name)
+    except LookupError as error:
+        raise InputError(
+            f"there is no experiment {name!r}; pipelines/*.yaml name those that there are"
+        ) from error
     for source in [*config_files, params_override]:
         if not source:
             continue
@@ -54,8 +64,24 @@ def read_experiment(
             raise InputError(
                 f"{source}: cannot be read as settings ({reason}); use YAML, or a.b=c,d.e=f"
             ) from error
+    if params.experiment != name and not experiment:
+        raise InputError(
+            f"{params_override}: sets experiment; only a --config_file or --experiment can do that"
+        )
+    params.experiment = name
     _check(params)
     return params
+
+
+def _experiment_of(config_files: Sequence[str]) -> str:
+    """What the last of the files that name an experiment names; unreadable files name none."""
+    name = EXPERIMENT
+    for path in config_files:
+        with contextlib.suppress(OSError, yaml.YAMLError), open(path, encoding="utf-8") as file:
+            settings = yaml.safe_load(file)
+            if isinstance(settings, dict):
+                name = settings.get("experiment", name)
+    return name
 
 
 def read_kept(model_dir: str, params_override: str = "") -> cfg.ExperimentConfig:
@@ -98,6 +124,7 @@ def _check(params: cfg.ExperimentConfig) -> None:
             f"task.train_data.repeat_threshold is {task.train_data.repeat_threshold}; it is a "
             "share of images and must be above 0"
         )
+    backbones.check(task.model.backbone)
     if not 0 < task.short_edge <= task.long_edge:
         raise InputError(
             f"task.short_edge is {task.short_edge} and task.long_edge {task.long_edge}; the edges "

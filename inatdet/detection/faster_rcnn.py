@@ -1,29 +1,23 @@
-"""Faster R-CNN in the C4 form: one feature map, the network's last stage on each proposal.
+"""Faster R-CNN: what its forms have in common.
 
 Source: Ren et al., "Faster R-CNN", 2015, with the defaults of the TensorFlow Object Detection API
-(see `inatdet.detection.config`). Shapes are free: each image keeps its own size, batches are padded
-at the bottom and the right, and nothing is computed from a static height, width or batch size.
+(see `inatdet.detection.config`). Where anchors lie, what they and the proposals are judged by is a
+form's own (`inatdet.detection.c4`, `inatdet.detection.fpn`); what they should have said, the losses
+and what becomes of their answers is the same for all, and here. Shapes are free: each image keeps
+its own size, and batches are padded at the bottom and the right.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import abc
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from inatdet.detection import anchors as anchor_grid
-from inatdet.detection import (
-    crops,
-    heads,
-    inception_v3,
-    label_priors,
-    losses,
-    postprocess,
-    proposals,
-    targets,
-)
+from inatdet.detection import label_priors, losses, postprocess, proposals, targets
 from inatdet.detection.config import FasterRCNNConfig
 
 
@@ -60,15 +54,24 @@ class ClassifiedProposals(NamedTuple):
     valid: tf.Tensor
 
 
-class _FirstStage(NamedTuple):
-    features: tf.Tensor
+class FirstStage(NamedTuple):
+    """The word of the region proposal network on every anchor.
+
+    Attributes:
+        features: what the second stage cuts its crops from; of the detector's own form.
+        anchors: float32 `[anchors, 4]`, `ymin, xmin, ymax, xmax` in pixels.
+        box_codes: float32 `[batch, anchors, 4]`.
+        objectness: float32 logits `[batch, anchors, 2]`: background, object.
+    """
+
+    features: Any
     anchors: tf.Tensor
     box_codes: tf.Tensor
     objectness: tf.Tensor
 
 
-class FasterRCNN(tf_keras.Model):
-    """The detector.
+class FasterRCNN(tf_keras.Model, abc.ABC):
+    """A detector; programs need no more of it than its public methods.
 
     Args:
         config: its settings.
@@ -87,54 +90,41 @@ class FasterRCNN(tf_keras.Model):
         self._config = config
         self._num_classes = num_classes
         self._priors = priors
-        backbone = config.backbone
-        options = {
-            "padding": inception_v3.Padding(backbone.padding),
-            "width": backbone.width,
-            "batch_norm": inception_v3.BatchNorm(backbone.batch_norm),
-            "momentum": backbone.batch_norm_momentum,
-        }
-        self.trunk = inception_v3.trunk(**options)
-        channels = self.trunk.output_shape[-1]
-        cell = anchor_grid.cell_anchors(
-            config.anchors.base, config.anchors.scales, config.anchors.ratios
-        )
-        self._cell = tf.constant(cell)
-        self.rpn_head = heads.RegionProposalHead(
-            config.rpn.channels, len(cell), config.rpn.initializer_stddev, name="rpn_head"
-        )
-        self.rpn_head(tf.zeros([1, 1, 1, channels]))
-        crop_size = config.head.crop_size // config.head.pool_size
-        self.head_stage = inception_v3.head_stage(channels, crop_size, **options)
-        self.box_head = heads.BoxHead(self.head_stage, num_classes, name="box_head")
-        self.box_head(tf.zeros([1, crop_size, crop_size, channels]))
 
     @property
     def num_classes(self) -> int:
         """Labels without the background."""
         return self._num_classes
 
-    def load_pretrained(self, path: str) -> None:
-        """Loads ImageNet weights into both stages; see `inception_v3.load_pretrained`."""
-        inception_v3.load_pretrained([self.trunk, self.head_stage], path)
+    @abc.abstractmethod
+    def load_pretrained(self) -> None:
+        """Loads the weights that `backbone.weights` names into the backbone."""
 
+    @abc.abstractmethod
     def _first_stage(
         self, image: tf.Tensor, image_size: tf.Tensor, training: bool | None
-    ) -> _FirstStage:
-        # The padding becomes 0 after scaling: what SAME convolutions see beyond the border too.
-        rows = tf.sequence_mask(image_size[:, 0], tf.shape(image)[1])
-        columns = tf.sequence_mask(image_size[:, 1], tf.shape(image)[2])
-        inside = (rows[:, :, tf.newaxis] & columns[:, tf.newaxis, :])[..., tf.newaxis]
-        scaled = tf.where(inside, tf.cast(image, tf.float32) * (2.0 / 255.0) - 1.0, 0.0)
-        features = self.trunk(scaled, training=training)
-        box_codes, objectness = self.rpn_head(features)
-        anchors = anchor_grid.grid_anchors(
-            self._cell, tf.shape(features)[1:3], self._config.anchors.stride
-        )
-        return _FirstStage(features, anchors, box_codes, objectness)
+    ) -> FirstStage:
+        """Looks at images `[batch, height, width, 3]`, 0..255, of sizes int32 `[batch, 2]`."""
+
+    @abc.abstractmethod
+    def _second_stage(
+        self, features: Any, boxes: tf.Tensor, image_size: tf.Tensor, training: bool | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Classifies boxes.
+
+        Args:
+            features: of `FirstStage`.
+            boxes: `[batch, n, 4]`, `ymin, xmin, ymax, xmax` in pixels.
+            image_size: int32 `[batch, 2]`, height and width without padding.
+            training: whether batch norm, where it is trained, uses the batch's statistics.
+
+        Returns:
+            Logits `[batch, n, classes + 1]`, the background first, and box codes
+            `[batch, n, classes, 4]`; both float32.
+        """
 
     def _proposals(
-        self, first: _FirstStage, usable: tf.Tensor, image_size: tf.Tensor
+        self, first: FirstStage, usable: tf.Tensor, image_size: tf.Tensor
     ) -> proposals.Proposals:
         return proposals.select_proposals(
             first.anchors,
@@ -145,23 +135,6 @@ class FasterRCNN(tf_keras.Model):
             self._config.rpn.max_proposals,
             self._config.rpn.nms_iou,
         )
-
-    def _second_stage(
-        self, features: tf.Tensor, boxes: tf.Tensor, image_size: tf.Tensor, training: bool | None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        cut = crops.crop_and_pool(
-            features,
-            boxes,
-            image_size,
-            self._config.anchors.stride,
-            self._config.head.crop_size,
-            self._config.head.pool_size,
-        )
-        logits, codes = self.box_head(cut, training=training)
-        lead = tf.shape(boxes)[:2]
-        logits = tf.reshape(logits, tf.concat([lead, [self._num_classes + 1]], 0))
-        codes = tf.reshape(codes, tf.concat([lead, [self._num_classes, 4]], 0))
-        return logits, codes
 
     def losses_of(
         self, batch: dict[str, tf.Tensor], training: bool | None

@@ -1,4 +1,4 @@
-"""Inception V3 cut in two: a trunk for the image, a head stage for each proposal.
+"""Inception V3 cut in two, a trunk for the image and a head stage for each proposal, or whole.
 
 The trunk runs from the image to Mixed_6e (Keras' `mixed7`): stride 16, 768 channels. The head stage
 is Mixed_7a, 7b and 7c (`mixed8` to `mixed10`): 2,048 channels. Convolutions are numbered 0 to 93 in
@@ -18,6 +18,7 @@ import re
 from collections.abc import Sequence
 from typing import Union
 
+import tensorflow as tf
 import tf_keras
 
 from inatdet.detection import pretrained
@@ -169,6 +170,9 @@ _HEAD_BLOCKS = (
 )
 
 
+_LAST_OF_LEVEL = {"mixed2": "3", "mixed7": "4", "mixed10": "5"}
+
+
 class _Builder:
     """Turns the tables above into Keras layers, numbering the convolutions."""
 
@@ -269,6 +273,47 @@ def trunk(
     return tf_keras.Model(image, x, name="inception_v3_trunk")
 
 
+def pyramid(
+    padding: Padding = Padding.SAME,
+    width: float = 1.0,
+    batch_norm: BatchNorm = BatchNorm.FROZEN,
+    momentum: float = 0.99,
+) -> Pyramid:
+    """The whole network, with what it has of each stride.
+
+    Args:
+        padding: how the stem and the reductions pad; only with SAME do the strides hold exactly.
+        width: factor on every number of filters; 1 is Inception V3.
+        batch_norm: which statistics batch norm uses in training.
+        momentum: of the moving statistics, where they are trained.
+
+    Returns:
+        A model from images `[batch, height, width, 3]` in [-1, 1] to a dict of features, level l of
+        `[batch, ceil(height / 2^l), ceil(width / 2^l), channels]`: `2`, the stem before its second
+        pooling, 192 channels; `3`, Keras' `mixed2`, 288; `4`, `mixed7`, 768; `5`, `mixed10`, 2048
+        (each times the width).
+    """
+    builder = _Builder(0, padding, width, batch_norm, momentum)
+    image = tf_keras.Input((None, None, 3), name="image")
+    x = builder.chain(image, _STEM[:-1])
+    levels = {"2": x}
+    x = builder.chain(x, _STEM[-1:])
+    for block in (*_TRUNK_BLOCKS, *_HEAD_BLOCKS):
+        x = builder.mixed(x, block)
+        if block.name in _LAST_OF_LEVEL:
+            levels[_LAST_OF_LEVEL[block.name]] = x
+    return Pyramid(image, levels, name="inception_v3")
+
+
+class Pyramid(tf_keras.Model):
+    """A model whose output is a dict of features, one of each level."""
+
+    @property
+    def output_specs(self) -> dict[str, tf.TensorShape]:
+        """The features' shapes, under the name that Model Garden's backbones give them."""
+        return {level: features.shape for level, features in self.output.items()}
+
+
 def head_stage(
     in_channels: int,
     crop_size: int | None = None,
@@ -303,7 +348,7 @@ def load_pretrained(models: Sequence[tf_keras.Model], path: str) -> None:
     """Puts the weights of Keras applications' Inception V3 into a trunk or a head stage.
 
     Args:
-        models: results of `trunk` and `head_stage`, of width 1.
+        models: results of `trunk`, `head_stage` and `pyramid`, of width 1.
         path: an .h5 file of `tf_keras.applications.InceptionV3(include_top=False)`.
 
     Raises:

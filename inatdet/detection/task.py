@@ -12,7 +12,7 @@ from inatdet.data import pipeline
 from inatdet.data.label_counts import read_label_counts
 from inatdet.data.sampling import Resampler, Sampling, factors_of
 from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.detection import label_priors, pretrained
+from inatdet.detection import detectors, label_priors
 from inatdet.detection.config import FasterRCNNTask, InputConfig
 from inatdet.detection.faster_rcnn import Diagnostics, FasterRCNN, Losses
 
@@ -29,7 +29,7 @@ class DetectionTask(base_task.Task):
         priors = None
         if config.model.detections.logit_adjustment:
             priors = label_priors.read(os.path.dirname(config.taxonomy), num_classes)
-        return FasterRCNN(config.model, num_classes, priors, name="faster_rcnn")
+        return detectors.build(config.model, num_classes, priors)
 
     def build_inputs(
         self, params: InputConfig, input_context: tf.distribute.InputContext | None = None
@@ -65,7 +65,7 @@ class DetectionTask(base_task.Task):
         if self.task_config.init_checkpoint:
             super().initialize(model)
         elif self.task_config.model.backbone.weights:
-            model.load_pretrained(pretrained.find_weights(self.task_config.model.backbone.weights))
+            model.load_pretrained()
 
     def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
         """Means, over the steps of a loop, of each loss and of what was sampled."""

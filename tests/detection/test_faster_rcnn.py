@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from inatdet.detection.c4 import C4FasterRCNN
 from inatdet.detection.config import FasterRCNNConfig
-from inatdet.detection.faster_rcnn import FasterRCNN
 
 NUM_CLASSES = 4
 
@@ -25,7 +25,7 @@ def small_config(**model):
 @pytest.fixture(scope="module")
 def model():
     tf.random.set_seed(0)
-    return FasterRCNN(small_config(), NUM_CLASSES)
+    return C4FasterRCNN(small_config(), NUM_CLASSES)
 
 
 def batch_of(sizes, padded=None, seed=0, boxes=2):
@@ -93,7 +93,7 @@ def test_an_image_in_which_no_anchor_fits(model):
 
 def test_every_weight_gets_a_gradient_and_frozen_statistics_stay():
     tf.random.set_seed(1)
-    frozen = FasterRCNN(small_config(backbone={"batch_norm": "frozen"}), NUM_CLASSES)
+    frozen = C4FasterRCNN(small_config(backbone={"batch_norm": "frozen"}), NUM_CLASSES)
     statistics = [v.numpy() for v in frozen.non_trainable_variables]
     with tf.GradientTape() as tape:
         losses, _ = frozen.losses_of(batch_of([(96, 96)]), training=True)

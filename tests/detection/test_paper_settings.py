@@ -3,7 +3,7 @@ import tensorflow as tf
 
 from benchmarks.measuring import invented_batch
 from inatdet.detection import experiment
-from inatdet.detection.faster_rcnn import FasterRCNN
+from inatdet.detection.c4 import C4FasterRCNN
 from inatdet.detection.task import DetectionTask
 
 NUM_SPECIES = 2854
@@ -13,7 +13,7 @@ def test_one_step_and_one_detection_at_600_pixels_with_2854_species():
     params = experiment.read_experiment(["pipelines/species.yaml"])
     task = DetectionTask(params.task)
     tf.random.set_seed(0)
-    model = FasterRCNN(params.task.model, NUM_SPECIES)
+    model = C4FasterRCNN(params.task.model, NUM_SPECIES)
     optimizer = task.create_optimizer(params.trainer.optimizer_config)
     invented = invented_batch(1, 600, 800, NUM_SPECIES)
     batch = {name: tf.constant(value) for name, value in invented.items()}

@@ -1,0 +1,24 @@
+"""Which detector a model's settings describe."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inatdet.detection.c4 import C4FasterRCNN
+from inatdet.detection.config import FasterRCNNConfig
+from inatdet.detection.faster_rcnn import FasterRCNN
+
+_OF_CONFIG = {FasterRCNNConfig: C4FasterRCNN}
+
+
+def build(
+    config: FasterRCNNConfig, num_classes: int, priors: np.ndarray | None = None
+) -> FasterRCNN:
+    """Builds a detector.
+
+    Args:
+        config: its settings, whose class says which form.
+        num_classes: labels without the background.
+        priors: `[classes]`, shares of the labels in training, for logit adjustment.
+    """
+    return _OF_CONFIG[type(config)](config, num_classes, priors, name="faster_rcnn")
