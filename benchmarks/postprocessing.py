@@ -20,7 +20,7 @@ from benchmarks import measuring
 from benchmarks.measuring import Target
 from inatdet.detection import boxes as box_math
 from inatdet.detection import postprocess
-from inatdet.detection.config import DetectionsConfig
+from inatdet.detection.config import DetectionsConfig, FasterRCNNConfig
 
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "How often each is timed.")
 _PROPOSALS = flags.DEFINE_integer("proposals", 300, "Proposals of the image.")
@@ -50,14 +50,14 @@ def main(argv: Sequence[str]) -> None:
     """Measures and prints."""
     del argv
     config = DetectionsConfig()
+    scales = FasterRCNNConfig().box_code_scales
     scores, codes, proposals = (
         tf.constant(array[np.newaxis])
         for array in invented(np.random.default_rng(0), _PROPOSALS.value, _NUM_CLASSES.value)
     )
     size = tf.constant([_SIZE], tf.int32)
-    decoded = box_math.clip(
-        tf.reshape(box_math.decode(codes, proposals[:, :, tf.newaxis]), [1, -1, 4]), size
-    )
+    decoded = box_math.decode(codes, proposals[:, :, tf.newaxis], scales)
+    decoded = box_math.clip(tf.reshape(decoded, [1, -1, 4]), size)
     decoded = tf.reshape(decoded, [1, *codes.shape[1:]])
 
     # Arguments, because constants could be folded.
@@ -73,6 +73,7 @@ def main(argv: Sequence[str]) -> None:
             config.nms_iou,
             config.max_per_class,
             config.max_detections,
+            scales,
         )
 
     @tf.function

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 from official.vision.ops import box_ops, iou_similarity
 
-BOX_CODE_SCALES = [10.0, 10.0, 5.0, 5.0]  # the Object Detection API's box coder, both stages
+
+def encode(boxes: tf.Tensor, anchors: tf.Tensor, scales: Sequence[float]) -> tf.Tensor:
+    """Boxes relative to anchors: the Object Detection API's box coder.
+
+    Args:
+        boxes: `[..., 4]`.
+        anchors: `[..., 4]`.
+        scales: s, four of them.
+
+    Returns:
+        `[..., 4]`: s0 dy / h, s1 dx / w, s2 log(box's h / h), s3 log(box's w / w), with h and w the
+        anchor's and dy, dx from its centre to the box's.
+    """
+    return box_ops.encode_boxes(boxes, anchors, weights=list(scales))
 
 
-def encode(boxes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
-    """Boxes relative to anchors, `[..., 4]`: 10 dy/h, 10 dx/w, 5 log(h/h), 5 log(w/w)."""
-    return box_ops.encode_boxes(boxes, anchors, weights=BOX_CODE_SCALES)
-
-
-def decode(codes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
+def decode(codes: tf.Tensor, anchors: tf.Tensor, scales: Sequence[float]) -> tf.Tensor:
     """The inverse of `encode`; heights and widths grow at most 62.5-fold, so none overflows."""
-    return box_ops.decode_boxes(codes, anchors, weights=BOX_CODE_SCALES)
+    return box_ops.decode_boxes(codes, anchors, weights=list(scales))
 
 
 def clip(boxes: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:

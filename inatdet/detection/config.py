@@ -86,7 +86,9 @@ class RPNConfig(hyperparams.Config):
         negative_iou: negative below.
         sample_size: anchors an image in the loss.
         positive_fraction: the largest share of positives among them.
+        candidates: anchors that go into the suppression, the best by score; 0, as here, is all.
         nms_iou: of the suppression among proposals.
+        min_score: proposals must have a higher probability of an object.
         max_proposals: kept an image, in training and detection alike ([fgvc] keeps 32).
     """
 
@@ -96,7 +98,9 @@ class RPNConfig(hyperparams.Config):
     negative_iou: float = 0.3
     sample_size: int = 256
     positive_fraction: float = 0.5
+    candidates: int = 0
     nms_iou: float = 0.7
+    min_score: float = 0.0
     max_proposals: int = 300
 
 
@@ -107,14 +111,15 @@ class HeadConfig(hyperparams.Config):
     Attributes:
         crop_size: side of the bilinear crops, in samples.
         pool_size: side and stride of the max pooling behind them.
-        positive_iou: a proposal is positive at or above, negative below; ground-truth boxes are
-            not added to the proposals.
+        add_ground_truth: whether training adds the ground-truth boxes to the proposals.
+        positive_iou: a proposal is positive at or above, negative below.
         sample_size: proposals an image in the loss ([fgvc] 32).
         positive_fraction: the largest share of positives among them.
     """
 
     crop_size: int = 14
     pool_size: int = 2
+    add_ground_truth: bool = False
     positive_iou: float = 0.5
     sample_size: int = 64
     positive_fraction: float = 0.25
@@ -122,7 +127,7 @@ class HeadConfig(hyperparams.Config):
 
 @dataclasses.dataclass
 class LossConfig(hyperparams.Config):
-    """Weights of the four losses [OD API].
+    """The weights of the four losses, and what else they depend on [OD API].
 
     Attributes:
         rpn_objectness_weight: on the softmax cross entropy of the anchors.
@@ -130,6 +135,7 @@ class LossConfig(hyperparams.Config):
         classes_weight: on the softmax cross entropy of the proposals.
         boxes_weight: on the smooth L1 of the proposals.
         smooth_l1_delta: where the square becomes a line.
+        weight_decay: times half the squared norm of all kernels, added to the loss.
     """
 
     rpn_objectness_weight: float = 1.0
@@ -137,6 +143,7 @@ class LossConfig(hyperparams.Config):
     classes_weight: float = 1.0
     boxes_weight: float = 2.0
     smooth_l1_delta: float = 1.0
+    weight_decay: float = 0.0
 
 
 @dataclasses.dataclass
@@ -144,6 +151,7 @@ class DetectionsConfig(hyperparams.Config):
     """What becomes of scores and boxes [OD API].
 
     Attributes:
+        min_score: detections must have a higher score.
         nms_iou: of the class-wise suppression.
         max_per_class: detections kept of one class in one image ([fgvc] 5).
         max_detections: detections kept of one image ([fgvc] 5).
@@ -154,6 +162,7 @@ class DetectionsConfig(hyperparams.Config):
             "Long-tail learning via logit adjustment", 2021, whose choice is 1]; 0 is none [OD API].
     """
 
+    min_score: float = 0.0
     nms_iou: float = 0.6
     max_per_class: int = 100
     max_detections: int = 300
@@ -163,8 +172,14 @@ class DetectionsConfig(hyperparams.Config):
 
 @dataclasses.dataclass
 class FasterRCNNConfig(hyperparams.Config):
-    """The detector."""
+    """The detector.
 
+    Attributes:
+        box_code_scales: s in the codes of both stages, s0 dy / h, s1 dx / w, s2 log(h' / h) and
+            s3 log(w' / w) [OD API].
+    """
+
+    box_code_scales: tuple[float, ...] = (10.0, 10.0, 5.0, 5.0)
     backbone: BackboneConfig = dataclasses.field(default_factory=BackboneConfig)
     anchors: AnchorConfig = dataclasses.field(default_factory=AnchorConfig)
     rpn: RPNConfig = dataclasses.field(default_factory=RPNConfig)

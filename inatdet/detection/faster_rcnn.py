@@ -132,8 +132,11 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
             first.objectness,
             usable,
             image_size,
-            self._config.rpn.max_proposals,
+            self._config.rpn.candidates,
             self._config.rpn.nms_iou,
+            self._config.rpn.min_score,
+            self._config.rpn.max_proposals,
+            self._config.box_code_scales,
         )
 
     def losses_of(
@@ -174,16 +177,22 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
         )
         rpn_boxes = losses.localisation_loss(
             tf.gather(first.box_codes, chosen.indices, batch_dims=1),
-            targets.box_code_targets(chosen_anchors, truth, matches, chosen),
+            targets.box_code_targets(
+                chosen_anchors, truth, matches, chosen, config.box_code_scales
+            ),
             chosen.positive,
             chosen.weight,
             config.losses.smooth_l1_delta,
         )
 
         found = self._proposals(first, inside, image_size)
+        boxes, is_box = found.boxes, found.valid
+        if config.head.add_ground_truth:
+            boxes = tf.concat([boxes, truth], axis=1)
+            is_box = tf.concat([is_box, is_truth], axis=1)
         matches = targets.match(
-            found.boxes,
-            found.valid,
+            boxes,
+            is_box,
             truth,
             is_truth,
             config.head.positive_iou,
@@ -191,13 +200,13 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
             force=False,
         )
         chosen = targets.sample(matches, config.head.sample_size, config.head.positive_fraction)
-        boxes = tf.gather(found.boxes, chosen.indices, batch_dims=1)
+        boxes = tf.gather(boxes, chosen.indices, batch_dims=1)
         logits, codes = self._second_stage(first.features, boxes, image_size, training)
         class_targets = targets.class_targets(labels, matches, chosen)
         classes = losses.classification_loss(logits, class_targets, chosen.weight)
         box_losses = losses.localisation_loss(
             tf.gather(codes, tf.maximum(class_targets - 1, 0), batch_dims=2),
-            targets.box_code_targets(boxes, truth, matches, chosen),
+            targets.box_code_targets(boxes, truth, matches, chosen, config.box_code_scales),
             chosen.positive,
             chosen.weight,
             config.losses.smooth_l1_delta,
@@ -216,6 +225,14 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
                 _mean_count(chosen.positive),
             ),
         )
+
+    def weight_penalty(self) -> tf.Tensor:
+        """What weight decay adds to the loss, a scalar: all kernels, no bias and no batch norm."""
+        decay = self._config.losses.weight_decay
+        if not decay:
+            return tf.constant(0.0)
+        kernels = [v for v in self.trainable_variables if "kernel" in v.name]
+        return decay * tf.add_n([tf.nn.l2_loss(tf.cast(v, tf.float32)) for v in kernels])
 
     def classify(
         self, batch: dict[str, tf.Tensor], training: bool | None = None
@@ -263,14 +280,16 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
     ) -> postprocess.Detections:
         """The detections among classified proposals; see `postprocess.detections_of`."""
         output = self._config.detections
-        return postprocess.detections_of(
+        found = postprocess.detections_of(
             *classified,
             image_size,
             output.candidates,
             output.nms_iou,
             output.max_per_class,
             output.max_detections,
+            self._config.box_code_scales,
         )
+        return postprocess.above(found, output.min_score)
 
 
 def _mean_count(flags: tf.Tensor) -> tf.Tensor:

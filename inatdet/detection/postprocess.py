@@ -9,6 +9,7 @@ have a quarter of a pixel left for the box.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -45,6 +46,7 @@ def detections_of(
     iou_threshold: float,
     max_per_class: int,
     max_detections: int,
+    code_scales: Sequence[float],
 ) -> Detections:
     """The best (proposal, class) pairs, then class-wise suppression.
 
@@ -58,6 +60,7 @@ def detections_of(
         iou_threshold: a box is dropped when it overlaps a better one of its class by more.
         max_per_class: detections kept of one class in one image.
         max_detections: detections kept of one image.
+        code_scales: of the box codes.
 
     Returns:
         The detections. They are those of a class-by-class suppression of all pairs, as long as
@@ -79,7 +82,7 @@ def detections_of(
         classes = pairs % num_classes
         codes = tf.gather(box_codes, pairs, batch_dims=1)
         anchors = tf.gather(proposals, pairs // num_classes, batch_dims=1)
-        boxes = box_math.clip(box_math.decode(codes, anchors), image_size)
+        boxes = box_math.clip(box_math.decode(codes, anchors, code_scales), image_size)
         best = tf.where(box_math.area(boxes) > 0, best, -1.0)
         place = tf.stack([classes // side, classes % side], axis=-1)
         shifted = boxes + tf.tile(tf.cast(place, tf.float32) * room, [1, 1, 2])
@@ -109,6 +112,17 @@ def detections_of(
     if first == candidates and limit == most:
         return found
     return tf.cond(is_full, lambda: found, lambda: among(candidates, most)[0])
+
+
+def above(detections: Detections, min_score: float) -> Detections:
+    """Only the detections with a higher score than `min_score`; zeros behind the last."""
+    kept = detections.scores > min_score
+    return Detections(
+        boxes=tf.where(kept[..., tf.newaxis], detections.boxes, 0.0),
+        scores=tf.where(kept, detections.scores, 0.0),
+        labels=tf.where(kept, detections.labels, 0),
+        count=tf.reduce_sum(tf.cast(kept, tf.int32), axis=1),
+    )
 
 
 def _rank_in_class(classes: tf.Tensor) -> tf.Tensor:

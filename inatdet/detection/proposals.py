@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -30,10 +31,13 @@ def select_proposals(
     objectness: tf.Tensor,
     usable: tf.Tensor,
     image_size: tf.Tensor,
-    max_proposals: int,
+    candidates: int,
     iou_threshold: float,
+    min_score: float,
+    max_proposals: int,
+    code_scales: Sequence[float],
 ) -> Proposals:
-    """Decodes, clips and thins the anchors. Nothing is cut before the suppression.
+    """Decodes, clips and thins the anchors.
 
     Args:
         anchors: `[anchors, 4]`.
@@ -41,17 +45,27 @@ def select_proposals(
         objectness: logits `[batch, anchors, 2]`: background, object.
         usable: bool `[batch, anchors]`; the others yield no proposal.
         image_size: `[batch, 2]`, height and width without padding.
-        max_proposals: how many to keep at the most.
+        candidates: how many go into the suppression, the best by score; 0 for all.
         iou_threshold: of the suppression.
+        min_score: only those with a higher score are kept.
+        max_proposals: how many to keep at the most.
+        code_scales: of the box codes.
 
     Returns:
         The proposals. No gradient passes through them.
     """
-    boxes = box_math.clip(box_math.decode(box_codes, anchors[tf.newaxis]), image_size)
+    boxes = box_math.decode(box_codes, anchors[tf.newaxis], code_scales)
+    boxes = box_math.clip(boxes, image_size)
     scores = tf.nn.softmax(objectness)[..., 1]
     scores = tf.where(usable & (box_math.area(boxes) > 0), scores, -1.0)
+    if candidates:
+        scores, best = tf.math.top_k(scores, tf.minimum(candidates, tf.shape(scores)[1]))
+        boxes = tf.gather(boxes, best, batch_dims=1)
     indices, count = box_math.keep_best(boxes, scores, max_proposals, iou_threshold)
-    valid = tf.sequence_mask(count, max_proposals)
-    boxes = tf.where(valid[..., tf.newaxis], tf.gather(boxes, indices, batch_dims=1), 0.0)
-    scores = tf.where(valid, tf.gather(scores, indices, batch_dims=1), 0.0)
+    boxes = tf.gather(boxes, indices, batch_dims=1)
+    scores = tf.gather(scores, indices, batch_dims=1)
+    # After the suppression, in which a box never yields to one of a lower score.
+    valid = tf.sequence_mask(count, max_proposals) & (scores > min_score)
+    boxes = tf.where(valid[..., tf.newaxis], boxes, 0.0)
+    scores = tf.where(valid, scores, 0.0)
     return Proposals(tf.stop_gradient(boxes), tf.stop_gradient(scores), valid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -118,7 +119,7 @@ def _pad_keys(keys: tf.Tensor, missing: tf.Tensor) -> tf.Tensor:
 
 
 def box_code_targets(
-    boxes: tf.Tensor, truth: tf.Tensor, matches: Matches, chosen: Sample
+    boxes: tf.Tensor, truth: tf.Tensor, matches: Matches, chosen: Sample, scales: Sequence[float]
 ) -> tf.Tensor:
     """What the sampled boxes' codes should be.
 
@@ -127,13 +128,14 @@ def box_code_targets(
         truth: `[batch, m, 4]`, ground truth, padded.
         matches: of all boxes.
         chosen: which were sampled.
+        scales: of the box codes.
 
     Returns:
         float32 `[batch, size, 4]`; zeros for those that are not positive.
     """
     truth = tf.pad(truth, [[0, 0], [0, 1], [0, 0]])
     matched = tf.gather(matches.box, chosen.indices, batch_dims=1)
-    codes = box_math.encode(tf.gather(truth, matched, batch_dims=1), boxes)
+    codes = box_math.encode(tf.gather(truth, matched, batch_dims=1), boxes, scales)
     return tf.where(chosen.positive[..., tf.newaxis], codes, 0.0)
 
 

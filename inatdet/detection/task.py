@@ -84,7 +84,7 @@ class DetectionTask(base_task.Task):
         mixed = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
         with tf.GradientTape() as tape:
             losses, diagnostics = model.losses_of(inputs, training=True)
-            loss = tf.add_n(list(losses))
+            loss = tf.add_n(list(losses)) + model.weight_penalty()
             # The optimizer sums gradients over the replicas; the loss is the mean over them.
             scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
             scaled = optimizer.get_scaled_loss(scaled) if mixed else scaled
@@ -101,7 +101,8 @@ class DetectionTask(base_task.Task):
     ) -> dict[str, tf.Tensor]:
         """The losses of one replica's batch, with the moving statistics; nothing is trained."""
         losses, diagnostics = model.losses_of(inputs, training=False)
-        return self._logs(tf.add_n(list(losses)), losses, diagnostics, metrics)
+        loss = tf.add_n(list(losses)) + model.weight_penalty()
+        return self._logs(loss, losses, diagnostics, metrics)
 
     def _logs(
         self,

@@ -1,6 +1,11 @@
-"""The detector's arithmetic once more, in plain NumPy loops, written for clarity alone."""
+"""The detector's arithmetic once more, in plain NumPy loops, written for clarity alone.
+
+Boxes are `ymin, xmin, ymax, xmax`; everything is of one image, in float64.
+"""
 
 import numpy as np
+
+CODE_SCALES = (10.0, 10.0, 5.0, 5.0)
 
 
 def iou(a, b):
@@ -24,26 +29,110 @@ def nms(boxes, scores, max_boxes, threshold):
     return kept
 
 
-def encode(box, anchor):
+def encode(box, anchor, scales=CODE_SCALES):
     """The Object Detection API's box code."""
     height, width = anchor[2] - anchor[0], anchor[3] - anchor[1]
     return np.array(
         [
-            10 * ((box[0] + box[2]) / 2 - (anchor[0] + anchor[2]) / 2) / height,
-            10 * ((box[1] + box[3]) / 2 - (anchor[1] + anchor[3]) / 2) / width,
-            5 * np.log((box[2] - box[0]) / height),
-            5 * np.log((box[3] - box[1]) / width),
+            scales[0] * ((box[0] + box[2]) / 2 - (anchor[0] + anchor[2]) / 2) / height,
+            scales[1] * ((box[1] + box[3]) / 2 - (anchor[1] + anchor[3]) / 2) / width,
+            scales[2] * np.log((box[2] - box[0]) / height),
+            scales[3] * np.log((box[3] - box[1]) / width),
         ]
     )
 
 
-def decode(code, anchor):
+def decode(code, anchor, scales=CODE_SCALES):
     """The box of a code."""
     height, width = anchor[2] - anchor[0], anchor[3] - anchor[1]
-    y = (anchor[0] + anchor[2]) / 2 + code[0] / 10 * height
-    x = (anchor[1] + anchor[3]) / 2 + code[1] / 10 * width
-    half_height, half_width = np.exp(code[2] / 5) * height / 2, np.exp(code[3] / 5) * width / 2
+    y = (anchor[0] + anchor[2]) / 2 + code[0] / scales[0] * height
+    x = (anchor[1] + anchor[3]) / 2 + code[1] / scales[1] * width
+    half_height = np.exp(code[2] / scales[2]) * height / 2
+    half_width = np.exp(code[3] / scales[3]) * width / 2
     return np.array([y - half_height, x - half_width, y + half_height, x + half_width])
+
+
+def anchors(rows, columns, base, scales, ratios, stride):
+    """`[rows * columns * ratios * scales, 4]`, row by row, cell by cell, ratio by ratio."""
+    boxes = []
+    for y in range(0, rows * stride, stride):
+        for x in range(0, columns * stride, stride):
+            for ratio in ratios:
+                for scale in scales:
+                    h, w = scale / np.sqrt(ratio) * base, scale * np.sqrt(ratio) * base
+                    boxes.append([y - h / 2, x - w / 2, y + h / 2, x + w / 2])
+    return np.array(boxes)
+
+
+def inside(boxes, height, width):
+    """Which boxes lie wholly inside the image."""
+    return np.array([y >= 0 and x >= 0 and b <= height and r <= width for y, x, b, r in boxes])
+
+
+def match(boxes, usable, truth, positive_iou, negative_iou, force):
+    """The matched truth (or -1: negative, -2: neither) of each box."""
+    result = np.full(len(boxes), -2)
+    overlap = np.array([[iou(b, t) for t in truth] for b in boxes])
+    overlap = overlap.reshape(len(boxes), len(truth))
+    for index in np.flatnonzero(usable):
+        best = overlap[index].max(initial=-1.0)
+        if best >= positive_iou:
+            result[index] = overlap[index].argmax()
+        elif best < negative_iou:
+            result[index] = -1
+    if force:
+        for t in reversed(range(len(truth))):
+            column = np.where(usable, overlap[:, t], -1.0)
+            if column.max(initial=-1.0) > 0:
+                result[column.argmax()] = t
+    return result
+
+
+def proposals(boxes, codes, logits, usable, height, width, max_proposals, nms_iou, scales):
+    """The kept boxes and their probabilities, best first."""
+    decoded = np.array([decode(code, box, scales) for code, box in zip(codes, boxes)])
+    decoded = np.clip(decoded, 0, [height, width, height, width])
+    scores = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))
+    has_area = (decoded[:, 2] > decoded[:, 0]) & (decoded[:, 3] > decoded[:, 1])
+    scores = np.where(usable & has_area, scores, -1)
+    kept = nms(decoded, scores, max_proposals, nms_iou)
+    return decoded[kept], scores[kept]
+
+
+def crop(features, box, crop_size, pool_size, stride, height, width):
+    """Bilinear samples of an image's own feature map, then max pooling."""
+    rows, columns = -(-height // stride), -(-width // stride)
+    y0, x0, y1, x1 = box / np.array([height, width, height, width])
+    y0, y1, x0, x1 = y0 * (rows - 1), y1 * (rows - 1), x0 * (columns - 1), x1 * (columns - 1)
+    samples = np.zeros((crop_size, crop_size, features.shape[-1]))
+    for i in range(crop_size):
+        for j in range(crop_size):
+            y = y0 + (y1 - y0) * i / (crop_size - 1)
+            x = x0 + (x1 - x0) * j / (crop_size - 1)
+            top, left = int(np.floor(y)), int(np.floor(x))
+            bottom, right = min(top + 1, rows - 1), min(left + 1, columns - 1)
+            dy, dx = y - top, x - left
+            samples[i, j] = (
+                features[top, left] * (1 - dy) * (1 - dx)
+                + features[top, right] * (1 - dy) * dx
+                + features[bottom, left] * dy * (1 - dx)
+                + features[bottom, right] * dy * dx
+            )
+    size = crop_size // pool_size
+    blocks = samples.reshape(size, pool_size, size, pool_size, -1)
+    return blocks.max(axis=(1, 3))
+
+
+def cross_entropy(logits, label):
+    """Of one softmax."""
+    shifted = logits - logits.max()
+    return np.log(np.exp(shifted).sum()) - shifted[label]
+
+
+def smooth_l1(code, target, delta=1.0):
+    """Summed over one box's codes."""
+    distance = np.abs(code - target)
+    return np.where(distance <= delta, distance**2 / 2, delta * distance - delta**2 / 2).sum()
 
 
 def random_boxes(rng, count, height=100.0, width=150.0, smallest=2.0):

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from inatdet.detection import anchors
 from inatdet.detection.config import AnchorConfig
+from tests.detection import reference
 
 
 def paper_cell():
@@ -20,18 +21,22 @@ def test_twelve_anchors_a_cell_with_sides_64_to_512():
     np.testing.assert_allclose(cell[:, :2], -cell[:, 2:])
 
 
-def test_grid_against_loops():
-    cell = anchors.cell_anchors(10, [1, 2], [0.5, 1])
-    expected = []
-    for row in range(3):
-        for column in range(2):
-            for ratio in (0.5, 1):
-                for scale in (1, 2):
-                    h, w = scale / np.sqrt(ratio) * 10, scale * np.sqrt(ratio) * 10
-                    y, x = 16 * row, 16 * column
-                    expected.append([y - h / 2, x - w / 2, y + h / 2, x + w / 2])
-    grid = anchors.grid_anchors(cell, tf.constant([3, 2]), 16)
-    np.testing.assert_allclose(grid, expected, rtol=1e-6)
+def test_the_paper_s_grid_against_loops():
+    config = AnchorConfig()
+    grid = anchors.grid_anchors(paper_cell(), tf.constant([38, 50]), config.stride)
+    expected = reference.anchors(38, 50, config.base, config.scales, config.ratios, config.stride)
+    assert grid.shape == (38 * 50 * 12, 4)
+    np.testing.assert_allclose(grid, expected, rtol=1e-6, atol=1e-3)
+    dropped = ~anchors.inside_image(grid, tf.constant([[600, 800]]))[0].numpy()
+    np.testing.assert_array_equal(dropped, ~reference.inside(expected, 600, 800))
+    # By counting: anchor h x w fits where h / 2 <= 16 i <= 600 - h / 2, and so across.
+    fitting = 0
+    for height, width in paper_cell()[:, 2:] * 2:
+        rows = (600 - height / 2) // 16 - -(-height / 2 // 16) + 1
+        columns = (800 - width / 2) // 16 - -(-width / 2 // 16) + 1
+        fitting += max(rows, 0) * max(columns, 0)
+    assert (~dropped).sum() == fitting
+    assert 0.4 < fitting / len(grid) < 0.5  # more than half are dropped
 
 
 @pytest.mark.parametrize(

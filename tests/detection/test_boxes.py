@@ -8,10 +8,12 @@ from tests.detection import reference
 
 def test_codes_against_numpy_and_back(rng=np.random.default_rng(0)):
     truth, anchors = reference.random_boxes(rng, 40), reference.random_boxes(rng, 40)
-    codes = boxes.encode(tf.constant(truth, tf.float32), tf.constant(anchors, tf.float32))
+    codes = boxes.encode(
+        tf.constant(truth, tf.float32), tf.constant(anchors, tf.float32), reference.CODE_SCALES
+    )
     expected = [reference.encode(t, a) for t, a in zip(truth, anchors)]
     np.testing.assert_allclose(codes, expected, rtol=1e-4, atol=1e-4)
-    back = boxes.decode(codes, tf.constant(anchors, tf.float32))
+    back = boxes.decode(codes, tf.constant(anchors, tf.float32), reference.CODE_SCALES)
     np.testing.assert_allclose(back, truth, atol=1e-2)
 
 
@@ -19,12 +21,26 @@ def test_decode_against_numpy(rng=np.random.default_rng(1)):
     anchors = reference.random_boxes(rng, 30)
     codes = rng.normal(0, 2, (30, 4))
     expected = [reference.decode(c, a) for c, a in zip(codes, anchors)]
-    decoded = boxes.decode(tf.constant(codes, tf.float32), tf.constant(anchors, tf.float32))
+    decoded = boxes.decode(
+        tf.constant(codes, tf.float32), tf.constant(anchors, tf.float32), reference.CODE_SCALES
+    )
     np.testing.assert_allclose(decoded, expected, rtol=1e-4, atol=1e-3)
 
 
+def test_other_scales(rng=np.random.default_rng(3)):
+    truth, anchors = reference.random_boxes(rng, 9), reference.random_boxes(rng, 9)
+    scales = (1.0, 2.0, 3.0, 4.0)
+    codes = boxes.encode(tf.constant(truth, tf.float32), tf.constant(anchors, tf.float32), scales)
+    expected = [reference.encode(t, a, scales) for t, a in zip(truth, anchors)]
+    np.testing.assert_allclose(codes, expected, rtol=1e-4, atol=1e-4)
+    back = boxes.decode(codes, tf.constant(anchors, tf.float32), scales)
+    np.testing.assert_allclose(back, truth, atol=1e-2)
+
+
 def test_huge_codes_stay_finite():
-    decoded = boxes.decode(tf.constant([[0, 0, 1e6, 1e6]]), tf.constant([[0.0, 0, 10, 10]]))
+    decoded = boxes.decode(
+        tf.constant([[0, 0, 1e6, 1e6]]), tf.constant([[0.0, 0, 10, 10]]), reference.CODE_SCALES
+    )
     np.testing.assert_allclose(decoded[0, 2:] - decoded[0, :2], [625.0, 625.0], rtol=1e-5)
 
 

@@ -101,7 +101,9 @@ def test_every_weight_gets_a_gradient_and_frozen_statistics_stay():
     gradients = tape.gradient(loss, frozen.trainable_variables)
     names = [v.name for v, g in zip(frozen.trainable_variables, gradients) if g is None]
     assert names == []
-    assert any("beta" in v.name for v in frozen.trainable_variables)
+    betas = [(v.name, g) for v, g in zip(frozen.trainable_variables, gradients) if "beta" in v.name]
+    assert len(betas) == 94
+    assert [name for name, gradient in betas if not np.any(gradient)] == []
     for before, after in zip(statistics, frozen.non_trainable_variables):
         np.testing.assert_array_equal(before, after)
 
@@ -111,6 +113,14 @@ def test_trained_statistics_move(model):
     model.losses_of(batch_of([(96, 96)]), training=True)
     changed = [(a != b.numpy()).any() for a, b in zip(before, model.non_trainable_variables)]
     assert all(changed)
+
+
+def test_the_network_sees_pixels_from_minus_one_to_one_and_zeros_in_the_padding(model):
+    batch = batch_of([(64, 80)], padded=(96, 96))
+    scaled = batch["image"].numpy() * 2 / 255 - 1
+    scaled[:, 64:] = scaled[:, :, 80:] = 0
+    first = model._first_stage(batch["image"], batch["image_size"], False)
+    np.testing.assert_allclose(first.features, model.trunk(scaled, training=False), atol=1e-5)
 
 
 def test_initial_losses_are_those_of_ignorance(model):

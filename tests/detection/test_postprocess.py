@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from inatdet.detection import boxes, postprocess
 from tests.detection import reference
@@ -21,6 +23,7 @@ def random_outputs(seed, num_proposals, num_classes, code_scale=1.0):
 def ours(scores, codes, proposals, valid=None, size=(HEIGHT, WIDTH), **options):
     options = {
         "candidates": 100_000, "iou_threshold": 0.6, "max_per_class": 100, "max_detections": 300,
+        "code_scales": reference.CODE_SCALES,
     } | options  # fmt: skip
     valid = tf.ones(tf.shape(proposals)[:2], tf.bool) if valid is None else valid
     return postprocess.detections_of(
@@ -34,7 +37,7 @@ def ours(scores, codes, proposals, valid=None, size=(HEIGHT, WIDTH), **options):
 
 
 def tensorflow_s(scores, codes, proposals, max_per_class=100, max_detections=300):
-    decoded = boxes.decode(codes[0], proposals[0][:, None, :])
+    decoded = boxes.decode(codes[0], proposals[0][:, None, :], reference.CODE_SCALES)
     decoded = boxes.clip(decoded, tf.constant([[HEIGHT, WIDTH]] * len(decoded)))
     return tf.image.combined_non_max_suppression(
         decoded[None],
@@ -70,6 +73,54 @@ def test_same_as_combined_non_max_suppression(
     np.testing.assert_array_equal(got.labels[0, :count] - 1, expected.nmsed_classes[0, :count])
     np.testing.assert_allclose(got.boxes[0, :count], expected.nmsed_boxes[0, :count], atol=1e-3)
     assert not got.scores[0, count:].numpy().any()
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.data())
+def test_edge_cases_as_combined_non_max_suppression(data):
+    """Boxes on a grid: doubles, overlaps of exactly .6, boxes without area, limits that bind."""
+    corner = st.tuples(*[st.integers(0, 6)] * 4)
+    corners = data.draw(st.lists(corner, min_size=1, max_size=8))
+    num_classes = data.draw(st.integers(1, 5))
+    max_per_class, max_detections = data.draw(st.integers(1, 8)), data.draw(st.integers(1, 40))
+    proposals = np.array(
+        [[min(a, b), min(c, d), max(a, b), max(c, d)] for a, b, c, d in corners], np.float32
+    )
+    # All scores differ: which of equal ones comes first is not defined.
+    scores = np.array(data.draw(st.permutations(range(len(corners) * num_classes)))) + 1.0
+    scores = scores.reshape(1, len(corners), num_classes).astype(np.float32) / scores.size / 2
+    got = ours(
+        tf.constant(scores), tf.zeros([1, *scores.shape[1:], 4]), tf.constant(proposals[None]),
+        size=(6, 6), max_per_class=max_per_class, max_detections=max_detections,
+    )  # fmt: skip
+    # Ours leaves boxes without area out.
+    has_area = (proposals[:, 2:] > proposals[:, :2]).all(axis=1)
+    expected = tf.image.combined_non_max_suppression(
+        tf.constant(proposals[None, :, None]),
+        tf.constant(np.where(has_area[None, :, None], scores, -1)),
+        max_output_size_per_class=max_per_class,
+        max_total_size=max_detections,
+        iou_threshold=0.6,
+        score_threshold=0.0,
+        clip_boxes=False,
+    )
+    count = int(expected.valid_detections[0])
+    assert int(got.count[0]) == count
+    np.testing.assert_array_equal(got.scores[0, :count], expected.nmsed_scores[0, :count])
+    np.testing.assert_array_equal(got.labels[0, :count] - 1, expected.nmsed_classes[0, :count])
+    np.testing.assert_allclose(got.boxes[0, :count], expected.nmsed_boxes[0, :count], atol=1e-5)
+
+
+def test_the_least_score_is_not_reached():
+    found = ours(*random_outputs(4, 20, 3))
+    limit = float(found.scores[0, 5])
+    likely = postprocess.above(found, limit)
+    assert int(likely.count[0]) == 5
+    for one, other in zip(likely[:3], found[:3]):
+        np.testing.assert_array_equal(one[0, :5], other[0, :5])
+        assert not one[0, 5:].numpy().any()
+    for one, other in zip(postprocess.above(found, 0.0), found):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_thousands_of_classes_lose_no_precision():
@@ -114,5 +165,7 @@ def test_an_empty_batch():
     empty = [x[:0] for x in random_outputs(0, 10, 3)]
     empty[0] = tf.cast(empty[0], tf.float32)
     valid, size = tf.zeros([0, 10], tf.bool), tf.zeros([0, 2], tf.int32)
-    found = tf.function(postprocess.detections_of)(*empty, valid, size, 100, 0.6, 100, 300)
+    found = tf.function(postprocess.detections_of)(
+        *empty, valid, size, 100, 0.6, 100, 300, reference.CODE_SCALES
+    )
     assert found.boxes.shape[0] == 0

@@ -6,39 +6,87 @@ from inatdet.detection import proposals
 from tests.detection import reference
 
 
-@pytest.mark.parametrize("max_proposals", [5, 200])
-def test_against_numpy(max_proposals):
-    rng = np.random.default_rng(0)
-    sizes = np.array([[100, 150], [60, 70]])
-    anchors = reference.random_boxes(rng, 90, smallest=5.0) - 25
-    codes = rng.normal(0, 1, (2, 90, 4))
-    logits = rng.normal(0, 2, (2, 90, 2))
-    usable = rng.uniform(size=(2, 90)) < 0.7
-    found = proposals.select_proposals(
-        tf.constant(anchors, tf.float32),
-        tf.constant(codes, tf.float32),
-        tf.constant(logits, tf.float32),
-        tf.constant(usable),
-        tf.constant(sizes),
-        max_proposals,
-        0.7,
+def selected(anchors, codes, logits, usable, sizes, scales=reference.CODE_SCALES, **options):
+    options = {
+        "candidates": 0, "iou_threshold": 0.7, "min_score": 0.0, "max_proposals": 200,
+    } | options  # fmt: skip
+    arrays = (tf.constant(x, tf.float32) for x in (anchors, codes, logits))
+    return proposals.select_proposals(
+        *arrays, tf.constant(usable), tf.constant(sizes), **options, code_scales=scales
     )
+
+
+def random_inputs(seed=0):
+    rng = np.random.default_rng(seed)
+    return (
+        reference.random_boxes(rng, 90, smallest=5.0) - 25,
+        rng.normal(0, 1, (2, 90, 4)),
+        rng.normal(0, 2, (2, 90, 2)),
+        rng.uniform(size=(2, 90)) < 0.7,
+        np.array([[100, 150], [60, 70]]),
+    )
+
+
+@pytest.mark.parametrize("scales", [reference.CODE_SCALES, (1.0, 2.0, 3.0, 4.0)])
+@pytest.mark.parametrize("max_proposals", [5, 200])
+def test_against_numpy(max_proposals, scales):
+    anchors, codes, logits, usable, sizes = random_inputs()
+    found = selected(anchors, codes, logits, usable, sizes, scales, max_proposals=max_proposals)
     for image in range(2):
-        limit = np.tile(sizes[image], 2)
-        boxes = [reference.decode(c, a) for c, a in zip(codes[image], anchors)]
-        boxes = np.clip(boxes, 0, limit)
-        scores = 1 / (1 + np.exp(logits[image, :, 0] - logits[image, :, 1]))
-        has_area = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-        assert not has_area.all()  # the case is there: boxes clipped to nothing
-        scores = np.where(usable[image] & has_area, scores, -1)
-        kept = reference.nms(boxes, scores, max_proposals, 0.7)
-        count = len(kept)
+        boxes, scores = reference.proposals(
+            anchors, codes[image], logits[image], usable[image], *sizes[image],
+            max_proposals, 0.7, scales,
+        )  # fmt: skip
+        count = len(boxes)
         assert found.valid[image].numpy().tolist() == [True] * count + [False] * (
             max_proposals - count
         )
-        np.testing.assert_allclose(found.boxes[image, :count], boxes[kept], atol=1e-3)
-        np.testing.assert_allclose(found.scores[image, :count], scores[kept], rtol=1e-5)
+        np.testing.assert_allclose(found.boxes[image, :count], boxes, atol=1e-3)
+        np.testing.assert_allclose(found.scores[image, :count], scores, rtol=1e-5)
         assert not found.boxes[image, count:].numpy().any()
+
+
+def test_anchors_across_the_border_are_clipped_and_those_beyond_it_dropped():
+    anchors = [[-10.0, -10, 20, 20], [90, 140, 130, 180], [100, 150, 120, 170], [0, 0, 50, 60]]
+    logits = [[[0.0, 4], [0, 3], [0, 2], [0, 1]]]
+    found = selected(anchors, np.zeros((1, 4, 4)), logits, [[True] * 4], [[100, 150]])
+    assert int(found.valid.numpy().sum()) == 3
+    expected = [[0, 0, 20, 20], [90, 140, 100, 150], [0, 0, 50, 60]]
+    np.testing.assert_allclose(found.boxes[0, :3], expected, atol=1e-4)
+
+
+def test_nothing_is_cut_before_the_suppression_unless_asked():
+    inputs = random_inputs(1)
+    everything = selected(*inputs)
+    same = selected(*inputs, candidates=90)
+    np.testing.assert_array_equal(everything.boxes, same.boxes)
+    few = selected(*inputs, candidates=10)
+    anchors, codes, logits, usable, sizes = inputs
+    for image in range(2):
+        decoded = [reference.decode(c, a) for c, a in zip(codes[image], anchors)]
+        decoded = np.clip(decoded, 0, np.tile(sizes[image], 2))
+        has_area = ((decoded[:, 2:] - decoded[:, :2]) > 0).all(axis=1)
+        margin = np.where(
+            usable[image] & has_area, logits[image, :, 1] - logits[image, :, 0], -np.inf
+        )
+        best = np.argsort(-margin)[:10]
+        boxes, _ = reference.proposals(
+            anchors[best], codes[image, best], logits[image, best], usable[image, best],
+            *sizes[image], 200, 0.7, reference.CODE_SCALES,
+        )  # fmt: skip
+        count = int(few.valid[image].numpy().sum())
+        assert count == len(boxes) < int(everything.valid[image].numpy().sum())
+        np.testing.assert_allclose(few.boxes[image, :count], boxes, atol=1e-3)
+
+
+def test_only_higher_scores_than_the_least():
+    inputs = random_inputs(2)
+    everything = selected(*inputs)
+    likely = selected(*inputs, min_score=0.6)
+    expected = everything.scores.numpy() > 0.6
+    assert 0 < expected.sum() < everything.valid.numpy().sum()
+    np.testing.assert_array_equal(likely.valid, expected)
+    np.testing.assert_array_equal(likely.boxes, np.where(expected[..., None], everything.boxes, 0))
 
 
 def test_no_gradient_passes():
@@ -46,7 +94,8 @@ def test_no_gradient_passes():
     anchors = tf.constant(reference.random_boxes(np.random.default_rng(1), 9), tf.float32)
     with tf.GradientTape() as tape:
         found = proposals.select_proposals(
-            anchors, codes, logits, tf.ones([1, 9], tf.bool), tf.constant([[99, 99]]), 4, 0.7
-        )
+            anchors, codes, logits, tf.ones([1, 9], tf.bool), tf.constant([[99, 99]]),
+            0, 0.7, 0.0, 4, reference.CODE_SCALES,
+        )  # fmt: skip
         total = tf.reduce_sum(found.boxes)
     assert tape.gradient(total, codes) is None

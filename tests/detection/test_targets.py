@@ -1,28 +1,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from inatdet.detection import targets
 from tests.detection import reference
-
-
-def naive_match(boxes, usable, truth, positive_iou, negative_iou, force):
-    """One image; returns the matched truth (or -1: negative, -2: neither) of each box."""
-    result = np.full(len(boxes), -2)
-    overlap = np.array([[reference.iou(b, t) for t in truth] for b in boxes])
-    overlap = overlap.reshape(len(boxes), len(truth))
-    for index in np.flatnonzero(usable):
-        best = overlap[index].max(initial=-1.0)
-        if best >= positive_iou:
-            result[index] = overlap[index].argmax()
-        elif best < negative_iou:
-            result[index] = -1
-    if force:
-        for t in reversed(range(len(truth))):
-            column = np.where(usable, overlap[:, t], -1.0)
-            if column.max(initial=-1.0) > 0:
-                result[column.argmax()] = t
-    return result
 
 
 def as_naive(matches):
@@ -45,11 +28,62 @@ def test_matching_against_numpy(force, num_truth, rng=np.random.default_rng(3)):
         0.6, 0.3, force,
     )  # fmt: skip
     for image in range(2):
-        expected = naive_match(
+        expected = reference.match(
             boxes[image], usable[image], truth[image, :num_truth], 0.6, 0.3, force
         )
         got = as_naive(targets.Matches(*(field[image].numpy() for field in matches)))
         np.testing.assert_array_equal(got, expected)
+
+
+def grid_boxes(least, most):
+    """Boxes with corners on a small grid: many overlaps are equal, many exactly at a threshold."""
+    corner = st.tuples(st.integers(0, 9), st.integers(0, 9))
+    size = st.tuples(st.integers(1, 9), st.integers(1, 9))
+    box = st.tuples(corner, size).map(lambda b: (*b[0], b[0][0] + b[1][0], b[0][1] + b[1][1]))
+    return st.lists(box, min_size=least, max_size=most)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(grid_boxes(1, 12), grid_boxes(0, 15), st.data())
+def test_ties_and_thresholds_against_numpy(boxes, truth, data):
+    # Up to 15 ground truths on up to 12 boxes: several want the same box.
+    usable = np.array(data.draw(st.lists(st.booleans(), min_size=12, max_size=12)))[: len(boxes)]
+    padded = np.zeros((1, len(truth) + 2, 4), np.float32)
+    padded[0, : len(truth)] = np.reshape(truth, (-1, 4))
+    is_truth = np.arange(len(truth) + 2)[None] < len(truth)
+    for positive, negative, force in [(0.7, 0.3, True), (0.5, 0.5, False)]:
+        matches = targets.match(
+            tf.constant([boxes], tf.float32), tf.constant(usable[None]), tf.constant(padded),
+            tf.constant(is_truth), positive, negative, force,
+        )  # fmt: skip
+        got = as_naive(targets.Matches(*(field[0].numpy() for field in matches)))
+        expected = reference.match(boxes, usable, truth, positive, negative, force)
+        np.testing.assert_array_equal(got, expected)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.lists(st.sampled_from([1, 0, -1]), min_size=1, max_size=40),
+    st.integers(1, 50),
+    st.sampled_from([0.0, 0.25, 0.5, 1.0]),
+)
+def test_sampling_takes_as_many_as_there_are_and_may_be(kinds, size, fraction):
+    kinds = np.array(kinds)[None]
+    chosen = targets.sample(
+        targets.Matches(
+            tf.zeros(kinds.shape, tf.int32), tf.constant(kinds == 1), tf.constant(kinds == 0)
+        ),
+        size,
+        fraction,
+    )
+    weight, positive = chosen.weight.numpy()[0], chosen.positive.numpy()[0]
+    positives = min(int((kinds == 1).sum()), int(size * fraction))
+    negatives = min(int((kinds == 0).sum()), size - positives)
+    assert (positive.sum(), weight.sum()) == (positives, positives + negatives)
+    assert not positive[weight == 0].any()
+    drawn = chosen.indices.numpy()[0][weight > 0]
+    assert len(set(drawn)) == len(drawn)
+    np.testing.assert_array_equal(kinds[0, drawn], positive[weight > 0].astype(int))
 
 
 def test_a_truth_that_no_box_meets_forces_none():
@@ -129,7 +163,9 @@ def test_targets_of_a_sample():
     chosen = targets.sample(matches, 4, 1.0)
     labels = targets.class_targets(tf.constant([[7, 3]]), matches, chosen).numpy()[0]
     sampled = tf.gather(tf.constant(boxes), chosen.indices)
-    codes = targets.box_code_targets(sampled, truth, matches, chosen).numpy()[0]
+    codes = targets.box_code_targets(
+        sampled, truth, matches, chosen, reference.CODE_SCALES
+    ).numpy()[0]
     by_box = {}
     for place, index in enumerate(chosen.indices.numpy()[0]):
         if chosen.weight.numpy()[0, place]:

@@ -1,0 +1,174 @@
+"""Every default of the paper's detector, pinned, and the document that says where each comes from.
+
+The numbers are written out here a second time on purpose: a changed default is a changed detector.
+"""
+
+import ast
+import functools
+import re
+from pathlib import Path
+
+import pytest
+
+from inatdet.detection import experiment
+from inatdet.detection.config import FasterRCNNConfig
+
+ROOT = Path(__file__).parents[2]
+FIDELITY = ROOT / "docs" / "fidelity.md"
+
+MODEL = {
+    "backbone.padding": "same",
+    "backbone.width": 1.0,
+    "backbone.batch_norm": "frozen",
+    "backbone.weights": "imagenet",
+    "anchors.base": 256.0,
+    "anchors.scales": (0.25, 0.5, 1.0, 2.0),
+    "anchors.ratios": (0.5, 1.0, 2.0),
+    "anchors.stride": 16,
+    "rpn.channels": 512,
+    "rpn.initializer_stddev": 0.01,
+    "rpn.positive_iou": 0.7,
+    "rpn.negative_iou": 0.3,
+    "rpn.sample_size": 256,
+    "rpn.positive_fraction": 0.5,
+    "rpn.candidates": 0,
+    "rpn.nms_iou": 0.7,
+    "rpn.min_score": 0.0,
+    "rpn.max_proposals": 300,
+    "box_code_scales": (10.0, 10.0, 5.0, 5.0),
+    "head.crop_size": 14,
+    "head.pool_size": 2,
+    "head.add_ground_truth": False,
+    "head.positive_iou": 0.5,
+    "head.sample_size": 64,
+    "head.positive_fraction": 0.25,
+    "losses.rpn_objectness_weight": 1.0,
+    "losses.rpn_boxes_weight": 2.0,
+    "losses.classes_weight": 1.0,
+    "losses.boxes_weight": 2.0,
+    "losses.smooth_l1_delta": 1.0,
+    "losses.weight_decay": 0.0,
+    "detections.min_score": 0.0,
+    "detections.nms_iou": 0.6,
+    "detections.max_per_class": 100,
+    "detections.max_detections": 300,
+    "detections.candidates": 3000,
+}
+OTHERS = {
+    "task.short_edge": 600,
+    "task.long_edge": 1024,
+    "task.reference_batch_size": 1,
+    "task.train_data.batch_size": 1,
+    "task.train_data.is_training": True,
+    "task.validation_data.is_training": False,
+    "trainer.train_steps": 4_000_000,
+    "trainer.optimizer_config.optimizer.type": "sgd",
+    "trainer.optimizer_config.optimizer.sgd.momentum": 0.9,
+    "trainer.optimizer_config.optimizer.sgd.nesterov": False,
+    "trainer.optimizer_config.optimizer.sgd.clipnorm": 10.0,
+    "trainer.optimizer_config.optimizer.sgd.global_clipnorm": None,
+    "trainer.optimizer_config.learning_rate.type": "stepwise",
+    "trainer.optimizer_config.learning_rate.stepwise.boundaries": [3_000_000, 3_500_000],
+    "trainer.optimizer_config.learning_rate.stepwise.values": [3e-4, 3e-5, 3e-6],
+    "trainer.optimizer_config.warmup.type": None,
+    "trainer.optimizer_config.ema": None,
+}
+DEFAULTS = {f"task.model.{path}": value for path, value in MODEL.items()} | OTHERS
+
+
+def field(path, root=None):
+    root = experiment.read_experiment([]) if root is None else root
+    return functools.reduce(getattr, path.split("."), root)
+
+
+@pytest.fixture(scope="module")
+def params():
+    return experiment.read_experiment([])
+
+
+def plain(value):
+    return tuple(value) if isinstance(value, (list, tuple)) else value
+
+
+@pytest.mark.parametrize("path", DEFAULTS)
+def test_a_default(params, path):
+    assert plain(field(path, params)) == plain(DEFAULTS[path])
+
+
+def config_classes():
+    """The dataclasses of `config.py` that make up the model, with the lines of their docstrings."""
+    source = (ROOT / "inatdet" / "detection" / "config.py").read_text("utf-8")
+    return {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
+
+
+def test_every_field_of_the_model_is_described_and_has_a_source():
+    classes = config_classes()
+    for path in MODEL:
+        section, _, name = path.rpartition(".")
+        owner = type(field(section, FasterRCNNConfig()) if section else FasterRCNNConfig())
+        document = ast.get_docstring(classes[owner.__name__])
+        described = re.search(rf"^    {name}: (.+(?:\n {{8}}.+)*)", document, re.M)
+        assert described, f"{owner.__name__} does not describe {name}"
+        # The source stands at the field, or at the head of its class for all of its fields.
+        sources = re.findall(r"\[(?:paper|OD API|fgvc|ours)\b", described[1])
+        assert sources or re.search(r"\[(?:paper|OD API)\b", document.partition("\n\n")[0]), path
+
+
+def rows():
+    """The rows of the document's tables, each a list of cells."""
+    lines = FIDELITY.read_text("utf-8").splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if "|" in line]
+    return [row for row in cells if len(row) == 5 and row[0] not in ("what", "---")]
+
+
+def named_in(text):
+    return re.findall(r"`([^`]+)`", text)
+
+
+def test_the_document_names_every_default():
+    named = {name for row in rows() for name in named_in(row[3])}
+    unnamed = [path for path in MODEL if path not in named]
+    assert unnamed == []
+
+
+FOLDERS = ("inatdet", "tests", "pipelines", "benchmarks")
+
+
+def find(name):
+    """Files of the project that a document calls by the end of their paths."""
+    return [
+        path
+        for folder in FOLDERS
+        for path in ROOT.glob(f"{folder}/**/*")
+        if f"/{path.relative_to(ROOT)}".endswith(f"/{name}")
+    ]
+
+
+def setting(path, params):
+    root = params if path.partition(".")[0] in ("task", "trainer") else params.task.model
+    return field(path, root)  # AttributeError where there is none
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row[0])
+def test_what_the_table_names_exists(params, row):
+    places, tests = named_in(row[3]), named_in(row[4])
+    assert places, "no place named"
+    assert [name for name in tests if re.fullmatch(r"test_\w+\.py", name)], "no test named"
+    for place in places:
+        if place.endswith(".py"):
+            assert find(place), place
+        else:
+            setting(place, params)
+
+
+def test_files_and_settings_in_the_sentences_exist(params):
+    sections = "|".join(name for name in vars(params.task.model) if not name.startswith("_"))
+    checked = 0
+    for name in named_in(FIDELITY.read_text("utf-8")):
+        if re.fullmatch(r"[\w/]+\.(py|yaml)", name):
+            assert find(name), name
+            checked += 1
+        elif re.fullmatch(rf"(task|trainer|{sections})\.[\w.]+", name):
+            setting(name, params)
+            checked += 1
+    assert checked > 50

@@ -1,0 +1,62 @@
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from inatdet.detection import heads
+from inatdet.detection.config import RPNConfig
+
+
+def test_the_first_stage_is_a_convolution_with_relu6_and_two_ways_out(rng=np.random.default_rng(0)):
+    head = heads.RegionProposalHead(5, 2, 1.0)
+    features = rng.normal(size=(2, 3, 4, 6)).astype(np.float32)
+    codes, logits = head(tf.constant(features))
+    kernel, bias = (v.numpy() for v in head._conv.weights)
+    assert kernel.shape == (3, 3, 6, 5)
+    padded = np.pad(features, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    hidden = np.zeros((2, 3, 4, 5))
+    for y in range(3):
+        for x in range(4):
+            window = padded[:, y : y + 3, x : x + 3]
+            hidden[:, y, x] = np.einsum("bijc,ijcd->bd", window, kernel) + bias
+    assert hidden.min() < 0 < 6 < hidden.max()
+    hidden = np.clip(hidden, 0, 6)
+    for got, layer, size in [(codes, head._box_codes, 4), (logits, head._objectness, 2)]:
+        kernel, bias = (v.numpy() for v in layer.weights)
+        expected = (hidden @ kernel[0, 0] + bias).reshape(2, 3 * 4 * 2, size)
+        np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_the_first_stage_starts_from_a_truncated_normal():
+    config = RPNConfig()
+    tf.random.set_seed(0)
+    head = heads.RegionProposalHead(config.channels, 12, config.initializer_stddev)
+    head(tf.zeros([1, 1, 1, 32]))
+    shapes = [layer.kernel.shape for layer in (head._conv, head._box_codes, head._objectness)]
+    assert shapes == [(3, 3, 32, 512), (1, 1, 512, 48), (1, 1, 512, 24)]
+    for layer in (head._conv, head._box_codes, head._objectness):
+        kernel = layer.kernel.numpy()
+        # Cut at two deviations, what is left has .8796 of the deviation.
+        np.testing.assert_allclose(kernel.std(), 0.01 * 0.8796, rtol=0.02)
+        assert 0.0195 < np.abs(kernel).max() <= 0.02
+        assert not layer.bias.numpy().any()
+
+
+def test_the_second_stage_is_a_mean_and_one_dense_layer_each_way(rng=np.random.default_rng(1)):
+    crops = tf_keras.Input((4, 4, 6))
+    stage = tf_keras.Model(crops, tf_keras.layers.Conv2D(40, 1)(crops))
+    head = heads.BoxHead(stage, num_classes=300)
+    given = rng.normal(size=(7, 4, 4, 6)).astype(np.float32)
+    logits, codes = head(tf.constant(given))
+    assert (logits.shape, codes.shape) == ((7, 301), (7, 300, 4))
+    mean = stage(given).numpy().mean(axis=(1, 2))
+    for got, layer in [(logits, head._classes), (codes, head._boxes)]:
+        kernel, bias = (v.numpy() for v in layer.weights)
+        expected = mean @ kernel + bias
+        np.testing.assert_allclose(tf.reshape(got, [7, -1]), expected, rtol=1e-3, atol=1e-4)
+        # Variance scaling, uniform, by the mean of fan in and fan out: variance 2 / (in + out).
+        limit = np.sqrt(3 * 2 / (kernel.shape[0] + kernel.shape[1]))
+        assert 0.99 * limit < np.abs(kernel).max() <= limit
+        np.testing.assert_allclose(kernel.std(), limit / np.sqrt(3), rtol=0.02)
+        assert not bias.any()
+    # Only those four and the stage's own: no hidden layer, no dropout.
+    assert len(head.trainable_variables) == 4 + 2
