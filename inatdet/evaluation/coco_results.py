@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from operator import attrgetter
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
 import msgspec
 import numpy as np
@@ -32,15 +32,16 @@ _PIECE = 1 << 24  # bytes
 _LONGEST_DETECTION = 1 << 26
 _ROWS_AT_ONCE = 1 << 17
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_ID = np.dtype(np.int64)
-_NUMBER = np.dtype(np.float64)
+
+
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class _Result(msgspec.Struct, gc=False):
     """One element of the list; other keys are not looked at."""
 
-    image_id: int
-    category_id: int
+    image_id: _Int64
+    category_id: _Int64
     bbox: tuple[float, float, float, float]
     score: float
 
@@ -64,15 +65,9 @@ def read_coco_results(path: str, granularity: Granularity, taxonomy: Taxonomy) -
         check_count(path, count + len(results))
         for name, arrays in parts.items():
             values = map(attrgetter(name), results)
-            kind = _NUMBER if name == "score" else _ID
-            try:
-                arrays.append(np.fromiter(values, kind, len(results)))
-            except OverflowError as error:
-                raise InputError(
-                    f"{path}: after detection {count}, an {name} is larger than 64 bits; check "
-                    "the file"
-                ) from error
-        boxes.append(np.array([result.bbox for result in results], _NUMBER).reshape(-1, 4))
+            kind = np.float64 if name == "score" else np.int64
+            arrays.append(np.fromiter(values, kind, len(results)))
+        boxes.append(np.array([result.bbox for result in results], np.float64).reshape(-1, 4))
         count += len(results)
     image_ids, category_ids, scores = map(np.concatenate, parts.values())
     found = np.concatenate(boxes)

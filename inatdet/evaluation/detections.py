@@ -18,6 +18,9 @@ MOST_DETECTIONS = 1 << 27
 """In one file: 27 times what 100 detections in every image of iNat2017's validation files make, and
 some 10 GB of memory. A file that claims more is damaged."""
 
+_MOST_PIXELS = 2.0**31
+"""No image is larger, and areas of boxes below it are far from infinite."""
+
 
 @dataclass(frozen=True, eq=False)
 class Detections:
@@ -80,12 +83,12 @@ def check_columns(path: str, image_ids: np.ndarray, scores: np.ndarray, boxes: n
         boxes: `[detections, 4]`, `x, y, width, height`.
 
     Raises:
-        InputError: a score or a box is not finite, or a box has a negative size; the first such
-            detection is named.
+        InputError: a score is not finite, or a box is not finite, larger than any image or of
+            negative size; the first such detection is named.
     """
     faults = (
         (~np.isfinite(scores), "score", scores),
-        (~np.isfinite(boxes).all(axis=1), "box", boxes),
+        (~(np.abs(boxes) < _MOST_PIXELS).all(axis=1), "box", boxes),
     )
     for bad, name, values in faults:
         if bad.any():
@@ -93,7 +96,7 @@ def check_columns(path: str, image_ids: np.ndarray, scores: np.ndarray, boxes: n
             raise InputError(
                 f"{path}: detection {row + 1} (image {image_ids[row]}) has the {name} "
                 f"{values[row].tolist()}; {bad.sum()} detections are like this: every {name} must "
-                "be made of finite numbers"
+                "be made of finite numbers, and boxes of pixels"
             )
     negative = (boxes[:, 2:] < 0).any(axis=1)
     if negative.any():
