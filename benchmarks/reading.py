@@ -16,7 +16,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from absl import app, flags
 
@@ -25,28 +25,29 @@ from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation.detection_files import read_detections
 
 
-def _annotations(folder: str) -> int:
-    return len(read_annotations(os.path.join(folder, "val.json")).boxes)
+Reader = Callable[[str], Callable[[], int]]
+"""Of a folder, prepares what is measured: a function that reads and counts rows."""
 
 
-def _detections(folder: str, name: str) -> int:
+def _annotations(folder: str) -> Callable[[], int]:
+    return lambda: len(read_annotations(os.path.join(folder, "val.json")).boxes)
+
+
+def _detections(folder: str, name: str) -> Callable[[], int]:
     taxonomy = read_annotations(os.path.join(folder, "val.json")).taxonomy()
-    begin = _state()
-    count = len(read_detections(os.path.join(folder, name), Granularity.SPECIES, taxonomy))
-    return count, begin
+    path = os.path.join(folder, name)
+    return lambda: len(read_detections(path, Granularity.SPECIES, taxonomy))
 
 
-def _json_load(folder: str) -> int:
-    with open(os.path.join(folder, "detections.json"), encoding="utf-8") as file:
-        return len(json.load(file))
+def _json_load(folder: str) -> Callable[[], int]:
+    def load() -> int:
+        with open(os.path.join(folder, "detections.json"), encoding="utf-8") as file:
+            return len(json.load(file))
+
+    return load
 
 
-def _state() -> tuple[float, int]:
-    """Seconds, and the peak memory of this process so far in bytes."""
-    return time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-READERS = {
+READERS: dict[str, tuple[str, Reader]] = {
     "annotations": ("val.json", _annotations),
     "Parquet": ("detections.parquet", lambda folder: _detections(folder, "detections.parquet")),
     "COCO results": ("detections.json", lambda folder: _detections(folder, "detections.json")),
@@ -54,10 +55,15 @@ READERS = {
 }
 
 
+def _state() -> tuple[float, int]:
+    """Seconds, and the peak memory of this process so far in bytes."""
+    return time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def _measure(name: str, folder: str, results: multiprocessing.SimpleQueue) -> None:
+    read = READERS[name][1](folder)
     begin = _state()
-    found = READERS[name][1](folder)
-    count, begin = found if isinstance(found, tuple) else (found, begin)
+    count = read()
     end = _state()
     results.put((count, end[0] - begin[0], end[1] - begin[1]))
 

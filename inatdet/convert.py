@@ -11,7 +11,8 @@ Annotations become COCO-style JSON with super-categories, which every program he
 
 The kind is seen from the files: a folder of Pascal VOC's .xml files, a folder of YOLO's .txt files,
 or a JSON file of COCO or LVIS. super.json says which super-class a category belongs to:
-{"Corvus corax": "Aves", ...}.
+{"Corvus corax": "Aves", ...}. (LVIS lists only some categories of each image and its own evaluation
+knows which; COCO's, as here, counts a detection of another category as wrong.)
 
 Detections of any kind become Parquet or COCO results JSON, as the ending of --output says:
 

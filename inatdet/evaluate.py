@@ -240,7 +240,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("output_dir", None, "Where the report goes.", required=True)
     flags.DEFINE_string("taxonomy", None, "A taxonomy.json, instead of deriving label spaces.")
-    flags.DEFINE_string("names", None, "The names of a YOLO model's classes: its data.yaml.")
+    flags.DEFINE_string("names", None, "Names of the classes in YOLO's .txt files: a data.yaml.")
     flags.DEFINE_string(
         "train_annotations", None, "The training boxes, to count them in per_class.csv."
     )

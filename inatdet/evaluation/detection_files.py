@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from inatdet.data.formats.names import ImagesByName
-from inatdet.data.formats.text import files_below
+from inatdet.data.formats.text import files_in
 from inatdet.data.formats.voc import Corners
 from inatdet.data.records import Image
 from inatdet.data.taxonomy import Granularity, Taxonomy
@@ -14,7 +14,7 @@ from inatdet.errors import InputError
 from inatdet.evaluation.coco_results import read_coco_results, write_coco_json
 from inatdet.evaluation.detections import Detections
 from inatdet.evaluation.parquet_files import MAGIC, DetectionsWriter, read_parquet
-from inatdet.evaluation.voc_results import is_voc_results, read_voc_results
+from inatdet.evaluation.voc_results import SUFFIX, is_voc_results, read_voc_results
 from inatdet.evaluation.yolo_results import read_yolo_results
 
 __all__ = ["DetectionsWriter", "read_detections", "write_coco_json"]
@@ -52,14 +52,14 @@ def read_detections(
     """
     path = os.fspath(path)
     if os.path.isdir(path):
-        files = files_below(path, (".txt",))
+        files = files_in(path, SUFFIX)
         if not files:
             inside = os.path.join(path, "labels")
             what = f"perhaps it is {inside}" if os.path.isdir(inside) else "give the right folder"
             raise InputError(f"{path}: has no .txt files of YOLO or of VOC's devkit; {what}")
         by_name = ImagesByName(images)
         if all(map(is_voc_results, files)):
-            return read_voc_results(path, granularity, taxonomy, by_name, names, corners)
+            return read_voc_results(path, granularity, taxonomy, by_name, corners)
         return read_yolo_results(path, granularity, taxonomy, by_name, names)
     try:
         with open(path, "rb") as file:
@@ -70,7 +70,7 @@ def read_detections(
         raise InputError(f"{path}: is empty; write the detections again")
     if start == MAGIC:
         return read_parquet(path, granularity, taxonomy)
-    if path.lower().endswith(".txt"):
+    if path.lower().endswith(SUFFIX):
         raise InputError(
             f"{path}: is one text file of several; give the folder of YOLO's or VOC's results"
         )

@@ -14,12 +14,13 @@ import numpy as np
 from tqdm import tqdm
 
 from inatdet.data.formats.names import ImagesByName
-from inatdet.data.formats.text import files_below, iterate_lines
+from inatdet.data.formats.text import files_in, iterate_lines
 from inatdet.data.formats.voc import CORNERS, Corners
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
 from inatdet.evaluation.detections import Detections, NamedClasses, check_columns, check_count
 
+SUFFIX = ".txt"
 FIELDS = f"image score {' '.join(CORNERS)}"
 # comp3_det_val_Corvus corax.txt; the set's name has no underscore, the class' may.
 _NAME = re.compile(r".+?_det_[^_]+_(?P<name>.+)\.txt", re.DOTALL | re.IGNORECASE)
@@ -27,7 +28,7 @@ _NAME = re.compile(r".+?_det_[^_]+_(?P<name>.+)\.txt", re.DOTALL | re.IGNORECASE
 
 def is_voc_results(name: str) -> bool:
     """Whether a file is called as the devkit calls its results."""
-    return _NAME.fullmatch(os.path.basename(name)) is not None
+    return _NAME.fullmatch(name) is not None
 
 
 def read_voc_results(
@@ -35,7 +36,6 @@ def read_voc_results(
     granularity: Granularity,
     taxonomy: Taxonomy,
     images: ImagesByName,
-    names: Sequence[str] | None = None,
     corners: Corners = Corners.INCLUSIVE,
 ) -> Detections:
     """Reads a folder of results files.
@@ -45,25 +45,27 @@ def read_voc_results(
         granularity: of the model's labels.
         taxonomy: the label spaces.
         images: the annotations' images.
-        names: not needed; a file of a class that is not among them is wrong.
         corners: what the corners are.
 
     Raises:
         InputError: a file is no such text, an image or a class is unknown, or a box ends before it
             begins.
     """
-    files = {
-        _NAME.fullmatch(os.path.basename(name))["name"]: os.path.join(path, name)
-        for name in files_below(path, (".txt",))
-    }
-    for name, file in files.items():
-        if names is not None and name not in names:
-            raise InputError(f"{file}: the class {name!r} is not in the list of names")
+    files: dict[str, str] = {}
+    for file in files_in(path, SUFFIX):
+        name = _NAME.fullmatch(file)["name"]
+        if name in files:
+            raise InputError(
+                f"{path}: has two files of {name[:80]!r}, {files[name]} and {file}; give a folder "
+                "with the results of one model on one set"
+            )
+        files[name] = file
     classes = NamedClasses(list(files), granularity, taxonomy)
     ids, own = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     numbers = [np.zeros((0, 5))]
     count = 0
-    for position, file in enumerate(tqdm(files.values(), unit="file", delay=2, disable=None)):
+    for position, name in enumerate(tqdm(files.values(), unit="file", delay=2, disable=None)):
+        file = os.path.join(path, name)
         for lines in iterate_lines(file):
             if not len(lines):
                 continue

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from inatdet.data.formats import yolo
 from inatdet.data.formats.names import ImagesByName
-from inatdet.data.formats.text import files_below, iterate_lines
+from inatdet.data.formats.text import files_in, iterate_lines
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.evaluation.detections import Detections, NamedClasses, check_columns, check_count
 
@@ -40,10 +40,10 @@ def read_yolo_results(
     ids = [np.zeros(0, np.int64)]
     numbers = [np.zeros((0, 6))]
     count = 0
-    files = files_below(path, (yolo.SUFFIX,))
+    files = files_in(path, yolo.SUFFIX)
     for name in tqdm(files, unit="file", delay=2, disable=None):
         file = os.path.join(path, name)
-        image = images.find(os.path.splitext(os.path.basename(name))[0], file)
+        image = images.find(os.path.splitext(name)[0], file)
         for lines in iterate_lines(file):
             if not len(lines):
                 continue

@@ -129,6 +129,10 @@ def test_kinds_that_are_unclear(truth, tmp_path):
     def read(path):
         read_detections(path, Granularity.SPECIES, truth.taxonomy(), truth.images)
 
+    (tmp_path / "comp3_det_val_Pica pica.txt").write_text("")
+    (tmp_path / "comp3_det_test_Pica pica.txt").write_text("")
+    with pytest.raises(InputError, match="has two files of 'Pica pica', comp3_det_test"):
+        read(tmp_path)
     (tmp_path / "run" / "labels").mkdir(parents=True)
     with pytest.raises(InputError, match=r"has no .txt files .*perhaps it is .*labels"):
         read(tmp_path / "run")

@@ -110,6 +110,18 @@ def _split(path: str, lines: list[bytes], first: int) -> Lines:
     return Lines(path, numbers, rows)
 
 
+def files_in(folder: str, suffix: str) -> list[str]:
+    """The names of the files in a folder that end so (in lower case), sorted.
+
+    Raises:
+        InputError: the folder cannot be read.
+    """
+    try:
+        return sorted(name for name in os.listdir(folder) if name.lower().endswith(suffix))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror})") from error
+
+
 def files_below(folder: str, suffixes: Sequence[str]) -> list[str]:
     """The files with one of these endings (lower case) in a folder and the folders in it.
 

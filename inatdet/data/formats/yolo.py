@@ -23,6 +23,9 @@ from inatdet.errors import InputError
 FIELDS = "class x_center y_center width height"
 SUFFIX = ".txt"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+_NAMES_FILE = "classes.txt"
+"""The list of names, which some programs put beside the labels."""
+
 _MOST_OF_IMAGE = 2.0
 """A box may reach over the edge a little, but a centre of 2 is a coordinate in pixels."""
 
@@ -120,6 +123,7 @@ def read_yolo_labels(
                     )
 
     annotations = collect(folder, records(), on_bad, lambda box_id: places[box_id - 1])
+    labels.discard(_NAMES_FILE)
     if labels:
         raise InputError(
             f"{folder}: {min(labels)} belongs to no image in {images_dir}; {len(labels)} files "
