@@ -24,7 +24,6 @@ from inatdet.data.annotations import read_annotations
 from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation.detection_files import read_detections
 
-
 Reader = Callable[[str], Callable[[], int]]
 """Of a folder, prepares what is measured: a function that reads and counts rows."""
 
