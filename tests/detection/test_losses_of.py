@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from inatdet.detection.faster_rcnn import FasterRCNN
+from inatdet.detection.c4 import C4FasterRCNN
 from tests.detection import reference
 from tests.detection.test_faster_rcnn import NUM_CLASSES, batch_of, small_config
 
@@ -92,7 +92,7 @@ def test_losses_from_the_network_s_outputs(more):
     )
     config.override(more)
     tf.random.set_seed(2)
-    model = FasterRCNN(config, NUM_CLASSES)
+    model = C4FasterRCNN(config, NUM_CLASSES)
     batch = batch_of(SIZES, seed=3, boxes=3)
     if not more:
         # Proposals that are somewhere else than anchors, and an image without boxes.
@@ -110,7 +110,7 @@ def test_losses_from_the_network_s_outputs(more):
 
 
 def test_weight_decay_is_half_the_squared_norm_of_the_kernels():
-    model = FasterRCNN(small_config(losses={"weight_decay": 0.1}), NUM_CLASSES)
+    model = C4FasterRCNN(small_config(losses={"weight_decay": 0.1}), NUM_CLASSES)
     kernels = [v.numpy() for v in model.trainable_variables if v.shape.rank > 1]
     assert len(kernels) == 94 + 3 + 2
     expected = 0.05 * sum((k.astype(float) ** 2).sum() for k in kernels)
