@@ -5,11 +5,14 @@
 Nothing but the numbers is real: 48,736 images with one box each, 2,854 species in the nine
 super-classes with the published counts (visipedia/inat_comp, 2017/README.md), 100 detections an
 image, their confusions inside and across super-classes invented. Writes val.json,
-detections.parquet and, with --coco_json, detections.json.
+detections.parquet and, with --coco_json, detections.json. In the place of detections by summed
+probabilities, detections.super.parquet and detections.generic.parquet have as many boxes, coarse
+labels and scores that rank them otherwise.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -100,6 +103,16 @@ def detections_of_image(
     return labels, scores, shifted
 
 
+def detection_paths(folder: str) -> dict[Granularity, str]:
+    """The Parquet files: the species model's own detections and the coarse ones beside them."""
+    infixes = {
+        Granularity.SPECIES: "",
+        Granularity.SUPER: ".super",
+        Granularity.GENERIC: ".generic",
+    }
+    return {g: os.path.join(folder, f"detections{name}.parquet") for g, name in infixes.items()}
+
+
 def write(output_dir: str, coco_json: bool, seed: int = 0) -> None:
     """Writes the files."""
     rng = np.random.default_rng(seed)
@@ -112,15 +125,25 @@ def write(output_dir: str, coco_json: bool, seed: int = 0) -> None:
     ends = np.cumsum([count for count, _ in PUBLISHED.values()])
     spans = np.column_stack([np.concatenate([[0], ends[:-1]]), ends])
     members = np.repeat(spans, [count for count, _ in PUBLISHED.values()], axis=0)
-    parquet = os.path.join(output_dir, "detections.parquet")
-    with DetectionsWriter(parquet, Granularity.SPECIES, taxonomy, model="invented") as writer:
+    with contextlib.ExitStack() as stack:
+        writers = {
+            level: stack.enter_context(DetectionsWriter(path, level, taxonomy, model="invented"))
+            for level, path in detection_paths(output_dir).items()
+        }
         for start in range(0, len(species), 1024):
             block = slice(start, min(start + 1024, len(species)))
             labels, scores, found = detections_of_image(rng, species[block], boxes[block], members)
             ids = np.repeat(np.arange(block.start, block.stop) + 1, DETECTIONS_PER_IMAGE)
-            writer.append(ids, labels.ravel(), scores.ravel(), found.reshape(-1, 4))
+            for level, writer in writers.items():
+                coarse = taxonomy.coarsen(labels, Granularity.SPECIES, level)
+                # More like the best: a super-class has the sum of its species' probabilities.
+                ranked = scores ** (
+                    1.0 if level is Granularity.SPECIES else 0.5 + 0.3 * (coarse % 2)
+                )
+                writer.append(ids, coarse.ravel(), ranked.ravel(), found.reshape(-1, 4))
     if coco_json:
-        detections = read_detections(parquet, Granularity.SPECIES, taxonomy)
+        fine = detection_paths(output_dir)[Granularity.SPECIES]
+        detections = read_detections(fine, Granularity.SPECIES, taxonomy)
         write_coco_json(os.path.join(output_dir, "detections.json"), detections, taxonomy)
 
 

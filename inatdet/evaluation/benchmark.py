@@ -203,16 +203,22 @@ def in_images(detections: Detections, annotations: Annotations, kept: Annotation
     Raises:
         InputError: one is in an image that the annotations do not list.
     """
-    known = np.array([image.id for image in annotations.images], np.int64)
-    strange = ~np.isin(detections.image_ids, known)
-    if strange.any():
-        row = int(np.argmax(strange))
+    inside = _are_in(detections, kept)
+    if inside.all():
+        return detections
+    known = _are_in(detections, annotations)
+    if not known.all():
+        row = int(np.argmin(known))
         raise InputError(
             f"{detections.path}: detection {row + 1} is in image {detections.image_ids[row]}, "
             f"which {annotations.path} does not list; check that both are of the same split"
         )
-    wanted = np.array([image.id for image in kept.images], np.int64)
-    return detections.select(np.isin(detections.image_ids, wanted))
+    return detections.select(inside)
+
+
+def _are_in(detections: Detections, annotations: Annotations) -> np.ndarray:
+    ids = np.fromiter((image.id for image in annotations.images), np.int64)
+    return np.isin(detections.image_ids, ids)
 
 
 def _counts(

@@ -9,7 +9,13 @@ import numpy as np
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.evaluation.coco import METRICS, ClassResults, GroundTruth, class_results, counted
+from inatdet.evaluation.coco import (
+    METRICS,
+    ClassResults,
+    GroundTruth,
+    class_results,
+    counted_by_area,
+)
 from inatdet.evaluation.table import Table, percent
 
 SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
@@ -77,10 +83,10 @@ def size_rows(
         columns: the model's detections; see `coco.result_columns`.
         trained_on: the model's granularity.
     """
-    evaluation = counted(truth, columns, area_ranges=tuple(SIZES.values()))
+    evaluations = counted_by_area(truth, columns, SIZES.values())
     rows = []
-    for position, (size, (low, high)) in enumerate(SIZES.items()):
-        results = class_results(evaluation, position)
+    for (size, (low, high)), evaluation in zip(SIZES.items(), evaluations):
+        results = class_results(evaluation)
         # COCO takes both ends of a range in.
         boxes = int(((truth.areas >= low) & (truth.areas <= high) & ~truth.is_crowd).sum())
         rows.append(SizeRow(trained_on, size, boxes, percent(results.mean())))

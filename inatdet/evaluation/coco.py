@@ -14,7 +14,7 @@ import contextlib
 import enum
 import importlib.metadata
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -189,10 +189,7 @@ def result_columns(detections: Detections, granularity: Granularity) -> np.ndarr
 
 
 def counted(
-    truth: GroundTruth,
-    columns: np.ndarray,
-    engine: Engine = Engine.HOTCOCO,
-    area_ranges: Sequence[tuple[float, float]] = (EVERY_AREA,),
+    truth: GroundTruth, columns: np.ndarray, engine: Engine = Engine.HOTCOCO
 ) -> hotcoco.COCOeval | cocoeval.COCOeval:
     """One of the libraries' evaluations, evaluated and accumulated.
 
@@ -200,36 +197,39 @@ def counted(
         truth: the true boxes.
         columns: of `result_columns`.
         engine: which library.
-        area_ranges: each is a count of its own, in which true boxes of other areas, in square
-            pixels, are passed over, and detections of other areas that match none.
+    """
+    return next(counted_by_area(truth, columns, [EVERY_AREA], engine))
+
+
+def counted_by_area(
+    truth: GroundTruth,
+    columns: np.ndarray,
+    area_ranges: Iterable[tuple[float, float]],
+    engine: Engine = Engine.HOTCOCO,
+) -> Iterator[hotcoco.COCOeval | cocoeval.COCOeval]:
+    """As `counted`, once for each range of areas.
+
+    True boxes of other areas, in square pixels, are passed over, and detections of other areas that
+    match none. It is one evaluation, counted anew each time: look at it before the next.
     """
     evaluation = (
         _hotcoco(truth, columns) if engine is Engine.HOTCOCO else _pycocotools(truth, columns)
     )
     evaluation.params.maxDets = list(MAX_DETECTIONS)
-    evaluation.params.areaRng = [list(area_range) for area_range in area_ranges]
-    # hotcoco's slices look for the range called all.
-    evaluation.params.areaRngLbl = [
-        "all" if area_range == EVERY_AREA else str(area_range) for area_range in area_ranges
-    ]
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation.evaluate()
-        evaluation.accumulate()
-    return evaluation
+    evaluation.params.areaRngLbl = ["all"]
+    for area_range in area_ranges:
+        evaluation.params.areaRng = [list(area_range)]
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluation.evaluate()
+            evaluation.accumulate()
+        yield evaluation
 
 
-def class_results(
-    evaluation: hotcoco.COCOeval | cocoeval.COCOeval, area_range: int = 0
-) -> ClassResults:
-    """The measures of every class.
-
-    Args:
-        evaluation: of `counted`.
-        area_range: for which of its `area_ranges`.
-    """
+def class_results(evaluation: hotcoco.COCOeval | cocoeval.COCOeval) -> ClassResults:
+    """The measures of every class, from an evaluation of `counted`."""
     # precision: [IoU, recall, class, area, maxDets]; recall: [IoU, class, area, maxDets]
-    at_100 = evaluation.eval["precision"][:, :, :, area_range, -1]
-    recall = evaluation.eval["recall"][:, :, area_range]
+    at_100 = evaluation.eval["precision"][:, :, :, 0, -1]
+    recall = evaluation.eval["recall"][:, :, 0]
     at_100, recall = (np.where(x < 0, np.nan, x) for x in (at_100, recall))
     values = np.stack(
         [

@@ -1,0 +1,171 @@
+"""Time and memory of a whole report at iNat2017's size, beside bare counting and its peers.
+
+    python -m benchmarks.full_size --output_dir=DIR
+    python -m benchmarks.evaluation --data_dir=DIR
+
+Each line is a process of its own, which counts from its start: libraries loaded, files read,
+numbers counted, files written. `bare` is one count of the species detections by hotcoco from an
+array in memory: loading, evaluating, accumulating. The peers, `pip install '.[bench]'`, count the
+first images only, and get them in memory, too. `--parts` chooses among the lines; `--phases` says
+where the reports' time goes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from absl import app, flags
+
+from benchmarks.full_size import detection_paths
+from benchmarks.measuring import peak_gib, print_table, seconds
+from inatdet import evaluate as program
+from inatdet.data.annotations import read_annotations
+from inatdet.data.taxonomy import Granularity
+from inatdet.evaluation import coco
+from inatdet.evaluation.coco import Engine
+from inatdet.evaluation.detection_files import read_detections
+
+_FRACTION = 0.05
+_RESAMPLES = 200
+
+
+def _report(folder: str, phases: bool, **settings: object) -> float:
+    """Reads, evaluates and writes everything there is of the species model."""
+    start = time.perf_counter()
+    fine, *coarser = detection_paths(folder).items()
+    detections = [f"{fine[0]}={fine[1]}"] + [f"{fine[0]}/{g}={path}" for g, path in coarser]
+    told = _Stopwatch(sys.stderr) if phases else io.StringIO()
+    with tempfile.TemporaryDirectory() as output_dir, contextlib.redirect_stderr(told):
+        report = program.evaluate(os.path.join(folder, "val.json"), detections, **settings)
+        print("writing", file=sys.stderr)
+        report.save(output_dir)
+        print("end", file=sys.stderr)
+    return time.perf_counter() - start
+
+
+class _Stopwatch(io.TextIOBase):
+    """Passes each line on when the next one comes, with the time between them."""
+
+    def __init__(self, stream: io.TextIOBase):
+        self._stream, self._last, self._since = stream, "", time.perf_counter()
+
+    def write(self, text: str) -> int:
+        """Takes a line or its end."""
+        if text.strip():
+            now = time.perf_counter()
+            if self._last:
+                self._stream.write(
+                    f"{now - self._since:7.2f} s, peak {peak_gib():.2f} GiB: {self._last}\n"
+                )
+            self._last, self._since = text.strip(), now
+        return len(text)
+
+
+def _loaded(folder: str, fraction: float) -> tuple[coco.GroundTruth, np.ndarray]:
+    """The truth and the detections of the first images, as arrays."""
+    annotations = read_annotations(os.path.join(folder, "val.json"))
+    taxonomy = annotations.taxonomy()
+    ids = [image.id for image in annotations.images]
+    ids = ids[: max(1, int(fraction * len(ids)))]
+    path = detection_paths(folder)[Granularity.SPECIES]
+    found = read_detections(path, Granularity.SPECIES, taxonomy)
+    found = found.select(np.isin(found.image_ids, ids))
+    truth = coco.ground_truth_at(annotations.keep_images(ids), taxonomy, Granularity.SPECIES)
+    return truth, coco.result_columns(found, Granularity.SPECIES)
+
+
+def _count(folder: str, phases: bool, fraction: float, engine: Engine = Engine.HOTCOCO) -> float:
+    del phases
+    truth, columns = _loaded(folder, fraction)
+    return seconds(lambda: coco.counted(truth, columns, engine))
+
+
+def _count_by_faster_coco_eval(folder: str, phases: bool) -> float:
+    from faster_coco_eval import COCO, COCOeval_faster
+
+    del phases
+    truth, columns = _loaded(folder, _FRACTION)
+
+    def count() -> None:
+        boxes = zip(truth.box_images.tolist(), truth.labels.tolist(), truth.boxes.tolist())
+        known = COCO(
+            {
+                "images": [{"id": i, "width": 1, "height": 1} for i in truth.image_ids.tolist()],
+                "categories": [{"id": i + 1, "name": str(i)} for i in range(truth.num_labels)],
+                "annotations": [
+                    {"id": n, "image_id": i, "category_id": c, "bbox": box, "area": area,
+                     "iscrowd": 0}
+                    for n, ((i, c, box), area) in enumerate(zip(boxes, truth.areas.tolist()), 1)
+                ],
+            }
+        )  # fmt: skip
+        evaluation = COCOeval_faster(known, known.loadRes(columns), "bbox")
+        evaluation.params.maxDets = list(coco.MAX_DETECTIONS)
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = [list(coco.EVERY_AREA)], ["all"]
+        evaluation.evaluate()
+        evaluation.accumulate()
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        return seconds(count)
+
+
+PARTS: dict[str, Callable[[str, bool], float]] = {
+    "bare": lambda folder, phases: _count(folder, phases, 1.0),
+    "report": lambda folder, phases: _report(folder, phases, errors=False),
+    "report_with_errors": lambda folder, phases: _report(folder, phases),
+    "report_with_intervals": lambda folder, phases: _report(
+        folder, phases, errors=False, resamples=_RESAMPLES
+    ),
+    "bare_5_percent": lambda folder, phases: _count(folder, phases, _FRACTION),
+    "pycocotools_5_percent": lambda folder, phases: _count(
+        folder, phases, _FRACTION, Engine.PYCOCOTOOLS
+    ),
+    "faster_coco_eval_5_percent": _count_by_faster_coco_eval,
+}
+
+
+def _measure(name: str, folder: str, phases: bool, results: multiprocessing.SimpleQueue) -> None:
+    before = peak_gib()
+    results.put((PARTS[name](folder, phases), before, peak_gib()))
+
+
+def main(argv: Sequence[str]) -> None:
+    """The program."""
+    del argv
+    values = flags.FLAGS
+    context = multiprocessing.get_context("spawn")
+    rows, bare = [], None
+    for name in values.parts:
+        if name.startswith("faster") and not importlib.util.find_spec("faster_coco_eval"):
+            print("faster_coco_eval is not installed: pip install '.[bench]'", file=sys.stderr)
+            continue
+        results = context.SimpleQueue()
+        process = context.Process(
+            target=_measure, args=(name, values.data_dir, values.phases, results)
+        )
+        process.start()
+        process.join()
+        if process.exitcode:
+            print(f"{name}: the process ended with {process.exitcode}", file=sys.stderr)
+            continue
+        took, _, peak = results.get()
+        bare = took if name == "bare" else bare
+        times = f"{took / bare:.1f}" if bare and not name.endswith("percent") else ""
+        rows.append((name, f"{took:.1f}", times, f"{peak:.2f} GiB"))
+    print_table(("what", "seconds", "times bare", "peak memory"), rows)
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("data_dir", None, "Where benchmarks.full_size wrote.", required=True)
+    flags.DEFINE_list("parts", list(PARTS), "Which lines.")
+    flags.DEFINE_bool("phases", False, "Say where the time goes.")
+    app.run(main)
