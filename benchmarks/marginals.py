@@ -47,8 +47,8 @@ def main(argv: Sequence[str]) -> None:
             return [model.detections_of(view, batch["image_size"]).count for view in views]
 
         graphs = {
-            "species alone": tf.function(lambda: detect(())),  # noqa: B023
-            "with super and generic": tf.function(lambda: detect(tuple(groups))),  # noqa: B023
+            "species alone": tf.function(lambda: detect(())),
+            "with super and generic": tf.function(lambda: detect(tuple(groups))),
         }
         for graph in graphs.values():
             graph()

@@ -17,6 +17,7 @@ from inatdet.evaluation.tables import Table6Row
 
 COLUMNS = ("trained_on", "evaluated_on", "merge", "AP", "coarse_model_AP", "gap_closed")
 _AP = METRICS.index("AP")
+_LEAST_GAP = 1e-6  # percent points; what is smaller comes from rounding
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def gap_rows(
         if merge is Merge.NONE or coarse_key not in by_key:
             continue
         coarse, start = by_key[coarse_key], by_key[start_key]
-        closed = 100.0 * (value - start) / (coarse - start) if coarse > start else math.nan
+        is_gap = coarse - start > _LEAST_GAP
+        closed = 100.0 * (value - start) / (coarse - start) if is_gap else math.nan
         if halves and not math.isnan(closed):
             keys = ((trained_on, target, merge), coarse_key, start_key)
             merged, whole, plain = (on_halves[key][:, _AP] for key in keys)

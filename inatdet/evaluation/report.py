@@ -100,9 +100,9 @@ class Report:
             parts += ["Table 5 and Figure 6 need the detections of a species model.", ""]
         if self.results.resamples:
             parts += [
-                "± is the margin of the 95% interval over other images that might have been drawn, "
-                f"from {self.results.resamples} random halves of these. It says nothing about "
-                "training the models again.",
+                "± is the margin of the 95% interval over other samples of as many images, from "
+                f"{self.results.resamples} random halves of these. It says nothing about training "
+                "the models again, nor by how much AP is too high because classes have few images.",
                 "",
             ]
         for section in sections(self.results):

@@ -128,3 +128,11 @@ def test_the_gap_s_standard_error_is_that_of_the_ratio():
     assert row.closed.std_err == pytest.approx(expected, rel=0.02)
     (row,) = gap.gap_rows(rows)
     assert not isinstance(row.closed, Estimate)
+
+
+@pytest.mark.parametrize("coarse", [20.0, 20.0 + 1e-12, 15.0])
+def test_a_gap_of_rounding_is_none(coarse):
+    none, nms = (SPECIES, Granularity.SUPER, Merge.NONE), (SPECIES, Granularity.SUPER, Merge.NMS)
+    values = {none: 20.0, nms: 25.0, (Granularity.SUPER, Granularity.SUPER, Merge.NONE): coarse}
+    (row,) = gap.gap_rows([tables.Table6Row(*key, (v,) * 5) for key, v in values.items()])
+    assert np.isnan(row.closed)

@@ -45,7 +45,7 @@ measure?.addEventListener("change", () => {
     const [text, depth] = JSON.parse(cell.dataset.values)[measure.value];
     cell.textContent = text;
     cell.style.setProperty("--depth", depth);
-    cell.classList.toggle("deep", depth > 0.7);
+    cell.classList.toggle("deep", depth > 0.63);
   }
 });
 
