@@ -35,7 +35,7 @@ from inatdet.evaluation.coco import Engine
 from inatdet.evaluation.detection_files import read_detections
 
 _FRACTION = 0.05
-_RESAMPLES = 200
+_RESAMPLES = 20
 
 
 def _report(folder: str, phases: bool, **settings: object) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -83,14 +84,20 @@ def size_rows(
         columns: the model's detections; see `coco.result_columns`.
         trained_on: the model's granularity.
     """
-    evaluations = counted_by_area(truth, columns, SIZES.values())
-    rows = []
-    for (size, (low, high)), evaluation in zip(SIZES.items(), evaluations):
-        results = class_results(evaluation)
-        # COCO takes both ends of a range in.
-        boxes = int(((truth.areas >= low) & (truth.areas <= high) & ~truth.is_crowd).sum())
-        rows.append(SizeRow(trained_on, size, boxes, percent(results.mean())))
-    return tuple(rows)
+    boxes = {  # COCO takes both ends of a range in
+        size: int(((truth.areas >= low) & (truth.areas <= high) & ~truth.is_crowd).sum())
+        for size, (low, high) in SIZES.items()
+    }
+    there = [size for size in SIZES if boxes[size]]
+    evaluations = counted_by_area(truth, columns, [SIZES[size] for size in there])
+    values = {
+        size: percent(class_results(evaluation).mean())
+        for size, evaluation in zip(there, evaluations)
+    }
+    nothing = (math.nan,) * len(METRICS)
+    return tuple(
+        SizeRow(trained_on, size, boxes[size], values.get(size, nothing)) for size in SIZES
+    )
 
 
 @dataclass(frozen=True)

@@ -124,10 +124,11 @@ def suppress(
 
 def _by_group(groups: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Rows group by group, in each the best first and of equal scores the earlier one."""
-    if (groups[1:] >= groups[:-1]).all():
-        same = groups[1:] == groups[:-1]
-        if (scores[1:] <= scores[:-1])[same].all():
-            return np.arange(len(groups))
+    order = np.argsort(groups, kind="stable")
+    in_order, ordered = groups[order], scores[order]
+    # Detectors write the best first; then there is nothing more to do.
+    if ((ordered[1:] <= ordered[:-1]) | (in_order[1:] != in_order[:-1])).all():
+        return order
     return np.lexsort((-scores, groups))  # the last key counts most; it is stable
 
 

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from tqdm import tqdm
 
 from inatdet.evaluation.coco import METRICS
 
@@ -87,7 +88,8 @@ class Halves:
         rng = np.random.default_rng(self._seed)
         size = len(self._image_ids) // 2
         rows = []
-        for first in range(0, self._count, _HALVES_AT_A_TIME):
+        starts = range(0, self._count, _HALVES_AT_A_TIME)
+        for first in tqdm(starts, unit=f" x {_HALVES_AT_A_TIME} halves", leave=False, disable=None):
             names = [str(i) for i in range(first, min(first + _HALVES_AT_A_TIME, self._count))]
             halves = {n: rng.permutation(self._image_ids)[:size].tolist() for n in names}
             found = evaluation.slice_by(halves)
