@@ -156,11 +156,14 @@ def main(argv: Sequence[str]) -> None:
     """The program."""
     del argv
     values = flags.FLAGS
-    name, equals, path = (values.detections or "species=-").partition("=")
-    if name not in set(Granularity) or not equals or not path:
-        raise InputError(f"--detections={values.detections}: must be GRANULARITY=PATH")
+    trained_on, path = Granularity.SPECIES, None
+    if values.detections is not None:
+        name, _, path = values.detections.partition("=")
+        if name not in set(Granularity) or not path:
+            raise InputError(f"--detections={values.detections}: must be GRANULARITY=PATH")
+        trained_on = Granularity(name)
     options = Options(
-        None if values.detections else values.names,
+        values.names if path is None else None,
         values.super_categories,
         values.images_dir,
         values.corners,
@@ -168,15 +171,15 @@ def main(argv: Sequence[str]) -> None:
     )
     annotations = read_any_annotations(values.annotations, options)
     taxonomy = Taxonomy.load(values.taxonomy) if values.taxonomy else annotations.taxonomy()
-    granularity = values.granularity or Granularity(name)
-    if values.detections:
+    granularity = values.granularity or trained_on
+    if path is None:
+        written = convert_annotations(annotations, taxonomy, values.output, granularity)
+    else:
         names = read_names(values.names) if values.names else None
         found = read_detections(
-            path, Granularity(name), taxonomy, annotations.images, names, values.corners
+            path, trained_on, taxonomy, annotations.images, names, values.corners
         )
         written = convert_detections(found, taxonomy, values.output, granularity)
-    else:
-        written = convert_annotations(annotations, taxonomy, values.output, granularity)
     print(f"{written} are in {values.output}", file=sys.stderr)
 
 

@@ -73,12 +73,18 @@ def test_yolo_classes_are_labels_by_default(truth):
         read_detections(path, Granularity.SPECIES, taxonomy, truth.images, ["x", "y", "z"])
 
 
-def test_the_measures_are_those_of_lvis(truth, tmp_path):
+@pytest.mark.parametrize("kind", ["lvis_results.json", "yolo_results/labels", "voc_results"])
+def test_the_measures_are_those_of_lvis(truth, tmp_path, kind):
     """Its own evaluation says AP 0.933, AP50 1, AP75 1, AR 0.933 (tests/foreign/README.md)."""
     annotations = tmp_path / "truth.json"
     write_annotations(annotations, truth, truth.taxonomy())
-    detections = f"species={FOREIGN / 'lvis_results.json'}"
-    report = evaluate.evaluate(str(annotations), [detections], all_images=True, errors=False)
+    report = evaluate.evaluate(
+        str(annotations),
+        [f"species={FOREIGN / kind}"],
+        names_path=str(FOREIGN / "yolo_labels" / "data.yaml"),
+        all_images=True,
+        errors=False,
+    )
     values = report.results.table6[0].values
     np.testing.assert_allclose([values[i] for i in (0, 1, 2, 4)], [93.3, 100, 100, 93.3], atol=0.05)
 

@@ -29,7 +29,7 @@ class Options:
     Attributes:
         names_path: names of the classes, see `read_names`; YOLO's labels need it.
         super_categories_path: their super-classes, see `read_super_categories`; all kinds but JSON
-            with `supercategory` need it.
+            with `supercategory` need it, and there it goes first.
         images_dir: the images; YOLO's labels need it.
         corners: what the corners in VOC's files are.
         on_bad: what to do with bad records.

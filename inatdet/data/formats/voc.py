@@ -6,6 +6,7 @@ The devkit's boxes are inclusive corners counted from 1: the pixel at the top le
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import math
 import os
@@ -76,23 +77,23 @@ def read_voc_annotations(
     folder = os.fspath(folder)
     places: list[str] = []
 
+    ids = {name: number for number, name in enumerate(names or ())}
+
     def records() -> Iterator[tuple[str, Any]]:
-        ids = {name: number for number, name in enumerate(names or ())}
-        boxes: list[dict[str, Any]] = []
         files = files_below(folder, (SUFFIX,))
         for image_id, name in enumerate(tqdm(files, unit="file", delay=2, disable=None), 1):
             element = _Element.parse(os.path.join(folder, name))
             size = element.child("size")
+            inside, slash, _ = name.rpartition("/")
             yield (
                 "images",
                 {
                     "id": image_id,
-                    "file_name": os.path.dirname(name) + "/" * ("/" in name)
-                    + element.child("filename").text(),
+                    "file_name": inside + slash + element.child("filename").text(),
                     "width": size.child("width").whole_number(),
                     "height": size.child("height").whole_number(),
                 },
-            )  # fmt: skip
+            )
             for thing in element.children("object"):
                 category = thing.child("name").text()
                 if names is not None and category not in ids:
@@ -100,26 +101,34 @@ def read_voc_annotations(
                 box = thing.child("bndbox")
                 numbers = [[box.child(corner).number() for corner in CORNERS]]
                 places.append(f"{thing.where},")
-                boxes.append(
+                yield (
+                    "annotations",
                     {
                         "id": len(places),
                         "image_id": image_id,
                         "category_id": ids.setdefault(category, len(ids)),
                         "bbox": corners.boxes(np.array(numbers))[0].tolist(),
                         "iscrowd": int(thing.flag("difficult")),
-                    }
+                    },
                 )
-        # By the alphabet whatever the order of the files, so that splits agree.
-        order = list(ids) if names is not None else sorted(ids)
-        of_name = {name: number for number, name in enumerate(order)}
-        new_id = {old: of_name[name] for name, old in ids.items()}
-        for name in order:
+        for name, number in ids.items():
             category = with_super_category(name, super_categories, folder)
-            yield "categories", {"id": of_name[name], **category}
-        for box in boxes:
-            yield "annotations", {**box, "category_id": new_id[box["category_id"]]}
+            yield "categories", {"id": number, **category}
 
-    return collect(folder, records(), on_bad, lambda box_id: places[box_id - 1])
+    annotations = collect(folder, records(), on_bad, lambda box_id: places[box_id - 1])
+    return annotations if names is not None else _by_the_alphabet(annotations)
+
+
+def _by_the_alphabet(annotations: Annotations) -> Annotations:
+    """The same with categories whose ids 0, 1, ... follow the order of their names."""
+    order = sorted(annotations.categories, key=lambda category: category.name)
+    new_ids = np.zeros(len(order), np.int64)
+    new_ids[[category.id for category in order]] = np.arange(len(order))
+    return dataclasses.replace(
+        annotations,
+        categories=tuple(dataclasses.replace(c, id=i) for i, c in enumerate(order)),
+        category_ids=new_ids[annotations.category_ids],
+    )
 
 
 class _NoDoctype(ElementTree.TreeBuilder):
