@@ -210,6 +210,7 @@ def test_without_a_species_model_there_is_no_table_5(truth, tmp_path):
     # Nor is the one of the report before it left behind.
     assert sorted(p.name for p in (tmp_path / "report").iterdir()) == [
         "errors.csv", "report.html", "report.json", "report.md", "sizes.csv", "table6.csv",
+        "table6_ap.csv",
     ]  # fmt: skip
     assert (
         "need the detections of a species model" in (tmp_path / "report" / "report.md").read_text()
@@ -347,6 +348,11 @@ def test_tables_for_latex(truth, tmp_path):
     lines = (tmp_path / "report" / "table5.tex").read_text().splitlines()
     assert r"Aves & 2 & 50.0 & 50.0 & 50.0 & 50.0 & 50.0 \\" in lines
     assert (tmp_path / "report" / "table6.tex").exists()
+    lines = (tmp_path / "report" / "table6_ap.tex").read_text().splitlines()
+    assert r"trained\_on & merge & on\_species & on\_super & on\_generic \\" in lines
+    assert r"species & nms & - & 100.0 & 100.0 \\" in lines
+    lines = (tmp_path / "report" / "per_class.tex").read_text().splitlines()
+    assert any("Corvus" in line for line in lines)
     report.save(tmp_path / "report")
     assert not list((tmp_path / "report").glob("*.tex"))
 

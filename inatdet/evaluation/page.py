@@ -41,7 +41,8 @@ def page(
     import jinja2  # not loaded for --help
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    parts = [s for s in sections(results) if s.name != "intervals"]
+    # The heat map is the paper's form of Table 6, and intervals stand beside their numbers.
+    parts = [s for s in sections(results) if s.name not in ("table6_ap", "intervals")]
     there = {part.name for part in parts} | {"protocol"}
     there |= {"curves"} if results.curves else set()
     there |= {"gallery"} if gallery else set()

@@ -77,8 +77,9 @@ class Report:
         for section in sections(self.results):
             section.table.save(folder / f"{section.name}.csv")
             written.add(f"{section.name}.csv")
-            if latex and section.shown:
-                _write(folder / f"{section.name}.tex", section.shown.latex())
+            if latex:
+                table = section.shown or section.table
+                _write(folder / f"{section.name}.tex", table.latex())
                 written.add(f"{section.name}.tex")
         if self.results.curves:
             curves.save_csv(self.results.curves, folder / CURVES_FILE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -148,3 +149,21 @@ def table5(rows: Sequence[Table5Row]) -> Table:
 def table6(rows: Sequence[Table6Row]) -> Table:
     """Table 6 as a table."""
     return Table(TABLE6_COLUMNS, tuple(row.cells() for row in rows))
+
+
+def table6_matrix(rows: Sequence[Table6Row]) -> Table:
+    """Table 6 as the paper sets it: AP, models down and granularities across."""
+    by_key = {row.key: row.values[METRICS.index("AP")] for row in rows}
+    levels = [g for g in Granularity if any(row.evaluated_on is g for row in rows)]
+    lines = dict.fromkeys((row.trained_on, row.merge) for row in rows)
+    return Table(
+        ("trained_on", "merge", *(f"on_{level}" for level in levels)),
+        tuple(
+            (
+                str(trained_on),
+                str(merge),
+                *(by_key.get((trained_on, level, merge), math.nan) for level in levels),
+            )
+            for trained_on, merge in lines
+        ),
+    )
