@@ -64,7 +64,7 @@ class Results:
         table6: a row for each model, each granularity it can be seen at, each rule.
         gaps: what each rule wins back of what fine models lose at coarser levels.
         sizes: a row for each model and each of COCO's sizes.
-        errors: a row for each model and super-class; empty where they were not asked for.
+        errors: a row for each model, granularity and super-class; empty where not asked for.
         resamples: how many halves of the images the standard errors come from; 0: there are none.
         table5: a row a super-class, then Overall.
         curves: a curve a super-class.

@@ -29,7 +29,7 @@ both at once; a second detection of what has a better one; overlaps nothing; a t
 detection of another kind touches."""
 
 COLUMNS = (
-    "trained_on", "super_class", "images", "AP50",
+    "trained_on", "evaluated_on", "super_class", "images", "AP50",
     *(f"cost_{kind}" for kind in KINDS), "cost_false_positives", "cost_false_negatives",
     *(f"count_{kind}" for kind in KINDS),
 )  # fmt: skip
@@ -37,10 +37,11 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class ErrorRow:
-    """The errors of one model, at its own granularity, in the images of one super-class.
+    """The errors of one model at one granularity in the images of one super-class.
 
     Attributes:
         trained_on: the model's granularity.
+        evaluated_on: whose labels are right or wrong; nothing was merged.
         super_class: only images with a true box of it; `OVERALL`: all images.
         images: how many.
         ap50: in percent, over the classes with a true box in those images.
@@ -50,6 +51,7 @@ class ErrorRow:
     """
 
     trained_on: Granularity
+    evaluated_on: Granularity
     super_class: str
     images: int
     ap50: float
@@ -58,7 +60,8 @@ class ErrorRow:
 
     def cells(self) -> tuple[str | int | float, ...]:
         """One cell for each of `COLUMNS`."""
-        names = (str(self.trained_on), self.super_class, self.images)
+        levels = (str(self.trained_on), str(self.evaluated_on))
+        names = (*levels, self.super_class, self.images)
         return (*names, self.ap50, *self.costs, *self.counts)
 
 
@@ -67,14 +70,16 @@ def error_rows(
     columns: np.ndarray,
     images_of: Mapping[str, np.ndarray],
     trained_on: Granularity,
+    evaluated_on: Granularity,
 ) -> tuple[ErrorRow, ...]:
     """A row a super-class, then one for all images.
 
     Args:
-        truth: the true boxes at `trained_on`.
-        columns: the model's detections; see `coco.result_columns`.
+        truth: the true boxes at `evaluated_on`.
+        columns: the model's detections there; see `coco.result_columns`.
         images_of: the ids of the images with a true box of each super-class.
         trained_on: the model's granularity.
+        evaluated_on: that of the labels.
     """
     rows = []
     for name, image_ids in {**images_of, OVERALL: truth.image_ids}.items():
@@ -83,15 +88,20 @@ def error_rows(
             part = truth.in_images(image_ids)
             found = columns[np.isin(columns[:, 0], image_ids)]
         if len(part.labels):
-            rows.append(_row(part, found, name, trained_on))
+            rows.append(_row(part, found, name, (trained_on, evaluated_on)))
     return tuple(rows)
 
 
-def _row(truth: GroundTruth, columns: np.ndarray, name: str, trained_on: Granularity) -> ErrorRow:
+def _row(
+    truth: GroundTruth,
+    columns: np.ndarray,
+    name: str,
+    levels: tuple[Granularity, Granularity],
+) -> ErrorRow:
     found = counted(truth, columns).tide_errors(pos_thr=0.5, bg_thr=0.1)
     costs = [*KINDS.values(), "FP", "FN"]
     return ErrorRow(
-        trained_on,
+        *levels,
         name,
         len(truth.image_ids),
         100.0 * found["ap_base"],
@@ -107,5 +117,5 @@ def error_table(rows: Sequence[ErrorRow]) -> Table:
 
 def cost_table(rows: Sequence[ErrorRow]) -> Table:
     """Only what each kind costs, for reading."""
-    columns = ("trained_on", "super_class", "images", "AP50", *KINDS)
+    columns = ("trained_on", "evaluated_on", "super_class", "images", "AP50", *KINDS)
     return Table(columns, tuple(row.cells()[: len(columns)] for row in rows))

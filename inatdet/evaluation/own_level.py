@@ -1,4 +1,4 @@
-"""What a model is asked at its own granularity, beyond its row in Table 6."""
+"""What a model is asked beyond its rows in Table 6, mostly at its own granularity."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class OwnLevel:
-    """What is asked of each model at the granularity that it was trained at.
+    """What is asked of each model, but for kinds of error at the granularity it was trained at.
 
     Args:
         truths: the true boxes at each granularity.
@@ -97,7 +97,7 @@ class OwnLevel:
         return tuple(rows)
 
     def errors(self) -> tuple[error_kinds.ErrorRow, ...]:
-        """Each model's kinds of error."""
+        """Each model's kinds of error, at its own granularity and the coarser ones."""
         truth = self._truths[Granularity.SUPER]
         images_of = {
             name: np.unique(truth.box_images[truth.labels == label])
@@ -105,9 +105,12 @@ class OwnLevel:
         }
         rows = []
         for level in self._levels():
-            self._say(f"{level} model: kinds of error")
-            columns = self._columns(level)
-            rows += error_kinds.error_rows(self._truths[level], columns, images_of, level)
+            for target in level.coarser_or_equal():
+                self._say(f"{level} model on {target}: kinds of error")
+                columns = coco.result_columns(self._models[level], target)
+                rows += error_kinds.error_rows(
+                    self._truths[target], columns, images_of, level, target
+                )
         return tuple(rows)
 
     def _levels(self) -> list[Granularity]:

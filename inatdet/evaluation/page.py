@@ -99,7 +99,7 @@ def _rows(table: Table) -> Iterable[dict[str, Any]]:
                     "part": f"{cell:.1f}" if share else None,
                 }
             )
-        yield {"cells": cells, "overall": OVERALL in row[:2]}
+        yield {"cells": cells, "overall": OVERALL in row[:3]}
 
 
 def _heat(rows: Sequence[Table6Row]) -> dict[str, Any]:

@@ -94,7 +94,8 @@ def sections(results: Results) -> Iterator[Section]:
     yield from section(
         "errors",
         "Kinds of error",
-        "Each model at its own granularity, in the images with an animal of each super-class. "
+        "Each model at each granularity, nothing merged, in the images with an animal of each "
+        "super-class. "
         "AP50, and by how many points it would rise if all errors of one kind (TIDE's) were "
         "mended; these do not add up. The numbers of errors are in the file.",
         error_kinds.error_table(results.errors),
