@@ -136,6 +136,7 @@ def _size(path: str) -> tuple[int, int]:
     """Width and height of an image, from its first bytes."""
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged metadata
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 turned = image.getexif().get(ExifTags.Base.Orientation, 1)
