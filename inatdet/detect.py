@@ -77,6 +77,7 @@ def detect(
         InputError: if the checkpoint does not fit the settings, there are no TFRecords, or a
             granularity is not coarser than the model's.
     """
+    experiment.set_precision(params.runtime)
     strategy = strategy or experiment.strategy_of(params.runtime)
     taxonomy = experiment.adopt_taxonomy(params, model_dir)
     granularity = Granularity(params.task.granularity)

@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+import orbit
 import tensorflow as tf
 import tf_keras
 from absl import flags
@@ -23,7 +24,9 @@ from official.core import task_factory, train_lib, train_utils
 from inatdet.data.pipeline import find_files
 from inatdet.data.reading_errors import reading_errors
 from inatdet.detection import experiment, label_priors, task  # noqa: F401 (registers the task)
-from inatdet.detection.config import FasterRCNNTask, scale_to_replicas
+from inatdet.detection.accumulation import AccumulatingTrainer
+from inatdet.detection.config import FasterRCNNTask, images_per_step, scale_to_replicas
+from inatdet.detection.pictures import ValidationPictures
 from inatdet.detection.progress import ProgressLine, StopOnNonFiniteLoss, losses_text
 from inatdet.errors import InputError, run_main
 
@@ -51,6 +54,7 @@ def train(
         InputError: for settings that do not fit the data or the machine.
         RunError: when a loss is not finite.
     """
+    experiment.set_precision(params.runtime)
     strategy = strategy or experiment.strategy_of(params.runtime)
     replicas = strategy.num_replicas_in_sync
     factor = scale_to_replicas(params, replicas)
@@ -60,7 +64,7 @@ def train(
     experiment.adopt_taxonomy(params, model_dir)
     if factor != 1.0:
         _say(
-            f"{params.task.train_data.batch_size * replicas} images a step, "
+            f"{images_per_step(params.task, replicas)} images a step, "
             f"{factor:g} times the reference: learning rate times {factor:g}, "
             f"{params.trainer.train_steps} steps"
         )
@@ -74,12 +78,16 @@ def train(
     with strategy.scope():
         detection_task = task_factory.get_task(params.task, logging_dir=model_dir)
         trainer = train_utils.create_trainer(
-            params, detection_task, train="train" in mode, evaluate="eval" in mode
+            params,
+            detection_task,
+            train="train" in mode,
+            evaluate="eval" in mode,
+            trainer_cls=AccumulatingTrainer,
         )
     progress = ProgressLine(
         trainer.global_step,
         params.trainer.train_steps,
-        params.task.train_data.batch_size * replicas,
+        images_per_step(params.task, replicas),
     )
     last: dict[str, float] = {}
     actions = [
@@ -87,6 +95,18 @@ def train(
         progress,
         lambda output: last.update({name: float(value) for name, value in output.items()}),
     ]
+    summaries = orbit.utils.SummaryManager(
+        os.path.join(model_dir, params.trainer.validation_summary_subdir),
+        tf.summary.scalar,
+        global_step=trainer.global_step,
+    )
+    pictures = []
+    if params.task.validation_pictures and "eval" in mode:
+        pictures.append(
+            ValidationPictures(
+                trainer.model, detection_task, strategy, summaries, trainer.global_step
+            )
+        )
     # Orbit prints what the progress line says better; its messages are kept in a file.
     os.makedirs(model_dir, exist_ok=True)
     with (
@@ -104,8 +124,10 @@ def train(
                 lambda output: _say(
                     f"validation at step {int(trainer.global_step.numpy())}"
                     f" | loss {losses_text(output, 'validation_loss')}"
-                )
+                ),
+                *pictures,
             ],
+            eval_summary_manager=summaries,
             trainer=trainer,
         )
         start = int(trainer.global_step.numpy())

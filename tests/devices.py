@@ -3,6 +3,8 @@
 Import it at the top of a test module: TensorFlow must be told before its first operation.
 """
 
+import functools
+
 import tensorflow as tf
 
 NUM_DEVICES = 2
@@ -14,6 +16,11 @@ if tf.config.get_logical_device_configuration(_cpu) is None:
     )
 
 
+@functools.cache
 def mirrored() -> tf.distribute.MirroredStrategy:
-    """All logical CPUs, mirrored."""
+    """All logical CPUs, mirrored.
+
+    One for the whole process: the collective operations of a second one would take the first one's
+    numbers, and fail where the shapes of their tensors differ.
+    """
     return tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(NUM_DEVICES)])

@@ -3,6 +3,7 @@ import os
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorboard.backend.event_processing import event_accumulator
 
 from inatdet import train as program
 from inatdet.data.label_counts import LabelCounts, SplitCounts
@@ -81,13 +82,20 @@ def test_a_seed_repeats_a_run(data, tmp_path):
     assert runs[0] == pytest.approx(runs[1], rel=1e-2)
 
 
-def test_two_devices_take_a_batch_each_and_scale_the_schedule(data, tmp_path, capfd):
-    params = settings(data, 20, "task.reference_batch_size=4")
+def test_two_devices_with_accumulation_in_float16_and_on_without(data, tmp_path, capfd):
+    switches = (
+        "task.train_data.batch_size=2,task.accumulate_steps=2,task.reference_batch_size=4,"
+        "runtime.mixed_precision_dtype=float16"
+    )
+    params = settings(data, 10, switches)
     last = program.train(params, "train", str(tmp_path), strategy=devices.mirrored())
     assert "8 images a step, 2 times the reference" in capfd.readouterr().err
-    assert params.trainer.train_steps == 10
+    assert params.trainer.train_steps == 5
     assert np.isfinite(last["training_loss"])
-    # The same model is found on one device.
+    # The same model goes on on one device, in float32.
+    last = program.train(settings(data, 10), "train", str(tmp_path))
+    assert "going on from step 5" in capfd.readouterr().err
+    assert last["training_loss"] < 1.2 * scalars(tmp_path)["training_loss"][5]
     checkpoint = tf.train.load_checkpoint(str(tmp_path))
     assert checkpoint.get_tensor("global_step/.ATTRIBUTES/VARIABLE_VALUE") == 10
 
@@ -112,11 +120,38 @@ def test_rare_labels_are_shown_more_often(tmp_path):
         program.train(params, "train", str(tmp_path / "model"))
 
 
-def test_validation_losses(data, tmp_path, capfd):
-    more = f"task.validation_data.input_path={data},task.validation_data.batch_size=4"
-    program.train(settings(data, 5, more), "train_and_eval", str(tmp_path))
+def test_what_tensorboard_shows(data, tmp_path, capfd):
+    more = (
+        f"task.validation_data.input_path={data},task.validation_data.batch_size=4,"
+        "task.validation_pictures=3,trainer.validation_interval=5"
+    )
+    program.train(settings(data, 10, more), "train_and_eval", str(tmp_path))
     assert "validation at step 5 | loss " in capfd.readouterr().err
-    assert os.path.isdir(tmp_path / "validation")
+    losses = {f"loss/{name}" for name in ("rpn_objectness", "rpn_boxes", "classes", "boxes")}
+    counts = {f"sampled/{name}" for name in ("rpn_positives", "proposals", "positives")}
+
+    shown = event_accumulator.EventAccumulator(str(tmp_path / "train")).Reload()
+    speed = {"training_loss", "learning_rate", "images_per_second"}
+    assert losses | counts | speed <= set(shown.Tags()["tensors"])
+    for tag in losses | counts | speed:
+        assert [event.step for event in shown.Tensors(tag)] == [5, 10]
+
+    found = event_accumulator.EventAccumulator(str(tmp_path / "validation")).Reload()
+    tags = set(found.Tags()["tensors"])
+    assert losses | counts | {"validation_loss"} <= tags
+    assert {f"detections/{image}" for image in (1, 2, 3)} <= tags
+    assert "detections/4" not in tags
+    for image in (1, 2, 3):
+        events = found.Tensors(f"detections/{image}")
+        assert [event.step for event in events] == [5, 10]
+        # Width and height, in words, then the PNG files.
+        width, height, png = tf.make_ndarray(events[0].tensor_proto)
+        pixels = tf.io.decode_png(png).numpy()
+        assert pixels.shape[:2] == (int(height), int(width))
+        # Images 0, 2, ... are 96 wide and 128 high, as they are written; groups are read in turn.
+        assert sorted(pixels.shape[:2]) == [96, 128]
+        colours = {tuple(pixel) for pixel in pixels.reshape(-1, 3).tolist()}
+        assert {(0x00, 0x9E, 0x73), (0xD5, 0x5E, 0x00)} & colours  # a right box, or a wrong one
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(data, tmp_path):

@@ -34,7 +34,7 @@ class Detector(NamedTuple):
 
     Attributes:
         model: it.
-        train: one step on a batch; returns the loss.
+        train: one step on a batch (taken `accumulate_steps` times); returns the loss.
         detect: detects in a batch; returns how many detections each image has.
     """
 
@@ -45,10 +45,14 @@ class Detector(NamedTuple):
 
 def build(params: cfg.ExperimentConfig, num_classes: int) -> Detector:
     """A detector of an experiment, traced when first called."""
+    experiment.set_precision(params.runtime)
     task = DetectionTask(params.task)
     model = detectors.build(params.task.model, num_classes)
     optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
-    train = tf.function(lambda inputs: task.train_step(inputs, model, optimizer), [_BATCH])
+    repeats = params.task.accumulate_steps
+    train = tf.function(
+        lambda inputs: task.train_step((inputs,) * repeats, model, optimizer), [_BATCH]
+    )
     detect = tf.function(lambda inputs: model(inputs, training=False), [_BATCH])
     return Detector(
         model,

@@ -34,7 +34,9 @@ class BackboneConfig(backbones.Backbone):
         padding: of Inception V3: `same` or `valid` in the stem and the reductions; `same` [OD API,
             Inception V2].
         width: of Inception V3: factor on every number of filters; 1 is Inception V3.
-        batch_norm: `frozen` statistics in both stages [OD API], or `trained`.
+        batch_norm: `frozen` statistics in both stages [OD API]; `trained`, those of a replica's
+            batch; or `synchronised`, those of all replicas' batches together [Peng et al.,
+            "MegDet", 2018].
         batch_norm_momentum: of the moving statistics, where they are trained [ours].
         weights: a path: of Inception V3, the Keras applications file, which `imagenet` [paper]
             downloads; of the others, a checkpoint of Model Garden's image classification, without
@@ -115,6 +117,9 @@ class HeadConfig(hyperparams.Config):
         positive_iou: a proposal is positive at or above, negative below.
         sample_size: proposals an image in the loss ([fgvc] 32).
         positive_fraction: the largest share of positives among them.
+        xla: compiles this stage with XLA [ours: off]. Its crops have one shape whatever the
+            image's, so it is compiled once for training and once for detection; the trunk would be
+            for each shape of images.
     """
 
     crop_size: int = 14
@@ -123,6 +128,7 @@ class HeadConfig(hyperparams.Config):
     positive_iou: float = 0.5
     sample_size: int = 64
     positive_fraction: float = 0.25
+    xla: bool = False
 
 
 @dataclasses.dataclass
@@ -226,21 +232,28 @@ class FasterRCNNTask(cfg.TaskConfig):
         taxonomy: the taxonomy.json beside the TFRecords; the number of labels comes from it.
         short_edge: images are resized to this shorter side, in pixels [paper] ...
         long_edge: ... or to this longer side, where that is less [OD API].
-        reference_batch_size: images a step, over all replicas, for which the learning rate and the
-            steps are stated. With more images a step the learning rate grows and the steps shrink
-            in proportion (the linear scaling rule of Goyal et al., "Accurate, Large Minibatch SGD",
-            2017). 0 leaves both as they are.
+        accumulate_steps: batches of `train_data` that a replica takes, one after another, for one
+            step of the optimizer: as one batch of that many times the images, in the memory of one
+            [ours]. Trained batch norm sees one of the batches at a time.
+        reference_batch_size: images a step, over all replicas and accumulated batches, for which
+            the learning rate and the steps are stated. With more images a step the learning rate
+            grows and the steps shrink in proportion (the linear scaling rule of Goyal et al.,
+            "Accurate, Large Minibatch SGD", 2017). 0 leaves both as they are.
         seed: makes the first weights, the order and flips of the images and the sampled anchors and
             proposals repeatable; none by default. (Sums over threads can still differ in their
             last digits.)
+        validation_pictures: images, the first of `validation_data`, that TensorBoard shows with
+            their detections after each validation [ours].
     """
 
     granularity: str = "species"
     taxonomy: str = ""
     short_edge: int = 600
     long_edge: int = 1024
+    accumulate_steps: int = 1
     reference_batch_size: int = 1
     seed: int | None = None
+    validation_pictures: int = 8
     model: FasterRCNNConfig = dataclasses.field(default_factory=FasterRCNNConfig)
     train_data: InputConfig = dataclasses.field(
         default_factory=lambda: InputConfig(is_training=True)
@@ -293,18 +306,23 @@ def faster_rcnn_experiment() -> DetectionExperiment:
     )
 
 
+def images_per_step(task: FasterRCNNTask, num_replicas: int) -> int:
+    """How many images one step of the optimizer sees."""
+    return task.train_data.batch_size * task.accumulate_steps * num_replicas
+
+
 def scale_to_replicas(params: cfg.ExperimentConfig, num_replicas: int) -> float:
     """Applies the linear scaling rule in place.
 
     Args:
         params: an experiment, unlocked.
-        num_replicas: how many replicas take a batch each in one step.
+        num_replicas: how many replicas take `accumulate_steps` batches each in one step.
 
     Returns:
         The factor: images a step over `task.reference_batch_size`, or 1 where that is 0.
     """
     reference = params.task.reference_batch_size
-    factor = params.task.train_data.batch_size * num_replicas / reference if reference else 1.0
+    factor = images_per_step(params.task, num_replicas) / reference if reference else 1.0
     if factor == 1.0:
         return factor
     trainer = params.trainer

@@ -39,9 +39,12 @@ def crop_and_pool(
     scale = used / (padded * tf.cast(image_size, tf.float32))
     boxes = boxes * tf.tile(scale, [1, 2])[:, tf.newaxis, :]
     image_index = tf.repeat(tf.range(shape[0]), shape[1])
+    # In float32, because the operation takes no bfloat16, and its gradient sums over many crops.
     crops = tf.image.crop_and_resize(
-        features, tf.reshape(boxes, [-1, 4]), image_index, [crop_size, crop_size]
+        tf.cast(features, tf.float32),
+        tf.reshape(boxes, [-1, 4]),
+        image_index,
+        [crop_size, crop_size],
     )
-    # Restores what crop_and_resize, which computes in float32, took from lower precisions.
     crops = tf.cast(crops, features.dtype)
     return tf.nn.max_pool2d(crops, pool_size, pool_size, "VALID")

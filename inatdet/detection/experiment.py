@@ -19,10 +19,13 @@ from inatdet.data.sampling import Sampling
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.detection import backbones
 from inatdet.detection.config import EXPERIMENT
+from inatdet.detection.inception_v3 import BatchNorm
 from inatdet.errors import InputError
 
 PARAMS_FILE = "params.yaml"
 TAXONOMY_FILE = "taxonomy.json"
+
+_PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 def read_experiment(
@@ -125,6 +128,27 @@ def _check(params: cfg.ExperimentConfig) -> None:
             "share of images and must be above 0"
         )
     backbones.check(task.model.backbone)
+    _check_choice("task.model.backbone.batch_norm", task.model.backbone.batch_norm, BatchNorm)
+    if task.accumulate_steps < 1:
+        raise InputError(f"task.accumulate_steps is {task.accumulate_steps}; it must be at least 1")
+    if task.accumulate_steps > 1 and task.model.backbone.batch_norm == BatchNorm.SYNCHRONISED:
+        raise InputError(
+            "task.model.backbone.batch_norm is synchronised, which task.accumulate_steps above 1 "
+            "cannot be: replicas do not meet between their batches; use trained or frozen"
+        )
+    if task.validation_pictures < 0:
+        raise InputError(f"task.validation_pictures is {task.validation_pictures}; 0 shows none")
+    precision = params.runtime.mixed_precision_dtype
+    if precision not in (None, "", *_PRECISIONS):
+        raise InputError(
+            f"runtime.mixed_precision_dtype is {precision!r}; it must be one of "
+            f"{', '.join(_PRECISIONS)}"
+        )
+    if params.runtime.enable_xla:
+        raise InputError(
+            "runtime.enable_xla would compile whole training steps anew for each shape of images; "
+            "set task.model.head.xla=true, which compiles the second stage alone"
+        )
     if not 0 < task.short_edge <= task.long_edge:
         raise InputError(
             f"task.short_edge is {task.short_edge} and task.long_edge {task.long_edge}; the edges "
@@ -136,6 +160,15 @@ def _check_choice(name: str, value: str, choices: type[enum.Enum]) -> None:
     allowed = [choice.value for choice in choices]
     if value not in allowed:
         raise InputError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+
+
+def set_precision(runtime: cfg.RuntimeConfig) -> None:
+    """Sets what the networks of this process compute in; weights are float32 in any case.
+
+    Args:
+        runtime: `mixed_precision_dtype` is `bfloat16`, `float16`, or `float32` or nothing.
+    """
+    performance.set_mixed_precision_policy(runtime.mixed_precision_dtype or "float32")
 
 
 def strategy_of(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
@@ -158,8 +191,6 @@ def strategy_of(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
         )
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
-    if runtime.mixed_precision_dtype:
-        performance.set_mixed_precision_policy(runtime.mixed_precision_dtype)
     kind = runtime.distribution_strategy
     if kind == "mirrored" and runtime.num_gpus <= 1:
         kind = "one_device"

@@ -86,7 +86,8 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
         priors: np.ndarray | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Images and boxes stay float32, whatever the layers compute in.
+        super().__init__(dtype=tf.float32, **kwargs)
         self._config = config
         self._num_classes = num_classes
         self._priors = priors

@@ -84,6 +84,6 @@ class BoxHead(tf_keras.layers.Layer):
             Logits `[crops, classes + 1]`, the background first, and box codes
             `[crops, classes, 4]`; both float32.
         """
-        x = tf.reduce_mean(self._stage(crops, training=training), axis=[1, 2])
-        x = tf.cast(x, tf.float32)
+        x = tf.cast(self._stage(crops, training=training), tf.float32)
+        x = tf.reduce_mean(x, axis=[1, 2])
         return self._classes(x), tf.reshape(self._boxes(x), [-1, self._num_classes, 4])

@@ -43,11 +43,14 @@ class BatchNorm(str, enum.Enum):
     """Which statistics batch norm uses in training.
 
     `FROZEN`: the moving statistics of the pretrained network; beta still trains (the Object
-    Detection API's default). `TRAINED`: those of the batch, for training from scratch.
+    Detection API's default). `TRAINED`: those of the replica's batch, for training from scratch.
+    `SYNCHRONISED`: those of all replicas' batches together. A batch's statistics include what the
+    images are padded with.
     """
 
     FROZEN = "frozen"
     TRAINED = "trained"
+    SYNCHRONISED = "synchronised"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,6 +192,7 @@ class _Builder:
         self._width = width
         # None leaves the choice to the `training` argument of the call.
         self._bn_training = False if batch_norm is BatchNorm.FROZEN else None
+        self._synchronised = batch_norm is BatchNorm.SYNCHRONISED
         self._momentum = momentum
 
     def scaled(self, filters: int) -> int:
@@ -209,6 +213,7 @@ class _Builder:
             scale=False,
             epsilon=BATCH_NORM_EPSILON,
             momentum=self._momentum,
+            synchronized=self._synchronised,
             name=f"batch_norm{number}",
         )(x, training=self._bn_training)
         return tf_keras.layers.Activation("relu", name=f"relu{number}")(x)

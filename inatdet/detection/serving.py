@@ -91,6 +91,7 @@ def restored(params: cfg.ExperimentConfig, checkpoint: str, model_dir: str) -> S
     """
     taxonomy = experiment.adopt_taxonomy(params, model_dir)
     names = taxonomy.names(Granularity(params.task.granularity))
+    experiment.set_precision(params.runtime)
     model = task_factory.get_task(params.task).build_model()
     checkpoints.restore(model, checkpoint)
     return ServedDetector(model, names, params.task.short_edge, params.task.long_edge)

@@ -13,6 +13,7 @@ from inatdet.data.label_counts import read_label_counts
 from inatdet.data.sampling import Resampler, Sampling, factors_of
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.detection import detectors, label_priors
+from inatdet.detection.accumulation import Batch, mean_over
 from inatdet.detection.config import FasterRCNNTask, InputConfig
 from inatdet.detection.faster_rcnn import Diagnostics, FasterRCNN, Losses
 
@@ -75,27 +76,37 @@ class DetectionTask(base_task.Task):
 
     def train_step(
         self,
-        inputs: dict[str, tf.Tensor],
+        inputs: Batch | tuple[Batch, ...],
         model: FasterRCNN,
         optimizer: tf_keras.optimizers.Optimizer,
         metrics: list[tf_keras.metrics.Metric] | None = None,
     ) -> dict[str, tf.Tensor]:
-        """One step on one replica's batch."""
+        """One step on one replica's batch, or batches: see `accumulation`."""
+        batches = inputs if isinstance(inputs, tuple) else (inputs,)
         mixed = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
-        with tf.GradientTape() as tape:
-            losses, diagnostics = model.losses_of(inputs, training=True)
-            loss = tf.add_n(list(losses)) + model.weight_penalty()
-            # The optimizer sums gradients over the replicas; the loss is the mean over them.
-            scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
-            scaled = optimizer.get_scaled_loss(scaled) if mixed else scaled
-        gradients = tape.gradient(scaled, model.trainable_variables)
+        variables = model.trainable_variables
+
+        def gradients_and_values(batch: Batch) -> list[tf.Tensor]:
+            with tf.GradientTape() as tape:
+                losses, diagnostics = model.losses_of(batch, training=True)
+                loss = tf.add_n(list(losses)) + model.weight_penalty()
+                # The optimizer sums gradients over the replicas; the loss is the mean over them.
+                scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
+                scaled = optimizer.get_scaled_loss(scaled) if mixed else scaled
+            return [*tape.gradient(scaled, variables), loss, *losses, *diagnostics]
+
+        scalars = [tf.zeros([])] * (1 + len(Losses._fields) + len(Diagnostics._fields))
+        means = mean_over(batches, gradients_and_values, like=[*variables, *scalars])
+        gradients, (loss, *values) = means[: len(variables)], means[len(variables) :]
+        losses = Losses(*values[: len(Losses._fields)])
+        diagnostics = Diagnostics(*values[len(Losses._fields) :])
         gradients = optimizer.get_unscaled_gradients(gradients) if mixed else gradients
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        optimizer.apply_gradients(zip(gradients, variables))
         return self._logs(loss, losses, diagnostics, metrics)
 
     def validation_step(
         self,
-        inputs: dict[str, tf.Tensor],
+        inputs: Batch,
         model: FasterRCNN,
         metrics: list[tf_keras.metrics.Metric] | None = None,
     ) -> dict[str, tf.Tensor]:

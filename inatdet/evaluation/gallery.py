@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image as PILImage
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.records import Image
@@ -112,16 +113,16 @@ def pictures(
     for row in rows.tolist():
         last = first[row + 1] if row + 1 < len(first) else len(order)
         here = order[first[row] : last]
-        here = here[: max(1, int((found.scores[here[:MOST_DRAWN]] >= MIN_SCORE).sum()))]
         image = images[int(ids[row])]
         labels = truth.labels[truth.box_images == image.id]
         found_names = [names[i - 1] for i in found.labels[granularity][here].tolist()]
-        jpeg = _draw(
-            os.path.join(images_dir, image.file_name),
-            image,
-            found.boxes[here],
-            [f"{n} {s:.2f}" for n, s in zip(found_names, found.scores[here].tolist())],
-            right[here].tolist(),
+        picture = open_picture(os.path.join(images_dir, image.file_name), "check --images_dir")
+        picture = draw_detections(
+            picture,
+            found.boxes[here] / ([image.width, image.height] * 2),
+            found_names,
+            found.scores[here],
+            right[here],
         )
         drawn.append(
             Picture(
@@ -131,10 +132,61 @@ def pictures(
                 found_names[0],
                 float(found.scores[here[0]]),
                 bool(right[here[0]]),
-                jpeg,
+                as_jpeg(picture),
             )
         )
     return tuple(drawn)
+
+
+def are_right(
+    boxes: np.ndarray, labels: np.ndarray, true_boxes: np.ndarray, true_labels: np.ndarray
+) -> np.ndarray:
+    """Which detections in an image have a true box of their label at `RIGHT_IOU` or more.
+
+    Args:
+        boxes: `[n, 4]`, `x, y, width, height`.
+        labels: `[n]`.
+        true_boxes: `[m, 4]`.
+        true_labels: `[m]`, or the one that all have.
+
+    Returns:
+        Bool `[n]`.
+    """
+    right = np.zeros(len(boxes), bool)
+    for box, label in zip(true_boxes, np.broadcast_to(true_labels, len(true_boxes))):
+        right |= (labels == label) & (_overlap(boxes, box) >= RIGHT_IOU)
+    return right
+
+
+def draw_detections(
+    picture: PILImage.Image,
+    boxes: np.ndarray,
+    names: Sequence[str],
+    scores: np.ndarray,
+    right: np.ndarray,
+) -> PILImage.Image:
+    """Draws the best detections on an image: the first, and of the next few the likely ones.
+
+    Args:
+        picture: RGB; it stays as it is.
+        boxes: `[n, 4]`, `x, y, width, height` as fractions of the picture; best first.
+        names: n of them.
+        scores: `[n]`.
+        right: bool `[n]`; these are drawn in green, others in red.
+
+    Returns:
+        The drawing, no side longer than `LONGEST_SIDE`.
+    """
+    count = max(1, int((scores[:MOST_DRAWN] >= MIN_SCORE).sum()))
+    picture = picture.copy()
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    draw_boxes(
+        picture,
+        boxes[:count] * ([picture.width, picture.height] * 2),
+        [f"{name} {score:.2f}" for name, score in zip(names[:count], scores.tolist())],
+        [RIGHT if good else WRONG for good in right[:count].tolist()],
+    )
+    return picture
 
 
 def _images_with(name: str, annotations: Annotations, taxonomy: Taxonomy) -> np.ndarray:
@@ -159,7 +211,7 @@ def _are_right(
     labels = found.labels[granularity]
     for first, last, label, box in zip(start, end, box_labels, boxes):
         here = order[first:last]
-        right[here] |= (labels[here] == label) & (_overlap(found.boxes[here], box) >= RIGHT_IOU)
+        right[here] |= are_right(found.boxes[here], labels[here], box[np.newaxis], label)
     return right
 
 
@@ -170,13 +222,3 @@ def _overlap(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
     shared = np.maximum(high - low, 0).prod(axis=1)
     union = boxes[:, 2:].prod(axis=1) + box[2:].prod() - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-
-
-def _draw(
-    path: str, image: Image, boxes: np.ndarray, captions: Sequence[str], right: Sequence[bool]
-) -> bytes:
-    picture = open_picture(path, "check --images_dir")
-    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    scale = np.array([picture.width / image.width, picture.height / image.height] * 2)
-    draw_boxes(picture, boxes * scale, captions, [RIGHT if good else WRONG for good in right])
-    return as_jpeg(picture)

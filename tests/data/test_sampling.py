@@ -84,14 +84,14 @@ def epochs(sampling, count, seed):
 @pytest.mark.parametrize("sampling", [Sampling.REPEAT_FACTOR, Sampling.CLASS_BALANCED])
 def test_images_come_as_often_as_the_paper_says(sampling):
     expected = expected_copies(sampling)
-    seen = epochs(sampling, 300, seed=5)
+    seen = epochs(sampling, 120, seed=5)
     assert (seen >= np.floor(expected - 1e-6)).all()
     assert (seen <= np.ceil(expected + 1e-6)).all()
     # Each image's mean within five deviations of a coin with the fraction's bias.
     bias = expected % 1
     error = np.abs(seen.mean(axis=0) - expected)
     assert (error <= 5 * np.sqrt(bias * (1 - bias) / len(seen)) + 1e-6).all()
-    assert len(np.unique(seen, axis=0)) > 250  # drawn anew each time
+    assert len(np.unique(seen, axis=0)) > 100  # drawn anew each time
 
 
 def test_every_label_is_as_likely_as_another_when_balanced():

@@ -1,6 +1,8 @@
 import glob
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from inatdet.detection import experiment
 from inatdet.detection.config import scale_to_replicas
@@ -35,6 +37,31 @@ def test_the_learning_rate_falls_at_its_steps():
     assert values == pytest.approx([3e-4, 3e-4, 3e-5, 3e-6, 3e-6])
 
 
+@pytest.mark.parametrize("kind", ["linear", "polynomial"])
+def test_the_learning_rate_warms_up_under_the_scaling_rule(kind):
+    from inatdet.detection.task import DetectionTask
+
+    warmup = {"linear": {"warmup_steps": 8000, "warmup_learning_rate": 3e-5}}
+    warmup["polynomial"] = {"warmup_steps": 8000, "power": 2.0}
+    params = experiment.read_experiment(
+        ["pipelines/species.yaml"], "task.train_data.batch_size=2,task.accumulate_steps=2"
+    )
+    params.trainer.optimizer_config.warmup.override({"type": kind, kind: warmup[kind]})
+    assert scale_to_replicas(params, 2) == 8.0  # 2 images, 2 batches, 2 replicas
+    rate = DetectionTask.create_optimizer(params.trainer.optimizer_config).learning_rate
+    # 8,000 steps of one image are 1,000 of eight, at eight times the rate.
+    steps = np.array([0, 1, 250, 999, 1000, 1001, 375_000, 375_001, 437_501])
+    before = {
+        "linear": 8 * (3e-5 + steps / 1000 * (3e-4 - 3e-5)),
+        "polynomial": 8 * 3e-4 * (steps / 1000) ** 2,
+    }
+    after = 8 * np.where(steps > 437_500, 3e-6, np.where(steps > 375_000, 3e-5, 3e-4))
+    expected = np.where(steps < 1000, before[kind], after)
+    found = [float(rate(tf.constant(step))) for step in steps]
+    # At step 0 a polynomial warm-up has the rate of step 1, so that it never stands still.
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-8)
+
+
 def test_the_linear_scaling_rule():
     params = experiment.read_experiment(["pipelines/species.yaml"])
     assert scale_to_replicas(params, 1) == 1.0
@@ -66,6 +93,15 @@ def test_the_rule_can_be_switched_off():
         (["nowhere.yaml"], "", "nowhere.yaml: no such file"),
         ([], "task.model.no_such=3", "unknown setting"),
         ([], "task.granularity=genus", "must be one of species, super, generic"),
+        ([], "task.model.backbone.batch_norm=melted", "one of frozen, trained, synchronised"),
+        ([], "task.accumulate_steps=0", "must be at least 1"),
+        (
+            [],
+            "task.accumulate_steps=2,task.model.backbone.batch_norm=synchronised",
+            "replicas do not meet between their batches",
+        ),
+        ([], "task.validation_pictures=-1", "0 shows none"),
+        ([], "runtime.enable_xla=true", "set task.model.head.xla=true"),
         ([], "task.train_data.sampling=all", "sampling is 'all'; it must be one of none, repeat"),
         ([], "task.train_data.repeat_threshold=0", "share of images and must be above 0"),
         ([], "task.short_edge=2000", "no longer than the long one"),

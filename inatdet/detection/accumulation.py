@@ -1,0 +1,56 @@
+"""Gradient accumulation: one optimizer step from several batches, one after another in memory.
+
+The gradient of a step's loss is the mean of its batches' gradients, since every image has its own
+normalisers in the losses and every batch of training is full. Replicas add up on their own; the
+optimizer reduces over them once, and clips what comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+from official.core import base_trainer
+
+Batch = dict[str, tf.Tensor]
+
+
+class AccumulatingTrainer(base_trainer.Trainer):
+    """Model Garden's trainer, but with `task.accumulate_steps` batches a step."""
+
+    def next_train_inputs(self, iterator) -> tuple[Batch, ...]:
+        """The batches of the next step."""
+        return tuple(next(iterator) for _ in range(self.config.task.accumulate_steps))
+
+
+def mean_over(
+    batches: Sequence[Batch],
+    function: Callable[[Batch], Sequence[tf.Tensor]],
+    like: Sequence[tf.Tensor | tf.Variable],
+) -> list[tf.Tensor]:
+    """The mean of a function's values over batches, of which one at a time is computed.
+
+    Args:
+        batches: of any shapes.
+        function: from a batch to tensors.
+        like: tensors of the shapes and types of the function's.
+
+    Returns:
+        The mean of each tensor.
+    """
+    if len(batches) == 1:
+        return list(function(batches[0]))
+
+    # A loop, and not one copy of the model for each batch: nothing in such copies would keep them
+    # from running at the same time, and the graph would grow with their number.
+    def body(index: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        batch = tf.switch_case(index, [lambda batch=batch: batch for batch in batches])
+        return index + 1, *(total + value for total, value in zip(sums, function(batch)))
+
+    _, *sums = tf.while_loop(
+        lambda index, *_: index < len(batches),
+        body,
+        (tf.constant(0), *(tf.zeros_like(value) for value in like)),
+        parallel_iterations=1,
+    )
+    return [total / len(batches) for total in sums]
