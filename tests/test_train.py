@@ -85,19 +85,19 @@ def test_a_seed_repeats_a_run(data, tmp_path):
 def test_two_devices_with_accumulation_in_float16_and_on_without(data, tmp_path, capfd):
     switches = (
         "task.train_data.batch_size=2,task.accumulate_steps=2,task.reference_batch_size=4,"
-        "runtime.mixed_precision_dtype=float16"
+        "runtime.mixed_precision_dtype=float16,trainer.steps_per_loop=2,"
+        "trainer.checkpoint_interval=2,trainer.summary_interval=2"
     )
-    params = settings(data, 10, switches)
-    last = program.train(params, "train", str(tmp_path), strategy=devices.mirrored())
+    params = settings(data, 4, switches)
+    first = program.train(params, "train", str(tmp_path), strategy=devices.mirrored())
     assert "8 images a step, 2 times the reference" in capfd.readouterr().err
-    assert params.trainer.train_steps == 5
-    assert np.isfinite(last["training_loss"])
+    assert params.trainer.train_steps == 2
     # The same model goes on on one device, in float32.
-    last = program.train(settings(data, 10), "train", str(tmp_path))
-    assert "going on from step 5" in capfd.readouterr().err
-    assert last["training_loss"] < 1.2 * scalars(tmp_path)["training_loss"][5]
+    last = program.train(settings(data, 5), "train", str(tmp_path))
+    assert "going on from step 2" in capfd.readouterr().err
+    assert np.isfinite([first["training_loss"], last["training_loss"]]).all()
     checkpoint = tf.train.load_checkpoint(str(tmp_path))
-    assert checkpoint.get_tensor("global_step/.ATTRIBUTES/VARIABLE_VALUE") == 10
+    assert checkpoint.get_tensor("global_step/.ATTRIBUTES/VARIABLE_VALUE") == 5
 
 
 def test_rare_labels_are_shown_more_often(tmp_path):
