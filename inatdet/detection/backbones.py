@@ -15,7 +15,7 @@ from official.vision.configs import common
 from official.vision.modeling.backbones import factory
 from official.vision.ops import preprocess_ops
 
-from inatdet.detection import inception_v3, pretrained
+from inatdet.detection import inception_v3, padding, pretrained
 from inatdet.detection.config import BackboneConfig
 from inatdet.detection.inception_v3 import BatchNorm
 from inatdet.errors import InputError
@@ -106,6 +106,22 @@ def trunk_and_stage(
         trunk = inception_v3.trunk(**options)
         return trunk, inception_v3.head_stage(trunk.output_shape[-1], crop_size, **options)
     return _cut(_build(config))
+
+
+def masked_twin(config: BackboneConfig, trunk: tf_keras.Model) -> tf_keras.Model | None:
+    """A trunk's twin that sees nothing of a batch's padding, where `config` asks for it.
+
+    Raises:
+        InputError: if there is none for this backbone.
+    """
+    if not config.mask_padding:
+        return None
+    if config.type != INCEPTION_V3 or config.padding != inception_v3.Padding.SAME:
+        raise InputError(
+            f"backbone.mask_padding is not possible with type {config.type} and padding "
+            f"{config.padding}; use {INCEPTION_V3} and same, or batches of one image"
+        )
+    return padding.masked(trunk)
 
 
 def load_pretrained(config: BackboneConfig, *models: tf_keras.Model) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from inatdet.detection import anchors as anchor_grid
-from inatdet.detection import backbones, crops, heads
+from inatdet.detection import backbones, crops, heads, padding
 from inatdet.detection.config import FasterRCNNConfig
 from inatdet.detection.faster_rcnn import FasterRCNN, FirstStage
 
@@ -27,6 +27,8 @@ class C4FasterRCNN(FasterRCNN):
         super().__init__(config, num_classes, priors, **kwargs)
         crop_size = config.head.crop_size // config.head.pool_size
         self.trunk, self.head_stage = backbones.trunk_and_stage(config.backbone, crop_size)
+        twin = backbones.masked_twin(config.backbone, self.trunk)
+        self._twin = lambda: twin  # a function, lest Keras keep the weights in checkpoints twice
         channels = self.trunk.output_shape[-1]
         cell = anchor_grid.cell_anchors(
             config.anchors.base, config.anchors.scales, config.anchors.ratios
@@ -48,7 +50,11 @@ class C4FasterRCNN(FasterRCNN):
     ) -> FirstStage:
         backbone = self._config.backbone
         scaled = backbones.scale_pixels(backbone, image, image_size)
-        features = self.trunk(scaled, training=backbones.training_mode(backbone, training))
+        mode = backbones.training_mode(backbone, training)
+        if self._twin():
+            features = self._twin()(padding.align(scaled, image_size), training=mode)
+        else:
+            features = self.trunk(scaled, training=mode)
         box_codes, objectness = self.rpn_head(features)
         anchors = anchor_grid.grid_anchors(
             self._cell, tf.shape(features)[1:3], self._config.anchors.stride

@@ -34,6 +34,9 @@ class BackboneConfig(backbones.Backbone):
         padding: of Inception V3: `same` or `valid` in the stem and the reductions; `same` [OD API,
             Inception V2].
         width: of Inception V3: factor on every number of filters; 1 is Inception V3.
+        mask_padding: of Inception V3 in the C4 form with SAME padding: whether an image in a padded
+            batch is seen just as it is alone, which costs time [ours]; see
+            `inatdet.detection.padding`.
         batch_norm: `frozen` statistics in both stages [OD API]; `trained`, those of a replica's
             batch; or `synchronised`, those of all replicas' batches together [Peng et al.,
             "MegDet", 2018].
@@ -46,6 +49,7 @@ class BackboneConfig(backbones.Backbone):
     type: str = "inception_v3"
     padding: str = "same"
     width: float = 1.0
+    mask_padding: bool = False
     batch_norm: str = "frozen"
     batch_norm_momentum: float = 0.99
     weights: str = "imagenet"

@@ -19,6 +19,7 @@ FIDELITY = ROOT / "docs" / "fidelity.md"
 MODEL = {
     "backbone.padding": "same",
     "backbone.width": 1.0,
+    "backbone.mask_padding": False,
     "backbone.batch_norm": "frozen",
     "backbone.weights": "imagenet",
     "anchors.base": 256.0,
