@@ -6,8 +6,9 @@
 Each line is a process of its own, which counts from its start: libraries loaded, files read,
 numbers counted, files written. `bare` is one count of the species detections by hotcoco from an
 array in memory: loading, evaluating, accumulating. The peers, `pip install '.[bench]'`, count the
-first images only, and get them in memory, too. `--parts` chooses among the lines; `--phases` says
-where the reports' time goes.
+first images only, and get them in memory, too. Intervals come from few halves here: their time is
+in proportion to the halves. `--parts` chooses among the lines; `--phases` says where the reports'
+time goes.
 """
 
 from __future__ import annotations
@@ -134,8 +135,8 @@ PARTS: dict[str, Callable[[str, bool], float]] = {
 
 
 def _measure(name: str, folder: str, phases: bool, results: multiprocessing.SimpleQueue) -> None:
-    before = peak_gib()
-    results.put((PARTS[name](folder, phases), before, peak_gib()))
+    took = PARTS[name](folder, phases)
+    results.put((took, peak_gib()))
 
 
 def main(argv: Sequence[str]) -> None:
@@ -157,7 +158,7 @@ def main(argv: Sequence[str]) -> None:
         if process.exitcode:
             print(f"{name}: the process ended with {process.exitcode}", file=sys.stderr)
             continue
-        took, _, peak = results.get()
+        took, peak = results.get()
         bare = took if name == "bare" else bare
         times = f"{took / bare:.1f}" if bare and not name.endswith("percent") else ""
         rows.append((name, f"{took:.1f}", times, f"{peak:.2f} GiB"))
