@@ -22,6 +22,12 @@ from inatdet.errors import InputError
 # inside one, so that a few pixels more or less do not set such images apart.
 _ASPECT_STEP = math.log(4 / 3) / 3
 
+# In training, batches are made of so many times their images, so that most are of one size: these
+# need no padding, and no copies for it. Not beyond 16:9 and 9:16, where images are rare and would
+# wait for one another for long.
+_BATCHES_AT_ONCE = 8
+_LAST_USUAL_GROUP = round(math.log(16 / 9) / _ASPECT_STEP)
+
 _FILES_AT_ONCE = 8  # whose examples are mixed in training
 
 
@@ -79,7 +85,8 @@ def make_dataset(
     Args:
         file_pattern: the TFRecord files.
         granularity: which labels.
-        batch_size: images a batch. Above one, only images of like aspect ratio share a batch.
+        batch_size: images a batch. Above one, only images of like aspect ratio share a batch; in
+            training those of equal size, where enough of them come near one another.
         short_edge: pixels of the shorter side after resizing.
         long_edge: pixels of the longer side, at most.
         is_training: shuffles, flips half of the images and repeats for ever; every batch is full.
@@ -117,9 +124,7 @@ def make_dataset(
         data = data.shuffle(shuffle_buffer, seed=seed).repeat()
     data = data.map(lambda serialized: _parse(serialized, granularity, is_training))
     if batch_size > 1:
-        data = data.group_by_window(
-            _aspect_group, lambda _, group: group.padded_batch(batch_size), window_size=batch_size
-        )
+        data = _batches(data, batch_size, is_training)
     to_pixels = _batch_with_pixels if batch_size > 1 else _image_with_pixels
     # A seed each, rather than stateful random operations, whose draws would depend on which of the
     # parallel calls comes first.
@@ -192,6 +197,41 @@ def _parse(
 def _aspect_group(example: dict[str, tf.Tensor]) -> tf.Tensor:
     height, width = tf.unstack(tf.cast(example["size"], tf.float32))
     return tf.cast(tf.round(tf.math.log(width / height) / _ASPECT_STEP), tf.int64)
+
+
+def _batches(data: tf.data.Dataset, batch_size: int, is_training: bool) -> tf.data.Dataset:
+    """Examples of like aspect ratio, batched; the boxes are padded."""
+    if not is_training:
+        return data.group_by_window(
+            _aspect_group, lambda _, group: group.padded_batch(batch_size), window_size=batch_size
+        )
+    many = batch_size * _BATCHES_AT_ONCE
+
+    def batches_of(_: tf.Tensor, group: tf.data.Dataset) -> tf.data.Dataset:
+        group = group.padded_batch(many).map(lambda window: _equal_sizes_first(window, batch_size))
+        return group.unbatch().map(_without_padding).padded_batch(batch_size)
+
+    def window_size(group: tf.Tensor) -> tf.Tensor:
+        usual = tf.abs(group) <= _LAST_USUAL_GROUP
+        return tf.cast(tf.where(usual, many, batch_size), tf.int64)
+
+    return data.group_by_window(_aspect_group, batches_of, window_size_func=window_size)
+
+
+def _equal_sizes_first(window: dict[str, tf.Tensor], batch_size: int) -> dict[str, tf.Tensor]:
+    """Images of one size together, where they fill a batch; then the others, in their order."""
+    size = window["size"]
+    same = tf.cast(tf.reduce_all(size[:, tf.newaxis] == size, axis=-1), tf.int32)
+    fills = tf.reduce_sum(same, axis=1) >= batch_size
+    key = tf.where(fills, tf.argmax(same, axis=1, output_type=tf.int32), tf.shape(size)[0])
+    order = tf.argsort(key, stable=True)
+    return {name: tf.gather(value, order) for name, value in window.items()}
+
+
+def _without_padding(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    real = example["labels"] > 0
+    boxes = tf.boolean_mask(example["boxes"], real)
+    return example | {"boxes": boxes, "labels": tf.boolean_mask(example["labels"], real)}
 
 
 def _image_with_pixels(

@@ -251,6 +251,23 @@ def test_batches_of_mixed_shapes_are_padded_little(tmp_path, is_training):
     assert np.mean(ratios) <= 1.06
 
 
+def test_training_batches_are_of_one_size_where_that_fills_them(tmp_path):
+    # Three in four are 30x40; of the others, all 3:4 too, no two agree.
+    shapes = [(33 + 3 * (i // 4), 44 + 4 * (i // 4)) if i % 4 == 3 else (30, 40) for i in range(64)]
+    boxes = [(BOX,) * (1 + i % 3) for i in range(64)]
+    records = [example_of(i, *shape, boxes=boxes[i]) for i, shape in enumerate(shapes)]
+    data = dataset(write(tmp_path, records), batch_size=4, is_training=True, seed=0)
+    batches = list(data.take(48))
+    alike = [len({shapes[i] for i in batch["image_id"].numpy()}) == 1 for batch in batches]
+    assert np.mean(alike) >= 5 / 8  # of 32 images at once about 24 are alike: 6 batches of 8
+    for batch in batches:
+        count = [len(boxes[i]) for i in batch["image_id"].numpy()]
+        np.testing.assert_array_equal(np.sum(batch["labels"].numpy() > 0, axis=1), count)
+        assert batch["boxes"].shape[1] == max(count)
+    # Six windows hold three epochs, whose images all come.
+    assert np.bincount(ids(batches)).tolist() == [3] * 64
+
+
 @pytest.mark.parametrize(("batch_size", "shards"), [(1, 1), (8, 1), (8, 3)])
 def test_evaluation_sees_each_image_once_in_the_files_order(tmp_path, batch_size, shards):
     shapes = mixed_shapes(50)
