@@ -69,7 +69,6 @@ def detections_of(
     batch = tf.shape(class_scores)[0]
     num_classes = class_scores.shape[-1]
     scores = tf.where(valid[..., tf.newaxis], class_scores, -1.0)
-    scores = tf.reshape(scores, [batch, -1])
     box_codes = tf.reshape(box_codes, [batch, -1, 4])
     candidates = min(candidates, proposals.shape[1] * num_classes)
     limit = min(max_detections, candidates)
@@ -78,7 +77,7 @@ def detections_of(
 
     def among(candidates: int, suppressed: int) -> tuple[Detections, tf.Tensor]:
         """What the best pairs give when the suppression stops at so many, and if it did so."""
-        best, pairs = tf.math.top_k(scores, candidates)
+        best, pairs = _best_pairs(scores, candidates)
         classes = pairs % num_classes
         codes = tf.gather(box_codes, pairs, batch_dims=1)
         anchors = tf.gather(proposals, pairs // num_classes, batch_dims=1)
@@ -123,6 +122,21 @@ def above(detections: Detections, min_score: float) -> Detections:
         labels=tf.where(kept, detections.labels, 0),
         count=tf.reduce_sum(tf.cast(kept, tf.int32), axis=1),
     )
+
+
+def _best_pairs(scores: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """`tf.math.top_k` of `[batch, n, classes]` flattened, found in parts by several threads."""
+    proposals, num_classes = scores.shape[1:]
+    parts = next((p for p in (4, 2) if proposals % p == 0), 1)
+    size = proposals // parts * num_classes
+    if size < count:
+        parts, size = 1, proposals * num_classes
+    values, places = tf.math.top_k(tf.reshape(scores, [-1, parts, size]), count)
+    # Of equal scores the first stays first, as they lie within a part and part by part.
+    places += tf.range(parts)[:, tf.newaxis] * size
+    best = tf.math.top_k(tf.reshape(values, [-1, parts * count]), count)
+    places = tf.reshape(places, [-1, parts * count])
+    return best.values, tf.gather(places, best.indices, batch_dims=1)
 
 
 def _rank_in_class(classes: tf.Tensor) -> tf.Tensor:
