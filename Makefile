@@ -258,6 +258,7 @@ bench: $(INSTALLED)-bench
 	$(PY) -m benchmarks.detection
 	$(PY) -m benchmarks.postprocessing
 	$(PY) -m benchmarks.input_pipeline
+	$(PY) -m benchmarks.profile_step
 
 .PHONY: lint
 ## Checks style and layout of the code.
