@@ -15,7 +15,7 @@ from official.vision.configs import common
 from official.vision.modeling.backbones import factory
 from official.vision.ops import preprocess_ops
 
-from inatdet.detection import inception_v3, padding, pretrained
+from inatdet.detection import checkpoints, inception_v3, padding, pretrained
 from inatdet.detection.config import BackboneConfig
 from inatdet.detection.inception_v3 import BatchNorm
 from inatdet.errors import InputError
@@ -46,7 +46,7 @@ def norm_activation(config: BackboneConfig) -> common.NormActivation:
     """The batch norm of Model Garden's layers, as `config` wants it."""
     return common.NormActivation(
         activation="relu",
-        use_sync_bn=config.batch_norm == "synchronised",
+        use_sync_bn=config.batch_norm == BatchNorm.SYNCHRONISED,
         norm_momentum=config.batch_norm_momentum,
         norm_epsilon=_NORM_EPSILON,
     )
@@ -145,14 +145,12 @@ def load_pretrained(config: BackboneConfig, *models: tf_keras.Model) -> None:
         raise InputError(
             f"{path}: no such checkpoint; give its path without .index or .data-00000-of-00001"
         )
-    try:
-        status = tf.train.Checkpoint(backbone=whole).read(path)
-        status.expect_partial().assert_existing_objects_matched()
-    except (ValueError, AssertionError, tf.errors.OpError) as error:
-        raise InputError(
-            f"{path}: not the weights of this {config.type} ({str(error).splitlines()[0]}); give a "
-            "checkpoint of Model Garden's image classification, with the same settings"
-        ) from error
+    checkpoints.read_into(
+        path,
+        f"not the weights of this {config.type}",
+        "give a checkpoint of Model Garden's image classification, with the same settings",
+        backbone=whole,
+    )
     sources = [whole] if len(models) == 1 else _cut(whole)
     for model, source in zip(models, sources):
         model.set_weights(source.get_weights())

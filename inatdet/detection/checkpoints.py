@@ -33,11 +33,30 @@ def restore(model: tf_keras.Model, checkpoint: str) -> None:
     Raises:
         InputError: if there is no such checkpoint, or it is of another model.
     """
+    read_into(
+        checkpoint,
+        "does not fit the detector of the settings",
+        "use the settings that it was trained with",
+        model=model,
+    )
+
+
+def read_into(checkpoint: str, problem: str, remedy: str, **objects: tf_keras.Model) -> None:
+    """Reads a checkpoint of which every weight of some models must be found.
+
+    Args:
+        checkpoint: its path, without extension.
+        problem: what is wrong with a checkpoint that does not fit, for the error.
+        remedy: what to do then.
+        objects: the models, by the names under which the checkpoint has them.
+
+    Raises:
+        InputError: if there is no such checkpoint, or it does not fit.
+    """
     try:
-        status = tf.train.Checkpoint(model=model).read(checkpoint)
+        status = tf.train.Checkpoint(**objects).read(checkpoint)
         status.expect_partial().assert_existing_objects_matched()
     except (ValueError, AssertionError, tf.errors.OpError) as error:
         raise InputError(
-            f"{checkpoint}: does not fit the detector of the settings "
-            f"({str(error).splitlines()[0]}); use the settings that it was trained with"
+            f"{checkpoint}: {problem} ({str(error).splitlines()[0]}); {remedy}"
         ) from error

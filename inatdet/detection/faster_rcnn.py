@@ -2,7 +2,7 @@
 
 Source: Ren et al., "Faster R-CNN", 2015, with the defaults of the TensorFlow Object Detection API
 (see `inatdet.detection.config`). Where anchors lie, what they and the proposals are judged by is a
-form's own (`inatdet.detection.c4`, `inatdet.detection.fpn`); what they should have said, the losses
+form's own (`inatdet.detection.c4` is the paper's); what they should have said, the losses
 and what becomes of their answers is the same for all, and here. Shapes are free: each image keeps
 its own size, and batches are padded at the bottom and the right.
 """
