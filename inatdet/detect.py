@@ -24,6 +24,7 @@ from inatdet.data.journal import count_images
 from inatdet.data.reading_errors import reading_errors
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.detection import checkpoints, experiment, task  # noqa: F401 (registers the task)
+from inatdet.detection.boxes import to_file_order
 from inatdet.detection.config import FasterRCNNTask
 from inatdet.detection.marginals import marginal
 from inatdet.detection.postprocess import Detections
@@ -45,8 +46,7 @@ def original_boxes(
         float32 `[batch, n, 4]`, `x, y, width, height` in pixels of the original images.
     """
     scale = (original_size / image_size)[:, np.newaxis, [0, 1, 0, 1]]
-    ymin, xmin, ymax, xmax = np.moveaxis(boxes * scale, -1, 0)
-    return np.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=-1).astype(np.float32)
+    return to_file_order(boxes * scale).astype(np.float32)
 
 
 def detect(

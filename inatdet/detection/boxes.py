@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 from official.vision.ops import box_ops, iou_similarity
 
@@ -91,3 +92,9 @@ def keep_best(
         (boxes, scores),
         fn_output_signature=(tf.TensorSpec([max_boxes], tf.int32), tf.TensorSpec([], tf.int32)),
     )
+
+
+def to_file_order(boxes: np.ndarray) -> np.ndarray:
+    """`ymin, xmin, ymax, xmax` to `x, y, width, height`, as files have it: `[..., 4]` both."""
+    ymin, xmin, ymax, xmax = np.moveaxis(boxes, -1, 0)
+    return np.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=-1)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from PIL import Image as PILImage
 
 from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.detection.boxes import to_file_order
 from inatdet.detection.faster_rcnn import FasterRCNN
 from inatdet.detection.postprocess import Detections
 from inatdet.detection.task import DetectionTask
@@ -69,9 +70,12 @@ class ValidationPictures:
                 )
 
     def _draw(self, batch: dict[str, tf.Tensor], found: Detections) -> PILImage.Image:
-        boxes = _sides(found.boxes[0, : found.count[0]])
+        boxes = to_file_order(found.boxes[0, : found.count[0]])
         labels = found.labels[0, : found.count[0]]
-        true_boxes, true_labels = _sides(batch["boxes"][0].numpy()), batch["labels"][0].numpy()
+        true_boxes, true_labels = (
+            to_file_order(batch["boxes"][0].numpy()),
+            batch["labels"][0].numpy(),
+        )
         picture = PILImage.fromarray(np.rint(batch["image"][0].numpy()).astype(np.uint8))
         return draw_detections(
             picture,
@@ -80,9 +84,3 @@ class ValidationPictures:
             found.scores[0],
             are_right(boxes, labels, true_boxes, true_labels),
         )
-
-
-def _sides(boxes: np.ndarray) -> np.ndarray:
-    """`ymin, xmin, ymax, xmax` to `x, y, width, height`."""
-    ymin, xmin, ymax, xmax = np.moveaxis(boxes, -1, 0)
-    return np.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=-1)
