@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from inatdet.detection import bilinear
+
 
 def crop_and_pool(
     features: tf.Tensor,
@@ -39,12 +41,5 @@ def crop_and_pool(
     scale = used / (padded * tf.cast(image_size, tf.float32))
     boxes = boxes * tf.tile(scale, [1, 2])[:, tf.newaxis, :]
     image_index = tf.repeat(tf.range(shape[0]), shape[1])
-    # In float32, because the operation takes no bfloat16, and its gradient sums over many crops.
-    crops = tf.image.crop_and_resize(
-        tf.cast(features, tf.float32),
-        tf.reshape(boxes, [-1, 4]),
-        image_index,
-        [crop_size, crop_size],
-    )
-    crops = tf.cast(crops, features.dtype)
+    crops = bilinear.crop(features, tf.reshape(boxes, [-1, 4]), image_index, crop_size)
     return tf.nn.max_pool2d(crops, pool_size, pool_size, "VALID")
