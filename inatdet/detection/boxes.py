@@ -33,7 +33,7 @@ def clip(boxes: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
     """Clips boxes to their images.
 
     Args:
-        boxes: `[batch, boxes, 4]`.
+        boxes: `[batch, boxes, 4]`, or `[1, boxes, 4]` for the same boxes in every image.
         image_size: `[batch, 2]`, height and width.
 
     Returns:

@@ -39,6 +39,10 @@ def select_proposals(
 ) -> Proposals:
     """Decodes, clips and thins the anchors.
 
+    Anchors across an image's border are themselves clipped before they are decoded, as the Object
+    Detection API does in detection; in training it, and `usable`, leave out those that clipping
+    would change.
+
     Args:
         anchors: `[anchors, 4]`.
         box_codes: `[batch, anchors, 4]`.
@@ -54,7 +58,8 @@ def select_proposals(
     Returns:
         The proposals. No gradient passes through them.
     """
-    boxes = box_math.decode(box_codes, anchors[tf.newaxis], code_scales)
+    anchors = box_math.clip(anchors[tf.newaxis], image_size)
+    boxes = box_math.decode(box_codes, anchors, code_scales)
     boxes = box_math.clip(boxes, image_size)
     scores = tf.nn.softmax(objectness)[..., 1]
     scores = tf.where(usable & (box_math.area(boxes) > 0), scores, -1.0)

@@ -88,10 +88,18 @@ def match(boxes, usable, truth, positive_iou, negative_iou, force):
     return result
 
 
+def decode_clipped(anchors, codes, height, width, scales=CODE_SCALES):
+    """Decoded from anchors that end at the image's border, as the boxes then do."""
+    corner = [height, width, height, width]
+    anchors = np.clip(anchors, 0, corner)
+    return np.clip(
+        [decode(code, anchor, scales) for code, anchor in zip(codes, anchors)], 0, corner
+    )
+
+
 def proposals(boxes, codes, logits, usable, height, width, max_proposals, nms_iou, scales):
     """The kept boxes and their probabilities, best first."""
-    decoded = np.array([decode(code, box, scales) for code, box in zip(codes, boxes)])
-    decoded = np.clip(decoded, 0, [height, width, height, width])
+    decoded = decode_clipped(boxes, codes, height, width, scales)
     scores = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))
     has_area = (decoded[:, 2] > decoded[:, 0]) & (decoded[:, 3] > decoded[:, 1])
     scores = np.where(usable & has_area, scores, -1)

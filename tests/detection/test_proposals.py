@@ -46,6 +46,18 @@ def test_against_numpy(max_proposals, scales):
         assert not found.boxes[image, count:].numpy().any()
 
 
+def test_anchors_across_the_border_are_clipped_before_they_are_decoded():
+    # By hand: what is left of the first is 20 x 20 around (10, 10), of the second 10 x 40 around
+    # (95, 20) in the first image and 30 x 40 around (105, 20) in the larger one. The codes move
+    # each by half its height and double its width.
+    anchors = [[-10.0, -10, 20, 20], [90, 0, 130, 40]]
+    codes = np.tile([5.0, 0, 0, 5 * np.log(2)], (2, 2, 1))
+    logits = [[[0.0, 4], [0, 3]]] * 2
+    found = selected(anchors, codes, logits, [[True] * 2] * 2, [[100, 150], [120, 150]])
+    expected = [[[10, 0, 30, 30], [95, 0, 100, 60]], [[10, 0, 30, 30], [105, 0, 120, 60]]]
+    np.testing.assert_allclose(found.boxes[:, :2], expected, atol=1e-4)
+
+
 def test_anchors_across_the_border_are_clipped_and_those_beyond_it_dropped():
     anchors = [[-10.0, -10, 20, 20], [90, 140, 130, 180], [100, 150, 120, 170], [0, 0, 50, 60]]
     logits = [[[0.0, 4], [0, 3], [0, 2], [0, 1]]]
@@ -63,8 +75,7 @@ def test_nothing_is_cut_before_the_suppression_unless_asked():
     few = selected(*inputs, candidates=10)
     anchors, codes, logits, usable, sizes = inputs
     for image in range(2):
-        decoded = [reference.decode(c, a) for c, a in zip(codes[image], anchors)]
-        decoded = np.clip(decoded, 0, np.tile(sizes[image], 2))
+        decoded = reference.decode_clipped(anchors, codes[image], *sizes[image])
         has_area = ((decoded[:, 2:] - decoded[:, :2]) > 0).all(axis=1)
         margin = np.where(
             usable[image] & has_area, logits[image, :, 1] - logits[image, :, 0], -np.inf
