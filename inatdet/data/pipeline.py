@@ -58,6 +58,16 @@ def resized_shape(
     return new_height, new_width
 
 
+def largest_batches(short_edge: int, long_edge: int) -> list[tuple[int, int]]:
+    """Heights and widths that hold every batch: the largest square one, wide one and high one.
+
+    Only of the images that are nearly square some are wide and others high, so that both sides of
+    their batch pass the shorter edge.
+    """
+    square = min(math.ceil(short_edge * math.exp(_ASPECT_STEP / 2)), long_edge)
+    return [(square, square), (short_edge, long_edge), (long_edge, short_edge)]
+
+
 def make_dataset(
     file_pattern: str,
     granularity: Granularity,

@@ -85,6 +85,11 @@ def scale_pixels(config: BackboneConfig, image: tf.Tensor, image_size: tf.Tensor
     return tf.where(inside, scaled, 0.0)
 
 
+def whole(config: BackboneConfig) -> tf_keras.Model:
+    """A backbone from scaled images to a dict of features by level, by Model Garden's factory."""
+    return factory.build_backbone(_IMAGE, config, norm_activation(config))
+
+
 def trunk_and_stage(
     config: BackboneConfig, crop_size: int
 ) -> tuple[tf_keras.Model, tf_keras.Model]:
@@ -105,7 +110,7 @@ def trunk_and_stage(
         options = _inception_options(config)
         trunk = inception_v3.trunk(**options)
         return trunk, inception_v3.head_stage(trunk.output_shape[-1], crop_size, **options)
-    return _cut(_build(config))
+    return _cut(whole(config))
 
 
 def masked_twin(config: BackboneConfig, trunk: tf_keras.Model) -> tf_keras.Model | None:
@@ -129,8 +134,7 @@ def load_pretrained(config: BackboneConfig, *models: tf_keras.Model) -> None:
 
     Args:
         config: which backbone, and its weights.
-        models: all of a backbone built by `factory.build_backbone`, or the two halves of one cut by
-            `trunk_and_stage`.
+        models: a `whole` backbone, or the two halves of `trunk_and_stage`.
 
     Raises:
         InputError: if the file is missing, damaged or of another network.
@@ -139,7 +143,7 @@ def load_pretrained(config: BackboneConfig, *models: tf_keras.Model) -> None:
         inception_v3.load_pretrained(models, pretrained.find_weights(config.weights))
         return
     # Into a whole backbone, which is how Model Garden saves it, and from there into the halves.
-    whole = _build(config)
+    saved = whole(config)
     path = config.weights
     if not os.path.isfile(path + ".index"):
         raise InputError(
@@ -149,9 +153,9 @@ def load_pretrained(config: BackboneConfig, *models: tf_keras.Model) -> None:
         path,
         f"not the weights of this {config.type}",
         "give a checkpoint of Model Garden's image classification, with the same settings",
-        backbone=whole,
+        backbone=saved,
     )
-    sources = [whole] if len(models) == 1 else _cut(whole)
+    sources = [saved] if len(models) == 1 else _cut(saved)
     for model, source in zip(models, sources):
         model.set_weights(source.get_weights())
 
@@ -179,10 +183,6 @@ def _inception_options(config: BackboneConfig) -> dict[str, object]:
         "batch_norm": BatchNorm(config.batch_norm),
         "momentum": config.batch_norm_momentum,
     }
-
-
-def _build(config: BackboneConfig) -> tf_keras.Model:
-    return factory.build_backbone(_IMAGE, config, norm_activation(config))
 
 
 def _cut(backbone: tf_keras.Model) -> tuple[tf_keras.Model, tf_keras.Model]:

@@ -73,11 +73,4 @@ class C4FasterRCNN(FasterRCNN):
             self._config.head.pool_size,
         )
         mode = backbones.training_mode(self._config.backbone, training)
-        box_head = self.box_head
-        if self._config.head.xla:
-            box_head = tf.function(box_head, jit_compile=True)
-        logits, codes = box_head(cut, training=mode)
-        lead = tf.shape(boxes)[:2]
-        logits = tf.reshape(logits, tf.concat([lead, [self._num_classes + 1]], 0))
-        codes = tf.reshape(codes, tf.concat([lead, [self._num_classes, 4]], 0))
-        return logits, codes
+        return self._classify_crops(cut, boxes, mode)

@@ -82,12 +82,10 @@ class AnchorConfig(hyperparams.Config):
 
 
 @dataclasses.dataclass
-class RPNConfig(hyperparams.Config):
-    """The region proposal network [OD API].
+class ProposalConfig(hyperparams.Config):
+    """How the region proposal network is trained and read [OD API].
 
     Attributes:
-        channels: of its 3x3 convolution.
-        initializer_stddev: of the truncated normal that its kernels start from.
         positive_iou: an anchor is positive at or above; each box's best anchor is, too.
         negative_iou: negative below.
         sample_size: anchors an image in the loss.
@@ -98,8 +96,6 @@ class RPNConfig(hyperparams.Config):
         max_proposals: kept an image, in training and detection alike ([fgvc] keeps 32).
     """
 
-    channels: int = 512
-    initializer_stddev: float = 0.01
     positive_iou: float = 0.7
     negative_iou: float = 0.3
     sample_size: int = 256
@@ -111,12 +107,23 @@ class RPNConfig(hyperparams.Config):
 
 
 @dataclasses.dataclass
-class HeadConfig(hyperparams.Config):
-    """The second stage [OD API].
+class RPNConfig(ProposalConfig):
+    """The region proposal network of the C4 form [OD API].
 
     Attributes:
-        crop_size: side of the bilinear crops, in samples.
-        pool_size: side and stride of the max pooling behind them.
+        channels: of its 3x3 convolution.
+        initializer_stddev: of the truncated normal that its kernels start from.
+    """
+
+    channels: int = 512
+    initializer_stddev: float = 0.01
+
+
+@dataclasses.dataclass
+class MinibatchConfig(hyperparams.Config):
+    """The proposals that the second stage is trained on [OD API].
+
+    Attributes:
         add_ground_truth: whether training adds the ground-truth boxes to the proposals.
         positive_iou: a proposal is positive at or above, negative below.
         sample_size: proposals an image in the loss ([fgvc] 32).
@@ -126,13 +133,24 @@ class HeadConfig(hyperparams.Config):
             for each shape of images.
     """
 
-    crop_size: int = 14
-    pool_size: int = 2
     add_ground_truth: bool = False
     positive_iou: float = 0.5
     sample_size: int = 64
     positive_fraction: float = 0.25
     xla: bool = False
+
+
+@dataclasses.dataclass
+class HeadConfig(MinibatchConfig):
+    """The second stage of the C4 form [OD API].
+
+    Attributes:
+        crop_size: side of the bilinear crops, in samples.
+        pool_size: side and stride of the max pooling behind them.
+    """
+
+    crop_size: int = 14
+    pool_size: int = 2
 
 
 @dataclasses.dataclass
@@ -181,8 +199,8 @@ class DetectionsConfig(hyperparams.Config):
 
 
 @dataclasses.dataclass
-class FasterRCNNConfig(hyperparams.Config):
-    """The detector.
+class DetectorConfig(hyperparams.Config):
+    """What every form of the detector has; the forms add how it is built.
 
     Attributes:
         box_code_scales: s in the codes of both stages, s0 dy / h, s1 dx / w, s2 log(h' / h) and
@@ -191,11 +209,22 @@ class FasterRCNNConfig(hyperparams.Config):
 
     box_code_scales: tuple[float, ...] = (10.0, 10.0, 5.0, 5.0)
     backbone: BackboneConfig = dataclasses.field(default_factory=BackboneConfig)
+    rpn: ProposalConfig = dataclasses.field(default_factory=ProposalConfig)
+    head: MinibatchConfig = dataclasses.field(default_factory=MinibatchConfig)
+    losses: LossConfig = dataclasses.field(default_factory=LossConfig)
+    detections: DetectionsConfig = dataclasses.field(default_factory=DetectionsConfig)
+
+    def check(self, short_edge: int, long_edge: int) -> None:
+        """Raises InputError for what the form cannot do, and where it takes no such images."""
+
+
+@dataclasses.dataclass
+class FasterRCNNConfig(DetectorConfig):
+    """The C4 form, the paper's; it takes images of any size."""
+
     anchors: AnchorConfig = dataclasses.field(default_factory=AnchorConfig)
     rpn: RPNConfig = dataclasses.field(default_factory=RPNConfig)
     head: HeadConfig = dataclasses.field(default_factory=HeadConfig)
-    losses: LossConfig = dataclasses.field(default_factory=LossConfig)
-    detections: DetectionsConfig = dataclasses.field(default_factory=DetectionsConfig)
 
 
 @dataclasses.dataclass

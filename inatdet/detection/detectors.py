@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from inatdet.detection.c4 import C4FasterRCNN
-from inatdet.detection.config import FasterRCNNConfig
+from inatdet.detection.config import DetectorConfig, FasterRCNNConfig
 from inatdet.detection.faster_rcnn import FasterRCNN
+from inatdet.detection.fpn import FPNFasterRCNN
+from inatdet.detection.fpn_config import FPNConfig
 
-_OF_CONFIG = {FasterRCNNConfig: C4FasterRCNN}
+_OF_CONFIG = {FasterRCNNConfig: C4FasterRCNN, FPNConfig: FPNFasterRCNN}
 
 
-def build(
-    config: FasterRCNNConfig, num_classes: int, priors: np.ndarray | None = None
-) -> FasterRCNN:
+def build(config: DetectorConfig, num_classes: int, priors: np.ndarray | None = None) -> FasterRCNN:
     """Builds a detector.
 
     Args:

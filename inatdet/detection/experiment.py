@@ -17,7 +17,7 @@ from official.modeling import hyperparams, performance
 
 from inatdet.data.sampling import Sampling
 from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.detection import backbones
+from inatdet.detection import backbones, fpn_config  # noqa: F401 (registers the experiment)
 from inatdet.detection.config import EXPERIMENT
 from inatdet.detection.inception_v3 import BatchNorm
 from inatdet.errors import InputError
@@ -81,7 +81,8 @@ def _experiment_of(config_files: Sequence[str]) -> str:
     name = EXPERIMENT
     for path in config_files:
         with contextlib.suppress(OSError, yaml.YAMLError), open(path, encoding="utf-8") as file:
-            settings = yaml.safe_load(file)
+            # As Model Garden reads it, because it writes tuples, which are no plain YAML.
+            settings = yaml.load(file, Loader=yaml.FullLoader)  # noqa: S506
             if isinstance(settings, dict):
                 name = settings.get("experiment", name)
     return name
@@ -154,6 +155,7 @@ def _check(params: cfg.ExperimentConfig) -> None:
             f"task.short_edge is {task.short_edge} and task.long_edge {task.long_edge}; the edges "
             "must be positive, the short one no longer than the long one"
         )
+    task.model.check(task.short_edge, task.long_edge)
 
 
 def _check_choice(name: str, value: str, choices: type[enum.Enum]) -> None:

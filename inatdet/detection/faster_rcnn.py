@@ -2,9 +2,10 @@
 
 Source: Ren et al., "Faster R-CNN", 2015, with the defaults of the TensorFlow Object Detection API
 (see `inatdet.detection.config`). Where anchors lie, what they and the proposals are judged by is a
-form's own (`inatdet.detection.c4` is the paper's); what they should have said, the losses
-and what becomes of their answers is the same for all, and here. Shapes are free: each image keeps
-its own size, and batches are padded at the bottom and the right.
+form's own (`inatdet.detection.c4` is the paper's, `inatdet.detection.fpn` has a feature pyramid);
+what they should have said, the losses and what becomes of their answers is the same for all, and
+here. Shapes are free: each image keeps its own size, and batches are padded at the bottom and the
+right.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import tensorflow as tf
 import tf_keras
 
 from inatdet.detection import anchors as anchor_grid
-from inatdet.detection import label_priors, losses, postprocess, proposals, targets
-from inatdet.detection.config import FasterRCNNConfig
+from inatdet.detection import heads, label_priors, losses, postprocess, proposals, targets
+from inatdet.detection.config import DetectorConfig
 
 
 class Losses(NamedTuple):
@@ -81,7 +82,7 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
 
     def __init__(
         self,
-        config: FasterRCNNConfig,
+        config: DetectorConfig,
         num_classes: int,
         priors: np.ndarray | None = None,
         **kwargs,
@@ -91,6 +92,8 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
         self._config = config
         self._num_classes = num_classes
         self._priors = priors
+
+    box_head: heads.BoxHead  # of the form's making
 
     @property
     def num_classes(self) -> int:
@@ -123,6 +126,19 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
             Logits `[batch, n, classes + 1]`, the background first, and box codes
             `[batch, n, classes, 4]`; both float32.
         """
+
+    def _classify_crops(
+        self, crops: tf.Tensor, boxes: tf.Tensor, training: bool | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """What `_second_stage` returns, of crops `[batch * n, size, size, channels]`."""
+        box_head = self.box_head
+        if self._config.head.xla:
+            box_head = tf.function(box_head, jit_compile=True)
+        logits, codes = box_head(crops, training=training)
+        lead = tf.shape(boxes)[:2]
+        logits = tf.reshape(logits, tf.concat([lead, [self._num_classes + 1]], 0))
+        codes = tf.reshape(codes, tf.concat([lead, [self._num_classes, 4]], 0))
+        return logits, codes
 
     def _proposals(
         self, first: FirstStage, usable: tf.Tensor, image_size: tf.Tensor

@@ -16,9 +16,11 @@ from inatdet.detection import detectors, label_priors
 from inatdet.detection.accumulation import Batch, mean_over
 from inatdet.detection.config import FasterRCNNTask, InputConfig
 from inatdet.detection.faster_rcnn import Diagnostics, FasterRCNN, Losses
+from inatdet.detection.fpn_config import FPNTask
 
 
 @task_factory.register_task_cls(FasterRCNNTask)
+@task_factory.register_task_cls(FPNTask)
 class DetectionTask(base_task.Task):
     """Trains `FasterRCNN` on TFRecords at one granularity."""
 

@@ -107,6 +107,20 @@ def proposals(boxes, codes, logits, usable, height, width, max_proposals, nms_io
     return decoded[kept], scores[kept]
 
 
+def bilinear(features, y, x):
+    """The value between the four cells around a point of a map `[rows, columns, channels]`."""
+    rows, columns, _ = features.shape
+    top, left = int(np.floor(y)), int(np.floor(x))
+    bottom, right = min(top + 1, rows - 1), min(left + 1, columns - 1)
+    dy, dx = y - top, x - left
+    return (
+        features[top, left] * (1 - dy) * (1 - dx)
+        + features[top, right] * (1 - dy) * dx
+        + features[bottom, left] * dy * (1 - dx)
+        + features[bottom, right] * dy * dx
+    )
+
+
 def crop(features, box, crop_size, pool_size, stride, height, width):
     """Bilinear samples of an image's own feature map, then max pooling."""
     rows, columns = -(-height // stride), -(-width // stride)
@@ -117,18 +131,34 @@ def crop(features, box, crop_size, pool_size, stride, height, width):
         for j in range(crop_size):
             y = y0 + (y1 - y0) * i / (crop_size - 1)
             x = x0 + (x1 - x0) * j / (crop_size - 1)
-            top, left = int(np.floor(y)), int(np.floor(x))
-            bottom, right = min(top + 1, rows - 1), min(left + 1, columns - 1)
-            dy, dx = y - top, x - left
-            samples[i, j] = (
-                features[top, left] * (1 - dy) * (1 - dx)
-                + features[top, right] * (1 - dy) * dx
-                + features[bottom, left] * dy * (1 - dx)
-                + features[bottom, right] * dy * dx
-            )
+            samples[i, j] = bilinear(features[:rows, :columns], y, x)
     size = crop_size // pool_size
     blocks = samples.reshape(size, pool_size, size, pool_size, -1)
     return blocks.max(axis=(1, 3))
+
+
+def pyramid_level(box, finest, coarsest, level4_size):
+    """Of one box, by the formula as Lin et al. print it."""
+    size = np.sqrt((box[2] - box[0]) * (box[3] - box[1]))
+    level = np.floor(4 + np.log2(size / level4_size)) if size else finest
+    return int(np.clip(level, finest, coarsest))
+
+
+def align(features, box, bins, samples, stride, height, width):
+    """Means of bilinear samples at the middles of a box's `bins * samples` by as many parts."""
+    own = features[: -(-height // stride), : -(-width // stride)]
+    parts = bins * samples
+
+    def places(low, high, cells):
+        half = (high - low) / parts / 2
+        ends = np.clip([(low + half) / stride, (high - half) / stride], 0, cells - 1)
+        return np.linspace(*ends, parts)
+
+    result = np.zeros((bins, bins, features.shape[-1]))
+    for i, y in enumerate(places(box[0], box[2], own.shape[0])):
+        for j, x in enumerate(places(box[1], box[3], own.shape[1])):
+            result[i // samples, j // samples] += bilinear(own, y, x) / samples**2
+    return result
 
 
 def cross_entropy(logits, label):

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-from official.vision.modeling.backbones import factory
 
 from inatdet.detection import backbones, experiment
 from inatdet.detection.c4 import C4FasterRCNN
@@ -10,18 +9,14 @@ from inatdet.detection.config import BackboneConfig, FasterRCNNConfig
 from inatdet.errors import InputError
 from tests.detection.test_faster_rcnn import NUM_CLASSES, batch_of, small_config
 
-RESNET = {"type": "resnet", "weights": "", "resnet": {"model_id": 10, "depth_multiplier": 0.125}}
+# On a narrower one, TensorFlow 2.20's gradients with oneDNN write where they should not.
+RESNET = {"type": "resnet", "weights": "", "resnet": {"model_id": 10, "depth_multiplier": 0.25}}
 
 
 def config_of(**settings):
     config = BackboneConfig()
     config.override(settings)
     return config
-
-
-def built(config):
-    image = tf_keras.layers.InputSpec(shape=[None, None, None, 3])
-    return factory.build_backbone(image, config, backbones.norm_activation(config))
 
 
 def with_random_statistics(model):
@@ -34,7 +29,7 @@ def with_random_statistics(model):
 
 def test_the_registered_inception_v3_is_the_trunk_and_the_head_stage():
     config = config_of(width=0.125)
-    whole = with_random_statistics(built(config))
+    whole = with_random_statistics(backbones.whole(config))
     trunk, stage = backbones.trunk_and_stage(config, crop_size=None)
     for half in (trunk, stage):
         for layer in half.layers:
@@ -56,13 +51,13 @@ def test_the_registered_inception_v3_is_the_trunk_and_the_head_stage():
 @pytest.mark.parametrize(
     ("settings", "channels"),
     [
-        (RESNET, (32, 64)),
+        (RESNET, (64, 128)),
         ({"type": "mobilenet", "weights": "", "mobilenet": {"filter_size_scale": 0.25}}, None),
     ],
 )
 def test_a_backbone_of_model_garden_is_cut_without_a_difference(settings, channels):
     config = config_of(**settings)
-    whole = with_random_statistics(built(config))
+    whole = with_random_statistics(backbones.whole(config))
     trunk, stage = backbones._cut(whole)
     image = np.random.default_rng(1).uniform(-1, 1, (2, 64, 96, 3)).astype(np.float32)
     levels = whole(image, training=False)
@@ -118,7 +113,7 @@ def test_pixels_are_scaled_as_each_backbone_wants_them():
 
 def test_a_checkpoint_of_model_garden_is_loaded_into_both_halves(tmp_path):
     config = config_of(**RESNET)
-    whole = with_random_statistics(built(config))
+    whole = with_random_statistics(backbones.whole(config))
     path = tf.train.Checkpoint(backbone=whole).write(str(tmp_path / "ckpt-9"))
     detector = C4FasterRCNN(small_config(backbone={**RESNET, "weights": path}), NUM_CLASSES)
     detector.load_pretrained()
@@ -130,7 +125,7 @@ def test_a_checkpoint_of_model_garden_is_loaded_into_both_halves(tmp_path):
 
     other = {**RESNET, "resnet": {"model_id": 18, "depth_multiplier": 0.125}, "weights": path}
     with pytest.raises(InputError, match="not the weights of this resnet"):
-        backbones.load_pretrained(config_of(**other), built(config_of(**other)))
+        backbones.load_pretrained(config_of(**other), backbones.whole(config_of(**other)))
     with pytest.raises(InputError, match="no such checkpoint; give its path without"):
         backbones.load_pretrained(config_of(**{**RESNET, "weights": "nowhere"}), whole)
 
