@@ -28,6 +28,11 @@ _ASPECT_STEP = math.log(4 / 3) / 3
 _BATCHES_AT_ONCE = 8
 _LAST_USUAL_GROUP = round(math.log(16 / 9) / _ASPECT_STEP)
 
+# So many batches at once come out of one group, whose images are not like the others': of one
+# shape, often of fewer scenes. In a row they would pull the weights and the moving statistics of
+# batch norm to and fro, so the order of batches is drawn from among those of several groups.
+_BATCHES_MIXED = 4 * _BATCHES_AT_ONCE
+
 _FILES_AT_ONCE = 8  # whose examples are mixed in training
 
 
@@ -96,7 +101,8 @@ def make_dataset(
         file_pattern: the TFRecord files.
         granularity: which labels.
         batch_size: images a batch. Above one, only images of like aspect ratio share a batch; in
-            training those of equal size, where enough of them come near one another.
+            training those of equal size, where enough of them come near one another, and the order
+            of batches is drawn once more.
         short_edge: pixels of the shorter side after resizing.
         long_edge: pixels of the longer side, at most.
         is_training: shuffles, flips half of the images and repeats for ever; every batch is full.
@@ -135,6 +141,8 @@ def make_dataset(
     data = data.map(lambda serialized: _parse(serialized, granularity, is_training))
     if batch_size > 1:
         data = _batches(data, batch_size, is_training)
+        if is_training:
+            data = data.shuffle(_BATCHES_MIXED, seed=seed)
     to_pixels = _batch_with_pixels if batch_size > 1 else _image_with_pixels
     # A seed each, rather than stateful random operations, whose draws would depend on which of the
     # parallel calls comes first.
