@@ -17,7 +17,7 @@ from absl import app, flags
 
 from benchmarks.full_size import PUBLISHED
 from benchmarks.measuring import Target, invented_batch, print_table, print_targets, seconds
-from inatdet.detection import experiment
+from inatdet.detection import detectors, experiment
 from inatdet.detection.faster_rcnn import FasterRCNN
 from inatdet.detection.marginals import marginal
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
     for proposals in (300, 32):
         override = f"task.model.rpn.max_proposals={proposals}"
         settings = experiment.read_experiment(["pipelines/species.yaml"], override).task.model
-        model = FasterRCNN(settings, sum(counts))
+        model = detectors.build(settings, sum(counts))
         batch = invented_batch(1, 600, 800, sum(counts))
         batch = {name: tf.constant(value) for name, value in batch.items()}
 

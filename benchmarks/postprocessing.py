@@ -9,6 +9,7 @@ take turns; medians are compared. Ours gets its default number of candidates.
 
 from __future__ import annotations
 
+import functools
 import statistics
 from collections.abc import Sequence
 
@@ -65,7 +66,7 @@ def main(argv: Sequence[str]) -> None:
     def ours(scores, codes, proposals) -> postprocess.Detections:
         return postprocess.detections_of(
             scores,
-            codes,
+            functools.partial(box_math.of_pairs, codes),
             proposals,
             tf.ones(proposals.shape[:2], tf.bool),
             size,

@@ -109,11 +109,8 @@ def second_stage(
             logits[tf.newaxis], labels[tf.newaxis], weight
         ) + losses.localisation_loss(of_class[tf.newaxis], 0.0, positive, weight, delta)
 
-    def scores_and_codes(pooled: tf.Tensor) -> list[tf.Tensor]:
-        return [
-            tf.nn.softmax(tf.matmul(pooled, dense[0]) + dense[1]),
-            tf.matmul(pooled, dense[2]) + dense[3],
-        ]
+    def scores(pooled: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(tf.matmul(pooled, dense[0]) + dense[1])
 
     parts = {}
     for count, trains in ((head.sample_size, True), (config.rpn.max_proposals, False)):
@@ -122,7 +119,8 @@ def second_stage(
         crop = cut(features, boxes)
         pooled = tf.reduce_mean(model.head_stage(crop), axis=[1, 2])
         stage_gflop = gflop_of(model.head_stage, crop.shape)
-        dense_gflop = 2e-9 * count * sum(int(np.prod(v.shape)) for v in dense[::2])
+        used = dense[::2] if trains else dense[:1]  # detection asks for few of the box codes
+        dense_gflop = 2e-9 * count * sum(int(np.prod(v.shape)) for v in used)
         names = [f"{what}, {count}" for what in ("crops", "head stage", "dense layers")]
         if trains:
             labels = tf.constant(rng.integers(0, model.num_classes + 1, count), tf.int32)
@@ -137,10 +135,11 @@ def second_stage(
             ]
             names[-1] += ", losses"
         else:
+            names[-1] = f"classes, {count}"
             times = [
                 Part(forward(cut, features, boxes)),
                 Part(forward(model.head_stage, crop), stage_gflop),
-                Part(forward(scores_and_codes, pooled), dense_gflop),
+                Part(forward(scores, pooled), dense_gflop),
             ]
         kind = "training" if trains else "detection"
         parts.update({f"{kind}: {name}": time for name, time in zip(names, times)})
@@ -189,8 +188,8 @@ def parts_of(
 
     found = model.classify(batch)
 
-    def detect(scores: tf.Tensor, codes: tf.Tensor) -> postprocess.Detections:
-        return model.detections_of(found._replace(scores=scores, box_codes=codes), image_size)
+    def detect(scores: tf.Tensor) -> postprocess.Detections:
+        return model.detections_of(found._replace(scores=scores), image_size)
 
     variables = model.trainable_variables
     gradients = [tf.ones_like(v) * 1e-6 for v in variables]
@@ -220,7 +219,7 @@ def parts_of(
         "training: optimizer": Part(apply),
         "detection: trunk": Part(forward(model.trunk, image), trunk),
         "detection: RPN head": Part(forward(model.rpn_head, features), head),
-        "detection: post-processing": Part(forward(detect, found.scores, found.box_codes)),
+        "detection: post-processing, its box codes": Part(forward(detect, found.scores)),
         **second_stage(model, config, features, image_size),
     }
 

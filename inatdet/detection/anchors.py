@@ -63,3 +63,18 @@ def inside_image(anchors: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
     size = tf.cast(image_size, anchors.dtype)[:, :, tf.newaxis]
     ymin, xmin, ymax, xmax = tf.unstack(anchors[tf.newaxis], axis=-1)
     return (ymin >= 0) & (xmin >= 0) & (ymax <= size[:, 0]) & (xmax <= size[:, 1])
+
+
+def centred_inside_image(anchors: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
+    """Which anchors have their centres inside each image, above and left of its padding.
+
+    Args:
+        anchors: `[anchors, 4]`, `ymin, xmin, ymax, xmax` in pixels.
+        image_size: `[batch, 2]`, height and width without padding.
+
+    Returns:
+        bool `[batch, anchors]`.
+    """
+    size = tf.cast(image_size, anchors.dtype)[:, :, tf.newaxis]
+    ymin, xmin, ymax, xmax = tf.unstack(anchors[tf.newaxis], axis=-1)
+    return ((ymin + ymax) / 2 < size[:, 0]) & ((xmin + xmax) / 2 < size[:, 1])

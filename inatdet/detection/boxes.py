@@ -94,6 +94,20 @@ def keep_best(
     )
 
 
+def of_pairs(table: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """What tables, one an image, hold for pairs of a box and a class.
+
+    Args:
+        table: `[batch, boxes, classes, ...]`.
+        rows: int32 `[batch, pairs]`, which boxes.
+        columns: int32 `[batch, pairs]`, which classes, from 0.
+
+    Returns:
+        `[batch, pairs, ...]`.
+    """
+    return tf.gather_nd(table, tf.stack([rows, columns], axis=-1), batch_dims=1)
+
+
 def to_file_order(boxes: np.ndarray) -> np.ndarray:
     """`ymin, xmin, ymax, xmax` to `x, y, width, height`, as files have it: `[..., 4]` both."""
     ymin, xmin, ymax, xmax = np.moveaxis(boxes, -1, 0)

@@ -11,6 +11,7 @@ right.
 from __future__ import annotations
 
 import abc
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,13 +45,13 @@ class ClassifiedProposals(NamedTuple):
 
     Attributes:
         scores: float32 `[batch, n, classes]`, probabilities, without the background's.
-        box_codes: float32 `[batch, n, classes, 4]`.
+        box_codes: gives the box codes of pairs of a proposal and a class.
         boxes: float32 `[batch, n, 4]`, the proposals.
         valid: bool `[batch, n]`, which proposals are real.
     """
 
     scores: tf.Tensor
-    box_codes: tf.Tensor
+    box_codes: postprocess.BoxCodes
     boxes: tf.Tensor
     valid: tf.Tensor
 
@@ -80,6 +81,8 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
         priors: `[classes]`, shares of the labels in training, for logit adjustment.
     """
 
+    box_head: heads.BoxHead  # of the form's making
+
     def __init__(
         self,
         config: DetectorConfig,
@@ -92,8 +95,6 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
         self._config = config
         self._num_classes = num_classes
         self._priors = priors
-
-    box_head: heads.BoxHead  # of the form's making
 
     @property
     def num_classes(self) -> int:
@@ -123,8 +124,8 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
             training: whether batch norm, where it is trained, uses the batch's statistics.
 
         Returns:
-            Logits `[batch, n, classes + 1]`, the background first, and box codes
-            `[batch, n, classes, 4]`; both float32.
+            Logits `[batch, n, classes + 1]`, the background first, and features for the box codes
+            of `box_head`, `[batch, n, features]`; both float32.
         """
 
     def _classify_crops(
@@ -134,11 +135,11 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
         box_head = self.box_head
         if self._config.head.xla:
             box_head = tf.function(box_head, jit_compile=True)
-        logits, codes = box_head(crops, training=training)
         lead = tf.shape(boxes)[:2]
-        logits = tf.reshape(logits, tf.concat([lead, [self._num_classes + 1]], 0))
-        codes = tf.reshape(codes, tf.concat([lead, [self._num_classes, 4]], 0))
-        return logits, codes
+        return tuple(
+            tf.reshape(x, tf.concat([lead, [x.shape[-1]]], axis=0))
+            for x in box_head(crops, training=training)
+        )
 
     def _proposals(
         self, first: FirstStage, usable: tf.Tensor, image_size: tf.Tensor
@@ -218,7 +219,8 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
         )
         chosen = targets.sample(matches, config.head.sample_size, config.head.positive_fraction)
         boxes = tf.gather(boxes, chosen.indices, batch_dims=1)
-        logits, codes = self._second_stage(first.features, boxes, image_size, training)
+        logits, features = self._second_stage(first.features, boxes, image_size, training)
+        codes = self.box_head.box_codes(features)
         class_targets = targets.class_targets(labels, matches, chosen)
         classes = losses.classification_loss(logits, class_targets, chosen.weight)
         box_losses = losses.localisation_loss(
@@ -261,22 +263,22 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
             training: whether batch norm, where it is trained, uses the batch's statistics.
 
         Returns:
-            The proposals, each with the probability and the box code of every class.
+            The proposals, each with the probability of every class. Box codes are computed when
+            they are asked for: those of all classes take as long as a tenth of the second stage.
         """
         image_size = batch["image_size"]
         first = self._first_stage(batch["image"], image_size, training)
         # An anchor centred in the padding does not exist when the image stands alone.
-        centre = (first.anchors[:, :2] + first.anchors[:, 2:]) / 2
-        limit = tf.cast(image_size, tf.float32)[:, tf.newaxis, :]
-        usable = tf.reduce_all(centre[tf.newaxis] < limit, axis=-1)
+        usable = anchor_grid.centred_inside_image(first.anchors, image_size)
         found = self._proposals(first, usable, image_size)
-        logits, codes = self._second_stage(first.features, found.boxes, image_size, training)
+        logits, features = self._second_stage(first.features, found.boxes, image_size, training)
         tau = self._config.detections.logit_adjustment
         if tau:
             scores = label_priors.adjusted_probabilities(logits, self._priors, tau)
         else:
             scores = tf.nn.softmax(logits)[..., 1:]
-        return ClassifiedProposals(scores, codes, found.boxes, found.valid)
+        box_codes = functools.partial(self.box_head.box_codes_of_pairs, features)
+        return ClassifiedProposals(scores, box_codes, found.boxes, found.valid)
 
     def call(
         self, batch: dict[str, tf.Tensor], training: bool | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 
+from inatdet.detection import boxes as box_math
+
 
 class RegionProposalHead(tf_keras.layers.Layer):
     """A 3x3 convolution with ReLU6, then 1x1 convolutions to box codes and objectness.
@@ -73,17 +75,64 @@ class BoxHead(tf_keras.layers.Layer):
         self._classes = dense(num_classes + 1, "classes")
         self._boxes = dense(4 * num_classes, "boxes")
 
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Makes the weights of both dense layers, of which `call` needs one."""
+        for layer in (self._classes, self._boxes):
+            with tf.name_scope(layer.name):
+                layer.build([None, self._stage.output_shape[-1]])
+        super().build(input_shape)
+
     def call(self, crops: tf.Tensor, training: bool | None = None) -> tuple[tf.Tensor, tf.Tensor]:
-        """Classifies crops and refines their boxes.
+        """Classifies crops.
 
         Args:
             crops: `[crops, size, size, channels]`.
             training: whether batch norm, where it is trained, uses the batch's statistics.
 
         Returns:
-            Logits `[crops, classes + 1]`, the background first, and box codes
-            `[crops, classes, 4]`; both float32.
+            Logits `[crops, classes + 1]`, the background first, and the features that they are
+            computed from, and box codes too: `[crops, features]`; both float32.
         """
         x = tf.cast(self._stage(crops, training=training), tf.float32)
         x = tf.reduce_mean(x, axis=[1, 2])
-        return self._classes(x), tf.reshape(self._boxes(x), [-1, self._num_classes, 4])
+        return self._classes(x), x
+
+    def box_codes(self, features: tf.Tensor) -> tf.Tensor:
+        """Refines the boxes of crops for every class.
+
+        Args:
+            features: `[..., features]`, of `call`.
+
+        Returns:
+            float32 `[..., classes, 4]`.
+        """
+        codes = self._boxes(tf.reshape(features, [-1, features.shape[-1]]))
+        lead = tf.shape(features)[:-1]
+        return tf.reshape(codes, tf.concat([lead, [self._num_classes, 4]], axis=0))
+
+    def box_codes_of_pairs(
+        self, features: tf.Tensor, crops: tf.Tensor, classes: tf.Tensor
+    ) -> tf.Tensor:
+        """Refines the boxes of some crops for some classes; of thousands, in a part of the time.
+
+        Args:
+            features: `[batch, n, features]`, of `call`.
+            crops: int32 `[batch, pairs]`, which of the n.
+            classes: int32 `[batch, pairs]`, from 0.
+
+        Returns:
+            float32 `[batch, pairs, 4]`.
+        """
+        if classes.shape[1] >= self._num_classes:
+            codes, place = self.box_codes(features), classes
+        else:
+            # One product with the columns of the classes that occur, in their order, which memory
+            # likes. One product a pair has fewer operations, but more columns to fetch.
+            flat = tf.reshape(classes, [-1])
+            occurring, _ = tf.unique(tf.sort(flat))
+            kernel = tf.reshape(self._boxes.kernel, [-1, self._num_classes, 4])
+            bias = tf.reshape(self._boxes.bias, [-1, 4])
+            codes = tf.tensordot(features, tf.gather(kernel, occurring, axis=1), axes=1)
+            codes += tf.gather(bias, occurring)
+            place = tf.reshape(tf.searchsorted(occurring, flat), tf.shape(classes))
+        return box_math.of_pairs(codes, crops, place)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from inatdet.detection import boxes as box_math
 from inatdet.detection.faster_rcnn import ClassifiedProposals
 
 
@@ -45,7 +46,11 @@ def marginal(
     def by_proposal(values: tf.Tensor) -> tf.Tensor:
         return tf.reshape(tf.transpose(values), [shape[0], shape[1], num_groups])
 
-    codes = tf.gather(fine.box_codes, by_proposal(best_class), batch_dims=2)
+    best_class = by_proposal(best_class)
+
+    def box_codes(proposals: tf.Tensor, groups: tf.Tensor) -> tf.Tensor:
+        return fine.box_codes(proposals, box_math.of_pairs(best_class, proposals, groups))
+
     # Rounding must not lift a sum of probabilities above 1.
     scores = tf.minimum(by_proposal(total), 1.0)
-    return ClassifiedProposals(scores, codes, fine.boxes, fine.valid)
+    return ClassifiedProposals(scores, box_codes, fine.boxes, fine.valid)

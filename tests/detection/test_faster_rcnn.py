@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from inatdet.detection import boxes as box_math
+from inatdet.detection import marginals
 from inatdet.detection.c4 import C4FasterRCNN
 from inatdet.detection.config import FasterRCNNConfig
 
@@ -71,6 +73,32 @@ def test_what_lies_in_the_padding_is_not_seen(model):
     dirty["image"] = tf.where(inside, clean["image"], 200.0)
     for a, b in zip(model(clean, training=False), model(dirty, training=False)):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("max_per_class", [100, 2])
+def test_box_codes_of_some_classes_give_the_detections_of_all(max_per_class, monkeypatch):
+    tf.random.set_seed(2)
+    limits = {"max_detections": 30, "max_per_class": max_per_class}
+    model = C4FasterRCNN(small_config(detections=limits), 120)
+    batch = batch_of([(64, 96), (96, 64)])
+    groups = (np.arange(120) % 50, 50)
+
+    def detections():
+        fine = model.classify(batch, training=False)
+        views = (fine, marginals.marginal(fine, *groups))
+        return [model.detections_of(view, batch["image_size"]) for view in views]
+
+    some = detections()
+
+    def from_all(features, crops, classes):
+        return box_math.of_pairs(model.box_head.box_codes(features), crops, classes)
+
+    monkeypatch.setattr(model.box_head, "box_codes_of_pairs", from_all)
+    for got, expected in zip(some, detections()):
+        assert got.count.numpy().tolist() == [30, 30]
+        np.testing.assert_array_equal(got.labels, expected.labels)
+        np.testing.assert_array_equal(got.scores, expected.scores)
+        np.testing.assert_allclose(got.boxes, expected.boxes, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("boxes", [0, 2])

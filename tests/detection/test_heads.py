@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 import tf_keras
 
@@ -46,9 +47,11 @@ def test_the_second_stage_is_a_mean_and_one_dense_layer_each_way(rng=np.random.d
     stage = tf_keras.Model(crops, tf_keras.layers.Conv2D(40, 1)(crops))
     head = heads.BoxHead(stage, num_classes=300)
     given = rng.normal(size=(7, 4, 4, 6)).astype(np.float32)
-    logits, codes = head(tf.constant(given))
+    logits, features = head(tf.constant(given))
+    codes = head.box_codes(features)
     assert (logits.shape, codes.shape) == ((7, 301), (7, 300, 4))
     mean = stage(given).numpy().mean(axis=(1, 2))
+    np.testing.assert_allclose(features, mean, rtol=1e-4, atol=1e-5)
     for got, layer in [(logits, head._classes), (codes, head._boxes)]:
         kernel, bias = (v.numpy() for v in layer.weights)
         expected = mean @ kernel + bias
@@ -60,3 +63,21 @@ def test_the_second_stage_is_a_mean_and_one_dense_layer_each_way(rng=np.random.d
         assert not bias.any()
     # Only those four and the stage's own: no hidden layer, no dropout.
     assert len(head.trainable_variables) == 4 + 2
+
+
+@pytest.mark.parametrize("pairs", [0, 1, 29, 30, 200])
+def test_box_codes_of_pairs_are_those_of_all_classes(pairs, rng=np.random.default_rng(2)):
+    stage = tf_keras.Sequential([tf_keras.Input((1, 1, 6))])
+    head = heads.BoxHead(stage, num_classes=30)
+    head(tf.zeros([1, 1, 1, 6]))
+    head._boxes.bias.assign(rng.normal(size=120))
+    features = tf.constant(rng.normal(size=(2, 5, 6)), tf.float32)
+    crops = tf.constant(rng.integers(0, 5, (2, pairs)), tf.int32)
+    classes = tf.constant(rng.integers(0, 30, (2, pairs)) // 7 * 7, tf.int32)  # repeated
+    got = head.box_codes_of_pairs(features, crops, classes).numpy()
+    every = head.box_codes(features).numpy()
+    expected = [every[image, crops[image], classes[image]] for image in range(2)]
+    assert got.shape == (2, pairs, 4)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+    without_images = head.box_codes_of_pairs(features[:0], crops[:0], classes[:0])
+    assert without_images.shape == (0, pairs, 4)

@@ -60,7 +60,8 @@ def expected_losses(model, config, batch):
             )
             for box in boxes
         ]  # fmt: skip
-        class_logits, class_codes = model.box_head(tf.constant(crops, tf.float32), training=False)
+        class_logits, pooled = model.box_head(tf.constant(crops, tf.float32), training=False)
+        class_codes = model.box_head.box_codes(pooled)
         classes = box_sum = 0.0
         for i, match in enumerate(matched):
             label = labels[match] if match >= 0 else 0

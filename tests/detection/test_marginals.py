@@ -1,7 +1,10 @@
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from inatdet.detection import boxes as box_math
 from inatdet.detection.faster_rcnn import ClassifiedProposals
 from inatdet.detection.marginals import marginal
 
@@ -14,8 +17,12 @@ def test_against_loops(groups):
     scores[0, 0] = 0.1  # ties: the first class of each group
     codes = rng.normal(size=(2, 7, 5, 4)).astype(np.float32)
     boxes, valid = rng.uniform(size=(2, 7, 4)), rng.uniform(size=(2, 7)) < 0.5
-    fine = ClassifiedProposals(*map(tf.constant, (scores, codes, boxes, valid)))
-    coarse = tf.function(lambda x: marginal(x, np.array(groups), max(groups) + 2))(fine)
+    box_codes = functools.partial(box_math.of_pairs, codes)
+    fine = ClassifiedProposals(tf.constant(scores), box_codes, boxes, valid)
+    num_groups = max(groups) + 2
+    coarse = marginal(fine, np.array(groups), num_groups)
+    found = coarse.box_codes(*np.indices([2, 7, num_groups], np.int32)[1:].reshape(2, 2, -1))
+    found = tf.reshape(found, [2, 7, num_groups, 4])
     assert not coarse.scores[..., -1].numpy().any()  # the last group has no class
     for group in range(max(groups) + 1):
         members = [c for c in range(5) if groups[c] == group]
@@ -24,7 +31,7 @@ def test_against_loops(groups):
                 p = scores[image, proposal, members]
                 np.testing.assert_allclose(coarse.scores[image, proposal, group], p.sum(), 1e-5)
                 np.testing.assert_array_equal(
-                    coarse.box_codes[image, proposal, group],
+                    found[image, proposal, group],
                     codes[image, proposal, members[int(np.argmax(p))]],
                 )
     np.testing.assert_array_equal(coarse.boxes, boxes)
@@ -34,7 +41,10 @@ def test_against_loops(groups):
 def test_generic_is_one_minus_background():
     probabilities = tf.nn.softmax(tf.random.normal([1, 9, 40], seed=1))
     fine = ClassifiedProposals(
-        probabilities[..., 1:], tf.zeros([1, 9, 39, 4]), tf.zeros([1, 9, 4]), tf.ones([1, 9]) > 0
+        probabilities[..., 1:],
+        functools.partial(box_math.of_pairs, tf.zeros([1, 9, 39, 4])),
+        tf.zeros([1, 9, 4]),
+        tf.ones([1, 9]) > 0,
     )
     generic = marginal(fine, np.zeros(39, int), 1)
     np.testing.assert_allclose(generic.scores[..., 0], 1 - probabilities[..., 0], atol=1e-6)

@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -28,7 +30,7 @@ def ours(scores, codes, proposals, valid=None, size=(HEIGHT, WIDTH), **options):
     valid = tf.ones(tf.shape(proposals)[:2], tf.bool) if valid is None else valid
     return postprocess.detections_of(
         tf.cast(scores, tf.float32),
-        codes,
+        functools.partial(boxes.of_pairs, codes),
         proposals,
         valid,
         tf.constant([size] * len(proposals)),
@@ -73,6 +75,48 @@ def test_same_as_combined_non_max_suppression(
     np.testing.assert_array_equal(got.labels[0, :count] - 1, expected.nmsed_classes[0, :count])
     np.testing.assert_allclose(got.boxes[0, :count], expected.nmsed_boxes[0, :count], atol=1e-3)
     assert not got.scores[0, count:].numpy().any()
+
+
+@pytest.mark.parametrize(
+    ("max_per_class", "max_detections", "asked"),
+    [
+        (30, 30, [90]),  # 90 pairs are 60 of the best class, 30 of the next: 30 are soon kept
+        (20, 30, [90]),  # suppression must go on behind the 30th, for the second class
+        (10, 30, [90, 1200]),  # two classes are not enough
+    ],
+)
+def test_box_codes_of_the_best_pairs_are_enough(max_per_class, max_detections, asked):
+    _, codes, proposals = random_outputs(5, 60, 20, code_scale=0.1)
+    proposals = tf.reshape(tf.range(60.0) * 10, [1, 60, 1]) + [0.0, 0, 9, 9]  # none overlap
+    scores = tf.random.uniform([1, 60, 20], seed=0) / 100 + tf.linspace(0.9, 0.1, 20)
+    limits = {"max_per_class": max_per_class, "max_detections": max_detections}
+    expected = tensorflow_s(scores, codes, proposals, **limits)
+    counts = []
+
+    def box_codes(places, classes):
+        counts.append(places.shape[1])
+        return functools.partial(boxes.of_pairs, codes)(places, classes)
+
+    got = postprocess.detections_of(
+        scores, box_codes, proposals, tf.ones([1, 60], tf.bool), tf.constant([[HEIGHT, WIDTH]]),
+        100_000, 0.6, **limits, code_scales=reference.CODE_SCALES,
+    )  # fmt: skip
+    assert counts == asked
+    np.testing.assert_allclose(got.scores, expected.nmsed_scores)
+    np.testing.assert_array_equal(got.labels - 1, expected.nmsed_classes)
+    np.testing.assert_allclose(got.boxes, expected.nmsed_boxes, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "count"), [((2, 30, 50), 40), ((1, 7, 11), 9), ((2, 8, 3), 24), ((0, 30, 50), 40)]
+)
+def test_best_pairs_are_the_first_of_equal_ones(shape, count, rng=np.random.default_rng(0)):
+    scores = rng.integers(0, 40, shape).astype(np.float32)
+    values, pairs = postprocess._best_pairs(tf.constant(scores), count)
+    flat = scores.reshape(len(scores), shape[1] * shape[2])
+    expected = np.argsort(-flat, axis=1, kind="stable")[:, :count]
+    np.testing.assert_array_equal(pairs, expected)
+    np.testing.assert_array_equal(values, np.take_along_axis(flat, expected, axis=1))
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -165,7 +209,9 @@ def test_an_empty_batch():
     empty = [x[:0] for x in random_outputs(0, 10, 3)]
     empty[0] = tf.cast(empty[0], tf.float32)
     valid, size = tf.zeros([0, 10], tf.bool), tf.zeros([0, 2], tf.int32)
+    scores, codes, proposals = empty
     found = tf.function(postprocess.detections_of)(
-        *empty, valid, size, 100, 0.6, 100, 300, reference.CODE_SCALES
-    )
+        scores, functools.partial(boxes.of_pairs, codes), proposals, valid, size, 100, 0.6, 100,
+        300, reference.CODE_SCALES,
+    )  # fmt: skip
     assert found.boxes.shape[0] == 0
