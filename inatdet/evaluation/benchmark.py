@@ -24,6 +24,7 @@ from inatdet.evaluation import (
 from inatdet.evaluation.coco import Engine
 from inatdet.evaluation.detections import Detections
 from inatdet.evaluation.granularity import Merge
+from inatdet.evaluation.overlaps import overlaps, that_count
 from inatdet.evaluation.own_level import OwnLevel
 from inatdet.evaluation.resampling import Estimate, Halves
 from inatdet.evaluation.table import percent
@@ -133,7 +134,7 @@ def run(
     halves = Halves(truths[Granularity.GENERIC].image_ids, resamples)
     own = OwnLevel(truths, taxonomy, {g: found[g, g] for g in models}, say)
     on_halves: dict[tuple[Granularity, Granularity, Merge], np.ndarray] = {}
-    table6 = []
+    table6, sizes = [], []
     species_tables = {}
     for key in _rows_of_table6(found):
         trained_on, target, rule = key
@@ -141,28 +142,37 @@ def run(
         name = f"{trained_on} model on {target}, merge {rule}"
         say(f"{name}: {len(source):,} detections")
         left = source if rule is Merge.MARGINAL else granularity.merged(source, target, rule)
-        columns = coco.result_columns(left, target)
-        evaluation = coco.counted(truths[target], columns, engine)
-        results = coco.class_results(evaluation)
+        columns = counting = coco.result_columns(left, target)
+        if target is Granularity.SPECIES:  # at coarser levels hardly any can be left out
+            on_truth = overlaps(truths[target], columns)
+            counting = columns[that_count(columns, on_truth)]
+        if engine is Engine.HOTCOCO:
+            evaluation = coco.counted(truths[target], counting)
+            results = coco.class_results(evaluation)
+        else:
+            results = coco.class_results(coco.counted(truths[target], columns, engine))
+            evaluation = coco.counted(truths[target], counting)
         values = percent(results.mean())
-        is_species = trained_on is target is Granularity.SPECIES
-        if engine is not Engine.HOTCOCO and (halves or is_species):
-            evaluation = coco.counted(truths[target], columns)
         if halves:
             say(f"{name}: {len(halves)} halves of the images")
             on_halves[key] = halves.measure(evaluation)
             values = halves.estimates(values, on_halves[key])
         table6.append(tables.Table6Row(*key, values))
-        if is_species:
-            species_tables = own.of_species(results, evaluation, training, halves)
-        # Both are large, and need not be there beside the next row's.
-        del columns, evaluation
+        if trained_on is target:
+            say(f"{trained_on} model: sizes")
+            sizes += breakdowns.size_rows(truths[target], evaluation, trained_on)
+        del counting, evaluation  # large, and not needed beside what comes next
+        if target is Granularity.SPECIES:
+            species_tables = own.of_species(
+                results, columns, on_truth, training, halves, on_halves.get(key)
+            )
+        del columns
     return Results(
         counts=_counts(annotations, kept, truths),
         used={g: len(found[g, g]) for g in Granularity if g in models},
         table6=tuple(table6),
         gaps=gap.gap_rows(table6, halves, on_halves),
-        sizes=own.sizes(),
+        sizes=tuple(sizes),
         errors=own.errors() if errors else (),
         resamples=resamples,
         **species_tables,

@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.evaluation.coco import (
-    METRICS,
-    ClassResults,
-    GroundTruth,
-    class_results,
-    counted_by_area,
-)
+from inatdet.evaluation.coco import METRICS, ClassResults, GroundTruth, class_results, count
 from inatdet.evaluation.table import Table, percent
+
+if TYPE_CHECKING:
+    import hotcoco
 
 SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
 """COCO's ranges of areas, in square pixels. The areas of true boxes are the dataset's; in iNat2017
@@ -75,13 +73,13 @@ class SizeRow:
 
 
 def size_rows(
-    truth: GroundTruth, columns: np.ndarray, trained_on: Granularity
+    truth: GroundTruth, evaluation: hotcoco.COCOeval, trained_on: Granularity
 ) -> tuple[SizeRow, ...]:
     """A row for each of COCO's sizes.
 
     Args:
         truth: the true boxes at `trained_on`.
-        columns: the model's detections; see `coco.result_columns`.
+        evaluation: of the model's detections there, from `coco.counted`; it is counted anew.
         trained_on: the model's granularity.
     """
     boxes = {  # COCO takes both ends of a range in
@@ -89,10 +87,10 @@ def size_rows(
         for size, (low, high) in SIZES.items()
     }
     there = [size for size in SIZES if boxes[size]]
-    evaluations = counted_by_area(truth, columns, [SIZES[size] for size in there])
+    if there:
+        count(evaluation, [SIZES[size] for size in there])
     values = {
-        size: percent(class_results(evaluation).mean())
-        for size, evaluation in zip(there, evaluations)
+        size: percent(class_results(evaluation, index).mean()) for index, size in enumerate(there)
     }
     nothing = (math.nan,) * len(METRICS)
     return tuple(

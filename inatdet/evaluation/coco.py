@@ -14,7 +14,7 @@ import contextlib
 import enum
 import importlib.metadata
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -198,38 +198,44 @@ def counted(
         columns: of `result_columns`.
         engine: which library.
     """
-    return next(counted_by_area(truth, columns, [EVERY_AREA], engine))
-
-
-def counted_by_area(
-    truth: GroundTruth,
-    columns: np.ndarray,
-    area_ranges: Iterable[tuple[float, float]],
-    engine: Engine = Engine.HOTCOCO,
-) -> Iterator[hotcoco.COCOeval | cocoeval.COCOeval]:
-    """As `counted`, once for each range of areas.
-
-    True boxes of other areas, in square pixels, are passed over, and detections of other areas that
-    match none. It is one evaluation, counted anew each time: look at it before the next.
-    """
-    evaluation = (
-        _hotcoco(truth, columns) if engine is Engine.HOTCOCO else _pycocotools(truth, columns)
-    )
+    if engine is Engine.HOTCOCO:
+        evaluation = loaded(truth, columns)
+    else:
+        evaluation = _pycocotools(truth, columns)
     evaluation.params.maxDets = list(MAX_DETECTIONS)
-    evaluation.params.areaRngLbl = ["all"]
-    for area_range in area_ranges:
-        evaluation.params.areaRng = [list(area_range)]
-        with contextlib.redirect_stdout(io.StringIO()):
-            evaluation.evaluate()
-            evaluation.accumulate()
-        yield evaluation
+    count(evaluation, [EVERY_AREA])
+    return evaluation
 
 
-def class_results(evaluation: hotcoco.COCOeval | cocoeval.COCOeval) -> ClassResults:
-    """The measures of every class, from an evaluation of `counted`."""
+def count(
+    evaluation: hotcoco.COCOeval | cocoeval.COCOeval, area_ranges: Sequence[tuple[float, float]]
+) -> None:
+    """Evaluates and accumulates, or does so anew.
+
+    Args:
+        evaluation: of `counted`.
+        area_ranges: true boxes of other areas, in square pixels, are passed over, and detections of
+            other areas that match none.
+    """
+    evaluation.params.areaRngLbl = ["all", *map(str, range(1, len(area_ranges)))]
+    evaluation.params.areaRng = [list(area_range) for area_range in area_ranges]
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation.evaluate()
+        evaluation.accumulate()
+
+
+def class_results(
+    evaluation: hotcoco.COCOeval | cocoeval.COCOeval, area_range: int = 0
+) -> ClassResults:
+    """The measures of every class.
+
+    Args:
+        evaluation: of `counted`.
+        area_range: which of the ranges that `count` was given.
+    """
     # precision: [IoU, recall, class, area, maxDets]; recall: [IoU, class, area, maxDets]
-    at_100 = evaluation.eval["precision"][:, :, :, 0, -1]
-    recall = evaluation.eval["recall"][:, :, 0]
+    at_100 = evaluation.eval["precision"][:, :, :, area_range, -1]
+    recall = evaluation.eval["recall"][:, :, area_range]
     at_100, recall = (np.where(x < 0, np.nan, x) for x in (at_100, recall))
     values = np.stack(
         [
@@ -251,7 +257,8 @@ def _images_and_categories(truth: GroundTruth) -> tuple[list[dict], list[dict]]:
     return images, categories
 
 
-def _hotcoco(truth: GroundTruth, found: np.ndarray) -> hotcoco.COCOeval:
+def loaded(truth: GroundTruth, columns: np.ndarray) -> hotcoco.COCOeval:
+    """An evaluation of hotcoco's with nothing evaluated yet; for the arguments see `counted`."""
     import hotcoco
 
     images, categories = _images_and_categories(truth)
@@ -264,7 +271,7 @@ def _hotcoco(truth: GroundTruth, found: np.ndarray) -> hotcoco.COCOeval:
         area=truth.areas,
         iscrowd=truth.is_crowd.astype(np.int64),
     )
-    return hotcoco.COCOeval(coco, coco.load_res(found), "bbox")
+    return hotcoco.COCOeval(coco, coco.load_res(columns), "bbox")
 
 
 def _pycocotools(truth: GroundTruth, found: np.ndarray) -> cocoeval.COCOeval:

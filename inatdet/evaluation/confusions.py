@@ -2,23 +2,20 @@
 
 Every true box gets one answer: the label of the best-scored detection, of whatever label, that
 overlaps it by IoU .5 or more and has not answered a better-overlapped box already. That is
-hotcoco's confusion matrix; its last row and column stand for no box and no answer.
+hotcoco's confusion matrix; its last column stands for no answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
-from inatdet.evaluation.coco import MAX_DETECTIONS
+from inatdet.evaluation.coco import MAX_DETECTIONS, GroundTruth, loaded
+from inatdet.evaluation.overlaps import Overlaps, best_of_each_image
 from inatdet.evaluation.table import OVERALL, Table
-
-if TYPE_CHECKING:
-    import hotcoco
 
 CONFUSION_COLUMNS = (
     "species", "super_class", "taken_for", "taken_for_super_class", "boxes", "share"
@@ -83,15 +80,23 @@ class HierarchyRow:
         return (self.super_class, self.boxes, *shares, self.not_found, self.hierarchical_error)
 
 
-def answers(evaluation: hotcoco.COCOeval) -> np.ndarray:
-    """The confusion matrix of an evaluation at the species granularity.
+def answers(truth: GroundTruth, columns: np.ndarray, found: Overlaps) -> np.ndarray:
+    """The confusion matrix at the species granularity.
+
+    Args:
+        truth: the true boxes.
+        columns: the detections; see `coco.result_columns`.
+        found: their overlaps with the true boxes.
 
     Returns:
-        int64 `[species + 1, species + 1]`, true labels by answers, each 1.. in order; the last row
-        is detections without a true box, the last column true boxes without an answer.
+        int64 `[species, species + 1]`, true labels by answers, each 1.. in order; the last column
+        is true boxes without an answer.
     """
+    # All others answer for no box, whose number is not asked here.
+    answering = found.any_label & best_of_each_image(columns, MAX_DETECTIONS[-1])
+    evaluation = loaded(truth, columns[answering])
     matrix = evaluation.confusion_matrix(iou_thr=0.5, max_det=MAX_DETECTIONS[-1])["matrix"]
-    return matrix.astype(np.int64)
+    return matrix[:-1].astype(np.int64)
 
 
 def confusions(matrix: np.ndarray, taxonomy: Taxonomy) -> tuple[Confusion, ...]:
@@ -101,8 +106,8 @@ def confusions(matrix: np.ndarray, taxonomy: Taxonomy) -> tuple[Confusion, ...]:
         matrix: of `answers`.
         taxonomy: the label spaces.
     """
-    boxes = matrix[:-1].sum(axis=1)
-    wrong = matrix[:-1, :-1].copy()
+    boxes = matrix.sum(axis=1)
+    wrong = matrix[:, :-1].copy()
     np.fill_diagonal(wrong, 0)
     rows, columns = np.nonzero(wrong)
     order = np.argsort(-wrong[rows, columns], kind="stable")
@@ -127,12 +132,12 @@ def hierarchy_rows(matrix: np.ndarray, taxonomy: Taxonomy) -> tuple[HierarchyRow
     labels = np.arange(1, len(taxonomy.species) + 1)
     of_species = taxonomy.coarsen(labels, Granularity.SPECIES, Granularity.SUPER)
     same = of_species[:, None] == of_species
-    named = matrix[:-1, :-1]
-    boxes = matrix[:-1].sum(axis=1)
+    named = matrix[:, :-1]
+    boxes = matrix.sum(axis=1)
     right = named.diagonal()
     near = (named * same).sum(axis=1) - right
     far = named.sum(axis=1) - right - near
-    missed = matrix[:-1, -1]
+    missed = matrix[:, -1]
 
     def row(name: str, members: np.ndarray) -> HierarchyRow:
         total = boxes[members].sum()

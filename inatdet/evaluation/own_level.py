@@ -1,24 +1,22 @@
-"""What a model is asked beyond its rows in Table 6, mostly at its own granularity."""
+"""What a model is asked beyond its rows in Table 6."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.evaluation import breakdowns, coco, confusions, curves, error_kinds, tables
 from inatdet.evaluation.detections import Detections
+from inatdet.evaluation.overlaps import Overlaps, that_count
 from inatdet.evaluation.resampling import Halves
-
-if TYPE_CHECKING:
-    import hotcoco
+from inatdet.evaluation.table import OVERALL
 
 
 class OwnLevel:
-    """What is asked of each model, but for kinds of error at the granularity it was trained at.
+    """What is asked of a species model, and the kinds of error of each model.
 
     Args:
         truths: the true boxes at each granularity.
@@ -42,24 +40,29 @@ class OwnLevel:
     def of_species(
         self,
         results: coco.ClassResults,
-        evaluation: hotcoco.COCOeval,
+        columns: np.ndarray,
+        found: Overlaps,
         training: breakdowns.TrainingCounts | None,
         halves: Halves,
+        on_halves: np.ndarray | None,
     ) -> dict[str, tuple]:
         """Table 5, the curves and the other fields of `Results` that need a species model.
 
         Args:
             results: of the species model at the species granularity.
-            evaluation: that they are of, or the same one by hotcoco.
+            columns: its detections; see `coco.result_columns`.
+            found: their overlaps with the true boxes.
             training: how often each species was seen in training.
             halves: for standard errors in Table 5.
+            on_halves: the measures on each of them; None: there are none.
         """
         truth, taxonomy = self._truths[Granularity.SPECIES], self._taxonomy
         table5 = tables.table5_rows(results, taxonomy)
-        if halves:
-            table5 = self._with_standard_errors(table5, halves)
+        if on_halves is not None:
+            counting = columns[that_count(columns, found)]
+            table5 = self._with_standard_errors(table5, counting, halves, on_halves)
         self._say("species model: confusions")
-        matrix = confusions.answers(evaluation)
+        matrix = confusions.answers(truth, columns, found)
         return {
             "table5": table5,
             "curves": curves.curves_of(results, taxonomy),
@@ -72,29 +75,25 @@ class OwnLevel:
         }
 
     def _with_standard_errors(
-        self, rows: tuple[tables.Table5Row, ...], halves: Halves
+        self,
+        rows: tuple[tables.Table5Row, ...],
+        columns: np.ndarray,
+        halves: Halves,
+        on_halves: np.ndarray,
     ) -> tuple[tables.Table5Row, ...]:
         members = tables.classes_of_super_classes(self._taxonomy)
-        columns = self._columns(Granularity.SPECIES)
         finished = []
         for row in rows:
-            self._say(f"species model, {row.super_class}: {len(halves)} halves")
-            labels = 1 + np.flatnonzero(
-                members.get(row.super_class, np.ones(len(self._taxonomy.species), bool))
-            )
-            truth = self._truths[Granularity.SPECIES].of_labels(labels)
-            evaluation = coco.counted(truth, columns[np.isin(columns[:, 6], labels)])
-            values = halves.estimates(row.values, halves.measure(evaluation))
+            measured = on_halves
+            if row.super_class != OVERALL:
+                self._say(f"species model, {row.super_class}: {len(halves)} halves")
+                labels = 1 + np.flatnonzero(members[row.super_class])
+                truth = self._truths[Granularity.SPECIES].of_labels(labels)
+                evaluation = coco.counted(truth, columns[np.isin(columns[:, 6], labels)])
+                measured = halves.measure(evaluation)
+            values = halves.estimates(row.values, measured)
             finished.append(dataclasses.replace(row, values=values))
         return tuple(finished)
-
-    def sizes(self) -> tuple[breakdowns.SizeRow, ...]:
-        """Each model on small, medium and large animals."""
-        rows = []
-        for level in self._levels():
-            self._say(f"{level} model: sizes")
-            rows += breakdowns.size_rows(self._truths[level], self._columns(level), level)
-        return tuple(rows)
 
     def errors(self) -> tuple[error_kinds.ErrorRow, ...]:
         """Each model's kinds of error, at its own granularity and the coarser ones."""
@@ -104,7 +103,9 @@ class OwnLevel:
             for label, name in enumerate(self._taxonomy.super_classes, 1)
         }
         rows = []
-        for level in self._levels():
+        for level in Granularity:
+            if level not in self._models:
+                continue
             for target in level.coarser_or_equal():
                 self._say(f"{level} model on {target}: kinds of error")
                 columns = coco.result_columns(self._models[level], target)
@@ -112,9 +113,3 @@ class OwnLevel:
                     self._truths[target], columns, images_of, level, target
                 )
         return tuple(rows)
-
-    def _levels(self) -> list[Granularity]:
-        return [level for level in Granularity if level in self._models]
-
-    def _columns(self, level: Granularity) -> np.ndarray:
-        return coco.result_columns(self._models[level], level)

@@ -41,7 +41,7 @@ def test_sizes_are_pycocotools_own():
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
-    found = breakdowns.size_rows(truth, columns, SPECIES)
+    found = breakdowns.size_rows(truth, coco.counted(truth, columns), SPECIES)
     # pycocotools' own summary: AP small, medium, large.
     np.testing.assert_allclose(
         [row.values[0] for row in found], 100 * evaluation.stats[3:6], atol=1e-9

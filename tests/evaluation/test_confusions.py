@@ -3,6 +3,7 @@ import pytest
 
 from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation import coco, confusions
+from inatdet.evaluation.overlaps import overlaps
 from inatdet.evaluation.table import OVERALL
 from tests.evaluation import scenes
 
@@ -11,7 +12,8 @@ SPECIES = Granularity.SPECIES
 
 def matrix_of(annotations, taxonomy, detections):
     truth = coco.ground_truth_at(annotations, taxonomy, SPECIES)
-    return confusions.answers(coco.counted(truth, coco.result_columns(detections, SPECIES)))
+    columns = coco.result_columns(detections, SPECIES)
+    return confusions.answers(truth, columns, overlaps(truth, columns))
 
 
 def by_hand(annotations, taxonomy, detections):
@@ -40,7 +42,7 @@ def by_hand(annotations, taxonomy, detections):
                 matrix[count, label] += 1
         for box in free:
             matrix[label_of[int(annotations.category_ids[box])] - 1, count] += 1
-    return matrix
+    return matrix[:-1]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -50,6 +52,18 @@ def test_answers_against_plain_loops(seed):
     taxonomy = annotations.taxonomy()
     detections = scenes.random_detections(rng, annotations, taxonomy, 150, ties=False)
     expected = by_hand(annotations, taxonomy, detections)
+    np.testing.assert_array_equal(matrix_of(annotations, taxonomy, detections), expected)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_only_the_best_100_of_an_image_answer(seed):
+    rng = np.random.default_rng(seed)
+    annotations = scenes.random_annotations(rng, images=3, boxes=12)
+    taxonomy = annotations.taxonomy()
+    detections = scenes.random_detections(rng, annotations, taxonomy, 800, ties=True)
+    truth = coco.ground_truth_at(annotations, taxonomy, SPECIES)
+    everything = coco.loaded(truth, coco.result_columns(detections, SPECIES))
+    expected = everything.confusion_matrix(iou_thr=0.5, max_det=100)["matrix"][:-1]
     np.testing.assert_array_equal(matrix_of(annotations, taxonomy, detections), expected)
 
 

@@ -1,0 +1,116 @@
+"""Which detections lie on true boxes, and so which ones no number needs.
+
+A species has some tens of thousands of false detections and few true boxes. Those that score below
+everything that could be right are most of them, and average precision and recall do not look at
+them: the curve has ended there. Left out before counting, they cost nothing.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from inatdet.evaluation.coco import GroundTruth
+
+_IOU = 0.5 - 1e-6  # the least that counts; the libraries may round otherwise than we do
+_ROWS_AT_ONCE = 1 << 16  # of a thread; they stay in its cache
+
+
+@dataclass(frozen=True, eq=False)
+class Overlaps:
+    """Where detections reach an IoU of .5 with a true box.
+
+    With a crowd it is the share of the detection that lies on it.
+
+    Attributes:
+        any_label: bool `[detections]`: with any of the image's true boxes.
+        own_label: bool `[detections]`: with one of the detection's own label.
+    """
+
+    any_label: np.ndarray
+    own_label: np.ndarray
+
+
+def overlaps(truth: GroundTruth, columns: np.ndarray) -> Overlaps:
+    """Compares each detection with all true boxes of its image.
+
+    Args:
+        truth: the true boxes.
+        columns: the detections; see `coco.result_columns`.
+    """
+    by_image = np.argsort(truth.box_images, kind="stable")
+    image_ids, first, count = np.unique(
+        truth.box_images[by_image], return_index=True, return_counts=True
+    )
+    boxes, labels = truth.boxes[by_image], truth.labels[by_image]
+    is_crowd = truth.is_crowd[by_image]
+    any_label, own_label = np.zeros((2, len(columns)), bool)
+
+    def compare(start: int) -> None:
+        found = columns[start : start + _ROWS_AT_ONCE]
+        image = np.minimum(np.searchsorted(image_ids, found[:, 0]), len(image_ids) - 1)
+        left = np.where(image_ids[image] == found[:, 0], count[image], 0)
+        nth = 0
+        while len(rows := np.flatnonzero(left > nth)):
+            box = first[image[rows]] + nth
+            close = rows[_reaches(found[rows, 1:5], boxes[box], is_crowd[box])]
+            any_label[start + close] = True
+            same = found[close, 6] == labels[first[image[close]] + nth]
+            own_label[start + close[same]] = True
+            nth += 1
+
+    if len(image_ids):
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
+            for _ in threads.map(compare, range(0, len(columns), _ROWS_AT_ONCE)):
+                pass
+    return Overlaps(any_label, own_label)
+
+
+def _reaches(found: np.ndarray, boxes: np.ndarray, is_crowd: np.ndarray) -> np.ndarray:
+    """Row by row, `[n, 4]` twice; bool `[n]`."""
+    (x, y, width, height), (a, b, wide, high) = found.T, boxes.T
+    shared = np.maximum(np.minimum(x + width, a + wide) - np.maximum(x, a), 0)
+    shared *= np.maximum(np.minimum(y + height, b + high) - np.maximum(y, b), 0)
+    area = width * height
+    return shared >= _IOU * np.where(is_crowd, area, area + wide * high - shared)
+
+
+def that_count(columns: np.ndarray, found: Overlaps) -> np.ndarray:
+    """The detections that can change a measure of `coco.METRICS`, or a class' curve.
+
+    Left out are those of each class that score below all of that class on a true box of it: at no
+    IoU from .5 on is any of them right, nor is any other one after them. So recall has reached its
+    end before them, and what precision is after that end is never asked.
+
+    Args:
+        columns: the detections, `[detections, 7]`.
+        found: their `overlaps` with the true boxes.
+
+    Returns:
+        bool `[detections]`. The same ones do for any part of the images and any range of areas.
+    """
+    scores, labels = columns[:, 5], columns[:, 6].astype(np.int64)
+    lowest = np.full(labels.max(initial=0) + 1, np.inf)
+    np.minimum.at(lowest, labels[found.own_label], scores[found.own_label])
+    return scores >= lowest[labels]
+
+
+def best_of_each_image(columns: np.ndarray, count: int) -> np.ndarray:
+    """The best-scored detections of each image, of equal scores the earlier ones.
+
+    Returns:
+        bool `[detections]`.
+    """
+    images = columns[:, 0]
+    order = np.argsort(images, kind="stable")
+    first = np.flatnonzero(np.diff(images[order], prepend=-np.inf))
+    sizes = np.diff(first, append=len(order))
+    if not len(sizes) or sizes.max() <= count:
+        return np.ones(len(columns), bool)
+    order = np.lexsort((-columns[:, 5], images))  # stable; the last key counts most
+    best = np.zeros(len(columns), bool)
+    best[order[np.arange(len(order)) - np.repeat(first, sizes) < count]] = True
+    return best
