@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -256,6 +257,10 @@ def as_record(results: Results) -> dict[str, object]:
     """
 
     def plain(value: object) -> object:
+        if type(value) in (str, int):
+            return value
+        if type(value) is float:
+            return None if math.isnan(value) else value
         if isinstance(value, Mapping):
             return {str(key): plain(item) for key, item in value.items()}
         if dataclasses.is_dataclass(value):
@@ -266,7 +271,7 @@ def as_record(results: Results) -> dict[str, object]:
         if isinstance(value, Estimate) and not np.isnan(value.std_err):
             return {"value": float(value), "std_err": value.std_err, "margin_95": value.margin}
         if isinstance(value, float):
-            return None if np.isnan(value) else float(value)
+            return plain(float(value))
         return str(value) if isinstance(value, (Granularity, Merge)) else value
 
     return plain(results)

@@ -86,21 +86,19 @@ def check_columns(path: str, image_ids: np.ndarray, scores: np.ndarray, boxes: n
         InputError: a score is not finite, or a box is not finite, larger than any image or of
             negative size; the first such detection is named.
     """
-    faults = (
-        (~np.isfinite(scores), "score", scores),
-        (~(np.abs(boxes) < _MOST_PIXELS).all(axis=1), "box", boxes),
-    )
-    for bad, name, values in faults:
-        if bad.any():
-            row = int(np.argmax(bad))
-            raise InputError(
-                f"{path}: detection {row + 1} (image {image_ids[row]}) has the {name} "
-                f"{values[row].tolist()}; {bad.sum()} detections are like this: every {name} must "
-                "be made of finite numbers, and boxes of pixels"
-            )
-    negative = (boxes[:, 2:] < 0).any(axis=1)
-    if negative.any():
-        row = int(np.argmax(negative))
+    # Masks as long as the table are only made where there is something to find.
+    for name, values, bound in (("score", scores, np.inf), ("box", boxes, _MOST_PIXELS)):
+        if not values.size or -bound < values.min() <= values.max() < bound:  # not so with a NaN
+            continue
+        bad = ~(np.abs(values.reshape(len(values), -1)) < bound).all(axis=1)
+        row = int(np.argmax(bad))
+        raise InputError(
+            f"{path}: detection {row + 1} (image {image_ids[row]}) has the {name} "
+            f"{values[row].tolist()}; {bad.sum()} detections are like this: every {name} must "
+            "be made of finite numbers, and boxes of pixels"
+        )
+    if boxes[:, 2:].min(initial=0) < 0:
+        row = int(np.argmax((boxes[:, 2:] < 0).any(axis=1)))
         raise InputError(
             f"{path}: detection {row + 1} (image {image_ids[row]}) has the box "
             f"{boxes[row].tolist()} with a negative size; boxes are x, y, width, height"
@@ -108,14 +106,19 @@ def check_columns(path: str, image_ids: np.ndarray, scores: np.ndarray, boxes: n
 
 
 def labels_of_categories(
-    path: str, category_ids: np.ndarray, taxonomy: Taxonomy
+    path: str,
+    category_ids: np.ndarray,
+    taxonomy: Taxonomy,
+    which: np.ndarray | slice = slice(None),
 ) -> dict[Granularity, np.ndarray]:
     """The labels of species detections at every granularity.
 
     Args:
         path: the file, for the message.
-        category_ids: int64 `[detections]`, the dataset's ids.
+        category_ids: int64, the dataset's ids.
         taxonomy: the label spaces.
+        which: int `[detections]`, the place of each detection's category among `category_ids`; by
+            default there is one for each detection.
 
     Raises:
         InputError: a category is not in the taxonomy.
@@ -123,17 +126,18 @@ def labels_of_categories(
     # Every category is an animal, so the generic labels list them all.
     ids = np.array(sorted(taxonomy.label_of_category(Granularity.GENERIC)), np.int64)
     position = np.minimum(np.searchsorted(ids, category_ids), len(ids) - 1)
-    found = ids[position] == category_ids
+    found = (ids[position] == category_ids)[which]
     if not found.all():
         row = int(np.argmin(found))
         raise InputError(
-            f"{path}: detection {row + 1} has category {category_ids[row]}, which is not among "
-            "the annotations' categories; check that both belong to the same dataset"
+            f"{path}: detection {row + 1} has category {category_ids[which][row]}, which is not "
+            "among the annotations' categories; check that both belong to the same dataset"
         )
     labels = {}
     for granularity in Granularity:
         known = taxonomy.label_of_category(granularity)
-        labels[granularity] = np.array([known.get(i, NO_LABEL) for i in ids.tolist()])[position]
+        of_id = np.array([known.get(i, NO_LABEL) for i in ids.tolist()])
+        labels[granularity] = of_id[position][which]
     return labels
 
 
@@ -208,7 +212,7 @@ class NamedClasses:
                     "categories are called so; check the names of the model's classes"
                 )
             of_class[position] = ids[name]
-        return labels_of_categories(path, of_class[classes], self._taxonomy)
+        return labels_of_categories(path, of_class, self._taxonomy, classes)
 
 
 def check_labels(path: str, labels: np.ndarray, count: int, granularity: Granularity) -> None:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from inatdet.data.taxonomy import Granularity
-from inatdet.evaluation.coco import GroundTruth, counted
+from inatdet.evaluation.coco import EVERY_AREA, MAX_DETECTIONS, GroundTruth, loaded
 from inatdet.evaluation.table import OVERALL, Table
+
+_IOU, _BACKGROUND_IOU = 0.5, 0.1
 
 KINDS = {
     "classification": "Cls",
@@ -98,7 +100,12 @@ def _row(
     name: str,
     levels: tuple[Granularity, Granularity],
 ) -> ErrorRow:
-    found = counted(truth, columns).tide_errors(pos_thr=0.5, bg_thr=0.1)
+    evaluation = loaded(truth, columns)
+    params = evaluation.params
+    params.iouThrs, params.maxDets = [_IOU], [MAX_DETECTIONS[-1]]
+    params.areaRng, params.areaRngLbl = [list(EVERY_AREA)], ["all"]
+    evaluation.evaluate()
+    found = evaluation.tide_errors(pos_thr=_IOU, bg_thr=_BACKGROUND_IOU)
     costs = [*KINDS.values(), "FP", "FN"]
     return ErrorRow(
         *levels,

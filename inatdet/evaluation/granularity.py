@@ -97,8 +97,6 @@ def suppress(
     starts = np.flatnonzero(np.diff(groups[order], prepend=groups[order[0]] - 1))
     sizes = np.diff(starts, append=len(order))
     keep[order[starts]] = True  # the best of each
-    x, y, width, height = boxes[order].T
-    corners = np.stack([x, y, x + width, y + height, width * height])
     # Groups of like size are padded to one another and worked on together.
     by_size = np.argsort(sizes, kind="stable")
     sizes = sizes[by_size]
@@ -112,9 +110,11 @@ def suppress(
 
     def kept_of(block: slice) -> np.ndarray:
         ranks = np.arange(sizes[block][-1])[:, None]
-        rows = np.minimum(starts[by_size[block]] + ranks, len(order) - 1)
+        rows = order[np.minimum(starts[by_size[block]] + ranks, len(order) - 1)]
         real = ranks < sizes[block]
-        return order[rows[_suppress_block(corners[:, rows], real, iou_threshold)]]
+        x, y, width, height = np.moveaxis(boxes[rows], -1, 0)
+        corners = np.stack([x, y, x + width, y + height, width * height])
+        return rows[_suppress_block(corners, real, iou_threshold)]
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
         for kept in threads.map(kept_of, blocks):

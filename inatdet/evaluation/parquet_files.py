@@ -172,7 +172,7 @@ def read_parquet(path: str, granularity: Granularity, taxonomy: Taxonomy) -> Det
                     f"{path}: says that it holds {rows:,} detections, more than its bytes; it is "
                     "damaged or not what a detector writes"
                 )
-            columns = _columns(path, file)
+            image_ids, labels, scores, boxes = _columns(path, file)
     except InputError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: of names not in UTF-8
@@ -180,17 +180,14 @@ def read_parquet(path: str, granularity: Granularity, taxonomy: Taxonomy) -> Det
         raise InputError(
             f"{path}: is damaged or no Parquet file of detections ({reason}); write it again"
         ) from error
-    with np.errstate(invalid="ignore"):  # NaN of damaged files; it is found below
-        boxes = np.column_stack([columns[name] for name in _BOX_COLUMNS]).astype(np.float64)
-        scores = columns["score"].astype(np.float64)
-    check_columns(path, columns["image_id"], scores, boxes)
-    check_labels(path, columns["label"], len(metadata.labels), granularity)
-    labels = _labels_by_name(path, columns["label"], metadata.labels, granularity, taxonomy)
+    check_columns(path, image_ids, scores, boxes)
+    check_labels(path, labels, len(metadata.labels), granularity)
+    by_level = _labels_by_name(path, labels, metadata.labels, granularity, taxonomy)
     return Detections(
         path,
         granularity,
-        columns["image_id"],
-        labels,
+        image_ids,
+        by_level,
         scores,
         boxes,
         metadata.model,
@@ -215,27 +212,32 @@ def _check_schema(path: str, schema: pa.Schema) -> None:
             )
 
 
-def _columns(path: str, file: pq.ParquetFile) -> dict[str, np.ndarray]:
-    """The columns by name, read batch by batch."""
-    found: dict[str, list[np.ndarray]] = {name: [] for name in _SCHEMA.names}
+def _columns(
+    path: str, file: pq.ParquetFile
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Image ids, labels, scores and boxes, read batch by batch to where they stay."""
+    rows = file.metadata.num_rows
+    image_ids, labels = np.empty(rows, np.int64), np.empty(rows, np.int32)
+    scores, boxes = np.empty(rows), np.empty((rows, len(_BOX_COLUMNS)))
+    places = dict(zip(_SCHEMA.names, (image_ids, labels, scores, *boxes.T), strict=True))
+    start = 0
     for batch in file.iter_batches(_ROWS_AT_ONCE, columns=_SCHEMA.names):
+        stop = start + len(batch)
         for name, kind in zip(_SCHEMA.names, _SCHEMA.types):
             column = batch.column(name)
             if column.null_count:
                 raise InputError(
                     f"{path}: column {name!r} has empty cells; fill or remove those rows"
                 )
-            found[name].append(column.cast(kind).to_numpy())
-    columns = {
-        name: np.concatenate(parts) if parts else np.zeros(0, kind.to_pandas_dtype())
-        for (name, parts), kind in zip(found.items(), _SCHEMA.types)
-    }
-    if set(map(len, columns.values())) != {file.metadata.num_rows}:
+            if stop <= rows:
+                with np.errstate(invalid="ignore"):  # NaN of damaged files; it is found later
+                    places[name][start:stop] = column.cast(kind).to_numpy()
+        start = stop
+    if start != rows:
         raise InputError(
-            f"{path}: holds {len(columns['label']):,} detections but says "
-            f"{file.metadata.num_rows:,}; it is damaged, write it again"
+            f"{path}: holds {start:,} detections but says {rows:,}; it is damaged, write it again"
         )
-    return columns
+    return image_ids, labels, scores, boxes
 
 
 def _metadata(path: str, stored: Mapping[bytes, bytes], granularity: Granularity) -> _Metadata:
@@ -279,7 +281,7 @@ def _labels_by_name(
             raise InputError(
                 f"{path}: its label space has no category ids; write it again"
             ) from error
-        return labels_of_categories(path, category_ids[labels - 1], taxonomy)
+        return labels_of_categories(path, category_ids, taxonomy, labels - 1)
     if granularity is Granularity.SUPER:
         return labels_of_super_classes(path, [label.name for label in space], labels, taxonomy)
     return {Granularity.GENERIC: np.ones(len(labels), np.int64)}

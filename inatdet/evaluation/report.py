@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import pathlib
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 import inatdet
 from inatdet.data.annotations import Annotations
@@ -86,7 +87,9 @@ class Report:
             curves.save_png(self.results.curves, folder / FIGURE_FILE)
             written |= {CURVES_FILE, FIGURE_FILE}
         record = {"protocol": dict(self.protocol()), "results": as_record(self.results)}
-        _write(folder / RECORD_FILE, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        # The standard library's encoder takes half a second for iNat2017's species.
+        encoded = msgspec.json.format(msgspec.json.encode(record), indent=1)
+        _write(folder / RECORD_FILE, encoded.decode() + "\n")
         _write(folder / REPORT_FILE, self.markdown())
         _write(folder / PAGE_FILE, page(self.results, self.protocol(), self.gallery))
         # Nothing of an earlier report may be taken for a part of this one.
