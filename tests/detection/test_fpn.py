@@ -9,7 +9,12 @@ from inatdet.detection.fpn_config import FPNConfig
 from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
 from tests.detection.test_backbones import RESNET
-from tests.detection.test_faster_rcnn import NUM_CLASSES, batch_of, small_config
+from tests.detection.test_faster_rcnn import (
+    NUM_CLASSES,
+    assert_padding_is_not_seen,
+    batch_of,
+    small_config,
+)
 
 SMALL = (
     "task.model.backbone.width=0.125,task.model.decoder.fpn.num_filters=16,"
@@ -68,13 +73,7 @@ def test_anchors_of_a_level_are_of_its_size_and_where_its_cells_are(model):
 
 
 def test_what_lies_in_the_padding_is_not_seen(model):
-    clean = batch_of([(64, 80)], padded=(96, 96))
-    dirty = dict(clean)
-    inside = np.zeros((1, 96, 96, 1), bool)
-    inside[:, :64, :80] = True
-    dirty["image"] = tf.where(inside, clean["image"], 200.0)
-    for a, b in zip(model(clean, training=False), model(dirty, training=False)):
-        np.testing.assert_array_equal(a, b)
+    assert_padding_is_not_seen(model)
 
 
 def test_batch_norm_is_frozen_in_the_backbone_alone(model):
