@@ -60,9 +60,8 @@ def inside_image(anchors: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
     Returns:
         bool `[batch, anchors]`.
     """
-    size = tf.cast(image_size, anchors.dtype)[:, :, tf.newaxis]
-    ymin, xmin, ymax, xmax = tf.unstack(anchors[tf.newaxis], axis=-1)
-    return (ymin >= 0) & (xmin >= 0) & (ymax <= size[:, 0]) & (xmax <= size[:, 1])
+    (ymin, xmin, ymax, xmax), (height, width) = _side_by_side(anchors, image_size)
+    return (ymin >= 0) & (xmin >= 0) & (ymax <= height) & (xmax <= width)
 
 
 def centred_inside_image(anchors: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
@@ -75,6 +74,13 @@ def centred_inside_image(anchors: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor
     Returns:
         bool `[batch, anchors]`.
     """
-    size = tf.cast(image_size, anchors.dtype)[:, :, tf.newaxis]
-    ymin, xmin, ymax, xmax = tf.unstack(anchors[tf.newaxis], axis=-1)
-    return ((ymin + ymax) / 2 < size[:, 0]) & ((xmin + xmax) / 2 < size[:, 1])
+    (ymin, xmin, ymax, xmax), (height, width) = _side_by_side(anchors, image_size)
+    return ((ymin + ymax) / 2 < height) & ((xmin + xmax) / 2 < width)
+
+
+def _side_by_side(
+    anchors: tf.Tensor, image_size: tf.Tensor
+) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+    """The sides of anchors, `[1, anchors]` each, and of images, `[batch, 1]`, to be compared."""
+    sizes = tf.cast(image_size, anchors.dtype)[:, tf.newaxis]
+    return tf.unstack(anchors[tf.newaxis], axis=-1), tf.unstack(sizes, axis=-1)

@@ -147,12 +147,12 @@ def run(
         if target is Granularity.SPECIES:  # at coarser levels hardly any can be left out
             on_truth = overlaps(truths[target], columns)
             counting = columns[that_count(columns, on_truth)]
-        if engine is Engine.HOTCOCO:
-            evaluation = coco.counted(truths[target], counting)
-            results = coco.class_results(evaluation)
-        else:
-            results = coco.class_results(coco.counted(truths[target], columns, engine))
-            evaluation = coco.counted(truths[target], counting)
+        evaluation = coco.counted(truths[target], counting)
+        results = coco.class_results(
+            evaluation
+            if engine is Engine.HOTCOCO
+            else coco.counted(truths[target], columns, engine)
+        )
         values = percent(results.mean())
         if halves:
             say(f"{name}: {len(halves)} halves of the images")

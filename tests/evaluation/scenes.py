@@ -17,6 +17,15 @@ CATEGORIES = (
 )
 BOXABLE = np.array([40, 0, 7, 3, 12])
 
+SCENES = {  # arguments of `random_annotations`
+    "usual": {},
+    "crowds": {"crowds": 0.4},
+    "one image": {"images": 1, "boxes": 4},
+    "many boxes an image": {"images": 2, "boxes": 30},
+    "few boxes": {"images": 20, "boxes": 3},
+    "one box": {"images": 3, "boxes": 1},
+}
+
 
 def annotations_of(image_ids, boxes, categories=CATEGORIES, path="truth.json"):
     """Annotations of rows `(image, category, box)` or `(image, category, box, is_crowd)`."""

@@ -8,24 +8,15 @@ from inatdet.evaluation.granularity import Merge, merged
 from tests.evaluation import scenes
 from tests.evaluation.reference import by_hand
 
-SCENES = {
-    "usual": {},
-    "crowds": {"crowds": 0.4},
-    "one image": {"images": 1, "boxes": 4},
-    "many boxes an image": {"images": 2, "boxes": 30},
-    "few boxes": {"images": 20, "boxes": 3},
-    "one box": {"images": 3, "boxes": 1},
-}
-
 
 @pytest.mark.parametrize("engine", Engine)
 @pytest.mark.parametrize("granularity", Granularity)
 @pytest.mark.parametrize("rule", [Merge.NONE, Merge.NMS])
-@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("scene", scenes.SCENES)
 def test_against_pycocotools(engine, granularity, rule, scene):
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        annotations = scenes.random_annotations(rng, **SCENES[scene])
+        annotations = scenes.random_annotations(rng, **scenes.SCENES[scene])
         taxonomy = annotations.taxonomy()
         detections = scenes.random_detections(rng, annotations, taxonomy, ties=seed != 1)
         detections = merged(detections, granularity, rule)

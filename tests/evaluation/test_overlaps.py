@@ -9,18 +9,10 @@ from inatdet.evaluation.overlaps import best_of_each_image, overlaps, that_count
 from inatdet.evaluation.resampling import Halves
 from tests.evaluation import scenes
 
-SCENES = {
-    "usual": {},
-    "crowds": {"crowds": 0.4},
-    "one image": {"images": 1, "boxes": 4},
-    "many boxes an image": {"images": 2, "boxes": 30},
-    "few boxes": {"images": 20, "boxes": 3},
-}
-
 
 def scene(name, granularity, seed=0, count=300):
     rng = np.random.default_rng(seed)
-    annotations = scenes.random_annotations(rng, **SCENES[name])
+    annotations = scenes.random_annotations(rng, **scenes.SCENES[name])
     taxonomy = annotations.taxonomy()
     detections = scenes.random_detections(rng, annotations, taxonomy, count, ties=seed != 1)
     # Some lie nowhere near a true box, and score low, so that every class ends in false ones.
@@ -32,7 +24,7 @@ def scene(name, granularity, seed=0, count=300):
     return truth, coco.result_columns(detections, granularity)
 
 
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("name", scenes.SCENES)
 def test_overlaps_are_pycocotools_own(name):
     truth, columns = scene(name, Granularity.SUPER)
     found = overlaps(truth, columns)
@@ -47,7 +39,7 @@ def test_overlaps_are_pycocotools_own(name):
 
 
 @pytest.mark.parametrize("granularity", Granularity)
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("name", scenes.SCENES)
 def test_what_is_left_out_changes_no_number(name, granularity):
     left_out = 0
     for seed in range(4):
