@@ -38,11 +38,11 @@ IMAGES_DIR ?= $(DATA)
 TRAIN_SPLIT ?= train
 ## First part of the names of the TFRecords to detect in.
 VAL_SPLIT ?= val
-## More flags for inatdet.data.tfrecords: --on_bad=skip --granularity=super
+## More flags for inatdet tfrecords: --on_bad=skip --granularity=super
 TFRECORDS_FLAGS ?=
 ## Random halves of the images that 95% intervals come from; 0 for none.
 RESAMPLES ?= 200
-## More flags for inatdet.evaluate: --all_images --latex --noerrors
+## More flags for inatdet evaluate: --all_images --latex --noerrors
 EVAL_FLAGS ?=
 ## More arguments for pytest: TESTS='tests/data -k taxonomy'
 TESTS ?=
@@ -161,7 +161,7 @@ data: $(TRAIN_SOURCE) $(VAL_SOURCE)
 
 ifeq ($(strip $(DATA_DIR)),)
 $(DATA)/.complete: | $(INSTALLED)
-	$(PY) -m inatdet.data.mini --output_dir='$(DATA)'
+	$(PY) -m inatdet mini --output_dir='$(DATA)'
 	@touch $@
 else
 # Reached only when there is no such file.
@@ -176,13 +176,13 @@ endif
 tfrecords: $(RECORDS)/$(TRAIN_SPLIT).json $(RECORDS)/$(VAL_SPLIT).json
 
 $(RECORDS)/$(TRAIN_SPLIT).json: $(TRAIN_SOURCE) | $(INSTALLED)
-	$(PY) -m inatdet.data.tfrecords --annotations='$(TRAIN_JSON)' --images_dir='$(IMAGES_DIR)' \
+	$(PY) -m inatdet tfrecords --annotations='$(TRAIN_JSON)' --images_dir='$(IMAGES_DIR)' \
 	    --output_dir='$(RECORDS)' --split=$(TRAIN_SPLIT) $(TFRECORDS_FLAGS)
 	@touch $@
 
 # Validation takes the label spaces of training, so that labels mean the same in both.
 $(RECORDS)/$(VAL_SPLIT).json: $(VAL_SOURCE) $(RECORDS)/$(TRAIN_SPLIT).json | $(INSTALLED)
-	$(PY) -m inatdet.data.tfrecords --annotations='$(VAL_JSON)' --images_dir='$(IMAGES_DIR)' \
+	$(PY) -m inatdet tfrecords --annotations='$(VAL_JSON)' --images_dir='$(IMAGES_DIR)' \
 	    --output_dir='$(RECORDS)' --split=$(VAL_SPLIT) --taxonomy='$(RECORDS)/taxonomy.json' \
 	    $(TFRECORDS_FLAGS)
 	@touch $@
@@ -192,7 +192,7 @@ SETTINGS = runtime.num_gpus=$(NUM_GPUS)$(if $(OVERRIDES),$(comma)$(OVERRIDES))
 .PHONY: train
 ## Trains the model of GRANULARITY; goes on where it was interrupted.
 train: tfrecords
-	$(PY) -m inatdet.train --config_file='$(PIPELINE)' --mode=train --model_dir='$(MODEL_DIR)' \
+	$(PY) -m inatdet train --config_file='$(PIPELINE)' --mode=train --model_dir='$(MODEL_DIR)' \
 	    --params_override="task.granularity=$(GRANULARITY),task.taxonomy=$(RECORDS)/taxonomy.json,$(strip \
 	    )task.train_data.input_path=$(RECORDS)/$(TRAIN_SPLIT)-*.tfrecord,$(strip \
 	    )task.validation_data.input_path=$(RECORDS)/$(VAL_SPLIT)-*.tfrecord,$(SETTINGS)"
@@ -214,7 +214,7 @@ COARSER_super := generic
 define DETECT_WITH
 $(DETECTIONS)/$(1).parquet: $(call model_dir,$(1))/checkpoint $(RECORDS)/$(VAL_SPLIT).json \
     | $(INSTALLED)
-	$$(PY) -m inatdet.detect --model_dir='$(call model_dir,$(1))' \
+	$$(PY) -m inatdet detect --model_dir='$(call model_dir,$(1))' \
 	    --input='$$(RECORDS)/$$(VAL_SPLIT)-*.tfrecord' --output='$$@' \
 	    $(if $(COARSER_$(1)),--granularities=$(subst $(space),$(comma),$(COARSER_$(1)))) \
 	    --params_override="$$(SETTINGS)"
@@ -237,7 +237,7 @@ report-of-trained: $(foreach g,$(TRAINED),$(DETECTIONS)/$(g).parquet)
 ifeq ($(TRAINED),)
 	@echo "error: no trained model in $(WORK_DIR)/models; train one first: make train" >&2; exit 2
 else
-	$(PY) -m inatdet.evaluate --annotations='$(VAL_JSON)' --taxonomy='$(RECORDS)/taxonomy.json' \
+	$(PY) -m inatdet evaluate --annotations='$(VAL_JSON)' --taxonomy='$(RECORDS)/taxonomy.json' \
 	    $(foreach g,$(TRAINED),--detections='$(g)=$(DETECTIONS)/$(g).parquet' \
 	    $(foreach c,$(COARSER_$(g)),--detections='$(g)/$(c)=$(DETECTIONS)/$(g).$(c).parquet')) \
 	    --train_annotations='$(TRAIN_JSON)' --images_dir='$(IMAGES_DIR)' \

@@ -24,7 +24,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["inatdet", "inatdet.*"]),
-    package_data={"inatdet.evaluation": ["page_assets/*"]},
+    package_data={"inatdet.report": ["assets/*"]},
     python_requires=">=3.10,<3.13",
     install_requires=[
         "absl-py>=1.4",

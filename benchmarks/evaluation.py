@@ -31,12 +31,12 @@ from absl import app, flags
 
 from benchmarks.full_size import detection_paths
 from benchmarks.measuring import peak_gib, print_table, seconds
-from inatdet import evaluate as program
-from inatdet.data.annotations import read_annotations
+from inatdet.data.formats.coco import read_annotations
+from inatdet.data.formats.detections import read_detections
 from inatdet.data.taxonomy import Granularity
-from inatdet.evaluation import coco
-from inatdet.evaluation.coco import Engine
-from inatdet.evaluation.detection_files import read_detections
+from inatdet.evaluation import average_precision
+from inatdet.evaluation.average_precision import Engine
+from inatdet.programs import evaluate as program
 
 _FRACTION = 0.05
 _RESAMPLES = 20
@@ -76,7 +76,7 @@ class _Stopwatch(io.TextIOBase):
         return len(text)
 
 
-def _loaded(folder: str, fraction: float) -> tuple[coco.GroundTruth, np.ndarray]:
+def _loaded(folder: str, fraction: float) -> tuple[average_precision.GroundTruth, np.ndarray]:
     """The truth and the detections of the first images, as arrays."""
     annotations = read_annotations(os.path.join(folder, "val.json"))
     taxonomy = annotations.taxonomy()
@@ -85,14 +85,16 @@ def _loaded(folder: str, fraction: float) -> tuple[coco.GroundTruth, np.ndarray]
     path = detection_paths(folder)[Granularity.SPECIES]
     found = read_detections(path, Granularity.SPECIES, taxonomy)
     found = found.select(np.isin(found.image_ids, ids))
-    truth = coco.ground_truth_at(annotations.keep_images(ids), taxonomy, Granularity.SPECIES)
-    return truth, coco.result_columns(found, Granularity.SPECIES)
+    truth = average_precision.ground_truth_at(
+        annotations.keep_images(ids), taxonomy, Granularity.SPECIES
+    )
+    return truth, average_precision.result_columns(found, Granularity.SPECIES)
 
 
 def _count(folder: str, phases: bool, fraction: float, engine: Engine = Engine.HOTCOCO) -> float:
     del phases
     truth, columns = _loaded(folder, fraction)
-    return seconds(lambda: coco.counted(truth, columns, engine))
+    return seconds(lambda: average_precision.counted(truth, columns, engine))
 
 
 def _count_by_faster_coco_eval(folder: str, phases: bool) -> float:
@@ -115,8 +117,11 @@ def _count_by_faster_coco_eval(folder: str, phases: bool) -> float:
             }
         )  # fmt: skip
         evaluation = COCOeval_faster(known, known.loadRes(columns), "bbox")
-        evaluation.params.maxDets = list(coco.MAX_DETECTIONS)
-        evaluation.params.areaRng, evaluation.params.areaRngLbl = [list(coco.EVERY_AREA)], ["all"]
+        evaluation.params.maxDets = list(average_precision.MAX_DETECTIONS)
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = (
+            [list(average_precision.EVERY_AREA)],
+            ["all"],
+        )
         evaluation.evaluate()
         evaluation.accumulate()
 

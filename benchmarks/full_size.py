@@ -20,8 +20,8 @@ from collections.abc import Sequence
 import numpy as np
 from absl import app, flags
 
+from inatdet.data.formats.detections import DetectionsWriter, read_detections, write_coco_json
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
-from inatdet.evaluation.detection_files import DetectionsWriter, read_detections, write_coco_json
 
 # super-class: (species, boxes of the published validation file)
 PUBLISHED = {

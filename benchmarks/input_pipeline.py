@@ -4,7 +4,7 @@
 
 Generated photographs with iNat2017's longest side of 800 pixels are decoded, flipped and resized
 to a shorter side of 600. `bare` is `tf.io.decode_jpeg` and `tf.image.resize` in a parallel map over
-the JPEGs in memory, nothing else. `pipeline` is `inatdet.data.pipeline` over TFRecords, in
+the JPEGs in memory, nothing else. `pipeline` is `inatdet.detection.inputs` over TFRecords, in
 training; `Model Garden` its Mask R-CNN parser over the same files, which resizes onto 1024x1024 and
 labels the anchors (ours are labelled in the model). The ways take turns, so that what else the
 machine does meets all of them; the medians are compared. Prints Markdown tables, with the pixels
@@ -25,8 +25,8 @@ from absl import app, flags
 from benchmarks import measuring, photographs
 from benchmarks.measuring import Target
 from benchmarks.peers import model_garden_fpn
-from inatdet.data import pipeline
 from inatdet.data.taxonomy import Granularity
+from inatdet.detection import inputs
 
 _IMAGES = flags.DEFINE_integer("images", 240, "Images generated, and timed in each round.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each way is timed.")
@@ -39,7 +39,7 @@ def bare(jpegs: list[bytes]) -> tf.data.Dataset:
     def decode_and_resize(jpeg: tf.Tensor) -> tf.Tensor:
         image = tf.io.decode_jpeg(jpeg, channels=3)
         height, width = tf.unstack(tf.shape(image)[:2])
-        return tf.image.resize(image, pipeline.resized_shape(height, width, 600, 1024))
+        return tf.image.resize(image, inputs.resized_shape(height, width, 600, 1024))
 
     data = tf.data.Dataset.from_tensor_slices(jpegs).repeat()
     return data.map(decode_and_resize, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
@@ -86,7 +86,7 @@ def main(argv: Sequence[str]) -> None:
         pattern = photographs.write_records(Path(directory), jpegs)
         ways = {bare_way: (bare(jpegs), lambda image: 1)}
         for size, name in pipeline_ways.items():
-            data = pipeline.make_dataset(
+            data = inputs.make_dataset(
                 pattern,
                 Granularity.SPECIES,
                 batch_size=size,

@@ -29,8 +29,8 @@ from absl import app, flags
 from tqdm import tqdm
 
 from benchmarks.measuring import print_table
-from inatdet.evaluation import coco
-from inatdet.evaluation.coco import METRICS, GroundTruth
+from inatdet.evaluation import average_precision
+from inatdet.evaluation.average_precision import METRICS, GroundTruth
 from inatdet.evaluation.resampling import Z_95, Halves
 
 CLASSES = 12
@@ -41,7 +41,7 @@ _BOX = 100.0
 
 
 def draw(rng: np.random.Generator, per_class: int) -> tuple[GroundTruth, list[np.ndarray]]:
-    """A sample: the truth and the detections of two models, `[n, 7]` as `coco.result_columns`."""
+    """A sample: the truth and the detections of two models, `[n, 7]` as `average_precision.result_columns`."""
     count = CLASSES * per_class
     labels = rng.permutation(np.repeat(np.arange(CLASSES), per_class))
     truth = GroundTruth(
@@ -77,7 +77,7 @@ def _detected(rng: np.random.Generator, labels: np.ndarray, hard: np.ndarray) ->
 
 def measured(truth: GroundTruth, columns: np.ndarray) -> np.ndarray:
     """The means over the classes, float64 `[5]`, in percent."""
-    return 100.0 * coco.class_results(coco.counted(truth, columns)).mean()
+    return 100.0 * average_precision.class_results(average_precision.counted(truth, columns)).mean()
 
 
 def bootstrap(
@@ -103,7 +103,7 @@ def intervals(
 ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Measure, lower and upper end, `[5]` each, of each kind of interval on a new sample."""
     truth, (first, second) = draw(rng, per_class)
-    one, two = coco.counted(truth, first), coco.counted(truth, second)
+    one, two = average_precision.counted(truth, first), average_precision.counted(truth, second)
     values = measured(truth, first)
     change = measured(truth, second) - values
     halves = Halves(truth.image_ids, resamples, seed)

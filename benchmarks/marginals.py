@@ -17,9 +17,10 @@ from absl import app, flags
 
 from benchmarks.full_size import PUBLISHED
 from benchmarks.measuring import Target, invented_batch, print_table, print_targets, seconds
-from inatdet.detection import detectors, experiment
+from inatdet.detection import detectors
 from inatdet.detection.faster_rcnn import FasterRCNN
 from inatdet.detection.marginals import marginal
+from inatdet.training import experiment
 
 _ROUNDS = flags.DEFINE_integer("rounds", 15, "Detections timed of each.", lower_bound=1)
 _MOST = 1.1  # times the species detections alone

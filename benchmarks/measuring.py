@@ -14,7 +14,7 @@ import numpy as np
 def invented_batch(
     batch_size: int, height: int, width: int, num_classes: int, boxes: int = 2
 ) -> dict[str, np.ndarray]:
-    """Noise with boxes on it, in the form of `inatdet.data.pipeline`."""
+    """Noise with boxes on it, in the form of `inatdet.detection.inputs`."""
     rng = np.random.default_rng(0)
     corners = np.sort(rng.uniform(0, 1, (batch_size, boxes, 2, 2)), axis=2)
     truth = corners.reshape(batch_size, boxes, 4) * [height, width, height, width]

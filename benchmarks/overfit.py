@@ -28,18 +28,20 @@ from absl import app, flags
 from official.core import config_definitions as cfg
 from official.core import task_factory
 
-from inatdet.data import mini
-from inatdet.data.annotations import Annotations, read_annotations
+from inatdet.data.annotations import Annotations
+from inatdet.data.detections import Detections
+from inatdet.data.formats.coco import read_annotations
 from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.data.tfrecords import Conversion, convert
-from inatdet.detect import original_boxes
-from inatdet.detection import experiment, postprocess
-from inatdet.detection.accumulation import Batch
+from inatdet.datasets.mini import dataset
+from inatdet.detection import postprocess
 from inatdet.detection.faster_rcnn import FasterRCNN
+from inatdet.detection.inference import original_boxes
 from inatdet.detection.task import DetectionTask
-from inatdet.evaluation.coco import METRICS, GroundTruth, evaluate, ground_truth_at
-from inatdet.evaluation.detections import Detections
+from inatdet.evaluation.average_precision import METRICS, GroundTruth, evaluate, ground_truth_at
 from inatdet.files import atomic_path
+from inatdet.tfrecords.writing import Conversion, convert
+from inatdet.training import experiment
+from inatdet.training.accumulation import Batch
 
 _STEPS = flags.DEFINE_integer("steps", 700, "Steps of 8 images, with batch norm trained.")
 _FROZEN_STEPS = flags.DEFINE_integer("frozen_steps", 300, "Steps after them, with it frozen.")
@@ -98,7 +100,7 @@ def few_images(folder: str, count: int, seed: int) -> tuple[Annotations, Taxonom
         The images with their boxes, the label spaces of just these, and the pattern of TFRecords.
     """
     source = os.path.join(folder, "mini")
-    mini.make(source)
+    dataset.make(source)
     single = read_annotations(os.path.join(source, "train_2017_bboxes.json")).single_instance()
     order = np.random.default_rng(seed).permutation(len(single.category_ids))
     _, first = np.unique(single.category_ids[order], return_index=True)

@@ -20,7 +20,7 @@ from absl import app, flags  # noqa: E402
 
 from benchmarks import measuring  # noqa: E402
 from benchmarks.peers import ours  # noqa: E402
-from inatdet.detection import experiment  # noqa: E402
+from inatdet.training import experiment  # noqa: E402
 
 _HEIGHT = flags.DEFINE_integer("height", 600, "Pixels of the resized image.")
 _WIDTH = flags.DEFINE_integer("width", 800, "Pixels of the resized image.")

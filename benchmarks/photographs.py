@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image as PILImage
 
-from inatdet.data import examples
-from inatdet.data.records import Image
+from inatdet.data.annotations import Image
 from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.tfrecords import examples
 
 # Height and width, and how many of 20 images have them: camera formats (4:3, 3:2, 16:9), phones'
 # portraits, squares, and what cropping by hand leaves.

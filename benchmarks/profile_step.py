@@ -24,10 +24,11 @@ from absl import app, flags, logging
 from benchmarks import measuring
 from benchmarks.peers import ours
 from inatdet.detection import anchors as anchor_grid
-from inatdet.detection import crops, experiment, losses, postprocess, proposals, targets
+from inatdet.detection import crops, losses, postprocess, proposals, targets
 from inatdet.detection.c4 import C4FasterRCNN
 from inatdet.detection.config import FasterRCNNConfig
 from inatdet.detection.task import DetectionTask
+from inatdet.training import experiment
 
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "How often each part is timed.")
 _MATRIX = flags.DEFINE_integer("matrix", 3072, "Side of the matrices of the product.")

@@ -20,9 +20,9 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags
 
-from inatdet.data.annotations import read_annotations
+from inatdet.data.formats.coco import read_annotations
+from inatdet.data.formats.detections import read_detections
 from inatdet.data.taxonomy import Granularity
-from inatdet.evaluation.detection_files import read_detections
 
 Reader = Callable[[str], Callable[[], int]]
 """Of a folder, prepares what is measured: a function that reads and counts rows."""

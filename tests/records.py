@@ -7,10 +7,11 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image as PILImage
 
-from inatdet.data import examples
 from inatdet.data.annotations import Image
-from inatdet.data.label_counts import LabelCounts, SplitCounts
+from inatdet.data.counts import LabelCounts
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+from inatdet.tfrecords import examples
+from inatdet.tfrecords.label_counts import SplitCounts
 
 COLOURS = [(255, 40, 40), (40, 255, 40), (40, 40, 255)]
 CATEGORIES = (

@@ -80,7 +80,7 @@ def test_train_on_a_dataset(dataset):
     records = "runs/my_data/records"
     assert calls(result.stdout) == [
         (
-            "inatdet.data.tfrecords",
+            "inatdet tfrecords",
             [
                 ("annotations", f"{dataset}/train_2017_bboxes.json"),
                 ("images_dir", str(dataset)),
@@ -89,7 +89,7 @@ def test_train_on_a_dataset(dataset):
             ],
         ),
         (
-            "inatdet.data.tfrecords",
+            "inatdet tfrecords",
             [
                 ("annotations", f"{dataset}/val_2017_bboxes.json"),
                 ("images_dir", str(dataset)),
@@ -99,7 +99,7 @@ def test_train_on_a_dataset(dataset):
             ],
         ),
         (
-            "inatdet.train",
+            "inatdet train",
             [
                 ("config_file", "pipelines/super.yaml"),
                 ("mode", "train"),
@@ -120,10 +120,10 @@ def test_without_a_dataset_the_mini_one_is_made(tmp_path):
     result = make("-n", "train", f"WORK_DIR={tmp_path}", "OVERRIDES=trainer.train_steps=7,a.b=c")
     programs = calls(result.stdout)
     assert [name for name, _ in programs] == [
-        "inatdet.data.mini",
-        "inatdet.data.tfrecords",
-        "inatdet.data.tfrecords",
-        "inatdet.train",
+        "inatdet mini",
+        "inatdet tfrecords",
+        "inatdet tfrecords",
+        "inatdet train",
     ]
     assert programs[0][1] == [("output_dir", f"{tmp_path}/data")]
     assert programs[1][1][0] == ("annotations", f"{tmp_path}/data/train_2017_bboxes.json")
@@ -161,7 +161,7 @@ def test_eval_detects_with_new_models_only(dataset, tmp_path):
 
     detect, evaluate = run()
     assert detect == (
-        "inatdet.detect",
+        "inatdet detect",
         [
             ("model_dir", f"{work}/models/generic"),
             ("input", f"{work}/records/val-*.tfrecord"),
@@ -170,7 +170,7 @@ def test_eval_detects_with_new_models_only(dataset, tmp_path):
         ],
     )
     assert evaluate == (
-        "inatdet.evaluate",
+        "inatdet evaluate",
         [
             ("annotations", f"{dataset}/val_2017_bboxes.json"),
             ("taxonomy", f"{work}/records/taxonomy.json"),
@@ -189,10 +189,10 @@ def test_eval_detects_with_new_models_only(dataset, tmp_path):
     # A newer annotation file makes the records old, and with them all detections.
     age(dataset / "val_2017_bboxes.json", 60)
     assert [name for name, _ in run()] == [
-        "inatdet.data.tfrecords",
-        "inatdet.detect",
-        "inatdet.detect",
-        "inatdet.evaluate",
+        "inatdet tfrecords",
+        "inatdet detect",
+        "inatdet detect",
+        "inatdet evaluate",
     ]
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import matplotlib
 import pytest
 
-from inatdet import evaluate
-from tests.test_evaluate import RIGHT, SPECIES, write_annotations, write_results
+from inatdet.programs import evaluate
+from tests.programs.test_evaluate import RIGHT, SPECIES, write_annotations, write_results
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 

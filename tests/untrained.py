@@ -3,8 +3,8 @@
 import tensorflow as tf
 from official.core import task_factory, train_utils
 
-from inatdet.detection import experiment
-from tests.test_train import settings
+from inatdet.training import experiment
+from tests.programs.test_train import settings
 
 
 def save(data: str, directory, step: int = 1) -> str:

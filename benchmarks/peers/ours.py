@@ -11,9 +11,10 @@ from official.core import config_definitions as cfg
 
 from benchmarks import measuring
 from benchmarks.peers import process
-from inatdet.detection import detectors, experiment
+from inatdet.detection import detectors
 from inatdet.detection.faster_rcnn import FasterRCNN
 from inatdet.detection.task import DetectionTask
+from inatdet.training import devices, experiment
 
 _MODE = flags.DEFINE_enum("mode", "train", ["train", "detect"], "What a step is.")
 _CONFIG = flags.DEFINE_multi_string("config_file", ["pipelines/species.yaml"], "The settings.")
@@ -45,7 +46,7 @@ class Detector(NamedTuple):
 
 def build(params: cfg.ExperimentConfig, num_classes: int) -> Detector:
     """A detector of an experiment, traced when first called."""
-    experiment.set_precision(params.runtime)
+    devices.set_precision(params.runtime)
     task = DetectionTask(params.task)
     model = detectors.build(params.task.model, num_classes)
     optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)

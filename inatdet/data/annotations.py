@@ -5,31 +5,15 @@ The boxes are kept as columns, not as objects: iNat2017 has half a million of th
 
 from __future__ import annotations
 
-import enum
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
-from inatdet.data.json_stream import LISTS, iterate_lists
-from inatdet.data.record_reader import RecordReader, positions
-from inatdet.data.records import Image
 from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.errors import InputError
 
 _COLUMNS = ("box_ids", "image_ids", "category_ids", "boxes", "areas", "is_crowd")
-
-
-class OnBad(str, enum.Enum):
-    """What to do with a record that is wrong."""
-
-    ERROR = "error"
-    SKIP = "skip"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,49 +116,27 @@ class Annotations:
         return positions(ids, self.image_ids)
 
 
-def read_annotations(path: str | os.PathLike[str], on_bad: OnBad = OnBad.ERROR) -> Annotations:
-    """Reads and checks a COCO-style annotation file.
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image of the dataset.
 
-    A box may reach over its image's edge by at most `BOX_TOLERANCE`, one pixel, as boxes rounded to
-    whole pixels do; it is cut to the image then. One that reaches further out is bad. Of records
-    with the same id the first is good and the others are bad. Boxes of an image or category that
-    was left out are left out and counted as well.
-
-    Args:
-        path: a JSON object with lists `images`, `categories` and `annotations`.
-        on_bad: with `ERROR` any bad record ends the reading. With `SKIP` bad records are left out
-            and counted in `skipped`; mind that an image may then have fewer boxes than it should.
-
-    Raises:
-        InputError: the file is missing, empty, truncated or no such JSON; or a record is bad and
-            `on_bad` is `ERROR`, in which case the first few bad ones are named.
+    Attributes:
+        id: the dataset's number.
+        file_name: path of the file inside the images' folder, with forward slashes.
+        width: in pixels.
+        height: in pixels.
     """
-    path = os.fspath(path)
-    return collect(path, iterate_lists(path, LISTS), on_bad)
+
+    id: int
+    file_name: str
+    width: int
+    height: int
 
 
-def collect(
-    path: str,
-    records: Iterable[tuple[str, Any]],
-    on_bad: OnBad,
-    name_box: Callable[[int], str] | None = None,
-) -> Annotations:
-    """Checks records in COCO's form and makes columns of them.
-
-    Args:
-        path: where they come from.
-        records: which list each belongs to, `images`, `categories` or `annotations`, and itself;
-            in any order.
-        on_bad: see `read_annotations`.
-        name_box: what to call the box with an id, where that is not in the file.
-
-    Raises:
-        InputError: a record is bad and `on_bad` is `ERROR`.
-    """
-    reader = RecordReader(name_box)
-    for key, record in records:
-        reader.add(key, record)
-    fields = reader.finish()
-    if reader.problems and on_bad is OnBad.ERROR:
-        raise InputError(f"{path}: {reader.summary()}")
-    return Annotations(path=path, **fields)
+def positions(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """int64: where in `ids`, all different, each of `wanted` is; -1 where it is not."""
+    if not len(ids):
+        return np.full(len(wanted), -1, np.int64)
+    order = np.argsort(ids)
+    place = order[np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)]
+    return np.where(ids[place] == wanted, place, -1)

@@ -8,7 +8,7 @@ import os
 
 import PIL.Image
 
-from inatdet.data.records import Image
+from inatdet.data.annotations import Image
 
 _EXIF_ORIENTATION = 0x0112
 _END_OF_IMAGE = b"\xff\xd9"

@@ -9,9 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from inatdet.detection import anchors as anchor_grid
-from inatdet.detection import backbones, crops, heads, padding
+from inatdet.detection import crops, heads
 from inatdet.detection.config import FasterRCNNConfig
 from inatdet.detection.faster_rcnn import FasterRCNN, FirstStage
+from inatdet.networks import backbones, padding
 
 
 class C4FasterRCNN(FasterRCNN):

@@ -16,52 +16,9 @@ import dataclasses
 from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.modeling import hyperparams, optimization
-from official.vision.configs import backbones
 
-EXPERIMENT = "inatdet_faster_rcnn"
-
-
-@dataclasses.dataclass
-class BackboneConfig(backbones.Backbone):
-    """The network under the detector: Inception V3 [paper], or another of Model Garden's registry.
-
-    Model Garden's backbones have their settings in the field of their name: `type: resnet` and
-    `resnet: {model_id: 101}`. Those below hold for all where nothing else is said.
-
-    Attributes:
-        type: `inception_v3` or a field of `official.vision.configs.backbones.Backbone`; what the
-            detector can do with each, `inatdet.detection.backbones` says.
-        padding: of Inception V3: `same` or `valid` in the stem and the reductions; `same` [OD API,
-            Inception V2].
-        width: of Inception V3: factor on every number of filters; 1 is Inception V3.
-        mask_padding: of Inception V3 in the C4 form with SAME padding: whether an image in a padded
-            batch is seen just as it is alone, which costs time [ours]; see
-            `inatdet.detection.padding`.
-        batch_norm: `frozen` statistics in both stages [OD API]; `trained`, those of a replica's
-            batch; or `synchronised`, those of all replicas' batches together [Peng et al.,
-            "MegDet", 2018].
-        batch_norm_momentum: of the moving statistics, where they are trained [ours].
-        weights: a path: of Inception V3, the Keras applications file, which `imagenet` [paper]
-            downloads; of the others, a checkpoint of Model Garden's image classification, without
-            its extension. Nothing starts from random weights.
-    """
-
-    type: str = "inception_v3"
-    padding: str = "same"
-    width: float = 1.0
-    mask_padding: bool = False
-    batch_norm: str = "frozen"
-    batch_norm_momentum: float = 0.99
-    weights: str = "imagenet"
-
-    def as_dict(self) -> dict[str, object]:
-        """All settings but those of the backbones that are not chosen."""
-        settings = hyperparams.Config.as_dict(self)
-        return {
-            name: value
-            for name, value in settings.items()
-            if name == self.type or not isinstance(value, dict)
-        }
+from inatdet.networks.config import BackboneConfig
+from inatdet.training.config import EXPERIMENT, DetectionExperiment, InputConfig
 
 
 @dataclasses.dataclass
@@ -228,35 +185,6 @@ class FasterRCNNConfig(DetectorConfig):
 
 
 @dataclasses.dataclass
-class InputConfig(hyperparams.Config):
-    """Where examples come from and how they are grouped.
-
-    Attributes:
-        input_path: a pattern of TFRecord files.
-        batch_size: images a replica and step; 1 [OD API: 1 a worker].
-        is_training: shuffle, flip [OD API: the only augmentation] and repeat.
-        shuffle_buffer: examples among which the order is drawn.
-        cache: keeps the encoded examples in memory.
-        single_instance: trains only on images with exactly one box. [paper] iNaturalist's boxes
-            were drawn at super-class level, so in an image with several not every box need be of
-            the image's species. Off by default: the paper trains on all.
-        sampling: `none`; `repeat_factor` [Gupta et al., "LVIS", 2019]; or `class_balanced` [Shen
-            et al., "Relay Backpropagation", 2016]: how often images of rare labels are shown in
-            training; see `inatdet.data.sampling.Sampling`.
-        repeat_threshold: share of images below which a label's images are repeated [LVIS: .001].
-    """
-
-    input_path: str = ""
-    batch_size: int = 1
-    is_training: bool = False
-    shuffle_buffer: int = 2048
-    cache: bool = False
-    single_instance: bool = False
-    sampling: str = "none"
-    repeat_threshold: float = 0.001
-
-
-@dataclasses.dataclass
 class FasterRCNNTask(cfg.TaskConfig):
     """What is learned from which images.
 
@@ -294,18 +222,6 @@ class FasterRCNNTask(cfg.TaskConfig):
     validation_data: InputConfig = dataclasses.field(default_factory=InputConfig)
 
 
-@dataclasses.dataclass
-class DetectionExperiment(cfg.ExperimentConfig):
-    """Model Garden's experiment, and which one it is.
-
-    Attributes:
-        experiment: the name under which the defaults are registered; in a pipeline's file it says
-            which defaults the file goes on from, and it is kept with a model's settings.
-    """
-
-    experiment: str = EXPERIMENT
-
-
 @exp_factory.register_config_factory(EXPERIMENT)
 def faster_rcnn_experiment() -> DetectionExperiment:
     """Faster R-CNN with Inception V3 as in the paper.
@@ -337,48 +253,3 @@ def faster_rcnn_experiment() -> DetectionExperiment:
         ),
         restrictions=["task.train_data.is_training != None"],
     )
-
-
-def images_per_step(task: FasterRCNNTask, num_replicas: int) -> int:
-    """How many images one step of the optimizer sees."""
-    return task.train_data.batch_size * task.accumulate_steps * num_replicas
-
-
-def scale_to_replicas(params: cfg.ExperimentConfig, num_replicas: int) -> float:
-    """Applies the linear scaling rule in place.
-
-    Args:
-        params: an experiment, unlocked.
-        num_replicas: how many replicas take `accumulate_steps` batches each in one step.
-
-    Returns:
-        The factor: images a step over `task.reference_batch_size`, or 1 where that is 0.
-    """
-    reference = params.task.reference_batch_size
-    factor = images_per_step(params.task, num_replicas) / reference if reference else 1.0
-    if factor == 1.0:
-        return factor
-    trainer = params.trainer
-    trainer.train_steps = max(1, round(trainer.train_steps / factor))
-    for schedule in (trainer.optimizer_config.learning_rate, trainer.optimizer_config.warmup):
-        settings = schedule.get()
-        if settings is None:
-            continue
-        for name, value in settings.as_dict().items():
-            if name in _RATES:
-                scaled = [v * factor for v in value] if isinstance(value, list) else value * factor
-            elif name in _STEPS and value is not None:
-                scaled = (
-                    [max(1, round(v / factor)) for v in value]
-                    if isinstance(value, list)
-                    else max(1, round(value / factor))
-                )
-            else:
-                continue
-            settings.override({name: scaled})
-    return factor
-
-
-# The fields of Model Garden's schedules that are learning rates, and those that count steps.
-_RATES = frozenset({"learning_rate", "initial_learning_rate", "values", "warmup_learning_rate"})
-_STEPS = frozenset({"boundaries", "decay_steps", "warmup_steps"})

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from inatdet.detection import bilinear
 from inatdet.detection import boxes as box_math
 
 
@@ -44,7 +43,7 @@ def crop_and_pool(
     scale = used / (padded * tf.cast(image_size, tf.float32))
     boxes = boxes * tf.tile(scale, [1, 2])[:, tf.newaxis, :]
     image_index = tf.repeat(tf.range(shape[0]), shape[1])
-    crops = bilinear.crop(features, tf.reshape(boxes, [-1, 4]), image_index, crop_size)
+    crops = crop(features, tf.reshape(boxes, [-1, 4]), image_index, crop_size)
     return tf.nn.max_pool2d(crops, pool_size, pool_size, "VALID")
 
 
@@ -112,8 +111,65 @@ def crop_from_pyramid(
         # A map of one row has its only sample at 0, whatever the box.
         end = tf.cast(tf.maximum(tf.shape(features)[1:3] - 1, 1), tf.float32)
         places.append(place)
-        parts.append(
-            bilinear.crop(features, sampled / tf.tile(end, [2]), image, crop_size * samples)
-        )
+        parts.append(crop(features, sampled / tf.tile(end, [2]), image, crop_size * samples))
     crops = tf.dynamic_stitch(places, parts)
     return tf.nn.avg_pool2d(crops, samples, samples, "VALID")
+
+
+def crop(features: tf.Tensor, boxes: tf.Tensor, image_index: tf.Tensor, size: int) -> tf.Tensor:
+    """`tf.image.crop_and_resize`, in any float type, with a gradient for the features alone.
+
+    Args:
+        features: `[batch, rows, columns, channels]`.
+        boxes: `[n, 4]`, `ymin, xmin, ymax, xmax`; 0 is the first cell's centre, 1 the last one's.
+        image_index: int32 `[n]`, the image of each box.
+        size: height and width of the crops, in samples.
+
+    Returns:
+        `[n, size, size, channels]`.
+    """
+
+    @tf.custom_gradient
+    def cut(features):
+        crops = tf.image.crop_and_resize(features, boxes, image_index, [size, size])
+        return crops, lambda of_crops: _gradient(of_crops, features, boxes, image_index, size)
+
+    # In float32, because the operation takes no bfloat16, and its gradient sums over many crops.
+    return tf.cast(cut(tf.cast(features, tf.float32)), features.dtype)
+
+
+def _gradient(
+    of_crops: tf.Tensor, features: tf.Tensor, boxes: tf.Tensor, image_index: tf.Tensor, size: int
+) -> tf.Tensor:
+    batch, rows, columns, channels = tf.unstack(tf.shape(features))
+    # A crop is Y F X^T; so the gradient for F is the sum of Y^T G X over an image's crops.
+    by_row = _weights(boxes[:, 0::2], rows, size)
+    by_column = _weights(boxes[:, 1::2], columns, size)
+
+    def of_image(index: tf.Tensor) -> tf.Tensor:
+        own = tf.where(image_index == index)[:, 0]
+        column_weights = tf.gather(by_column, own)[:, tf.newaxis]
+        spread = tf.matmul(column_weights, tf.gather(of_crops, own), transpose_a=True)
+        # One product for all rows of all crops, which sums over the crops.
+        row_weights = tf.reshape(tf.gather(by_row, own), [-1, rows])
+        spread = tf.reshape(spread, [-1, columns * channels])
+        return tf.reshape(
+            tf.matmul(row_weights, spread, transpose_a=True), [rows, columns, channels]
+        )
+
+    images = tf.map_fn(
+        of_image, tf.range(batch), fn_output_signature=tf.float32, parallel_iterations=1
+    )
+    return tf.ensure_shape(images, features.shape)
+
+
+def _weights(ends: tf.Tensor, cells: tf.Tensor, samples: int) -> tf.Tensor:
+    """What each sample of a line takes from each cell: `[n, samples, cells]`.
+
+    The operation itself tells, from a column of cells each with a channel of its own.
+    """
+    column = tf.eye(cells)[tf.newaxis, :, tf.newaxis, :]
+    zero = tf.zeros_like(ends[:, 0])
+    boxes = tf.stack([ends[:, 0], zero, ends[:, 1], zero], axis=1)
+    image_index = tf.zeros_like(zero, tf.int32)
+    return tf.image.crop_and_resize(column, boxes, image_index, [samples, 1])[:, :, 0]

@@ -19,8 +19,9 @@ import tensorflow as tf
 import tf_keras
 
 from inatdet.detection import anchors as anchor_grid
-from inatdet.detection import heads, label_priors, losses, postprocess, proposals, targets
+from inatdet.detection import heads, losses, postprocess, proposals, targets
 from inatdet.detection.config import DetectorConfig
+from inatdet.training import label_priors
 
 
 class Losses(NamedTuple):

@@ -23,9 +23,10 @@ from official.vision.configs import maskrcnn
 from official.vision.modeling import factory
 
 from inatdet.detection import anchors as anchor_grid
-from inatdet.detection import backbones, crops, heads
+from inatdet.detection import crops, heads
 from inatdet.detection.faster_rcnn import FasterRCNN, FirstStage
 from inatdet.detection.fpn_config import FPNConfig
+from inatdet.networks import backbones
 
 
 class FPNFasterRCNN(FasterRCNN):

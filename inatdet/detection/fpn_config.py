@@ -13,15 +13,15 @@ from official.core import exp_factory
 from official.modeling import hyperparams
 from official.vision.configs import common, decoders, maskrcnn
 
-from inatdet.data.pipeline import largest_batches
 from inatdet.detection.config import (
-    DetectionExperiment,
     DetectorConfig,
     FasterRCNNTask,
     MinibatchConfig,
     faster_rcnn_experiment,
 )
+from inatdet.detection.inputs import largest_batches
 from inatdet.errors import InputError
+from inatdet.training.config import DetectionExperiment
 
 FPN_EXPERIMENT = "inatdet_fpn"
 

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 from official.core import config_definitions as cfg
 from official.core import task_factory
 
-from inatdet.data.pipeline import resized_shape
 from inatdet.data.taxonomy import Granularity
-from inatdet.detection import checkpoints, experiment, task  # noqa: F401 (registers the task)
+from inatdet.detection import (
+    serving,
+    task,  # noqa: F401 (registers the task)
+)
 from inatdet.detection.faster_rcnn import FasterRCNN
+from inatdet.detection.inputs import resized_shape
+from inatdet.errors import InputError
+from inatdet.networks import checkpoints
+from inatdet.training import experiment
+
+Detector = Callable[[tf.Tensor], dict[str, tf.Tensor]]
+"""From the bytes of image files, string `[batch]`, to what `ServedDetector.detect` returns."""
+
+_OUTPUTS = {"boxes", "labels", "names", "scores", "count"}
 
 
 class ServedDetector(tf.Module):
-    """What `python -m inatdet.export` saves.
+    """What `inatdet export` saves.
 
     Args:
         model: the detector.
@@ -95,3 +109,63 @@ def restored(params: cfg.ExperimentConfig, checkpoint: str, model_dir: str) -> S
     model = task_factory.get_task(params.task).build_model()
     checkpoints.restore(model, checkpoint)
     return ServedDetector(model, names, params.task.short_edge, params.task.long_edge)
+
+
+def export(params: cfg.ExperimentConfig, checkpoint: str, model_dir: str, output_dir: str) -> None:
+    """Saves a detector. The folder appears under its name only when it is whole.
+
+    Args:
+        params: the settings that the model was trained with.
+        checkpoint: its weights.
+        model_dir: where its taxonomy lies.
+        output_dir: the folder to make.
+
+    Raises:
+        InputError: if the folder exists, or the checkpoint does not fit the settings.
+    """
+    output_dir = os.path.abspath(output_dir)
+    if os.path.exists(output_dir):
+        raise InputError(f"{output_dir}: exists; name a folder that does not, or remove it")
+    served = serving.restored(params, checkpoint, model_dir)
+    parent = os.path.dirname(output_dir)
+    os.makedirs(parent, exist_ok=True)
+    temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(output_dir)}.", dir=parent)
+    try:
+        tf.saved_model.save(served, temporary, signatures={"serving_default": served.detect})
+        shutil.copymode(parent, temporary)  # mkdtemp's folders are for their owner alone
+        os.rename(temporary, output_dir)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def saved_detector(folder: str) -> Detector:
+    """A detector saved by `inatdet export`; `InputError` if the folder holds none."""
+    try:
+        loaded = tf.saved_model.load(folder)
+        signature = loaded.signatures["serving_default"]
+    except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
+        raise InputError(
+            f"{folder}: no SavedModel that can be loaded ({str(error).splitlines()[0]}); "
+            "write one with inatdet export"
+        ) from error
+    if _OUTPUTS - set(signature.structured_outputs):
+        raise InputError(
+            f"{folder}: a SavedModel of something else, without {', '.join(sorted(_OUTPUTS))}; "
+            "write one with inatdet export"
+        )
+
+    def detect(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
+        # Through `loaded`, which must live as long as its signatures are called.
+        return loaded.signatures["serving_default"](jpeg=encoded)
+
+    return detect
+
+
+def trained_detector(model_dir: str, checkpoint: str | None, params_override: str) -> Detector:
+    """A detector from a folder of checkpoints; `InputError` if the folder holds none."""
+    params = experiment.read_kept(model_dir, params_override)
+    checkpoint = checkpoint or checkpoints.newest(model_dir)
+    served = serving.restored(params, checkpoint, model_dir)
+    # A bound tf.function would not keep its object alive.
+    return lambda encoded: served.detect(encoded)

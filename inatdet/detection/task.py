@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 from official.core import base_task, task_factory
 
-from inatdet.data import pipeline
-from inatdet.data.label_counts import read_label_counts
-from inatdet.data.sampling import Resampler, Sampling, factors_of
 from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.detection import detectors, label_priors
-from inatdet.detection.accumulation import Batch, mean_over
-from inatdet.detection.config import FasterRCNNTask, InputConfig
+from inatdet.detection import inputs
+from inatdet.detection.c4 import C4FasterRCNN
+from inatdet.detection.config import DetectorConfig, FasterRCNNConfig, FasterRCNNTask
 from inatdet.detection.faster_rcnn import Diagnostics, FasterRCNN, Losses
-from inatdet.detection.fpn_config import FPNTask
+from inatdet.detection.fpn import FPNFasterRCNN
+from inatdet.detection.fpn_config import FPNConfig, FPNTask
+from inatdet.tfrecords.label_counts import read_label_counts
+from inatdet.tfrecords.sampling import Resampler, Sampling, factors_of
+from inatdet.training import label_priors
+from inatdet.training.accumulation import Batch, mean_over
+from inatdet.training.config import InputConfig
+
+_OF_CONFIG = {FasterRCNNConfig: C4FasterRCNN, FPNConfig: FPNFasterRCNN}
 
 
 @task_factory.register_task_cls(FasterRCNNTask)
@@ -32,14 +38,14 @@ class DetectionTask(base_task.Task):
         priors = None
         if config.model.detections.logit_adjustment:
             priors = label_priors.read(os.path.dirname(config.taxonomy), num_classes)
-        return detectors.build(config.model, num_classes, priors)
+        return build(config.model, num_classes, priors)
 
     def build_inputs(
         self, params: InputConfig, input_context: tf.distribute.InputContext | None = None
     ) -> tf.data.Dataset:
-        """Batches for one replica; see `pipeline.make_dataset`."""
+        """Batches for one replica; see `inputs.make_dataset`."""
         config = self.task_config
-        return pipeline.make_dataset(
+        return inputs.make_dataset(
             params.input_path,
             Granularity(config.granularity),
             batch_size=params.batch_size,
@@ -127,3 +133,14 @@ class DetectionTask(base_task.Task):
         for metric, value in zip(metrics or [], [*losses, *diagnostics]):
             metric.update_state(value)
         return {self.loss: loss}
+
+
+def build(config: DetectorConfig, num_classes: int, priors: np.ndarray | None = None) -> FasterRCNN:
+    """Builds a detector.
+
+    Args:
+        config: its settings, whose class says which form.
+        num_classes: labels without the background.
+        priors: `[classes]`, shares of the labels in training, for logit adjustment.
+    """
+    return _OF_CONFIG[type(config)](config, num_classes, priors, name="faster_rcnn")

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inatdet.data.annotations import Annotations
+from inatdet.data.counts import TrainingCounts
 from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.evaluation.coco import METRICS, ClassResults, GroundTruth, class_results, count
-from inatdet.evaluation.table import Table, percent
+from inatdet.evaluation.average_precision import (
+    METRICS,
+    ClassResults,
+    GroundTruth,
+    class_results,
+    count,
+    percent,
+)
 
 if TYPE_CHECKING:
     import hotcoco
@@ -26,29 +31,6 @@ BINS = (0, 1, 10, 20, 50, 100, 200, 500, 1000)
 
 SIZE_COLUMNS = ("trained_on", "size", "boxes", *METRICS)
 TRAINING_COLUMNS = ("train_images", "classes", *METRICS)
-
-
-@dataclass(frozen=True)
-class TrainingCounts:
-    """How often each species was seen in training; by category id, 0 where there is no entry.
-
-    Attributes:
-        boxes: its boxes.
-        images: the images with a box of it.
-    """
-
-    boxes: Mapping[int, int]
-    images: Mapping[int, int]
-
-    @classmethod
-    def of(cls, annotations: Annotations) -> TrainingCounts:
-        """Counts the boxes that a model was trained on."""
-        pairs = np.column_stack([annotations.category_ids, annotations.image_ids])
-        return cls(_counted(pairs[:, 0]), _counted(np.unique(pairs, axis=0)[:, 0]))
-
-
-def _counted(values: np.ndarray) -> dict[int, int]:
-    return dict(zip(*(x.tolist() for x in np.unique(values, return_counts=True))))
 
 
 @dataclass(frozen=True)
@@ -138,13 +120,3 @@ def training_rows(
             name = str(first) if after == first + 1 else name
             rows.append(TrainingRow(name, count, percent(results.mean(members))))
     return tuple(rows)
-
-
-def size_table(rows: Sequence[SizeRow]) -> Table:
-    """The sizes as a table."""
-    return Table(SIZE_COLUMNS, tuple(row.cells() for row in rows))
-
-
-def training_table(rows: Sequence[TrainingRow]) -> Table:
-    """The bins as a table."""
-    return Table(TRAINING_COLUMNS, tuple(row.cells() for row in rows))

@@ -8,15 +8,16 @@ import pathlib
 from dataclasses import dataclass
 
 from inatdet.data.annotations import Annotations
+from inatdet.data.detections import Detections
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
-from inatdet.evaluation import coco, granularity
-from inatdet.evaluation.benchmark import images_to_evaluate, in_images
-from inatdet.evaluation.detections import Detections
-from inatdet.evaluation.granularity import Merge
+from inatdet.evaluation import average_precision, granularities
+from inatdet.evaluation.average_precision import percent
+from inatdet.evaluation.granularities import Merge
+from inatdet.evaluation.protocol import images_to_evaluate, in_images
 from inatdet.evaluation.resampling import Difference, Halves, differences
-from inatdet.evaluation.table import Table, percent
 from inatdet.files import atomic_path
+from inatdet.report.table import Table
 
 COLUMNS = ("measure", "first", "second", "difference", "std_err", "lower", "upper", "p_value")
 _FILE = "comparison"
@@ -123,15 +124,20 @@ def compare(
         raise InputError(f"{annotations.path}: has one image to evaluate; a test needs two or more")
     levels = list(Granularity)
     target = max(first.trained_on, second.trained_on, key=levels.index)
-    truth = coco.ground_truth_at(kept, taxonomy, target)
+    truth = average_precision.ground_truth_at(kept, taxonomy, target)
     halves = Halves(truth.image_ids, resamples)
     sides = []
     for detections in (first, second):
         found = in_images(detections, annotations, kept)
         if detections.trained_on is not target:
-            found = granularity.merged(found, target, merge)
-        evaluation = coco.counted(truth, coco.result_columns(found, target))
-        sides += [percent(coco.class_results(evaluation).mean()), halves.measure(evaluation)]
+            found = granularities.merged(found, target, merge)
+        evaluation = average_precision.counted(
+            truth, average_precision.result_columns(found, target)
+        )
+        sides += [
+            percent(average_precision.class_results(evaluation).mean()),
+            halves.measure(evaluation),
+        ]
     return Comparison(
         differences(halves, *sides), first, second, target, merge, len(kept.images), resamples
     )

@@ -7,15 +7,13 @@ hotcoco's confusion matrix; its last column stands for no answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
-from inatdet.evaluation.coco import MAX_DETECTIONS, GroundTruth, loaded
+from inatdet.evaluation.average_precision import MAX_DETECTIONS, OVERALL, GroundTruth, loaded
 from inatdet.evaluation.overlaps import Overlaps, best_of_each_image
-from inatdet.evaluation.table import OVERALL, Table
 
 CONFUSION_COLUMNS = (
     "species", "super_class", "taken_for", "taken_for_super_class", "boxes", "share"
@@ -152,13 +150,3 @@ def hierarchy_rows(matrix: np.ndarray, taxonomy: Taxonomy) -> tuple[HierarchyRow
         OVERALL: np.ones(len(labels), bool)
     }
     return tuple(row(name, part) for name, part in parts.items() if boxes[part].sum())
-
-
-def confusion_table(rows: Sequence[Confusion]) -> Table:
-    """The confusions as a table."""
-    return Table(CONFUSION_COLUMNS, tuple(row.cells() for row in rows))
-
-
-def hierarchy_table(rows: Sequence[HierarchyRow]) -> Table:
-    """The hierarchical errors as a table."""
-    return Table(HIERARCHY_COLUMNS, tuple(row.cells() for row in rows))

@@ -7,14 +7,19 @@ would gain if all errors of that kind, and no others, were mended; costs do not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from inatdet.data.taxonomy import Granularity
-from inatdet.evaluation.coco import EVERY_AREA, MAX_DETECTIONS, GroundTruth, loaded
-from inatdet.evaluation.table import OVERALL, Table
+from inatdet.evaluation.average_precision import (
+    EVERY_AREA,
+    MAX_DETECTIONS,
+    OVERALL,
+    GroundTruth,
+    loaded,
+)
 
 _IOU, _BACKGROUND_IOU = 0.5, 0.1
 
@@ -115,14 +120,3 @@ def _row(
         tuple(100.0 * found["delta_ap"][kind] for kind in costs),
         tuple(int(found["counts"][kind]) for kind in KINDS.values()),
     )
-
-
-def error_table(rows: Sequence[ErrorRow]) -> Table:
-    """The errors as a table."""
-    return Table(COLUMNS, tuple(row.cells() for row in rows))
-
-
-def cost_table(rows: Sequence[ErrorRow]) -> Table:
-    """Only what each kind costs, for reading."""
-    columns = ("trained_on", "evaluated_on", "super_class", "images", "AP50", *KINDS)
-    return Table(columns, tuple(row.cells()[: len(columns)] for row in rows))

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inatdet.evaluation.coco import GroundTruth
+from inatdet.data.boxes import _reaches
+from inatdet.evaluation.average_precision import GroundTruth
 
-_IOU = 0.5 - 1e-6  # the least that counts; the libraries may round otherwise than we do
 _ROWS_AT_ONCE = 1 << 16  # of a thread; they stay in its cache
 
 
@@ -67,15 +67,6 @@ def overlaps(truth: GroundTruth, columns: np.ndarray) -> Overlaps:
             for _ in threads.map(compare, range(0, len(columns), _ROWS_AT_ONCE)):
                 pass
     return Overlaps(any_label, own_label)
-
-
-def _reaches(found: np.ndarray, boxes: np.ndarray, is_crowd: np.ndarray) -> np.ndarray:
-    """Row by row, `[n, 4]` twice; bool `[n]`."""
-    (x, y, width, height), (a, b, wide, high) = found.T, boxes.T
-    shared = np.maximum(np.minimum(x + width, a + wide) - np.maximum(x, a), 0)
-    shared *= np.maximum(np.minimum(y + height, b + high) - np.maximum(y, b), 0)
-    area = width * height
-    return shared >= _IOU * np.where(is_crowd, area, area + wide * high - shared)
 
 
 def that_count(columns: np.ndarray, found: Overlaps) -> np.ndarray:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from inatdet.evaluation.coco import METRICS
+from inatdet.evaluation.average_precision import METRICS
 
 if TYPE_CHECKING:
     import hotcoco

@@ -12,8 +12,9 @@ import time
 import numpy as np
 import pytest
 
-from inatdet.data.annotations import Annotations, OnBad, read_annotations
-from inatdet.data.records import Image, safe_file_name
+from inatdet.data.annotations import Annotations, Image
+from inatdet.data.checking import OnBad, safe_file_name
+from inatdet.data.formats.coco import read_annotations
 from inatdet.data.taxonomy import Category, Granularity
 from inatdet.errors import InputError
 

@@ -9,13 +9,14 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from inatdet.data.annotations import OnBad, read_annotations
+from inatdet.data.annotations import Image as Record
+from inatdet.data.checking import OnBad
 from inatdet.data.formats import names as names_of_files
 from inatdet.data.formats import text
-from inatdet.data.formats.any_annotations import Options, read_any_annotations, write_annotations
+from inatdet.data.formats.annotations import Options, read_any_annotations
+from inatdet.data.formats.coco import read_annotations, write_annotations
 from inatdet.data.formats.names import ImagesByName, read_names, read_super_categories
 from inatdet.data.formats.voc import Corners
-from inatdet.data.records import Image as Record
 from inatdet.data.taxonomy import Granularity
 from inatdet.errors import InputError
 

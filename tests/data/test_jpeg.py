@@ -8,8 +8,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from inatdet.data.annotations import Image
 from inatdet.data.jpeg import BadFileError, FileProblem, read_jpeg
-from inatdet.data.records import Image
 
 IMAGE = Image(5, "a/5.jpg", width=60, height=40)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inatdet.data.json_stream import iterate_lists
+from inatdet.data.formats.json_stream import iterate_lists
 from inatdet.errors import InputError
 
 _VALUES = st.recursive(

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from inatdet.detection import experiment
-from inatdet.detection.config import scale_to_replicas
 from inatdet.errors import InputError
+from inatdet.training import devices, experiment
+from inatdet.training.config import scale_to_replicas
 
 PAPER = ["species", "super", "generic"]
 
@@ -123,4 +123,4 @@ def test_a_file_that_is_no_yaml(tmp_path):
 def test_more_gpus_than_there_are():
     params = experiment.read_experiment([], "runtime.num_gpus=99")
     with pytest.raises(InputError, match="TensorFlow sees 0; set NUM_GPUS=0"):
-        experiment.strategy_of(params.runtime)
+        devices.strategy_of(params.runtime)

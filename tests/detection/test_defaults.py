@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from inatdet.detection import experiment
 from inatdet.detection.config import FasterRCNNConfig, MinibatchConfig, ProposalConfig
 from inatdet.detection.fpn_config import FPNConfig
+from inatdet.training import experiment
 
 ROOT = Path(__file__).parents[2]
 FIDELITY = ROOT / "docs" / "fidelity.md"

@@ -2,19 +2,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from inatdet.detection import detectors, experiment
+from inatdet.detection import detectors
 from inatdet.detection.c4 import C4FasterRCNN
 from inatdet.detection.fpn import FPNFasterRCNN
 from inatdet.detection.fpn_config import FPNConfig
 from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
-from tests.detection.test_backbones import RESNET
+from inatdet.training import experiment
 from tests.detection.test_faster_rcnn import (
     NUM_CLASSES,
     assert_padding_is_not_seen,
     batch_of,
     small_config,
 )
+from tests.networks.test_backbones import RESNET
 
 SMALL = (
     "task.model.backbone.width=0.125,task.model.decoder.fpn.num_filters=16,"

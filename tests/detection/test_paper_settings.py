@@ -2,9 +2,9 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.measuring import invented_batch
-from inatdet.detection import experiment
 from inatdet.detection.c4 import C4FasterRCNN
 from inatdet.detection.task import DetectionTask
+from inatdet.training import experiment
 
 NUM_SPECIES = 2854
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from inatdet.data.annotations import Annotations, Image
+from inatdet.data.detections import Detections, labels_of_categories
 from inatdet.data.taxonomy import Category, Granularity
-from inatdet.evaluation.detections import Detections, labels_of_categories
 
 CATEGORIES = (
     Category(40, "a", "Aves"),

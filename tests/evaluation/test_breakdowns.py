@@ -3,9 +3,10 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from inatdet.data.counts import TrainingCounts
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
-from inatdet.evaluation import breakdowns, coco
-from inatdet.evaluation.coco import ClassResults
+from inatdet.evaluation import average_precision, breakdowns
+from inatdet.evaluation.average_precision import ClassResults
 from tests.evaluation import scenes
 
 SPECIES = Granularity.SPECIES
@@ -21,8 +22,8 @@ def test_sizes_are_pycocotools_own():
     annotations = scenes.annotations_of(range(20), rows)
     taxonomy = annotations.taxonomy()
     detections = scenes.random_detections(rng, annotations, taxonomy, 300)
-    truth = coco.ground_truth_at(annotations, taxonomy, SPECIES)
-    columns = coco.result_columns(detections, SPECIES)
+    truth = average_precision.ground_truth_at(annotations, taxonomy, SPECIES)
+    columns = average_precision.result_columns(detections, SPECIES)
 
     reference = COCO()
     reference.dataset = {
@@ -41,7 +42,7 @@ def test_sizes_are_pycocotools_own():
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
-    found = breakdowns.size_rows(truth, coco.counted(truth, columns), SPECIES)
+    found = breakdowns.size_rows(truth, average_precision.counted(truth, columns), SPECIES)
     # pycocotools' own summary: AP small, medium, large.
     np.testing.assert_allclose(
         [row.values[0] for row in found], 100 * evaluation.stats[3:6], atol=1e-9
@@ -59,7 +60,7 @@ def test_bins_of_training_images():
     values = np.array([[v] * 5 for v in (0.1, 0.2, 0.4, np.nan, 0.8, 0.6)])
     results = ClassResults(values, np.zeros((6, 101)))
     images = {1: 10, 2: 19, 3: 15, 4: 1000, 5: 2345}  # the first one was never seen
-    rows = breakdowns.training_rows(results, taxonomy, breakdowns.TrainingCounts({}, images))
+    rows = breakdowns.training_rows(results, taxonomy, TrainingCounts({}, images))
     assert [(row.train_images, row.classes, row.values[0]) for row in rows] == [
         ("0", 1, pytest.approx(10)),
         ("10-19", 2, pytest.approx(30)),
@@ -70,6 +71,6 @@ def test_bins_of_training_images():
 def test_training_counts_boxes_and_images():
     boxes = [(1, 7), (1, 7), (2, 7), (2, 0)]
     annotations = scenes.annotations_of([1, 2], [(*row, [0, 0, 9, 9]) for row in boxes])
-    counts = breakdowns.TrainingCounts.of(annotations)
+    counts = TrainingCounts.of(annotations)
     assert counts.boxes == {7: 3, 0: 1}
     assert counts.images == {7: 2, 0: 1}

@@ -2,17 +2,17 @@ import numpy as np
 import pytest
 
 from inatdet.data.taxonomy import Granularity
-from inatdet.evaluation import coco, confusions
+from inatdet.evaluation import average_precision, confusions
+from inatdet.evaluation.average_precision import OVERALL
 from inatdet.evaluation.overlaps import overlaps
-from inatdet.evaluation.table import OVERALL
 from tests.evaluation import scenes
 
 SPECIES = Granularity.SPECIES
 
 
 def matrix_of(annotations, taxonomy, detections):
-    truth = coco.ground_truth_at(annotations, taxonomy, SPECIES)
-    columns = coco.result_columns(detections, SPECIES)
+    truth = average_precision.ground_truth_at(annotations, taxonomy, SPECIES)
+    columns = average_precision.result_columns(detections, SPECIES)
     return confusions.answers(truth, columns, overlaps(truth, columns))
 
 
@@ -61,8 +61,10 @@ def test_only_the_best_100_of_an_image_answer(seed):
     annotations = scenes.random_annotations(rng, images=3, boxes=12)
     taxonomy = annotations.taxonomy()
     detections = scenes.random_detections(rng, annotations, taxonomy, 800, ties=True)
-    truth = coco.ground_truth_at(annotations, taxonomy, SPECIES)
-    everything = coco.loaded(truth, coco.result_columns(detections, SPECIES))
+    truth = average_precision.ground_truth_at(annotations, taxonomy, SPECIES)
+    everything = average_precision.loaded(
+        truth, average_precision.result_columns(detections, SPECIES)
+    )
     expected = everything.confusion_matrix(iou_thr=0.5, max_det=100)["matrix"][:-1]
     np.testing.assert_array_equal(matrix_of(annotations, taxonomy, detections), expected)
 

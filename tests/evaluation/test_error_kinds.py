@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from inatdet.data.taxonomy import Granularity
-from inatdet.evaluation import coco, error_kinds
-from inatdet.evaluation.table import OVERALL
+from inatdet.evaluation import average_precision, error_kinds
+from inatdet.evaluation.average_precision import OVERALL
 from tests.evaluation import scenes
 
 BOX = [0, 0, 10, 10]
@@ -28,8 +28,8 @@ FOUND = [
 
 def rows(level=Granularity.SPECIES):
     found = scenes.detections_of(*(list(column) for column in zip(*FOUND)), TAXONOMY)
-    truth = coco.ground_truth_at(ANNOTATIONS, TAXONOMY, level)
-    columns = coco.result_columns(found, level)
+    truth = average_precision.ground_truth_at(ANNOTATIONS, TAXONOMY, level)
+    columns = average_precision.result_columns(found, level)
     images_of = {"Aves": np.arange(6), "Insecta": np.array([6]), "Plantae": np.array([], int)}
     return error_kinds.error_rows(truth, columns, images_of, Granularity.SPECIES, level)
 
@@ -60,7 +60,7 @@ def test_at_the_generic_level_no_name_is_wrong():
 
 def test_costs_are_what_mending_brings():
     aves = {row.super_class: row for row in rows()}["Aves"]
-    truth = coco.ground_truth_at(ANNOTATIONS, TAXONOMY, Granularity.SPECIES)
+    truth = average_precision.ground_truth_at(ANNOTATIONS, TAXONOMY, Granularity.SPECIES)
     truth = truth.in_images(np.arange(6))
 
     def ap50(image, changed):
@@ -71,7 +71,7 @@ def test_costs_are_what_mending_brings():
         kept[first:first] = changed
         columns = [list(column) for column in zip(*kept)]
         found = scenes.detections_of(*columns, TAXONOMY)
-        return 100 * coco.evaluate(truth, found, Granularity.SPECIES).mean()[1]
+        return 100 * average_precision.evaluate(truth, found, Granularity.SPECIES).mean()[1]
 
     base = ap50(0, FOUND[:2])
     assert 0 < base < 100

@@ -3,7 +3,7 @@ import pytest
 from pycocotools import mask
 
 from inatdet.data.taxonomy import Granularity
-from inatdet.evaluation import coco
+from inatdet.evaluation import average_precision
 from inatdet.evaluation.breakdowns import SIZES
 from inatdet.evaluation.overlaps import best_of_each_image, overlaps, that_count
 from inatdet.evaluation.resampling import Halves
@@ -20,8 +20,8 @@ def scene(name, granularity, seed=0, count=300):
     detections.boxes[astray] += 200
     detections.scores[~astray] += 0.1
     detections.scores[astray] *= 0.1
-    truth = coco.ground_truth_at(annotations, taxonomy, granularity)
-    return truth, coco.result_columns(detections, granularity)
+    truth = average_precision.ground_truth_at(annotations, taxonomy, granularity)
+    return truth, average_precision.result_columns(detections, granularity)
 
 
 @pytest.mark.parametrize("name", scenes.SCENES)
@@ -46,14 +46,14 @@ def test_what_is_left_out_changes_no_number(name, granularity):
         truth, columns = scene(name, granularity, seed)
         kept = that_count(columns, overlaps(truth, columns))
         left_out += (~kept).sum()
-        one, other = (coco.counted(truth, part) for part in (columns, columns[kept]))
+        one, other = (average_precision.counted(truth, part) for part in (columns, columns[kept]))
         halves = Halves(truth.image_ids, 5)
         np.testing.assert_array_equal(halves.measure(one), halves.measure(other))
-        for areas in ([coco.EVERY_AREA], list(SIZES.values())):
-            coco.count(one, areas)
-            coco.count(other, areas)
+        for areas in ([average_precision.EVERY_AREA], list(SIZES.values())):
+            average_precision.count(one, areas)
+            average_precision.count(other, areas)
             for index in range(len(areas)):
-                expected, found = (coco.class_results(e, index) for e in (one, other))
+                expected, found = (average_precision.class_results(e, index) for e in (one, other))
                 np.testing.assert_array_equal(found.values, expected.values)
                 np.testing.assert_array_equal(found.precision, expected.precision)
     assert left_out > 40
@@ -72,8 +72,8 @@ def test_which_are_left_out():
     ]
     columns = [list(column) for column in zip(*rows)]
     found = scenes.detections_of(*columns[:4], taxonomy)
-    truth = coco.ground_truth_at(annotations, taxonomy, Granularity.SPECIES)
-    columns = coco.result_columns(found, Granularity.SPECIES)
+    truth = average_precision.ground_truth_at(annotations, taxonomy, Granularity.SPECIES)
+    columns = average_precision.result_columns(found, Granularity.SPECIES)
     kept = that_count(columns, overlaps(truth, columns))
     assert kept.tolist() == [row[4] for row in rows]
 

@@ -13,12 +13,14 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from inatdet.data.formats.detections import DetectionsWriter, read_detections
 from inatdet.data.taxonomy import Granularity
-from inatdet.evaluation import benchmark, coco, granularity
-from inatdet.evaluation.coco import METRICS
-from inatdet.evaluation.detection_files import DetectionsWriter, read_detections
-from inatdet.evaluation.granularity import MERGE_IOU, Merge
+from inatdet.evaluation import average_precision, granularities
+from inatdet.evaluation import results as benchmark
+from inatdet.evaluation.average_precision import METRICS
+from inatdet.evaluation.granularities import MERGE_IOU, Merge
 from inatdet.evaluation.resampling import Estimate
+from inatdet.report.report import as_record
 from tests.evaluation import reference, scenes
 
 SPECIES, SUPER, GENERIC = Granularity
@@ -100,7 +102,7 @@ def run(annotations, detections, taxonomy=None, **settings):
 
 def numbers(outcome):
     """What Tables 5 and 6, the curves and the table of species say, to the last bit."""
-    record = benchmark.as_record(outcome)
+    record = as_record(outcome)
     for row in record["per_class"]:
         row.pop("category"), row.pop("val_images")
     names = ("table5", "table6", "curves", "per_class", "sizes", "hierarchy", "errors")
@@ -245,8 +247,8 @@ def test_how_a_file_was_split_changes_nothing(case, cuts, rows_per_group):
 
 
 def measures(annotations, detections, level=SPECIES):
-    truth = coco.ground_truth_at(annotations, annotations.taxonomy(), level)
-    return coco.evaluate(truth, detections, level)
+    truth = average_precision.ground_truth_at(annotations, annotations.taxonomy(), level)
+    return average_precision.evaluate(truth, detections, level)
 
 
 def with_duplicates(detections, label, level=SPECIES):
@@ -303,8 +305,8 @@ def test_the_unit_of_length_does_not_count(case, unit):
 @given(cases(), st.sampled_from([SUPER, GENERIC]))
 def test_merging_by_suppression_leaves_the_best_and_nothing_that_overlaps_them(case, level):
     _, detections = case
-    once = granularity.merged(detections, level, Merge.NMS)
-    twice = granularity.merged(once, level, Merge.NMS)
+    once = granularities.merged(detections, level, Merge.NMS)
+    twice = granularities.merged(once, level, Merge.NMS)
     np.testing.assert_array_equal(twice.boxes, once.boxes)
     np.testing.assert_array_equal(twice.scores, once.scores)
     for image in np.unique(detections.image_ids):
@@ -395,26 +397,28 @@ def test_intervals_are_the_same_each_time(case, random):
     assume(len(annotations.images) > 1)
     rows = list(range(len(detections)))
     random.shuffle(rows)
-    first = benchmark.as_record(run(annotations, detections, resamples=5, errors=False))
+    first = as_record(run(annotations, detections, resamples=5, errors=False))
     again = run(annotations, detections.select(np.array(rows, int)), resamples=5, errors=False)
-    assert benchmark.as_record(again) == first
+    assert as_record(again) == first
     margins = [value.margin for row in again.table6 for value in row.values]
     assert all(isinstance(v, Estimate) for row in again.table6 for v in row.values)
     assert len(margins) == 7 * len(METRICS)
     assert not any(margin < 0 for margin in margins)
 
 
-@pytest.mark.parametrize("engine", coco.Engine)
+@pytest.mark.parametrize("engine", average_precision.Engine)
 def test_of_equal_scores_the_smaller_image_comes_first_and_in_it_the_earlier_row(engine):
     annotations = scenes.annotations_of([4, 9], [(4, 7, (0, 0, 8, 8)), (9, 7, (0, 0, 8, 8))])
     taxonomy = annotations.taxonomy()
-    truth = coco.ground_truth_at(annotations, taxonomy, SPECIES)
+    truth = average_precision.ground_truth_at(annotations, taxonomy, SPECIES)
     right, wrong = (0, 0, 8, 8), (50, 50, 8, 8)
 
     def ap50(*rows):
         images, boxes = zip(*rows)
         found = scenes.detections_of(images, [7] * len(rows), [0.5] * len(rows), boxes, taxonomy)
-        return coco.evaluate(truth, found, SPECIES, engine).values[0, METRICS.index("AP50")]
+        return average_precision.evaluate(truth, found, SPECIES, engine).values[
+            0, METRICS.index("AP50")
+        ]
 
     half = 51 / 101  # one of two true boxes is found: precision 1 up to recall .5
     assert ap50((4, right), (9, wrong)) == pytest.approx(half)

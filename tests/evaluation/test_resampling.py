@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from inatdet.data.taxonomy import Granularity
-from inatdet.evaluation import coco, gap, tables
-from inatdet.evaluation.coco import METRICS, Engine
-from inatdet.evaluation.granularity import Merge
+from inatdet.evaluation import average_precision, granularities
+from inatdet.evaluation.average_precision import METRICS, Engine
+from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.resampling import Difference, Estimate, Halves, differences
 from tests.evaluation import scenes
 
@@ -21,8 +21,10 @@ def scene(seed=0, images=24, boxes=40, count=300):
 
 
 def evaluation_of(annotations, taxonomy, detections, engine=Engine.HOTCOCO):
-    truth = coco.ground_truth_at(annotations, taxonomy, SPECIES)
-    return coco.counted(truth, coco.result_columns(detections, SPECIES), engine)
+    truth = average_precision.ground_truth_at(annotations, taxonomy, SPECIES)
+    return average_precision.counted(
+        truth, average_precision.result_columns(detections, SPECIES), engine
+    )
 
 
 def test_each_half_is_what_pycocotools_counts_on_it():
@@ -34,7 +36,9 @@ def test_each_half_is_what_pycocotools_counts_on_it():
         half = rng.permutation(ids)[: len(ids) // 2]
         part = detections.select(np.isin(detections.image_ids, half))
         alone = evaluation_of(annotations.keep_images(half), taxonomy, part, Engine.PYCOCOTOOLS)
-        np.testing.assert_allclose(values, 100 * coco.class_results(alone).mean(), atol=1e-9)
+        np.testing.assert_allclose(
+            values, 100 * average_precision.class_results(alone).mean(), atol=1e-9
+        )
 
 
 def test_the_standard_error_of_a_mean_is_the_textbook_s():
@@ -52,7 +56,7 @@ def test_the_standard_error_of_a_mean_is_the_textbook_s():
     )
     evaluation = evaluation_of(annotations, taxonomy, found)
     halves = Halves(np.arange(count), 2000)
-    values = 100 * coco.class_results(evaluation).mean()
+    values = 100 * average_precision.class_results(evaluation).mean()
     estimate = halves.estimates(values, halves.measure(evaluation))[METRICS.index("AR1")]
     reached = 100 * (widths[:, None] / 100 >= np.arange(50, 100, 5) / 100).mean(axis=1)
     assert estimate == pytest.approx(reached.mean())
@@ -63,15 +67,17 @@ def test_the_standard_error_of_a_mean_is_the_textbook_s():
 
 def test_equal_detections_do_not_differ_and_better_ones_do():
     annotations, taxonomy, detections = scene()
-    truth = coco.ground_truth_at(annotations, taxonomy, SPECIES)
+    truth = average_precision.ground_truth_at(annotations, taxonomy, SPECIES)
     perfect = scenes.detections_of(
         annotations.image_ids, annotations.category_ids, [0.9] * 40, annotations.boxes, taxonomy
     )
     halves = Halves(truth.image_ids, 100)
 
     def side(found):
-        evaluation = coco.counted(truth, coco.result_columns(found, SPECIES))
-        return 100 * coco.class_results(evaluation).mean(), halves.measure(evaluation)
+        evaluation = average_precision.counted(
+            truth, average_precision.result_columns(found, SPECIES)
+        )
+        return 100 * average_precision.class_results(evaluation).mean(), halves.measure(evaluation)
 
     for row in differences(halves, *side(detections), *side(detections)):
         assert (row.change, row.change.std_err, row.p_value) == (0.0, 0.0, 1.0)
@@ -120,13 +126,13 @@ def test_the_gap_s_standard_error_is_that_of_the_ratio():
         key: np.column_stack([mean + shared + rng.normal(0, 0.3, 4000)] * 5)
         for key, mean in zip(keys, means)
     }
-    rows = [tables.Table6Row(*key, (mean,) * 5) for key, mean in zip(keys, means)]
-    (row,) = gap.gap_rows(rows, halves, on_halves)
+    rows = [granularities.Table6Row(*key, (mean,) * 5) for key, mean in zip(keys, means)]
+    (row,) = granularities.gap_rows(rows, halves, on_halves)
     assert row.closed == pytest.approx(25.0)
     plain, merged, coarse = (on_halves[key][:, 0] for key in keys)
     expected = (100 * (merged - plain) / (coarse - plain)).std()
     assert row.closed.std_err == pytest.approx(expected, rel=0.02)
-    (row,) = gap.gap_rows(rows)
+    (row,) = granularities.gap_rows(rows)
     assert not isinstance(row.closed, Estimate)
 
 
@@ -134,5 +140,7 @@ def test_the_gap_s_standard_error_is_that_of_the_ratio():
 def test_a_gap_of_rounding_is_none(coarse):
     none, nms = (SPECIES, Granularity.SUPER, Merge.NONE), (SPECIES, Granularity.SUPER, Merge.NMS)
     values = {none: 20.0, nms: 25.0, (Granularity.SUPER, Granularity.SUPER, Merge.NONE): coarse}
-    (row,) = gap.gap_rows([tables.Table6Row(*key, (v,) * 5) for key, v in values.items()])
+    (row,) = granularities.gap_rows(
+        [granularities.Table6Row(*key, (v,) * 5) for key, v in values.items()]
+    )
     assert np.isnan(row.closed)

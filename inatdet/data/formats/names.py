@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import yaml
 
-from inatdet.data.records import Image
+from inatdet.data.annotations import Image
 from inatdet.errors import InputError
 
 _LONGEST = 4 << 20  # bytes; a hundred thousand names take half

@@ -1,0 +1,122 @@
+"""Boxes with captions on pictures. The one place that draws them; it knows no detector."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image as PILImage
+from PIL import ImageDraw, ImageFont, UnidentifiedImageError
+
+from inatdet.errors import InputError
+
+MIN_SCORE = 0.5
+"""Beside an image's best detection, those with at least this score are drawn."""
+
+MOST_DRAWN = 5
+
+LONGEST_SIDE = 480
+
+
+# Green and red that colour-blind readers can tell apart: Okabe and Ito, "Color Universal Design",
+# 2008. The rest of their palette, but for black, tells labels apart.
+RIGHT, WRONG = "#009E73", "#D55E00"
+PALETTE = (WRONG, "#0072B2", RIGHT, "#CC79A7", "#E69F00", "#56B4E9")
+
+_LINE = 3  # pixels
+_FONT_SIZE = 14
+_JPEG_QUALITY = 85
+
+
+def open_picture(path: str | os.PathLike[str], remedy: str) -> PILImage.Image:
+    """Reads an image file as it is stored: its EXIF orientation is not applied.
+
+    That is how TensorFlow decodes images in training and detection, so boxes fit.
+
+    Args:
+        path: of a file in any format that Pillow reads.
+        remedy: what to do if it cannot be read, for the end of the sentence.
+
+    Returns:
+        The picture, RGB.
+
+    Raises:
+        InputError: it is missing, damaged or no image.
+    """
+    try:
+        with PILImage.open(path) as file:
+            return file.convert("RGB")
+    except UnidentifiedImageError as error:
+        raise InputError(
+            f"{path}: cannot be read as an image (no known format); {remedy}"
+        ) from error
+    except (OSError, ValueError, SyntaxError, PILImage.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read as an image ({reason}); {remedy}") from error
+
+
+def draw_boxes(
+    picture: PILImage.Image,
+    boxes: np.ndarray,
+    captions: Sequence[str],
+    colours: Sequence[str],
+) -> None:
+    """Draws boxes, each with a caption on its upper edge, onto a picture.
+
+    Args:
+        picture: RGB; it is changed.
+        boxes: `[n, 4]`, `x, y, width, height` in pixels of the picture, best first; the best are
+            drawn last, on top of the others.
+        captions: n of them.
+        colours: n of them, as Pillow knows them.
+    """
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(_FONT_SIZE)
+    for box, caption, colour in reversed(list(zip(boxes, captions, colours))):
+        x, y, width, height = np.asarray(box).tolist()
+        draw.rectangle((x, y, x + width, y + height), outline=colour, width=_LINE)
+        left, _, end, bottom = font.getbbox(caption)
+        x = min(max(x, 0), max(picture.width - (end - left) - 8, 0))
+        y = y - bottom - 6 if y >= bottom + 6 else max(y, 0)
+        draw.rectangle((x, y, x + end - left + 8, y + bottom + 6), fill=colour)
+        draw.text((x + 4 - left, y + 3), caption, fill="white", font=font)
+
+
+def as_jpeg(picture: PILImage.Image) -> bytes:
+    """The bytes of a picture as a JPEG file."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    return buffer.getvalue()
+
+
+def draw_detections(
+    picture: PILImage.Image,
+    boxes: np.ndarray,
+    names: Sequence[str],
+    scores: np.ndarray,
+    right: np.ndarray,
+) -> PILImage.Image:
+    """Draws the best detections on an image: the first, and of the next few the likely ones.
+
+    Args:
+        picture: RGB; it stays as it is.
+        boxes: `[n, 4]`, `x, y, width, height` as fractions of the picture; best first.
+        names: n of them.
+        scores: `[n]`.
+        right: bool `[n]`; these are drawn in green, others in red.
+
+    Returns:
+        The drawing, no side longer than `LONGEST_SIDE`.
+    """
+    count = max(1, int((scores[:MOST_DRAWN] >= MIN_SCORE).sum()))
+    picture = picture.copy()
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    draw_boxes(
+        picture,
+        boxes[:count] * ([picture.width, picture.height] * 2),
+        [f"{name} {score:.2f}" for name, score in zip(names[:count], scores.tolist())],
+        [RIGHT if good else WRONG for good in right[:count].tolist()],
+    )
+    return picture

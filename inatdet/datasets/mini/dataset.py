@@ -1,0 +1,193 @@
+"""The embedded mini dataset: drawn animals in exactly iNat2017's layout.
+
+    inatdet mini --output_dir=DIR
+
+Nine super-classes with three or four invented species each, a long tail, images with several
+animals, with none, and of super-classes that have no boxes. The same seed gives the same files
+(with the same versions of NumPy and Pillow). Numbers measured on it say that the code works,
+nothing about photographs.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import hashlib
+import io
+import json
+import multiprocessing
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from inatdet.datasets.mini.scenes import Box, scene
+from inatdet.datasets.mini.species import SPECIES, UNBOXED, Species
+from inatdet.errors import InputError
+
+MARK_FILE = "mini.json"
+"""Says that a folder is a mini dataset, and which one."""
+
+_VERSION = 1
+_IMAGES = "train_val_images"
+
+# Width and height, with the aspect ratios of photographs.
+_SIZES = ((256, 192), (256, 192), (192, 256), (288, 192), (240, 240))
+
+_MOST_TRAIN, _TAIL = 64, 0.93  # images of the commonest species; each rarer one has .93 of that
+_VAL_EACH = 6  # images with one animal, of each species
+_SEVERAL_SHARE = 0.15  # of the training images, which show two or three animals
+_VAL_SEVERAL = 18  # validation images with two or three animals, which the protocol leaves out
+_BOXLESS = {"train": 12, "val": 4}  # images of an animal's place without the animal
+_UNBOXED_EACH = {"train": 4, "val": 1}  # images of each species whose super-class has no boxes
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """An image that is to be drawn: of whom, with how many animals in it, by which random seed."""
+
+    split: str
+    species: Species
+    animals: int
+    boxed: bool
+    seed: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """An image that was drawn."""
+
+    jpeg: bytes
+    width: int
+    height: int
+    boxes: tuple[Box, ...]
+
+
+def _plans(seed: int) -> Iterator[_Plan]:
+    """All images of a dataset, in order."""
+    rng = np.random.default_rng(seed)
+    number = 0
+
+    def plan(split: str, species: Species, animals: int, boxed: bool = True) -> _Plan:
+        nonlocal number
+        number += 1
+        return _Plan(split, species, animals, boxed, (seed, number))
+
+    def several() -> int:
+        return int(rng.integers(2, 4))
+
+    rank = rng.permutation(len(SPECIES))
+    for species, place in zip(SPECIES, rank):
+        for _ in range(round(_MOST_TRAIN * _TAIL ** int(place))):
+            yield plan("train", species, several() if rng.random() < _SEVERAL_SHARE else 1)
+        for _ in range(_VAL_EACH):
+            yield plan("val", species, 1)
+    for _ in range(_VAL_SEVERAL):
+        yield plan("val", SPECIES[rng.integers(len(SPECIES))], several())
+    for split, count in _BOXLESS.items():
+        for _ in range(count):
+            yield plan(split, SPECIES[rng.integers(len(SPECIES))], 0)
+    for split, count in _UNBOXED_EACH.items():
+        for species in UNBOXED:
+            for _ in range(count):
+                yield plan(split, species, 1, boxed=False)
+
+
+def _draw(plan: _Plan) -> _Drawn:
+    rng = np.random.default_rng(plan.seed)
+    width, height = _SIZES[rng.integers(len(_SIZES))]
+    image, boxes = scene(rng, plan.species, width, height, plan.animals)
+    encoded = io.BytesIO()
+    image.save(encoded, "JPEG", quality=88)
+    kept = tuple(boxes) if plan.boxed else ()
+    return _Drawn(encoded.getvalue(), width, height, kept)
+
+
+def make(output_dir: str, seed: int = 0) -> bool:
+    """Draws the dataset. The folder appears under its name only when it is whole.
+
+    Args:
+        output_dir: the folder to make.
+        seed: decides on every image.
+
+    Returns:
+        False if the very dataset was there already.
+
+    Raises:
+        InputError: if the folder exists and is no mini dataset.
+    """
+    output_dir = os.path.abspath(output_dir)
+    mark = {"inatdet mini dataset": _VERSION, "seed": seed}
+    if os.path.isdir(output_dir) and os.listdir(output_dir):
+        try:
+            with open(os.path.join(output_dir, MARK_FILE), encoding="utf-8") as file:
+                if json.load(file) == mark:
+                    return False
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{output_dir}: exists and is no mini dataset; name a folder that does not exist"
+            ) from error
+    parent = os.path.dirname(output_dir)
+    os.makedirs(parent, exist_ok=True)
+    temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(output_dir)}.", dir=parent)
+    try:
+        _write(temporary, seed)
+        with open(os.path.join(temporary, MARK_FILE), "w", encoding="utf-8") as file:
+            json.dump(mark, file)
+        shutil.copymode(parent, temporary)  # mkdtemp's folders are for their owner alone
+        shutil.rmtree(output_dir, ignore_errors=True)
+        os.rename(temporary, output_dir)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return True
+
+
+def _write(folder: str, seed: int) -> None:
+    plans = list(_plans(seed))
+    species = sorted({p.species.name: p.species for p in plans}.values(), key=lambda s: s.name)
+    # Ids go by name, as in iNat2017, and start at 0: boxed and boxless categories are mixed.
+    ids = {one.name: number for number, one in enumerate(species)}
+    content = {split: {"images": [], "annotations": []} for split in ("train", "val")}
+    # Forking a process whose libraries run threads can hang; new processes cannot.
+    fresh = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(mp_context=fresh) as pool:
+        drawn = tqdm(pool.map(_draw, plans, chunksize=16), "mini dataset", len(plans), disable=None)
+        for number, (plan, one) in enumerate(zip(plans, drawn), 1):
+            name = "/".join(
+                (
+                    _IMAGES,
+                    plan.species.super_class,
+                    plan.species.name,
+                    f"{hashlib.md5(one.jpeg, usedforsecurity=False).hexdigest()}.jpg",
+                )
+            )
+            path = os.path.join(folder, *name.split("/"))
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(one.jpeg)
+            records = content[plan.split]
+            records["images"].append(
+                {"id": number, "file_name": name, "width": one.width, "height": one.height}
+            )
+            for x, y, width, height in one.boxes:
+                records["annotations"].append(
+                    {
+                        "id": len(records["annotations"]) + 1,
+                        "image_id": number,
+                        "category_id": ids[plan.species.name],
+                        "bbox": [int(x), int(y), int(width), int(height)],
+                        "area": int(width) * int(height) / 2,
+                        "iscrowd": 0,
+                    }
+                )
+    categories = [
+        {"id": ids[one.name], "name": one.name, "supercategory": one.super_class} for one in species
+    ]
+    info = {"description": "Generated images of invented animals", "version": str(_VERSION)}
+    for split, records in content.items():
+        with open(os.path.join(folder, f"{split}_2017_bboxes.json"), "w", encoding="utf-8") as f:
+            json.dump({"info": info, **records, "categories": categories}, f)

@@ -1,0 +1,172 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from official.core import config_definitions as cfg
+from official.core import task_factory
+from tqdm import tqdm
+
+from inatdet.data.formats.detections import DetectionsWriter
+from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.detection import task  # noqa: F401 (registers the task)
+from inatdet.detection.boxes import to_file_order
+from inatdet.detection.config import FasterRCNNTask
+from inatdet.detection.marginals import marginal
+from inatdet.detection.postprocess import Detections
+from inatdet.errors import InputError
+from inatdet.networks import checkpoints
+from inatdet.tfrecords.damage import reading_errors
+from inatdet.tfrecords.journal import count_images
+from inatdet.training import experiment
+
+
+def original_boxes(
+    boxes: np.ndarray, image_size: np.ndarray, original_size: np.ndarray
+) -> np.ndarray:
+    """Takes boxes from the resized image back to the original one.
+
+    Args:
+        boxes: `[batch, n, 4]`, `ymin, xmin, ymax, xmax` in pixels of the resized images.
+        image_size: `[batch, 2]`, height and width of the resized images.
+        original_size: `[batch, 2]`, height and width of the original images.
+
+    Returns:
+        float32 `[batch, n, 4]`, `x, y, width, height` in pixels of the original images.
+    """
+    scale = (original_size / image_size)[:, np.newaxis, [0, 1, 0, 1]]
+    return to_file_order(boxes * scale).astype(np.float32)
+
+
+def detect(
+    params: cfg.ExperimentConfig,
+    checkpoint: str,
+    model_dir: str,
+    input_pattern: str,
+    output: str,
+    coarser: Sequence[Granularity] = (),
+    strategy: tf.distribute.Strategy | None = None,
+) -> int:
+    """Detects in every image of some TFRecords.
+
+    Args:
+        params: the settings that the model was trained with.
+        checkpoint: its weights.
+        model_dir: where its taxonomy lies.
+        input_pattern: a pattern of TFRecord files.
+        output: the Parquet file to write; it appears only when complete.
+        coarser: granularities at which to write detections by summed probabilities as well
+            (`marginals.marginal`), each to `marginal_path(output, granularity)`.
+        strategy: the devices, instead of those of `params.runtime`.
+
+    Returns:
+        How many images were seen.
+
+    Raises:
+        InputError: if the checkpoint does not fit the settings, there are no TFRecords, or a
+            granularity is not coarser than the model's.
+    """
+    experiment.set_precision(params.runtime)
+    strategy = strategy or experiment.strategy_of(params.runtime)
+    taxonomy = experiment.adopt_taxonomy(params, model_dir)
+    granularity = Granularity(params.task.granularity)
+    for target in coarser:
+        if target not in granularity.coarser_or_equal()[1:]:
+            raise InputError(
+                f"--granularities={target}: must be coarser than the model's granularity, "
+                f"{granularity}"
+            )
+    targets = [granularity, *coarser]
+    groups = {target: _groups(taxonomy, granularity, target) for target in coarser}
+    params.task.validation_data.override({"input_path": input_pattern, "is_training": False})
+    with strategy.scope():
+        detection_task = task_factory.get_task(params.task)
+        model = detection_task.build_model()
+        checkpoints.restore(model, checkpoint)
+    batches = strategy.distribute_datasets_from_function(
+        lambda context: detection_task.build_inputs(params.task.validation_data, context)
+    )
+
+    # With the data's own signature, shapes that were not seen yet need no new graph.
+    @tf.function(input_signature=[batches.element_spec])
+    def step(batch: dict[str, tf.Tensor]) -> list[Detections]:
+        def on_replica(one: dict[str, tf.Tensor]) -> list[Detections]:
+            fine = model.classify(one, training=False)
+            views = [fine, *(marginal(fine, *groups[target]) for target in coarser)]
+            return [model.detections_of(view, one["image_size"]) for view in views]
+
+        return strategy.run(on_replica, args=(batch,))
+
+    images = 0
+    with contextlib.ExitStack() as stack:
+        writers = [
+            stack.enter_context(
+                DetectionsWriter(
+                    output if target is granularity else marginal_path(output, target),
+                    target,
+                    taxonomy,
+                    model=checkpoints.short_name(checkpoint),
+                    settings=_settings(params.task, target),
+                )
+            )
+            for target in targets
+        ]
+        bar = stack.enter_context(
+            tqdm(total=count_images(input_pattern), unit=" images", disable=None)
+        )
+        stack.enter_context(reading_errors(input_pattern))
+        for batch in batches:
+            for inputs, views in zip(_local(strategy, batch), _local(strategy, step(batch))):
+                for writer, found in zip(writers, views):
+                    _write(writer, inputs, found)
+                images += len(inputs["image_id"])
+            bar.update(images - bar.n)
+    return images
+
+
+def marginal_path(output: str, granularity: Granularity) -> str:
+    """Where the detections by summed probabilities go: x.parquet gives x.super.parquet."""
+    stem, extension = os.path.splitext(output)
+    return f"{stem}.{granularity}{extension}"
+
+
+def _groups(
+    taxonomy: Taxonomy, granularity: Granularity, target: Granularity
+) -> tuple[np.ndarray, int]:
+    """The group of each class, from 0, and how many groups there are."""
+    labels = np.arange(1, taxonomy.num_labels(granularity) + 1)
+    return taxonomy.coarsen(labels, granularity, target) - 1, taxonomy.num_labels(target)
+
+
+def _settings(task_config: FasterRCNNTask, target: Granularity) -> dict[str, object]:
+    """What a file of detections says of how they were made."""
+    settings = task_config.model.detections.as_dict()
+    settings |= {"short_edge": task_config.short_edge, "long_edge": task_config.long_edge}
+    if target != task_config.granularity:
+        settings |= {"trained_on": task_config.granularity, "merge": "marginal"}
+    return settings
+
+
+def _local(strategy: tf.distribute.Strategy, values: object) -> list[object]:
+    """The replicas' parts of a structure, each one structure."""
+    parts = [strategy.experimental_local_results(value) for value in tf.nest.flatten(values)]
+    return [tf.nest.pack_sequence_as(values, flat) for flat in zip(*parts)]
+
+
+def _write(writer: DetectionsWriter, batch: dict[str, tf.Tensor], found: Detections) -> None:
+    image_ids = batch["image_id"].numpy()
+    boxes = original_boxes(
+        found.boxes.numpy(), batch["image_size"].numpy(), batch["original_size"].numpy()
+    )
+    real = found.scores.numpy() > 0
+    writer.append(
+        np.repeat(image_ids, real.sum(axis=1)),
+        found.labels.numpy()[real],
+        found.scores.numpy()[real],
+        boxes[real],
+    )

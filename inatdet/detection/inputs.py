@@ -1,0 +1,332 @@
+"""TFRecords become batches: decode, flip, resize by the short edge, group by shape, pad.
+
+Images stay JPEG until their batch is settled, so that shuffling and grouping move little data. Then
+the images of a batch are decoded together: those of one size are resized by one operation straight
+into the batch, others are resized one by one and padded.
+"""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+from inatdet.data.taxonomy import Granularity
+from inatdet.tfrecords import examples
+from inatdet.tfrecords.reading import _read, find_files
+from inatdet.tfrecords.sampling import Resampler, keep_single_instance
+
+# Images share a batch when their aspect ratios lie in the same step of the logarithm, which bounds
+# the padding: a batch has at most exp(step) = 1.10 times the pixels of its images. With a third of
+# the way from 1:1 to 4:3, the ratios 1:1, 4:3 and 16:9 are in the middle of a step and 3:2 is well
+# inside one, so that a few pixels more or less do not set such images apart.
+_ASPECT_STEP = math.log(4 / 3) / 3
+
+# In training, batches are made of so many times their images, so that most are of one size: these
+# need no padding, and no copies for it. Not beyond 16:9 and 9:16, where images are rare and would
+# wait for one another for long.
+_BATCHES_AT_ONCE = 8
+_LAST_USUAL_GROUP = round(math.log(16 / 9) / _ASPECT_STEP)
+
+# So many batches at once come out of one group, whose images are not like the others': of one
+# shape, often of fewer scenes. In a row they would pull the weights and the moving statistics of
+# batch norm to and fro, so the order of batches is drawn from among those of several groups.
+_BATCHES_MIXED = 4 * _BATCHES_AT_ONCE
+
+
+def resized_shape(
+    height: tf.Tensor | int, width: tf.Tensor | int, short_edge: int, long_edge: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The size of a resized image: the Object Detection API's `keep_aspect_ratio_resizer`.
+
+    The shorter side becomes `short_edge`, unless the longer one would pass `long_edge`; then that
+    becomes `long_edge`. Computed in float32 and rounded half to even, step by step as in
+    `_compute_new_dynamic_size` of research/object_detection/core/preprocessor.py. Unlike there, no
+    side becomes less than one pixel.
+
+    Args:
+        height: int32, pixels, of any shape.
+        width: int32, pixels, of the same shape.
+        short_edge: pixels.
+        long_edge: pixels.
+
+    Returns:
+        Height and width, int32, of that shape.
+    """
+    size = tf.cast(tf.stack([height, width]), tf.float32)
+    by_short = tf.round(size * (float(short_edge) / tf.reduce_min(size, axis=0)))
+    by_long = tf.round(size * (float(long_edge) / tf.reduce_max(size, axis=0)))
+    chosen = tf.where(tf.reduce_max(by_short, axis=0) > long_edge, by_long, by_short)
+    new_height, new_width = tf.unstack(tf.maximum(tf.cast(chosen, tf.int32), 1))
+    return new_height, new_width
+
+
+def largest_batches(short_edge: int, long_edge: int) -> list[tuple[int, int]]:
+    """Heights and widths that hold every batch: the largest square one, wide one and high one.
+
+    Only of the images that are nearly square some are wide and others high, so that both sides of
+    their batch pass the shorter edge.
+    """
+    square = min(math.ceil(short_edge * math.exp(_ASPECT_STEP / 2)), long_edge)
+    return [(square, square), (short_edge, long_edge), (long_edge, short_edge)]
+
+
+def make_dataset(
+    file_pattern: str,
+    granularity: Granularity,
+    *,
+    batch_size: int,
+    short_edge: int,
+    long_edge: int,
+    is_training: bool,
+    seed: int | None = None,
+    shuffle_buffer: int = 2048,
+    cache: bool = False,
+    single_instance: bool = False,
+    resampler: Resampler | None = None,
+    input_context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+    """Batches of images and boxes.
+
+    Images are resized bilinearly with half-pixel centres and no antialiasing (`tf.image.resize`),
+    so that pixels move exactly as boxes do. The Object Detection API calls TensorFlow 1's
+    `resize_images(align_corners=False)` instead, whose samples lie `(1 / scale - 1) / 2` original
+    pixels further up and left (none at scale 1): the one difference in preprocessing.
+
+    Boxes without a label at this granularity are left out, and crowd boxes in training.
+
+    Args:
+        file_pattern: the TFRecord files.
+        granularity: which labels.
+        batch_size: images a batch. Above one, only images of like aspect ratio share a batch; in
+            training those of equal size, where enough of them come near one another, and the order
+            of batches is drawn once more.
+        short_edge: pixels of the shorter side after resizing.
+        long_edge: pixels of the longer side, at most.
+        is_training: shuffles, flips half of the images and repeats for ever; every batch is full.
+            Otherwise each image comes once, images of like aspect ratio in the order of the files,
+            and the last batch of each aspect ratio may be smaller.
+        seed: makes the batches of training repeatable; those of evaluation are.
+        shuffle_buffer: examples among which the order is drawn.
+        cache: keeps the examples, still encoded, in memory.
+        single_instance: in training, only images with exactly one box.
+        resampler: in training, shows some images more or less often than once an epoch.
+        input_context: which part of the files is this worker's; with fewer files than workers,
+            which part of the examples.
+
+    Returns:
+        Batches with `image` float32 `[b, h, w, 3]`, 0..255, padded with zeros at the bottom and on
+        the right up to the largest image of the batch; `image_size` int32 `[b, 2]`, height and
+        width after resizing, without padding; `original_size` int32 `[b, 2]`; `image_id` int64
+        `[b]`; `boxes` float32 `[b, n, 4]`, `ymin, xmin, ymax, xmax` in pixels of the resized image,
+        padded with zeros; `labels` int32 `[b, n]`, padded with 0.
+
+    Raises:
+        InputError: if no file matches. Damaged files and images show only when they are read; see
+            `inatdet.tfrecords.damage`.
+    """
+    files = find_files(file_pattern)
+    repeatable = seed is not None or not is_training
+    data = _read(files, is_training, repeatable, seed, input_context)
+    if is_training and single_instance:
+        data = keep_single_instance(data)
+    if cache:
+        data = data.cache()
+    if is_training:
+        if resampler:
+            data = resampler(data, seed)
+        data = data.shuffle(shuffle_buffer, seed=seed).repeat()
+    data = data.map(lambda serialized: _parse(serialized, granularity, is_training))
+    if batch_size > 1:
+        data = _batches(data, batch_size, is_training)
+        if is_training:
+            data = data.shuffle(_BATCHES_MIXED, seed=seed)
+    to_pixels = _batch_with_pixels if batch_size > 1 else _image_with_pixels
+    # A seed each, rather than stateful random operations, whose draws would depend on which of the
+    # parallel calls comes first.
+    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
+    return (
+        tf.data.Dataset.zip(data, seeds)
+        .map(
+            lambda one, seed: to_pixels(one, seed, short_edge, long_edge, is_training),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=repeatable,
+        )
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def _parse(
+    serialized: tf.Tensor, granularity: Granularity, is_training: bool
+) -> dict[str, tf.Tensor]:
+    example = examples.decode(serialized)
+    labels = example[f"labels_{granularity.value}"]
+    kept = labels > 0
+    if is_training:
+        kept &= ~example["is_crowd"]
+    return {
+        "encoded": example["encoded"],
+        "image_id": example["image_id"],
+        "size": tf.stack([example["height"], example["width"]]),
+        "boxes": tf.boolean_mask(example["boxes"], kept),
+        "labels": tf.boolean_mask(labels, kept),
+    }
+
+
+def _aspect_group(example: dict[str, tf.Tensor]) -> tf.Tensor:
+    height, width = tf.unstack(tf.cast(example["size"], tf.float32))
+    return tf.cast(tf.round(tf.math.log(width / height) / _ASPECT_STEP), tf.int64)
+
+
+def _batches(data: tf.data.Dataset, batch_size: int, is_training: bool) -> tf.data.Dataset:
+    """Examples of like aspect ratio, batched; the boxes are padded."""
+    if not is_training:
+        return data.group_by_window(
+            _aspect_group, lambda _, group: group.padded_batch(batch_size), window_size=batch_size
+        )
+    many = batch_size * _BATCHES_AT_ONCE
+
+    def batches_of(_: tf.Tensor, group: tf.data.Dataset) -> tf.data.Dataset:
+        group = group.padded_batch(many).map(lambda window: _equal_sizes_first(window, batch_size))
+        return group.unbatch().map(_without_padding).padded_batch(batch_size)
+
+    def window_size(group: tf.Tensor) -> tf.Tensor:
+        usual = tf.abs(group) <= _LAST_USUAL_GROUP
+        return tf.cast(tf.where(usual, many, batch_size), tf.int64)
+
+    return data.group_by_window(_aspect_group, batches_of, window_size_func=window_size)
+
+
+def _equal_sizes_first(window: dict[str, tf.Tensor], batch_size: int) -> dict[str, tf.Tensor]:
+    """Images of one size together, where they fill a batch; then the others, in their order."""
+    size = window["size"]
+    same = tf.cast(tf.reduce_all(size[:, tf.newaxis] == size, axis=-1), tf.int32)
+    fills = tf.reduce_sum(same, axis=1) >= batch_size
+    key = tf.where(fills, tf.argmax(same, axis=1, output_type=tf.int32), tf.shape(size)[0])
+    order = tf.argsort(key, stable=True)
+    return {name: tf.gather(value, order) for name, value in window.items()}
+
+
+def _without_padding(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    real = example["labels"] > 0
+    boxes = tf.boolean_mask(example["boxes"], real)
+    return example | {"boxes": boxes, "labels": tf.boolean_mask(example["labels"], real)}
+
+
+def _image_with_pixels(
+    example: dict[str, tf.Tensor],
+    seed: tf.Tensor,
+    short_edge: int,
+    long_edge: int,
+    is_training: bool,
+) -> dict[str, tf.Tensor]:
+    """A batch of one image, without the copies that larger batches need."""
+    flips = _draw_flips(seed, 1, is_training)
+    pixels = _decode(example["encoded"], flips[0], is_training)[tf.newaxis]
+    original = tf.shape(pixels)[tf.newaxis, 1:3]
+    size = _sizes(original, short_edge, long_edge)
+    batch = {name: value[tf.newaxis] for name, value in example.items() if name != "encoded"}
+    return _outputs(batch, tf.image.resize(pixels, size[0]), size, original, flips)
+
+
+def _batch_with_pixels(
+    batch: dict[str, tf.Tensor],
+    seed: tf.Tensor,
+    short_edge: int,
+    long_edge: int,
+    is_training: bool,
+) -> dict[str, tf.Tensor]:
+    """A batch of several images."""
+    encoded = batch["encoded"]
+    flips = _draw_flips(seed, tf.size(encoded), is_training)
+    # The JPEGs' own sizes are used, not the recorded ones, which only choose the group.
+    original = tf.map_fn(
+        lambda jpeg: tf.image.extract_jpeg_shape(jpeg)[:2],
+        encoded,
+        fn_output_signature=tf.TensorSpec([2], tf.int32),
+    )
+    size = _sizes(original, short_edge, long_edge)
+    image = tf.cond(
+        tf.reduce_all(original == original[0]),
+        lambda: _resize_together(encoded, flips, size[0], is_training),
+        lambda: _resize_and_pad(encoded, flips, size, is_training),
+    )
+    return _outputs(batch, image, size, original, flips)
+
+
+def _outputs(
+    batch: dict[str, tf.Tensor],
+    image: tf.Tensor,
+    size: tf.Tensor,
+    original: tf.Tensor,
+    flips: tf.Tensor,
+) -> dict[str, tf.Tensor]:
+    image.set_shape([None, None, None, 3])
+    return {
+        "image": image,
+        "image_size": size,
+        "original_size": original,
+        "image_id": batch["image_id"],
+        "boxes": _pixel_boxes(batch["boxes"], batch["labels"], flips, size),
+        "labels": batch["labels"],
+    }
+
+
+def _draw_flips(seed: tf.Tensor, count: int | tf.Tensor, is_training: bool) -> tf.Tensor:
+    if not is_training:
+        return tf.zeros([count], tf.bool)
+    return tf.random.stateless_uniform([count], [seed, 0]) < 0.5
+
+
+def _sizes(original: tf.Tensor, short_edge: int, long_edge: int) -> tf.Tensor:
+    height, width = tf.unstack(original, axis=-1)
+    return tf.stack(resized_shape(height, width, short_edge, long_edge), axis=-1)
+
+
+def _decode(jpeg: tf.Tensor, flip: tf.Tensor, may_flip: bool) -> tf.Tensor:
+    """One image, uint8 `[height, width, 3]`."""
+    image = tf.io.decode_jpeg(jpeg, channels=3)
+    if may_flip:
+        # Before resizing, where there are fewer bytes to move; the result is the same.
+        image = tf.cond(flip, lambda: tf.reverse(image, [1]), lambda: image)
+    return image
+
+
+def _resize_together(
+    encoded: tf.Tensor, flips: tf.Tensor, size: tf.Tensor, may_flip: bool
+) -> tf.Tensor:
+    images = tf.map_fn(
+        lambda one: _decode(*one, may_flip),
+        (encoded, flips),
+        fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8),
+    )
+    return tf.image.resize(images, size)
+
+
+def _resize_and_pad(
+    encoded: tf.Tensor, flips: tf.Tensor, size: tf.Tensor, may_flip: bool
+) -> tf.Tensor:
+    canvas = tf.reduce_max(size, axis=0)
+
+    def one(args: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        jpeg, flip, own_size = args
+        image = tf.image.resize(_decode(jpeg, flip, may_flip), own_size)
+        missing = canvas - own_size
+        return tf.pad(image, [[0, missing[0]], [0, missing[1]], [0, 0]])
+
+    return tf.map_fn(
+        one,
+        (encoded, flips, size),
+        fn_output_signature=tf.TensorSpec([None, None, 3], tf.float32),
+    )
+
+
+def _pixel_boxes(
+    boxes: tf.Tensor, labels: tf.Tensor, flips: tf.Tensor, size: tf.Tensor
+) -> tf.Tensor:
+    """From fractions of the image to pixels of the resized one, flipped where the image is."""
+    ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=-1)
+    flipped = tf.stack([ymin, 1.0 - xmax, ymax, 1.0 - xmin], axis=-1)
+    boxes = tf.where(flips[:, tf.newaxis, tf.newaxis], flipped, boxes)
+    pixels = boxes * tf.tile(tf.cast(size, tf.float32), [1, 2])[:, tf.newaxis]
+    return tf.where(labels[..., tf.newaxis] > 0, pixels, 0.0)  # padding stays zero when flipped

@@ -1,0 +1,193 @@
+"""The network under a detector: Inception V3, or another of Model Garden's registry.
+
+Any backbone whose features come by levels (level l has stride 2^l) can carry the pyramid. For the
+C4 form it must fall in two: levels up to 4 for the image, and from level 4 to level 5 for each
+proposal. Inception V3, `resnet`, `efficientnet`, `mobilenet`, `mobiledet` and `revnet` do.
+"""
+
+from __future__ import annotations
+
+import os
+
+import tensorflow as tf
+import tf_keras
+from official.vision.configs import common
+from official.vision.modeling.backbones import factory
+from official.vision.ops import preprocess_ops
+
+from inatdet.errors import InputError
+from inatdet.networks import checkpoints, inception_v3, padding, pretrained
+from inatdet.networks.config import BackboneConfig
+from inatdet.networks.inception_v3 import BatchNorm
+
+INCEPTION_V3 = "inception_v3"
+BY_LEVELS = (
+    INCEPTION_V3, "resnet", "efficientnet", "mobilenet", "mobiledet", "revnet",
+)  # fmt: skip
+_NORM_EPSILON = 1e-5  # of Model Garden's image classification experiments with ResNet
+_IMAGE = tf_keras.layers.InputSpec(shape=[None, None, None, 3])
+
+
+def check(config: BackboneConfig) -> None:
+    """Raises InputError for a backbone that no detector can be built on."""
+    if config.type not in BY_LEVELS:
+        raise InputError(
+            f"task.model.backbone.type is {config.type!r}; it must be one of {', '.join(BY_LEVELS)}"
+        )
+    if config.type != INCEPTION_V3 and config.weights == pretrained.IMAGENET:
+        raise InputError(
+            f"task.model.backbone.weights is {config.weights}, which there is for inception_v3 "
+            f"alone; for {config.type}, give the path of a checkpoint of Model Garden's image "
+            "classification, or '' to start from random weights"
+        )
+
+
+def norm_activation(config: BackboneConfig) -> common.NormActivation:
+    """The batch norm of Model Garden's layers, as `config` wants it."""
+    return common.NormActivation(
+        activation="relu",
+        use_sync_bn=config.batch_norm == BatchNorm.SYNCHRONISED,
+        norm_momentum=config.batch_norm_momentum,
+        norm_epsilon=_NORM_EPSILON,
+    )
+
+
+def training_mode(config: BackboneConfig, training: bool | None) -> bool | None:
+    """What to call a backbone's layers with: never training where its statistics are frozen.
+
+    The statistics alone: what batch norm adds and multiplies with still trains.
+    """
+    return False if config.batch_norm == BatchNorm.FROZEN else training
+
+
+def scale_pixels(config: BackboneConfig, image: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
+    """Scales pixels as the backbone's weights were trained with.
+
+    Inception V3: to [-1, 1]. Model Garden's backbones: less ImageNet's mean, over its deviation.
+    The padding becomes 0 after scaling: what SAME convolutions see beyond the border too.
+
+    Args:
+        config: which backbone.
+        image: `[batch, height, width, 3]`, 0..255.
+        image_size: int32 `[batch, 2]`, height and width without padding.
+
+    Returns:
+        float32 `[batch, height, width, 3]`.
+    """
+    rows = tf.sequence_mask(image_size[:, 0], tf.shape(image)[1])
+    columns = tf.sequence_mask(image_size[:, 1], tf.shape(image)[2])
+    inside = (rows[:, :, tf.newaxis] & columns[:, tf.newaxis, :])[..., tf.newaxis]
+    pixels = tf.cast(image, tf.float32)
+    if config.type == INCEPTION_V3:
+        scaled = pixels * (2.0 / 255.0) - 1.0
+    else:
+        scaled = (pixels - preprocess_ops.MEAN_RGB) / preprocess_ops.STDDEV_RGB
+    return tf.where(inside, scaled, 0.0)
+
+
+def whole(config: BackboneConfig) -> tf_keras.Model:
+    """A backbone from scaled images to a dict of features by level, by Model Garden's factory."""
+    return factory.build_backbone(_IMAGE, config, norm_activation(config))
+
+
+def trunk_and_stage(
+    config: BackboneConfig, crop_size: int
+) -> tuple[tf_keras.Model, tf_keras.Model]:
+    """A backbone cut at stride 16, for the C4 form.
+
+    Args:
+        config: which backbone.
+        crop_size: side of the crops in cells.
+
+    Returns:
+        A model from scaled images to features of level 4, of any height and width; and one from
+        crops of them to features of half the height and width, what level 5 is made with.
+
+    Raises:
+        InputError: if there is no such cut.
+    """
+    if config.type == INCEPTION_V3:
+        options = _inception_options(config)
+        trunk = inception_v3.trunk(**options)
+        return trunk, inception_v3.head_stage(trunk.output_shape[-1], crop_size, **options)
+    return _cut(whole(config))
+
+
+def masked_twin(config: BackboneConfig, trunk: tf_keras.Model) -> tf_keras.Model | None:
+    """A trunk's twin that sees nothing of a batch's padding, where `config` asks for it.
+
+    Raises:
+        InputError: if there is none for this backbone.
+    """
+    if not config.mask_padding:
+        return None
+    if config.type != INCEPTION_V3 or config.padding != inception_v3.Padding.SAME:
+        raise InputError(
+            f"backbone.mask_padding is not possible with type {config.type} and padding "
+            f"{config.padding}; use {INCEPTION_V3} and same, or batches of one image"
+        )
+    return padding.masked(trunk)
+
+
+def load_pretrained(config: BackboneConfig, *models: tf_keras.Model) -> None:
+    """Loads the weights that `config` names.
+
+    Args:
+        config: which backbone, and its weights.
+        models: a `whole` backbone, or the two halves of `trunk_and_stage`.
+
+    Raises:
+        InputError: if the file is missing, damaged or of another network.
+    """
+    if config.type == INCEPTION_V3:
+        inception_v3.load_pretrained(models, pretrained.find_weights(config.weights))
+        return
+    # Into a whole backbone, which is how Model Garden saves it, and from there into the halves.
+    saved = whole(config)
+    path = config.weights
+    if not os.path.isfile(path + ".index"):
+        raise InputError(
+            f"{path}: no such checkpoint; give its path without .index or .data-00000-of-00001"
+        )
+    checkpoints.read_into(
+        path,
+        f"not the weights of this {config.type}",
+        "give a checkpoint of Model Garden's image classification, with the same settings",
+        backbone=saved,
+    )
+    sources = [saved] if len(models) == 1 else _cut(saved)
+    for model, source in zip(models, sources):
+        model.set_weights(source.get_weights())
+
+
+@factory.register_backbone_builder(INCEPTION_V3)
+def build_inception_v3(
+    input_specs: tf_keras.layers.InputSpec,
+    backbone_config: BackboneConfig,
+    norm_activation_config: common.NormActivation,
+    l2_regularizer: tf_keras.regularizers.Regularizer | None = None,
+) -> tf_keras.Model:
+    """Inception V3 for Model Garden's factories: features by level, see `inception_v3.pyramid`.
+
+    The images' shape, the batch norm and the weight decay of Model Garden's settings are not used:
+    shapes are free, and `backbone_config` says all of the rest.
+    """
+    del input_specs, norm_activation_config, l2_regularizer
+    return inception_v3.pyramid(**_inception_options(backbone_config))
+
+
+def _inception_options(config: BackboneConfig) -> dict[str, object]:
+    return {
+        "padding": inception_v3.Padding(config.padding),
+        "width": config.width,
+        "batch_norm": BatchNorm(config.batch_norm),
+        "momentum": config.batch_norm_momentum,
+    }
+
+
+def _cut(backbone: tf_keras.Model) -> tuple[tf_keras.Model, tf_keras.Model]:
+    levels = backbone.output
+    return (
+        tf_keras.Model(backbone.input, levels["4"], name="trunk"),
+        tf_keras.Model(levels["4"], levels["5"], name="head_stage"),
+    )

@@ -1,0 +1,379 @@
+"""Inception V3 cut in two, a trunk for the image and a head stage for each proposal, or whole.
+
+The trunk runs from the image to Mixed_6e (Keras' `mixed7`): stride 16, 768 channels. The head stage
+is Mixed_7a, 7b and 7c (`mixed8` to `mixed10`): 2,048 channels. Convolutions are numbered 0 to 93 in
+the order in which `tf_keras.applications.InceptionV3` makes them, so that its weights file can be
+loaded into either half.
+
+Source of the architecture: Szegedy et al., "Rethinking the Inception Architecture for Computer
+Vision", 2016, in the form of Keras applications (batch norm without gamma, epsilon 1e-3). Source of
+the cut: the Object Detection API's Inception V2 extractor, which also cuts at stride 16.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import re
+from collections.abc import Sequence
+from typing import Union
+
+import tensorflow as tf
+import tf_keras
+
+from inatdet.errors import InputError
+from inatdet.networks import pretrained
+
+TRUNK_STRIDE = 16
+BATCH_NORM_EPSILON = 1e-3  # Keras applications' value
+
+
+class Padding(str, enum.Enum):
+    """How the stem and the reductions pad.
+
+    `SAME` puts feature cell i at pixel 16 i, where the anchors are. `VALID` is what Keras and slim
+    do for classification; it is here so that the network can be compared with theirs.
+    """
+
+    SAME = "same"
+    VALID = "valid"
+
+
+class BatchNorm(str, enum.Enum):
+    """Which statistics batch norm uses in training.
+
+    `FROZEN`: the moving statistics of the pretrained network; beta still trains (the Object
+    Detection API's default). `TRAINED`: those of the replica's batch, for training from scratch.
+    `SYNCHRONISED`: those of all replicas' batches together. A batch's statistics include what the
+    images are padded with.
+    """
+
+    FROZEN = "frozen"
+    TRAINED = "trained"
+    SYNCHRONISED = "synchronised"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Conv:
+    filters: int
+    kernel: tuple[int, int] = (1, 1)
+    stride: int = 1
+    shrinks: bool = False  # VALID in the classification network
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pool:
+    stride: int  # 1: average, SAME; 2: maximum, VALID in the classification network
+
+
+@dataclasses.dataclass(frozen=True)
+class _Fork:
+    """Layers side by side on one input, their outputs concatenated."""
+
+    ways: tuple[_Conv, ...]
+
+
+_Step = Union[_Conv, _Pool, _Fork]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Mixed:
+    name: str
+    branches: tuple[tuple[_Step, ...], ...]
+
+
+def _mixed_35(name: str, pool_filters: int) -> _Mixed:
+    return _Mixed(
+        name,
+        (
+            (_Conv(64),),
+            (_Conv(48), _Conv(64, (5, 5))),
+            (_Conv(64), _Conv(96, (3, 3)), _Conv(96, (3, 3))),
+            (_Pool(1), _Conv(pool_filters)),
+        ),
+    )
+
+
+def _mixed_17(name: str, filters: int) -> _Mixed:
+    row, column = (1, 7), (7, 1)
+    return _Mixed(
+        name,
+        (
+            (_Conv(192),),
+            (_Conv(filters), _Conv(filters, row), _Conv(192, column)),
+            (
+                _Conv(filters),
+                _Conv(filters, column),
+                _Conv(filters, row),
+                _Conv(filters, column),
+                _Conv(192, row),
+            ),
+            (_Pool(1), _Conv(192)),
+        ),
+    )
+
+
+def _mixed_8(name: str) -> _Mixed:
+    fork = _Fork((_Conv(384, (1, 3)), _Conv(384, (3, 1))))
+    return _Mixed(
+        name,
+        (
+            (_Conv(320),),
+            (_Conv(384), fork),
+            (_Conv(448), _Conv(384, (3, 3)), fork),
+            (_Pool(1), _Conv(192)),
+        ),
+    )
+
+
+_STEM: tuple[_Step, ...] = (
+    _Conv(32, (3, 3), stride=2, shrinks=True),
+    _Conv(32, (3, 3), shrinks=True),
+    _Conv(64, (3, 3)),
+    _Pool(2),
+    _Conv(80, (1, 1), shrinks=True),
+    _Conv(192, (3, 3), shrinks=True),
+    _Pool(2),
+)
+
+_TRUNK_BLOCKS = (
+    _mixed_35("mixed0", pool_filters=32),
+    _mixed_35("mixed1", pool_filters=64),
+    _mixed_35("mixed2", pool_filters=64),
+    _Mixed(
+        "mixed3",
+        (
+            (_Conv(384, (3, 3), stride=2, shrinks=True),),
+            (_Conv(64), _Conv(96, (3, 3)), _Conv(96, (3, 3), stride=2, shrinks=True)),
+            (_Pool(2),),
+        ),
+    ),
+    _mixed_17("mixed4", 128),
+    _mixed_17("mixed5", 160),
+    _mixed_17("mixed6", 160),
+    _mixed_17("mixed7", 192),
+)
+
+_HEAD_BLOCKS = (
+    _Mixed(
+        "mixed8",
+        (
+            (_Conv(192), _Conv(320, (3, 3), stride=2, shrinks=True)),
+            (
+                _Conv(192),
+                _Conv(192, (1, 7)),
+                _Conv(192, (7, 1)),
+                _Conv(192, (3, 3), stride=2, shrinks=True),
+            ),
+            (_Pool(2),),
+        ),
+    ),
+    _mixed_8("mixed9"),
+    _mixed_8("mixed10"),
+)
+
+
+_LAST_OF_LEVEL = {"mixed2": "3", "mixed7": "4", "mixed10": "5"}
+
+
+class _Builder:
+    """Turns the tables above into Keras layers, numbering the convolutions."""
+
+    def __init__(
+        self,
+        first_conv: int,
+        padding: Padding,
+        width: float,
+        batch_norm: BatchNorm,
+        momentum: float,
+    ):
+        self._next_conv = first_conv
+        self._padding = padding
+        self._width = width
+        # None leaves the choice to the `training` argument of the call.
+        self._bn_training = False if batch_norm is BatchNorm.FROZEN else None
+        self._synchronised = batch_norm is BatchNorm.SYNCHRONISED
+        self._momentum = momentum
+
+    def scaled(self, filters: int) -> int:
+        return max(1, round(filters * self._width))
+
+    def _conv(self, x, conv: _Conv):
+        number = self._next_conv
+        self._next_conv += 1
+        x = tf_keras.layers.Conv2D(
+            self.scaled(conv.filters),
+            conv.kernel,
+            strides=conv.stride,
+            padding=self._padding.value if conv.shrinks else "same",
+            use_bias=False,
+            name=f"conv{number}",
+        )(x)
+        x = tf_keras.layers.BatchNormalization(
+            scale=False,
+            epsilon=BATCH_NORM_EPSILON,
+            momentum=self._momentum,
+            synchronized=self._synchronised,
+            name=f"batch_norm{number}",
+        )(x, training=self._bn_training)
+        return tf_keras.layers.Activation("relu", name=f"relu{number}")(x)
+
+    def _step(self, x, step: _Step):
+        if isinstance(step, _Conv):
+            return self._conv(x, step)
+        if isinstance(step, _Fork):
+            return tf_keras.layers.Concatenate()([self._conv(x, way) for way in step.ways])
+        if step.stride == 1:
+            return tf_keras.layers.AveragePooling2D(3, strides=1, padding="same")(x)
+        return tf_keras.layers.MaxPooling2D(3, strides=2, padding=self._padding.value)(x)
+
+    def chain(self, x, steps: Sequence[_Step]):
+        for step in steps:
+            x = self._step(x, step)
+        return x
+
+    def mixed(self, x, block: _Mixed):
+        outputs = [self.chain(x, branch) for branch in block.branches]
+        return tf_keras.layers.Concatenate(name=block.name)(outputs)
+
+
+def _conv_count(steps: Sequence[_Step]) -> int:
+    return sum(
+        len(step.ways) if isinstance(step, _Fork) else isinstance(step, _Conv) for step in steps
+    )
+
+
+def _block_conv_count(blocks: Sequence[_Mixed]) -> int:
+    return sum(_conv_count(branch) for block in blocks for branch in block.branches)
+
+
+NUM_TRUNK_CONVS = _conv_count(_STEM) + _block_conv_count(_TRUNK_BLOCKS)
+NUM_CONVS = NUM_TRUNK_CONVS + _block_conv_count(_HEAD_BLOCKS)
+
+
+def trunk(
+    padding: Padding = Padding.SAME,
+    width: float = 1.0,
+    batch_norm: BatchNorm = BatchNorm.FROZEN,
+    momentum: float = 0.99,
+) -> tf_keras.Model:
+    """The stem to Mixed_6e.
+
+    Args:
+        padding: how the stem and the reductions pad.
+        width: factor on every number of filters; 1 is Inception V3.
+        batch_norm: which statistics batch norm uses in training.
+        momentum: of the moving statistics, where they are trained.
+
+    Returns:
+        A model from images `[batch, height, width, 3]` in [-1, 1] to features
+        `[batch, ceil(height / 16), ceil(width / 16), 768 * width]` (with SAME padding). Height and
+        width are free.
+    """
+    builder = _Builder(0, padding, width, batch_norm, momentum)
+    image = tf_keras.Input((None, None, 3), name="image")
+    x = builder.chain(image, _STEM)
+    for block in _TRUNK_BLOCKS:
+        x = builder.mixed(x, block)
+    return tf_keras.Model(image, x, name="inception_v3_trunk")
+
+
+def pyramid(
+    padding: Padding = Padding.SAME,
+    width: float = 1.0,
+    batch_norm: BatchNorm = BatchNorm.FROZEN,
+    momentum: float = 0.99,
+) -> Pyramid:
+    """The whole network, with what it has of each stride.
+
+    Args:
+        padding: how the stem and the reductions pad; only with SAME do the strides hold exactly.
+        width: factor on every number of filters; 1 is Inception V3.
+        batch_norm: which statistics batch norm uses in training.
+        momentum: of the moving statistics, where they are trained.
+
+    Returns:
+        A model from images `[batch, height, width, 3]` in [-1, 1] to a dict of features, level l of
+        `[batch, ceil(height / 2^l), ceil(width / 2^l), channels]`: `2`, the stem before its second
+        pooling, 192 channels; `3`, Keras' `mixed2`, 288; `4`, `mixed7`, 768; `5`, `mixed10`, 2048
+        (each times the width).
+    """
+    builder = _Builder(0, padding, width, batch_norm, momentum)
+    image = tf_keras.Input((None, None, 3), name="image")
+    x = builder.chain(image, _STEM[:-1])
+    levels = {"2": x}
+    x = builder.chain(x, _STEM[-1:])
+    for block in (*_TRUNK_BLOCKS, *_HEAD_BLOCKS):
+        x = builder.mixed(x, block)
+        if block.name in _LAST_OF_LEVEL:
+            levels[_LAST_OF_LEVEL[block.name]] = x
+    return Pyramid(image, levels, name="inception_v3")
+
+
+class Pyramid(tf_keras.Model):
+    """A model whose output is a dict of features, one of each level."""
+
+    @property
+    def output_specs(self) -> dict[str, tf.TensorShape]:
+        """The features' shapes, under the name that Model Garden's backbones give them."""
+        return {level: features.shape for level, features in self.output.items()}
+
+
+def head_stage(
+    in_channels: int,
+    crop_size: int | None = None,
+    padding: Padding = Padding.SAME,
+    width: float = 1.0,
+    batch_norm: BatchNorm = BatchNorm.FROZEN,
+    momentum: float = 0.99,
+) -> tf_keras.Model:
+    """Mixed_7a to Mixed_7c.
+
+    Args:
+        in_channels: channels of the trunk's features.
+        crop_size: height and width of the crops in cells, or None for any.
+        padding: how the reduction pads.
+        width: factor on every number of filters; 1 is Inception V3.
+        batch_norm: which statistics batch norm uses in training.
+        momentum: of the moving statistics, where they are trained.
+
+    Returns:
+        A model from crops `[crops, crop_size, crop_size, in_channels]` to features
+        `[crops, ceil(crop_size / 2), ceil(crop_size / 2), 2048 * width]` (with SAME padding).
+    """
+    builder = _Builder(NUM_TRUNK_CONVS, padding, width, batch_norm, momentum)
+    crops = tf_keras.Input((crop_size, crop_size, in_channels), name="crops")
+    x = crops
+    for block in _HEAD_BLOCKS:
+        x = builder.mixed(x, block)
+    return tf_keras.Model(crops, x, name="inception_v3_head_stage")
+
+
+def load_pretrained(models: Sequence[tf_keras.Model], path: str) -> None:
+    """Puts the weights of Keras applications' Inception V3 into a trunk or a head stage.
+
+    Args:
+        models: results of `trunk`, `head_stage` and `pyramid`, of width 1.
+        path: an .h5 file of `tf_keras.applications.InceptionV3(include_top=False)`.
+
+    Raises:
+        InputError: if the file is damaged or of another network, or the models are narrowed.
+    """
+    weights = pretrained.read_inception_v3(path)
+    for model in models:
+        for layer in model.layers:
+            numbered = re.fullmatch(r"(conv|batch_norm)(\d+)", layer.name)
+            if not numbered:
+                continue
+            conv = weights[int(numbered[2])]
+            if numbered[1] == "conv":
+                values = [conv.kernel]
+            else:
+                values = [conv.beta, conv.moving_mean, conv.moving_variance]
+            if [tuple(v.shape) for v in values] != [tuple(w.shape) for w in layer.weights]:
+                raise InputError(
+                    f"{path}: {layer.name} has shapes {[v.shape for v in values]}, the model's are "
+                    f"{[tuple(w.shape) for w in layer.weights]}; pretrained weights fit only "
+                    "backbone width 1, so set the width to 1 or the weights to ''"
+                )
+            layer.set_weights(values)

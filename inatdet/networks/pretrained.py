@@ -1,0 +1,171 @@
+"""ImageNet weights of Inception V3: the Keras applications file, found and read.
+
+The file is `inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5`; its address and its hash
+are those in `tf_keras/src/applications/inception_v3.py`. It is kept where Keras keeps it, so a copy
+that Keras has downloaded before is used. Keras' own `get_file` is not: it downloads to the final
+name, so that an interruption leaves half a file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+
+import h5py
+import numpy as np
+
+from inatdet import download
+from inatdet.errors import InputError
+
+IMAGENET = "imagenet"
+FILE_NAME = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
+BASE_URL = "https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
+MD5 = "bcbd6486424b2319ff4ef7d526e38f63"
+
+NUM_CONVS = 94
+NUM_PARAMETERS = 21_802_784  # of tf_keras.applications.InceptionV3(include_top=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvWeights:
+    """One convolution and the batch norm (without gamma) behind it.
+
+    Attributes:
+        kernel: float32 `[kernel height, kernel width, in channels, out channels]`.
+        beta: float32 `[out channels]`.
+        moving_mean: float32 `[out channels]`.
+        moving_variance: float32 `[out channels]`.
+    """
+
+    kernel: np.ndarray
+    beta: np.ndarray
+    moving_mean: np.ndarray
+    moving_variance: np.ndarray
+
+
+def default_cache_dir() -> str:
+    """Where Keras keeps the weights of its applications."""
+    home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
+    return os.path.join(home, "models")
+
+
+def find_weights(
+    weights: str = IMAGENET,
+    cache_dir: str | None = None,
+    *,
+    base_url: str = BASE_URL,
+    md5: str = MD5,
+) -> str:
+    """Finds the weights file, downloading it if need be.
+
+    Args:
+        weights: a path, or `imagenet` for the file of Keras applications.
+        cache_dir: where that file is kept; Keras' own folder by default.
+        base_url: the folder it is downloaded from.
+        md5: its hash.
+
+    Returns:
+        The path of a file. One that was downloaded has the right hash; one that was given is only
+        known to exist.
+
+    Raises:
+        InputError: if there is no such file, it cannot be downloaded, or its hash is wrong.
+    """
+    if weights != IMAGENET:
+        if not os.path.isfile(weights):
+            raise InputError(
+                f"{weights}: no such weights file; give the path of {FILE_NAME}, or {IMAGENET!r} "
+                "to download it"
+            )
+        return weights
+    path = os.path.join(cache_dir or default_cache_dir(), FILE_NAME)
+    if os.path.exists(path):
+        found = download.md5_of(path)
+        if found != md5:
+            raise InputError(
+                f"{path}: its MD5 is {found}, not {md5}, so it is damaged or another file; "
+                "delete it, and it will be downloaded again"
+            )
+        return path
+    download.download(
+        base_url + FILE_NAME,
+        path,
+        md5,
+        what="weights",
+        by_hand=f"or download it elsewhere and give its path instead of {IMAGENET!r}",
+        folder_hint="make room or set KERAS_HOME to a folder that can be written",
+    )
+    return path
+
+
+def read_inception_v3(path: str) -> list[ConvWeights]:
+    """Reads the convolutions of `tf_keras.applications.InceptionV3`.
+
+    Args:
+        path: an .h5 file as Keras 2 writes it, of the network with or without its top.
+
+    Returns:
+        94 of them, in the order in which Keras makes them. That is the order of the numbers in the
+        layers' names, wherever the numbers start; the order in the file is another one.
+
+    Raises:
+        InputError: if the file is missing, damaged, or of another network.
+    """
+    if not os.path.isfile(path):
+        raise InputError(f"{path}: no such weights file")
+    try:
+        with h5py.File(path, "r") as file:
+            layers = _read_layers(file)
+    except (OSError, KeyError, RuntimeError, UnicodeDecodeError) as error:
+        detail = str(error).strip("'\"").splitlines()[0]
+        raise InputError(
+            f"{path}: damaged, or no Keras weights file in HDF5 ({detail}); download it again"
+        ) from error
+    convs = [weights for weights in layers if [w.ndim for w in weights] == [4]]
+    norms = [weights for weights in layers if [w.ndim for w in weights] == [1, 1, 1]]
+    if len(convs) != NUM_CONVS or len(norms) != NUM_CONVS:
+        raise InputError(
+            f"{path}: not the weights of Inception V3: {len(convs)} convolutions without bias and "
+            f"{len(norms)} batch norms without gamma, not {NUM_CONVS} of each; give {FILE_NAME}"
+        )
+    found = [ConvWeights(*conv, *norm) for conv, norm in zip(convs, norms)]
+    size = sum(weight.size for weights in (*convs, *norms) for weight in weights)
+    if size != NUM_PARAMETERS or any(_is_mismatched(conv) for conv in found):
+        raise InputError(
+            f"{path}: not the weights of Inception V3: {size:,} parameters in {NUM_CONVS} "
+            f"convolutions and batch norms, not {NUM_PARAMETERS:,}, or in other shapes; "
+            f"give {FILE_NAME}"
+        )
+    if not all(np.isfinite(weight).all() for weights in (*convs, *norms) for weight in weights):
+        raise InputError(f"{path}: holds weights that are no finite numbers; download it again")
+    return found
+
+
+def _read_layers(file: h5py.File) -> list[list[np.ndarray]]:
+    """The weights of each layer, the layers in the order of the numbers in their names."""
+    # A whole model, not only its weights, keeps them one level deeper.
+    group = file if "layer_names" in file.attrs else file["model_weights"]
+    names = sorted((_text(name) for name in group.attrs["layer_names"]), key=_number)
+    return [
+        [
+            np.asarray(group[name][_text(weight)], np.float32)
+            for weight in group[name].attrs["weight_names"]
+        ]
+        for name in names
+    ]
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode("utf-8") if isinstance(name, bytes) else str(name)
+
+
+def _number(name: str) -> int:
+    """`conv2d` is 0, `conv2d_7` is 7."""
+    match = re.search(r"_(\d+)$", name)
+    return int(match[1]) if match else 0
+
+
+def _is_mismatched(conv: ConvWeights) -> bool:
+    channels = (conv.kernel.shape[-1],)
+    return any(w.shape != channels for w in (conv.beta, conv.moving_mean, conv.moving_variance))

@@ -1,0 +1,66 @@
+"""Runs a trained detector over TFRecords and writes its detections.
+
+    inatdet detect --model_dir=MODEL --input='RECORDS/val-*' --output=detections.parquet
+
+The newest checkpoint is used, with the settings and the labels that were kept beside it. Boxes are
+in pixels of the original images. `inatdet evaluate` turns the file into tables.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from inatdet.data.taxonomy import Granularity
+from inatdet.detection import task  # noqa: F401 (registers the task)
+from inatdet.detection.inference import detect
+from inatdet.errors import InputError
+from inatdet.networks import checkpoints
+from inatdet.training import experiment
+
+
+def define_flags() -> None:
+    """Defines this program's flags."""
+    flags.DEFINE_string("model_dir", None, "Where the checkpoints are.", required=True)
+    flags.DEFINE_string("input", None, "A pattern of TFRecord files.", required=True)
+    flags.DEFINE_string("output", None, "The Parquet file to write.", required=True)
+    flags.DEFINE_list(
+        "granularities", [], "Also write detections by summed probabilities: super,generic."
+    )
+    flags.DEFINE_string("checkpoint", None, "Which checkpoint, instead of the newest.")
+    flags.DEFINE_multi_string(
+        "config_file", [], "YAML files of settings, instead of those kept in --model_dir."
+    )
+    flags.DEFINE_string("params_override", "", "More settings: a.b=c,d.e=f or a YAML file.")
+    flags.DEFINE_string("taxonomy", None, "A taxonomy.json, if --model_dir has none.")
+
+
+def _coarser(values: flags.FlagValues) -> list[Granularity]:
+    names = [granularity.value for granularity in Granularity]
+    for name in values.granularities:
+        if name not in names:
+            raise InputError(f"--granularities={name}: must be among {', '.join(names)}")
+    return [Granularity(name) for name in values.granularities]
+
+
+def main(argv: Sequence[str]) -> None:
+    """The program."""
+    del argv
+    values = flags.FLAGS
+    experiment.log_less(values)
+    if values.config_file:
+        params = experiment.read_experiment(values.config_file, values.params_override)
+    else:
+        params = experiment.read_kept(values.model_dir, values.params_override)
+    if values.taxonomy:
+        params.task.taxonomy = values.taxonomy
+    checkpoint = values.checkpoint or checkpoints.newest(values.model_dir)
+    images = detect(
+        params, checkpoint, values.model_dir, values.input, values.output, _coarser(values)
+    )
+    print(
+        f"{values.output}: detections in {images} images, {checkpoints.short_name(checkpoint)}",
+        file=sys.stderr,
+    )

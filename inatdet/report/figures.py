@@ -1,0 +1,66 @@
+"""The paper's Figure 6: precision against recall at IoU .5, one curve a super-class.
+
+A super-class' curve is the mean over its fine classes of COCO's 101-point interpolated precision,
+so the area under it is the super-class' AP50.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+
+from inatdet.evaluation.super_classes import RECALLS, Curve
+from inatdet.files import atomic_path
+
+COLUMNS = ("super_class", "recall", "precision")
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart, with line styles for print.
+BLACK = "#000000"
+_COLOURS = (BLACK, "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7")
+_STYLES = ("-", "--", "-.", ":")
+
+
+def line_style(index: int) -> tuple[str, str]:
+    """The colour and Matplotlib's line style of a super-class, by its place among the curves."""
+    return _COLOURS[index % len(_COLOURS)], _STYLES[index // len(_COLOURS) % len(_STYLES)]
+
+
+def save_csv(curves: tuple[Curve, ...], path: str | os.PathLike[str]) -> None:
+    """Writes the curves as CSV, 101 rows each, in full precision."""
+    with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for curve in curves:
+            for recall, precision in zip(RECALLS.tolist(), curve.precision.tolist()):
+                writer.writerow((curve.super_class, round(recall, 2), precision))
+
+
+def save_png(curves: tuple[Curve, ...], path: str | os.PathLike[str]) -> None:
+    """Draws the curves, the best first in the legend, with their areas."""
+    # The figure is made without pyplot, which would look for a screen.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.4, 4.6), dpi=160, layout="constrained")
+    axes = figure.add_subplot()
+    styles = {
+        curve.super_class: dict(zip(("color", "linestyle"), line_style(index)))
+        for index, curve in enumerate(curves)
+    }
+    for curve in sorted(curves, key=lambda curve: -curve.auc):
+        axes.plot(
+            RECALLS,
+            curve.precision,
+            linewidth=1.8,
+            label=f"{curve.super_class} ({curve.auc:.3f})",
+            **styles[curve.super_class],
+        )
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Recall", ylabel="Precision")
+    axes.set_title("IoU 0.5, mean over the fine classes of each super-class", fontsize=10)
+    axes.grid(color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    if curves:
+        axes.legend(title="Super-class (AUC)", fontsize=9, frameon=False, loc="center left",
+                    bbox_to_anchor=(1.0, 0.5))  # fmt: skip
+    with atomic_path(path) as temporary:
+        FigureCanvasAgg(figure).print_png(temporary)

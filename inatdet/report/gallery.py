@@ -1,0 +1,155 @@
+"""The paper's Figure 7: detections drawn on images, green where the species is right, else red."""
+
+from __future__ import annotations
+
+import enum
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from inatdet.data.annotations import Annotations, Image
+from inatdet.data.boxes import are_right
+from inatdet.data.detections import Detections
+from inatdet.data.pictures import as_jpeg, draw_detections, open_picture
+from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.errors import InputError
+from inatdet.evaluation.average_precision import ground_truth_at
+
+
+class Choose(str, enum.Enum):
+    """Which images to show, judged by the best-scored detection of each.
+
+    `BEST`: right, highest scores first. `WORST`: wrong, highest scores first. `RANDOM`: any.
+    """
+
+    BEST = "best"
+    WORST = "worst"
+    RANDOM = "random"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image with detections drawn on it.
+
+    Attributes:
+        image: of the dataset.
+        chosen: why it is here.
+        truth: the names of its true boxes.
+        answer: the name of its best-scored detection.
+        score: and its score.
+        right: whether that is a true box's species, at IoU .5 or more.
+        jpeg: the drawing.
+    """
+
+    image: Image
+    chosen: Choose
+    truth: tuple[str, ...]
+    answer: str
+    score: float
+    right: bool
+    jpeg: bytes
+
+
+def pictures(
+    annotations: Annotations,
+    taxonomy: Taxonomy,
+    detections: Detections,
+    images_dir: str | os.PathLike[str],
+    choose: Choose,
+    count: int,
+    *,
+    name: str = "",
+    granularity: Granularity = Granularity.SPECIES,
+    seed: int = 0,
+) -> tuple[Picture, ...]:
+    """Chooses images and draws on them.
+
+    Args:
+        annotations: the images to choose from, with their true boxes.
+        taxonomy: the label spaces.
+        detections: in those images.
+        images_dir: where the file names start from.
+        choose: which images.
+        count: how many at most.
+        name: only images with a true box of this species or super-class.
+        granularity: whose names are right or wrong.
+        seed: makes the random choice repeatable.
+
+    Raises:
+        InputError: `name` is not in the taxonomy, or an image cannot be read.
+    """
+    names = taxonomy.names(granularity)
+    truth = ground_truth_at(annotations, taxonomy, granularity)
+    found = detections.select(detections.labels[granularity] > 0)
+    right = _are_right(found, truth.box_images, truth.labels, truth.boxes, granularity)
+    # Image by image, best first.
+    order = np.lexsort((-found.scores, found.image_ids))
+    ids, first = np.unique(found.image_ids[order], return_index=True)
+    best = order[first]
+    chosen = np.isin(ids, truth.box_images)
+    if name:
+        chosen &= np.isin(ids, _images_with(name, annotations, taxonomy))
+    if choose is Choose.RANDOM:
+        rows = np.random.default_rng(seed).permutation(np.flatnonzero(chosen))[:count]
+    else:
+        chosen &= right[best] == (choose is Choose.BEST)
+        rows = np.flatnonzero(chosen)
+        rows = rows[np.argsort(-found.scores[best[rows]], kind="stable")][:count]
+    images = {image.id: image for image in annotations.images}
+    drawn = []
+    for row in rows.tolist():
+        last = first[row + 1] if row + 1 < len(first) else len(order)
+        here = order[first[row] : last]
+        image = images[int(ids[row])]
+        labels = truth.labels[truth.box_images == image.id]
+        found_names = [names[i - 1] for i in found.labels[granularity][here].tolist()]
+        picture = open_picture(os.path.join(images_dir, image.file_name), "check --images_dir")
+        picture = draw_detections(
+            picture,
+            found.boxes[here] / ([image.width, image.height] * 2),
+            found_names,
+            found.scores[here],
+            right[here],
+        )
+        drawn.append(
+            Picture(
+                image,
+                choose,
+                tuple(names[i - 1] for i in np.unique(labels).tolist()),
+                found_names[0],
+                float(found.scores[here[0]]),
+                bool(right[here[0]]),
+                as_jpeg(picture),
+            )
+        )
+    return tuple(drawn)
+
+
+def _images_with(name: str, annotations: Annotations, taxonomy: Taxonomy) -> np.ndarray:
+    ids = [c.id for c in taxonomy.species if name in (c.name, c.supercategory)]
+    if not ids:
+        raise InputError(f"{name!r} is neither a species nor a super-class of {annotations.path}")
+    return annotations.image_ids[np.isin(annotations.category_ids, ids)]
+
+
+def _are_right(
+    found: Detections,
+    box_images: np.ndarray,
+    box_labels: np.ndarray,
+    boxes: np.ndarray,
+    granularity: Granularity,
+) -> np.ndarray:
+    """Bool `[detections]`: a true box of the same image and label overlaps by `RIGHT_IOU`."""
+    right = np.zeros(len(found), bool)
+    order = np.argsort(found.image_ids, kind="stable")
+    start = np.searchsorted(found.image_ids[order], box_images, "left")
+    end = np.searchsorted(found.image_ids[order], box_images, "right")
+    labels = found.labels[granularity]
+    for first, last, label, box in zip(start, end, box_labels, boxes):
+        here = order[first:last]
+        right[here] |= are_right(found.boxes[here], labels[here], box[np.newaxis], label)
+    return right

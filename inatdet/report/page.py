@@ -1,0 +1,197 @@
+"""The report as one HTML file that opens without a network: all that it shows is inside it."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from typing import Any
+
+from inatdet.data.taxonomy import Granularity
+from inatdet.evaluation.average_precision import METRICS, OVERALL
+from inatdet.evaluation.granularities import Table6Row
+from inatdet.evaluation.resampling import Estimate
+from inatdet.evaluation.results import Results
+from inatdet.evaluation.super_classes import RECALLS, Curve
+from inatdet.report import figures
+from inatdet.report.gallery import Choose, Picture
+from inatdet.report.sections import Section, sections
+from inatdet.report.table import Table, printed
+
+_ASSETS = "assets"
+_DASHES = {"-": "", "--": "8 4", "-.": "8 3 2 3", ":": "2 3"}
+_LINKS = {
+    "table5": "Table 5", "curves": "Curves", "table6": "Table 6", "gap": "Merging",
+    "by_training": "Training images", "sizes": "Sizes", "errors": "Errors",
+    "hierarchy": "Wrong names", "confusions": "Confusions", "per_class": "Species",
+    "gallery": "Gallery", "protocol": "Protocol",
+}  # fmt: skip
+
+
+def page(
+    results: Results, protocol: Sequence[tuple[str, str]], gallery: Sequence[Picture] = ()
+) -> str:
+    """The page.
+
+    Args:
+        results: the numbers.
+        protocol: what was measured and how, as names and values.
+        gallery: pictures to show.
+    """
+    import jinja2  # not loaded for --help
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    # The heat map is the paper's form of Table 6, and intervals stand beside their numbers.
+    parts = [s for s in sections(results) if s.name not in ("table6_ap", "intervals")]
+    there = {part.name for part in parts} | {"protocol"}
+    there |= {"curves"} if results.curves else set()
+    there |= {"gallery"} if gallery else set()
+    counts = results.counts
+    return environment.from_string(_asset("report.html")).render(
+        # Both are this package's own text, and must not be escaped.
+        css=jinja2.utils.markupsafe.Markup(_asset("report.css")),
+        js=jinja2.utils.markupsafe.Markup(_asset("report.js")),
+        summary=(
+            f"{counts.images_kept:,} images with {counts.boxes_kept:,} boxes; "
+            f"{counts.classes_with_truth[Granularity.SPECIES]:,} species; "
+            f"models: {', '.join(map(str, results.used))}."
+        ),
+        contents=[(name, title) for name, title in _LINKS.items() if name in there],
+        sections=[_section(part) for part in parts],
+        measures=METRICS,
+        heat=_heat(results.table6),
+        chart=_chart(results.table6),
+        curves=[_curve(index, curve) for index, curve in enumerate(results.curves)],
+        gallery=[_picture(picture) for picture in gallery],
+        choices=[str(c) for c in Choose if any(picture.chosen is c for picture in gallery)],
+        protocol=protocol,
+    )
+
+
+def _asset(name: str) -> str:
+    return (resources.files(__package__) / _ASSETS / name).read_text(encoding="utf-8")
+
+
+def _section(section: Section) -> dict[str, Any]:
+    table = section.shown or section.table
+    numbers = [not isinstance(cell, str) for cell in table.rows[0]]
+    return {
+        "name": section.name,
+        "title": section.title,
+        "note": section.note,
+        "columns": [{"name": c, "number": n} for c, n in zip(table.columns, numbers)],
+        "rows": list(_rows(table)),
+    }
+
+
+def _rows(table: Table) -> Iterable[dict[str, Any]]:
+    for row in table.rows:
+        cells = []
+        for cell in row:
+            number = not isinstance(cell, str)
+            known = number and not math.isnan(cell)
+            share = isinstance(cell, float) and known and 0 <= cell <= 100
+            cells.append(
+                {
+                    "number": number,
+                    "text": printed(cell),
+                    "value": repr(float(cell)) if known else "",
+                    "part": f"{cell:.1f}" if share else None,
+                }
+            )
+        yield {"cells": cells, "overall": OVERALL in row[:3]}
+
+
+def _heat(rows: Sequence[Table6Row]) -> dict[str, Any]:
+    """Models and ways of merging down, granularities across."""
+    columns = [g for g in Granularity if any(row.evaluated_on is g for row in rows)]
+    lines = dict.fromkeys((row.trained_on, row.merge) for row in rows)
+    by_key = {row.key: row.values for row in rows}
+    best = [max((v for v in column if v > 0), default=1.0) for column in zip(*by_key.values())]
+    return {
+        "columns": columns,
+        "rows": [
+            {
+                "name": f"{trained_on}, {merge}",
+                "cells": [_heat_cell(by_key.get((trained_on, c, merge)), best) for c in columns],
+            }
+            for trained_on, merge in lines
+        ],
+    }
+
+
+def _heat_cell(values: Sequence[float] | None, best: Sequence[float]) -> dict[str, Any] | None:
+    """Each measure as text, and how deep its colour is: the best number's is .9."""
+    if values is None:
+        return None
+    shown = {
+        name: (f"{value:.1f}", round(0.9 * value / top, 3)) if not math.isnan(value) else ("-", 0.0)
+        for name, value, top in zip(METRICS, values, best)
+    }
+    text, depth = shown[METRICS[0]]
+    return {"text": text, "depth": depth, "measures": shown}
+
+
+def _chart(rows: Sequence[Table6Row]) -> dict[str, Any]:
+    """A dot for each row's AP, with its interval."""
+    left, right = 240, 620
+    values = [row.values[0] for row in rows]
+    highs = [v + _margin(v) for v in values if not math.isnan(v)] or [0.0]
+    # The next ten, so that the axis ends on a tick.
+    end = min(100, max(10, 10 * math.ceil(max(highs) / 10)))
+
+    def x(value: float) -> float:
+        return round(left + (right - left) * min(max(value, 0.0), end) / end, 1)
+
+    bars = [
+        {
+            "name": f"{row.trained_on} on {row.evaluated_on}, {row.merge}",
+            "y": 20 + 22 * index,
+            "x": x(value),
+            "low": x(value - _margin(value)) if _margin(value) else None,
+            "high": x(value + _margin(value)),
+            "text": printed(value),
+        }
+        for index, (row, value) in enumerate(zip(rows, values))
+        if not math.isnan(value)
+    ]
+    step = 10 if end <= 60 else 20
+    return {
+        "height": 46 + 22 * len(rows),
+        "bars": bars,
+        "margins": any(_margin(value) for value in values),
+        "ticks": [{"x": x(tick), "text": str(tick)} for tick in range(0, end + 1, step)],
+    }
+
+
+def _margin(value: float) -> float:
+    if isinstance(value, Estimate) and not math.isnan(value.margin):
+        return value.margin
+    return 0.0
+
+
+def _curve(index: int, curve: Curve) -> dict[str, str]:
+    colour, style = figures.line_style(index)
+    points = zip(RECALLS.tolist(), curve.precision.tolist())
+    return {
+        "name": curve.super_class,
+        "auc": f"{curve.auc:.3f}",
+        # Black on paper, white on a dark screen.
+        "colour": "currentColor" if colour == figures.BLACK else colour,
+        "dashes": _DASHES[style],
+        "points": " ".join(f"{50 + 580 * r:.1f},{400 - 390 * p:.1f}" for r, p in points),
+    }
+
+
+def _picture(picture: Picture) -> dict[str, str]:
+    return {
+        "chosen": str(picture.chosen),
+        "data": base64.b64encode(picture.jpeg).decode(),
+        "truth": " and ".join(picture.truth),
+        "answer": picture.answer,
+        "score": f"{picture.score:.2f}",
+        "verdict": "right" if picture.right else "wrong",
+        "remark": "" if picture.right or picture.answer not in picture.truth else ", in its place",
+        "image": str(picture.image.id),
+    }

@@ -1,0 +1,159 @@
+"""One image and its boxes as one `tf.train.Example`, both ways.
+
+The keys are those of Model Garden's and the Object Detection API's readers, so that these can use
+the files too: they see the labels of one granularity. The labels of all three stand beside them
+under keys of our own. No key is named anywhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import tensorflow as tf
+
+from inatdet.data.annotations import Image
+from inatdet.data.taxonomy import Granularity, Taxonomy
+
+_ENCODED = "image/encoded"
+_FORMAT = "image/format"
+_FILE_NAME = "image/filename"
+_SOURCE_ID = "image/source_id"
+_SHA256 = "image/key/sha256"
+_HEIGHT = "image/height"
+_WIDTH = "image/width"
+_BOX = {side: f"image/object/bbox/{side}" for side in ("ymin", "xmin", "ymax", "xmax")}
+_LABEL = "image/object/class/label"
+_TEXT = "image/object/class/text"
+_AREA = "image/object/area"
+_IS_CROWD = "image/object/is_crowd"
+_LABELS = {g: f"image/object/class/label_{g.value}" for g in Granularity}
+
+
+def encode(
+    image: Image,
+    jpeg: bytes,
+    boxes: np.ndarray,
+    category_ids: np.ndarray,
+    areas: np.ndarray,
+    is_crowd: np.ndarray,
+    taxonomy: Taxonomy,
+    granularity: Granularity = Granularity.SPECIES,
+) -> tf.train.Example:
+    """Puts an image and its boxes into one example.
+
+    A box whose category has no label at some granularity (a category that has a box in this file
+    but none in the one that `taxonomy` was made of) gets label 0 there, which readers skip.
+
+    Args:
+        image: what the annotation file says of the image.
+        jpeg: the image's file, stored as it is.
+        boxes: `[boxes, 4]`, `x, y, width, height` in pixels.
+        category_ids: `[boxes]`.
+        areas: `[boxes]`, square pixels.
+        is_crowd: `[boxes]`.
+        taxonomy: the label spaces.
+        granularity: which labels and names other readers are to see.
+
+    Raises:
+        KeyError: a category is not in `taxonomy`.
+    """
+    x, y, width, height = np.asarray(boxes, np.float64).reshape(-1, 4).T
+    ids = np.asarray(category_ids).tolist()
+    for category_id in ids:
+        if category_id not in taxonomy.label_of_category(Granularity.GENERIC):
+            raise KeyError(f"category {category_id} is not in the taxonomy")
+    labels = {
+        g: [taxonomy.label_of_category(g).get(category_id, 0) for category_id in ids]
+        for g in Granularity
+    }
+    names = taxonomy.names(granularity)
+    text = [names[label - 1].encode() if label else b"" for label in labels[granularity]]
+    feature = {
+        _ENCODED: _bytes([jpeg]),
+        _FORMAT: _bytes([b"jpeg"]),
+        _FILE_NAME: _bytes([image.file_name.encode()]),
+        _SOURCE_ID: _bytes([str(image.id).encode()]),
+        _SHA256: _bytes([hashlib.sha256(jpeg).hexdigest().encode()]),
+        _HEIGHT: _ints([image.height]),
+        _WIDTH: _ints([image.width]),
+        _BOX["ymin"]: _floats(y / image.height),
+        _BOX["xmin"]: _floats(x / image.width),
+        _BOX["ymax"]: _floats((y + height) / image.height),
+        _BOX["xmax"]: _floats((x + width) / image.width),
+        _LABEL: _ints(labels[granularity]),
+        _TEXT: _bytes(text),
+        _AREA: _floats(areas),
+        _IS_CROWD: _ints(np.asarray(is_crowd, np.int64)),
+        **{_LABELS[g]: _ints(labels[g]) for g in Granularity},
+    }
+    return tf.train.Example(features=tf.train.Features(feature=feature))
+
+
+def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Takes one example apart, inside a graph. The image stays encoded.
+
+    Args:
+        serialized: string `[]`, a serialized example of `encode`.
+
+    Returns:
+        `encoded` string `[]`, a JPEG; `image_id` int64 `[]`; `height` and `width` int32 `[]`, in
+        pixels; `boxes` float32 `[boxes, 4]`, `ymin, xmin, ymax, xmax` as fractions of the height
+        and width; `labels_species`, `labels_super` and `labels_generic` int32 `[boxes]`, 0 where
+        the category has no label; `is_crowd` bool `[boxes]`; `area` float32 `[boxes]`, in square
+        pixels.
+
+    Raises:
+        tf.errors.InvalidArgumentError: it is no such example.
+    """
+    one, many = tf.io.FixedLenFeature, tf.io.RaggedFeature
+    parsed = tf.io.parse_single_example(
+        serialized,
+        {
+            _ENCODED: one([], tf.string),
+            _SOURCE_ID: one([], tf.string),
+            _HEIGHT: one([], tf.int64),
+            _WIDTH: one([], tf.int64),
+            **{key: many(tf.float32) for key in (*_BOX.values(), _AREA)},
+            **{key: many(tf.int64) for key in (*_LABELS.values(), _IS_CROWD)},
+        },
+    )
+    return {
+        "encoded": parsed[_ENCODED],
+        "image_id": tf.strings.to_number(parsed[_SOURCE_ID], tf.int64),
+        "height": tf.cast(parsed[_HEIGHT], tf.int32),
+        "width": tf.cast(parsed[_WIDTH], tf.int32),
+        "boxes": tf.stack([parsed[key] for key in _BOX.values()], axis=-1),
+        **{f"labels_{g}": tf.cast(parsed[key], tf.int32) for g, key in _LABELS.items()},
+        "is_crowd": tf.cast(parsed[_IS_CROWD], tf.bool),
+        "area": parsed[_AREA],
+    }
+
+
+def decode_labels(serialized: tf.Tensor, granularity: Granularity) -> tuple[tf.Tensor, tf.Tensor]:
+    """Takes nothing but the labels out of an example, inside a graph.
+
+    Args:
+        serialized: string `[]`, a serialized example of `encode`.
+        granularity: of the labels.
+
+    Returns:
+        Labels int32 `[boxes]`, 0 where the category has none; and bool `[boxes]`, whether the box
+        is around a crowd.
+    """
+    many = tf.io.RaggedFeature(tf.int64)
+    key = _LABELS[granularity]
+    parsed = tf.io.parse_single_example(serialized, {key: many, _IS_CROWD: many})
+    return tf.cast(parsed[key], tf.int32), tf.cast(parsed[_IS_CROWD], tf.bool)
+
+
+def _bytes(values: list[bytes]) -> tf.train.Feature:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+
+def _ints(values: list[int] | np.ndarray) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+
+
+def _floats(values: np.ndarray) -> tf.train.Feature:
+    return tf.train.Feature(float_list=tf.train.FloatList(value=values))

@@ -1,0 +1,46 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from inatdet.errors import InputError
+
+_FILES_AT_ONCE = 8  # whose examples are mixed in training
+
+
+def find_files(file_pattern: str) -> list[str]:
+    """The files that match a pattern, sorted; `InputError` if there are none."""
+    files = sorted(tf.io.gfile.glob(file_pattern)) if file_pattern else []
+    if not files:
+        raise InputError(
+            f"no file matches {file_pattern!r}; write TFRecords first (make tfrecords), or correct "
+            "the pattern"
+        )
+    return files
+
+
+def _read(
+    files: list[str],
+    is_training: bool,
+    repeatable: bool,
+    seed: int | None,
+    input_context: tf.distribute.InputContext | None,
+) -> tf.data.Dataset:
+    """Serialized examples: in training those of several files mixed, else in their order."""
+    data = tf.data.Dataset.from_tensor_slices(files)
+    workers = input_context.num_input_pipelines if input_context else 1
+    if workers > len(files):
+        # Each worker reads all files and keeps its share, so all must see the same order.
+        data = tf.data.TFRecordDataset(data)
+        return data.shard(workers, input_context.input_pipeline_id)
+    if workers > 1:
+        data = data.shard(workers, input_context.input_pipeline_id)
+    if not is_training:
+        return tf.data.TFRecordDataset(data)
+    return data.shuffle(len(files), seed=seed).interleave(
+        tf.data.TFRecordDataset,
+        cycle_length=_FILES_AT_ONCE,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=repeatable,
+    )

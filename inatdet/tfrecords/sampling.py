@@ -1,0 +1,120 @@
+"""Which images an epoch shows how often: what long-tail training changes about the data.
+
+Each image has an expected number of copies an epoch, which follows from the labels of its boxes. It
+is shown the whole part of it, and once more with the probability of the fraction, drawn anew each
+epoch. The examples stream by, still encoded; nothing is kept and no second pass is made. The copies
+of an image follow one another, so the shuffling behind must mix them.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from inatdet.data.counts import LabelCounts
+from inatdet.data.taxonomy import Granularity
+from inatdet.tfrecords import examples
+
+
+class Sampling(str, enum.Enum):
+    """How often images are shown.
+
+    `NONE`: each once an epoch.
+
+    `REPEAT_FACTOR`: images with a rare label more often (Gupta et al., "LVIS", 2019, section 6.4).
+    With f(c) the share of images that have a box of label c and t the threshold,
+    r(c) = max(1, sqrt(t / f(c))); an image has max r(c) copies over its labels.
+
+    `CLASS_BALANCED`: a label drawn uniformly, then an image with a box of it, uniformly (Shen et
+    al., "Relay Backpropagation", 2016, class-aware sampling; for images of one label also the
+    class-balanced sampling of Kang et al., "Decoupling Representation and Classifier", 2020). With
+    N images, C labels that occur, and n(c) images with label c, an image has the sum of
+    N / (C n(c)) over its labels as its expected copies: as often as in N such draws. Images without
+    a label are not shown.
+    """
+
+    NONE = "none"
+    REPEAT_FACTOR = "repeat_factor"
+    CLASS_BALANCED = "class_balanced"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Resampler:
+    """Repeats and drops encoded examples.
+
+    Attributes:
+        sampling: the rule.
+        granularity: whose labels count.
+        factors: one a label 1, 2, ...: `factors_of`.
+    """
+
+    sampling: Sampling
+    granularity: Granularity
+    factors: tuple[float, ...]
+
+    def __call__(self, data: tf.data.Dataset, seed: int | None) -> tf.data.Dataset:
+        """Serialized examples to serialized examples.
+
+        Args:
+            data: serialized examples, each once.
+            seed: makes the draws repeatable; they differ between repetitions of the dataset.
+        """
+        draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
+        counted = tf.data.Dataset.zip(data, draws).map(
+            lambda serialized, draw: (serialized, self._copies(serialized, draw)),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+        return counted.flat_map(
+            lambda serialized, copies: tf.data.Dataset.from_tensors(serialized).repeat(copies)
+        )
+
+    def _copies(self, serialized: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+        labels, is_crowd = examples.decode_labels(serialized, self.granularity)
+        labels = tf.unique(tf.boolean_mask(labels, (labels > 0) & ~is_crowd)).y
+        factors = tf.gather(tf.constant(self.factors, tf.float32), labels - 1)
+        if self.sampling is Sampling.REPEAT_FACTOR:
+            expected = tf.reduce_max(tf.concat([factors, [1.0]], axis=0))
+        else:
+            expected = tf.reduce_sum(factors)
+        whole = tf.floor(expected)
+        more = tf.random.stateless_uniform([], [draw, 1]) < expected - whole
+        return tf.cast(whole, tf.int64) + tf.cast(more, tf.int64)
+
+
+def factors_of(sampling: Sampling, counts: LabelCounts, threshold: float) -> np.ndarray:
+    """What each label contributes to the copies of an image; see `Sampling`.
+
+    Args:
+        sampling: the rule.
+        counts: over the images that are trained on.
+        threshold: t of `REPEAT_FACTOR`.
+
+    Returns:
+        float64 `[labels]`; of a label that no image has, 1, and 0 with `CLASS_BALANCED`.
+    """
+    images = np.array(counts.images, np.float64)
+    if sampling is Sampling.NONE:
+        return np.ones_like(images)
+    occurs = images > 0
+    present = np.maximum(images, 1.0)
+    if sampling is Sampling.REPEAT_FACTOR:
+        factors = np.maximum(1.0, np.sqrt(threshold * counts.total_images / present))
+        return np.where(occurs, factors, 1.0)
+    factors = counts.total_images / (max(occurs.sum(), 1) * present)
+    return np.where(occurs, factors, 0.0)
+
+
+def keep_single_instance(data: tf.data.Dataset) -> tf.data.Dataset:
+    """Only the examples with exactly one box, and that not around a crowd."""
+
+    def is_single(serialized: tf.Tensor) -> tf.Tensor:
+        _, is_crowd = examples.decode_labels(serialized, Granularity.GENERIC)
+        return tf.equal(tf.size(is_crowd), 1) & ~tf.reduce_any(is_crowd)
+
+    return data.filter(is_single)

@@ -1,0 +1,143 @@
+"""Tests of reading long lists of COCO results piece by piece, against `json.loads`."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from inatdet.data import detections
+from inatdet.data.formats import coco
+from inatdet.data.formats.detections import read_detections
+from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+from inatdet.errors import InputError
+
+TAXONOMY = Taxonomy.from_categories([Category(i, f"s{i}", "Aves") for i in range(4)], range(4))
+_TEXT = st.text(alphabet='},{"[]:\\ aé\n', max_size=8)
+_EXTRA = st.recursive(
+    _TEXT | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+_SIZE = st.floats(0, 1e6, allow_nan=False)
+_RESULTS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "image_id": st.integers(0, 2**40),
+            "bbox": st.lists(_SIZE, min_size=4, max_size=4),
+            "score": st.floats(allow_nan=False, allow_infinity=False) | st.integers(0, 1),
+            "category_id": st.integers(0, 3),
+        },
+        # What other programs add: masks, names, attributes, in any nesting.
+        optional={"segmentation": _EXTRA, "a": _EXTRA},
+    ),
+    max_size=8,
+)
+
+
+def read(path):
+    return read_detections(path, Granularity.SPECIES, TAXONOMY)
+
+
+@settings(
+    max_examples=80,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    results=_RESULTS,
+    piece=st.integers(1, 60),
+    indent=st.sampled_from([None, 2]),
+    separators=st.sampled_from([None, (",", ":"), (" , ", " : ")]),
+    ascii_only=st.booleans(),
+)
+def test_same_as_json_loads(tmp_path, monkeypatch, results, piece, indent, separators, ascii_only):
+    """Wherever the text is cut, and whatever else stands in it."""
+    monkeypatch.setattr(coco, "_PIECE", piece)
+    text = json.dumps(results, indent=indent, separators=separators, ensure_ascii=ascii_only)
+    path = tmp_path / "d.json"
+    path.write_text(text, encoding="utf-8")
+    found = read(path)
+    assert found.image_ids.tolist() == [r["image_id"] for r in results]
+    assert found.labels[Granularity.SPECIES].tolist() == [r["category_id"] + 1 for r in results]
+    assert found.scores.tolist() == [r["score"] for r in results]
+    assert found.boxes.tolist() == [r["bbox"] for r in results]
+
+
+ONE = '{"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1], "score": 0.5}'
+
+
+@pytest.mark.parametrize("piece", [1, 7, 100, 1 << 20])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"[{ONE}, {ONE}", "cut short, at byte"),
+        (f"[{ONE}, {ONE},]", "not valid JSON"),
+        (f"[{ONE},, {ONE}]", "not valid JSON"),
+        (f"[,{ONE}]", "not valid JSON"),
+        (f"[{ONE} {ONE}]", "not valid JSON"),
+        (f"[{ONE}] {ONE}", "not valid JSON"),
+        (f"[{ONE}], {ONE}]", "not valid JSON"),
+        (f"[{ONE}, {ONE[:-1]}, 'x': 1}}, {ONE}]", "not valid JSON"),
+        (f"[{ONE}, {ONE.replace('0.5', 'NaN')}, {ONE}]", "not valid JSON"),
+        (f"[{ONE}, [], {ONE}]", "detection 2 is no COCO result"),
+        (f"[{ONE}, {ONE.replace('0.5', 'null')}, {ONE}]", "detection 2 .* in its score"),
+        (f"[{ONE}, {ONE.replace(', 1]', ']')}, {ONE}]", "detection 2 .* in its bbox"),
+        ("[" * 100_000, "nested too deeply|is no COCO result"),
+        (f'[{ONE[:-1]}, "a": {"[" * 100_000}', "nested too deeply"),
+        (f'[{ONE}, {{"image_id": 1, "a": "{"x" * 3000}', "does not end within|cut short"),
+    ],
+)
+def test_faults(tmp_path, monkeypatch, text, message, piece):
+    """They are the same wherever the text is cut."""
+    if len(text) > 10_000 and piece < 100:
+        pytest.skip("the same text is looked at 100,000 times")
+    monkeypatch.setattr(coco, "_PIECE", piece)
+    monkeypatch.setattr(coco, "_LONGEST_DETECTION", 2000 if len(text) < 10_000 else 1 << 20)
+    path = tmp_path / "d.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_the_place_of_a_fault(tmp_path, monkeypatch):
+    monkeypatch.setattr(coco, "_PIECE", 50)
+    text = f"\ufeff [{', '.join([ONE] * 20)}, {ONE.replace('0.5', '0.5.')}, {ONE}]"
+    path = tmp_path / "d.json"
+    path.write_text(text, encoding="utf-8")
+    place = text.encode().index(b"0.5.") + 3
+    with pytest.raises(InputError, match=f"at byte {place} "):
+        read(path)
+
+
+def test_too_many(tmp_path, monkeypatch):
+    monkeypatch.setattr(detections, "MOST_DETECTIONS", 3)
+    path = tmp_path / "d.json"
+    path.write_text(f"[{', '.join([ONE] * 3)}]")
+    assert len(read(path)) == 3
+    path.write_text(f"[{', '.join([ONE] * 4)}]")
+    with pytest.raises(InputError, match="has 4 detections, where 3 are the most"):
+        read(path)
+
+
+def test_coarser_detections_are_written_by_label(tmp_path):
+    path = tmp_path / "d.json"
+    path.write_text(f"[{ONE}]")
+    coco.write_coco_json(tmp_path / "s.json", read(path), TAXONOMY, Granularity.SUPER)
+    (written,) = json.loads((tmp_path / "s.json").read_text())
+    assert written == {"image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 0.5}
+
+
+def test_many_blocks_are_written_as_one_list(tmp_path, monkeypatch):
+    monkeypatch.setattr(coco, "_ROWS_AT_ONCE", 2)
+    path = tmp_path / "d.json"
+    path.write_text(f"[{', '.join([ONE] * 5)}]")
+    found = read(path)
+    coco.write_coco_json(tmp_path / "a.json", found, TAXONOMY)
+    assert json.loads((tmp_path / "a.json").read_text()) == json.loads(path.read_text())
+    nothing = found.select(np.zeros(5, bool))
+    coco.write_coco_json(tmp_path / "b.json", nothing, TAXONOMY)
+    assert json.loads((tmp_path / "b.json").read_text()) == []

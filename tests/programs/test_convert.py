@@ -1,0 +1,133 @@
+"""Tests of the program that turns other kinds of files into ours, and ours into COCO's."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from inatdet.data.formats.coco import read_annotations, write_annotations
+from inatdet.data.formats.detections import read_detections
+from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.errors import InputError
+from inatdet.evaluation import average_precision, granularities
+from inatdet.programs import convert
+from tests.evaluation import scenes
+
+ROOT = pathlib.Path(__file__).parent.parent
+FOREIGN = ROOT / "tests" / "foreign"
+
+
+@pytest.fixture
+def scene():
+    """Random annotations, their taxonomy, and species detections in them."""
+    rng = np.random.default_rng(4)
+    annotations = scenes.random_annotations(rng, images=20, boxes=40)
+    taxonomy = annotations.taxonomy()
+    return annotations, taxonomy, scenes.random_detections(rng, annotations, taxonomy)
+
+
+def by_pycocotools(truth, results):
+    evaluation = COCOeval(COCO(str(truth)), COCO(str(truth)).loadRes(str(results)), "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    return evaluation.stats
+
+
+@pytest.mark.parametrize("level", Granularity)
+def test_anybody_can_evaluate_what_is_written(scene, tmp_path, level):
+    """pycocotools on the two files written says what we say, at each granularity."""
+    annotations, taxonomy, detections = scene
+    truth, results = str(tmp_path / "truth.json"), str(tmp_path / "results.json")
+    convert.convert_annotations(annotations, taxonomy, truth, level)
+    convert.convert_detections(detections, taxonomy, results, level)
+    stats = by_pycocotools(truth, results)
+    left = granularities.merged(detections, level, granularities.Merge.NONE)
+    ground_truth = average_precision.ground_truth_at(annotations, taxonomy, level)
+    evaluation = average_precision.counted(
+        ground_truth, average_precision.result_columns(left, level)
+    )
+    ours = average_precision.class_results(evaluation).mean()
+    np.testing.assert_allclose(ours, stats[[0, 1, 2, 6, 7]], atol=1e-9)
+    assert 0.05 < ours[0] < 0.95
+
+
+@pytest.mark.parametrize("level", Granularity)
+def test_parquet_and_json_hold_the_same(scene, tmp_path, level):
+    _, taxonomy, detections = scene
+    words = [
+        convert.convert_detections(detections, taxonomy, str(tmp_path / name), level)
+        for name in ("d.parquet", "d.json")
+    ]
+    assert words[0] == words[1]
+    read = [read_detections(tmp_path / n, level, taxonomy) for n in ("d.parquet", "d.json")]
+    without = int((detections.labels[level] == 0).sum())
+    assert len(read[0]) == len(read[1]) == len(detections) - without
+    if without:
+        assert f"{without} without a label were left out" in words[0]
+    np.testing.assert_array_equal(read[0].image_ids, read[1].image_ids)
+    for target in level.coarser_or_equal():
+        np.testing.assert_array_equal(read[0].labels[target], read[1].labels[target])
+    # Parquet's numbers have 32 bits.
+    np.testing.assert_allclose(read[0].boxes, read[1].boxes, rtol=1e-6)
+
+
+def test_what_cannot_be(scene, tmp_path):
+    annotations, taxonomy, detections = scene
+    with pytest.raises(InputError, match=r"must end in \.parquet or \.json"):
+        convert.convert_detections(detections, taxonomy, "d.csv", Granularity.SPECIES)
+    with pytest.raises(InputError, match=r"must end in \.json"):
+        convert.convert_annotations(annotations, taxonomy, "d.parquet", Granularity.SPECIES)
+    path = str(tmp_path / "d.json")
+    convert.convert_detections(detections, taxonomy, path, Granularity.GENERIC)
+    coarse = read_detections(path, Granularity.GENERIC, taxonomy)
+    with pytest.raises(InputError, match="cannot be made finer; give --granularity=generic"):
+        convert.convert_detections(coarse, taxonomy, path, Granularity.SUPER)
+
+
+def test_a_taxonomy_of_another_dataset(scene, tmp_path):
+    annotations, _, _ = scene
+    path = tmp_path / "truth.json"
+    wrong = Taxonomy.from_categories(annotations.categories, [3], ["Insecta"])
+    with pytest.raises(InputError, match="category 7 has no super label in the taxonomy"):
+        write_annotations(path, annotations, wrong, Granularity.SUPER)
+    assert list(tmp_path.iterdir()) == []
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "inatdet", "convert", *map(str, arguments)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_the_program(tmp_path):
+    names = {"Corvus corax": "Aves", "Apis mellifera": "Insecta", "Pica pica": "Aves"}
+    (tmp_path / "super.json").write_text(json.dumps(names))
+    truth, found = tmp_path / "truth.json", tmp_path / "found.parquet"
+    result = run(
+        f"--annotations={FOREIGN / 'voc_annotations'}",
+        f"--super_categories={tmp_path / 'super.json'}",
+        f"--output={truth}",
+    )
+    assert result.returncode == 0, result.stderr
+    assert "3 images and 3 boxes are in" in result.stderr
+    result = run(
+        f"--annotations={truth}",
+        f"--detections=species={FOREIGN / 'yolo_results' / 'labels'}",
+        f"--names={FOREIGN / 'yolo_labels' / 'data.yaml'}",
+        "--granularity=super",
+        f"--output={found}",
+    )
+    assert result.returncode == 0, result.stderr
+    assert "4 super detections are in" in result.stderr
+    taxonomy = read_annotations(truth).taxonomy()
+    labels = read_detections(found, Granularity.SUPER, taxonomy).labels[Granularity.SUPER]
+    assert labels.tolist() == [2, 2, 2, 1]
+    result = run(f"--annotations={truth}", "--detections=kind=x", f"--output={found}")
+    assert result.returncode == 2 and result.stderr.startswith("error: --detections=kind=x: ")

@@ -1,0 +1,139 @@
+"""Tests of examples: what goes in comes out, for us and for Model Garden's reader."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+
+from inatdet.data.annotations import Image
+from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+from inatdet.tfrecords.examples import decode, encode
+
+TAXONOMY = Taxonomy.from_categories(
+    [
+        Category(7, "Vespa crabro", "Insecta"),
+        Category(0, "Pica pica", "Aves"),
+        Category(3, "Apis mellifera", "Insecta"),
+        Category(5, "Corvus corax", "Aves"),
+        Category(9, "Quercus robur", "Plantae"),
+    ],
+    [0, 3, 7],
+)
+IMAGE = Image(2**40 + 1, "Aves/Pica pica/ü.jpg", width=200, height=100)
+
+
+def jpeg_bytes(width: int = 200, height: int = 100) -> bytes:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    file = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(file, "jpeg")
+    return file.getvalue()
+
+
+JPEG = jpeg_bytes()
+BOXES = np.array([[20, 10, 60, 40], [0, 0, 200, 100], [150.5, 99, 10, 1]])
+CATEGORY_IDS = np.array([7, 0, 3])
+AREAS = np.array([1200, 10000, 5])
+IS_CROWD = np.array([False, True, False])
+
+
+@pytest.fixture(scope="module")
+def example() -> tf.train.Example:
+    return encode(IMAGE, JPEG, BOXES, CATEGORY_IDS, AREAS, IS_CROWD, TAXONOMY)
+
+
+def check_round_trip(out):
+    assert out["encoded"].numpy() == JPEG
+    assert out["image_id"].numpy() == 2**40 + 1
+    assert (out["height"].numpy(), out["width"].numpy()) == (100, 200)
+    expected = [[0.1, 0.1, 0.5, 0.4], [0, 0, 1, 1], [0.99, 0.7525, 1, 0.8025]]
+    np.testing.assert_allclose(out["boxes"], expected, atol=1e-7)
+    # By id: 0 Pica pica, 3 Apis mellifera, 7 Vespa crabro; Insecta before Aves.
+    assert out["labels_species"].numpy().tolist() == [3, 1, 2]
+    assert out["labels_super"].numpy().tolist() == [1, 2, 1]
+    assert out["labels_generic"].numpy().tolist() == [1, 1, 1]
+    assert out["is_crowd"].numpy().tolist() == [False, True, False]
+    assert out["area"].numpy().tolist() == [1200, 10000, 5]
+    assert {key: (value.dtype, value.shape.rank) for key, value in out.items()} == {
+        "encoded": (tf.string, 0),
+        "image_id": (tf.int64, 0),
+        "height": (tf.int32, 0),
+        "width": (tf.int32, 0),
+        "boxes": (tf.float32, 2),
+        "labels_species": (tf.int32, 1),
+        "labels_super": (tf.int32, 1),
+        "labels_generic": (tf.int32, 1),
+        "is_crowd": (tf.bool, 1),
+        "area": (tf.float32, 1),
+    }
+
+
+def test_round_trip(example):
+    check_round_trip(decode(tf.constant(example.SerializeToString())))
+
+
+def test_round_trip_inside_tf_data(example):
+    data = tf.data.Dataset.from_tensors(example.SerializeToString()).map(decode)
+    assert data.element_spec["boxes"].shape.as_list() == [None, 4]
+    check_round_trip(next(iter(data)))
+
+
+def test_image_without_boxes():
+    none = np.zeros(0)
+    example = encode(IMAGE, JPEG, np.zeros((0, 4)), none, none, none, TAXONOMY)
+    out = decode(tf.constant(example.SerializeToString()))
+    assert out["boxes"].shape == (0, 4)
+    for key in ("labels_species", "labels_super", "labels_generic", "is_crowd", "area"):
+        assert out[key].shape == (0,)
+
+
+def test_categories_without_a_label():
+    ids = np.array([5, 9, 0])
+    example = encode(IMAGE, JPEG, BOXES, ids, AREAS, IS_CROWD, TAXONOMY)
+    out = decode(tf.constant(example.SerializeToString()))
+    assert out["labels_species"].numpy().tolist() == [0, 0, 1]
+    assert out["labels_super"].numpy().tolist() == [2, 0, 2]
+    assert out["labels_generic"].numpy().tolist() == [1, 1, 1]
+    with pytest.raises(KeyError, match="category 4"):
+        encode(IMAGE, JPEG, BOXES[:1], [4], AREAS[:1], IS_CROWD[:1], TAXONOMY)
+
+
+def test_no_example():
+    for serialized in (b"", b"nonsense", tf.train.Example().SerializeToString()):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            decode(tf.constant(serialized))
+
+
+@pytest.mark.parametrize(
+    ("granularity", "labels", "names"),
+    [
+        (Granularity.SPECIES, [3, 1, 2], [b"Vespa crabro", b"Pica pica", b"Apis mellifera"]),
+        (Granularity.SUPER, [1, 2, 1], [b"Insecta", b"Aves", b"Insecta"]),
+        (Granularity.GENERIC, [1, 1, 1], [b"animal"] * 3),
+    ],
+)
+def test_what_other_readers_see(granularity, labels, names):
+    """Model Garden's own decoder reads it; the remaining fields are looked at one by one."""
+    decoder = pytest.importorskip("official.vision.dataloaders.tf_example_decoder")
+    example = encode(IMAGE, JPEG, BOXES, CATEGORY_IDS, AREAS, IS_CROWD, TAXONOMY, granularity)
+    out = decoder.TfExampleDecoder().decode(tf.constant(example.SerializeToString()))
+    assert out["source_id"].numpy() == str(2**40 + 1).encode()
+    assert out["image"].shape == (100, 200, 3)
+    assert out["groundtruth_classes"].numpy().tolist() == labels
+    assert out["groundtruth_is_crowd"].numpy().tolist() == [False, True, False]
+    np.testing.assert_allclose(out["groundtruth_area"], AREAS)
+    np.testing.assert_allclose(
+        out["groundtruth_boxes"],
+        [[0.1, 0.1, 0.5, 0.4], [0, 0, 1, 1], [0.99, 0.7525, 1, 0.8025]],
+        atol=1e-7,
+    )
+    feature = example.features.feature
+    assert list(feature["image/object/class/text"].bytes_list.value) == names
+    assert feature["image/filename"].bytes_list.value[0].decode() == IMAGE.file_name
+    assert feature["image/format"].bytes_list.value[0] == b"jpeg"
+    digest = feature["image/key/sha256"].bytes_list.value[0].decode()
+    assert digest == hashlib.sha256(JPEG).hexdigest()

@@ -1,0 +1,86 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from inatdet.data.annotations import Annotations, Image
+from inatdet.data.counts import LabelCounts
+from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+from inatdet.errors import InputError
+from inatdet.tfrecords.label_counts import SplitCounts, read_label_counts
+
+CATEGORIES = (
+    Category(0, "Pica pica", "Aves"),
+    Category(4, "Corvus corax", "Aves"),
+    Category(9, "Apis mellifera", "Insecta"),
+)
+TAXONOMY = Taxonomy.from_categories(CATEGORIES, {0, 4, 9}, ["Aves", "Insecta"])
+# Image 1: two magpies and a raven. 2: a raven. 3: a crowd of bees. 4: a bee and a crowd. 5: none.
+BOXES = [(1, 0, 0), (1, 0, 0), (1, 4, 0), (2, 4, 0), (3, 9, 1), (4, 9, 0), (4, 9, 1)]
+
+
+@pytest.fixture
+def annotations():
+    image_ids, category_ids, is_crowd = np.array(BOXES).T
+    return Annotations(
+        "boxes.json",
+        tuple(Image(i, f"{i}.jpg", 9, 9) for i in range(1, 6)),
+        CATEGORIES,
+        np.arange(len(BOXES)),
+        image_ids,
+        category_ids,
+        np.ones([len(BOXES), 4]),
+        np.ones(len(BOXES)),
+        is_crowd.astype(bool),
+    )
+
+
+def shards_in(folder, count=2):
+    for shard in range(count):
+        (folder / f"train-{shard:05}-of-{count:05}.tfrecord").touch()
+    return str(folder / "train-*.tfrecord")
+
+
+@pytest.mark.parametrize(
+    ("granularity", "single_instance", "expected"),
+    [
+        # Labels are numbered by super-class, then by category.
+        (Granularity.SPECIES, False, LabelCounts(5, (1, 2, 1), (2, 2, 1))),
+        (Granularity.SUPER, False, LabelCounts(5, (2, 1), (4, 1))),
+        (Granularity.GENERIC, False, LabelCounts(5, (3,), (5,))),
+        (Granularity.SPECIES, True, LabelCounts(1, (0, 1, 0), (0, 1, 0))),
+    ],
+)
+def test_counts_are_kept_beside_the_shards(
+    annotations, tmp_path, granularity, single_instance, expected
+):
+    SplitCounts.of(annotations, TAXONOMY).save(str(tmp_path), "train")
+    pattern = shards_in(tmp_path)
+    assert read_label_counts(pattern, granularity, single_instance) == expected
+
+
+def test_boxes_without_a_label_do_not_count(annotations, tmp_path):
+    taxonomy = Taxonomy.from_categories(CATEGORIES, {0, 9})
+    counts = SplitCounts.of(annotations, taxonomy).all_images[Granularity.SPECIES]
+    assert sum(counts.boxes) == 3
+    nothing = dataclasses.replace(annotations.keep_images([5]))
+    counts = SplitCounts.of(nothing, taxonomy).all_images[Granularity.SPECIES]
+    assert counts == LabelCounts(1, (0, 0), (0, 0))
+
+
+def test_what_is_missing_is_named(annotations, tmp_path):
+    def read(pattern):
+        return read_label_counts(pattern, Granularity.SPECIES, False)
+
+    pattern = shards_in(tmp_path)
+    with pytest.raises(InputError, match=r"train\.label_counts\.json: no such file.*again"):
+        read(pattern)
+    (tmp_path / "train.label_counts.json").write_text("{}")
+    with pytest.raises(InputError, match="cannot be read as label counts"):
+        read(pattern)
+    SplitCounts.of(annotations, TAXONOMY).save(str(tmp_path), "train")
+    with pytest.raises(InputError, match="not all shards of one"):
+        read(str(tmp_path / "train-00000-*"))
+    (tmp_path / "val-00000-of-00002.tfrecord").touch()
+    with pytest.raises(InputError, match="not all shards of one"):
+        read(str(tmp_path / "*00000-of-00002.tfrecord"))

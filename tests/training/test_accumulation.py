@@ -1,0 +1,91 @@
+"""A step of several batches is the step of one large batch, on one device and on two."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from inatdet.detection.task import DetectionTask
+from inatdet.training import experiment
+from tests import devices, records
+
+IMAGES = 4
+# Everything is sampled, so that no draw can tell the batches apart.
+SETTINGS = (
+    "task.model.backbone.width=0.125,task.model.backbone.batch_norm=frozen,"
+    "task.model.rpn.channels=16,task.model.rpn.sample_size=1000,"
+    "task.model.rpn.positive_fraction=1.0,task.model.rpn.max_proposals=12,"
+    "task.model.head.sample_size=12,task.model.head.positive_fraction=1.0,"
+    "task.model.head.crop_size=4,task.short_edge=64,task.long_edge=64"
+)
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("taxonomy")
+    records.taxonomy().save(folder / "taxonomy.json")
+    params = experiment.read_experiment(
+        ["pipelines/mini_species.yaml"], f"{SETTINGS},task.taxonomy={folder}/taxonomy.json"
+    )
+    return DetectionTask(params.task)
+
+
+def images(first, last):
+    """A batch of some of four images, with one to three boxes each."""
+    rng = np.random.default_rng(0)
+    boxes = np.zeros((IMAGES, 3, 4), np.float32)
+    labels = np.zeros((IMAGES, 3), np.int32)
+    for image in range(IMAGES):
+        for box in range(1 + image % 3):
+            corner = rng.uniform(0, 28, 2)
+            boxes[image, box] = [*corner, *(corner + rng.uniform(20, 36, 2))]
+            labels[image, box] = 1 + box
+    whole = {
+        "image": rng.uniform(0, 255, (IMAGES, 64, 64, 3)).astype(np.float32),
+        "image_size": np.full((IMAGES, 2), 64, np.int32),
+        "boxes": boxes,
+        "labels": labels,
+    }
+    return {name: tf.constant(value[first:last]) for name, value in whole.items()}
+
+
+def step(task, weights, batches_of_replica, strategy, in_graph=False):
+    """The weights after one step of plain SGD with clipping, and the loss that it reports."""
+    with strategy.scope():
+        model = task.build_model()
+        model.set_weights(weights or model.get_weights())
+        start = model.get_weights()
+        # At rate 1 a weight's change is its clipped gradient.
+        optimizer = tf_keras.optimizers.legacy.SGD(1.0, clipnorm=0.05)
+        metrics = task.build_metrics()
+
+    def run(inputs):
+        outputs = strategy.run(
+            lambda batches: task.train_step(batches, model, optimizer, metrics), args=(inputs,)
+        )
+        return strategy.reduce("mean", outputs[task.loss], axis=None)
+
+    inputs = strategy.experimental_distribute_values_from_function(
+        lambda context: batches_of_replica[context.replica_id_in_sync_group]
+    )
+    loss = float((tf.function(run) if in_graph else run)(inputs))
+    shown = {metric.name: float(metric.result()) for metric in metrics}
+    changes = [after - before for before, after in zip(start, model.get_weights())]
+    return start, changes, {"loss": loss, **shown}
+
+
+def test_a_step_of_several_batches_is_that_of_one(task):
+    one_device = tf.distribute.OneDeviceStrategy("CPU:0")
+    weights, whole, shown = step(task, None, [(images(0, 4),)], one_device)
+    norms = [np.linalg.norm(change) for change in whole]
+    assert any(abs(norm - 0.05) < 1e-5 for norm in norms)  # some are clipped,
+    assert any(0 < norm < 0.049 for norm in norms)  # and some are not
+    in_turn = [tuple(images(i, i + 1) for i in range(4))]
+    on_two = [(images(0, 1), images(1, 2)), (images(2, 3), images(3, 4))]
+    for other in (
+        step(task, weights, in_turn, one_device),
+        step(task, weights, on_two, devices.mirrored(), in_graph=True),
+    ):
+        for one, several in zip(whole, other[1]):
+            np.testing.assert_allclose(several, one, atol=1e-6)
+        assert other[2] == pytest.approx(shown, rel=1e-5)

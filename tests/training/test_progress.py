@@ -1,0 +1,46 @@
+import io
+
+import pytest
+import tensorflow as tf
+
+from inatdet.errors import RunError
+from inatdet.training import progress
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-3, "0 s"), (0.4, "0 s"), (59, "59 s"), (60, "1 min"), (75, "1 min 15 s"),
+        (3600, "1 h"), (3661, "1 h 1 min"), (90_000, "1 d 1 h"), (86_400, "1 d"),
+    ],
+)  # fmt: skip
+def test_duration(seconds, text):
+    assert progress.duration(seconds) == text
+
+
+def output_of(**values):
+    return {name.replace("__", "/"): tf.constant(value) for name, value in values.items()}
+
+
+def test_the_line_has_step_losses_speed_and_time_left(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    step, stream = tf.Variable(0, dtype=tf.int64), io.StringIO()
+    line = progress.ProgressLine(step, total_steps=300, images_per_step=8, stream=stream)
+    line.start()
+    step.assign(100)
+    now[0] += 40.0  # .4 s a step: 20 images/s, 80 s for the 200 steps left
+    output = output_of(training_loss=1.5, loss__classes=1.0, loss__boxes=0.5)
+    line(output)
+    assert stream.getvalue() == (
+        "step 100/300 | loss 1.500 (classes 1.000, boxes 0.500) | 20.0 images/s | 1 min 20 s left\n"
+    )
+    assert float(output["images_per_second"]) == pytest.approx(20.0)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_ends_the_run(bad):
+    stop = progress.StopOnNonFiniteLoss(tf.Variable(70), lambda: "model/ckpt-50")
+    stop(output_of(training_loss=1.0, loss__classes=1.0, sampled__proposals=float("nan")))
+    with pytest.raises(RunError, match=r"by step 70: loss/classes; .*model/ckpt-50"):
+        stop(output_of(training_loss=1.0, loss__classes=bad))
