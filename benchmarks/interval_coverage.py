@@ -41,7 +41,7 @@ _BOX = 100.0
 
 
 def draw(rng: np.random.Generator, per_class: int) -> tuple[GroundTruth, list[np.ndarray]]:
-    """A sample: the truth and the detections of two models, `[n, 7]` as `average_precision.result_columns`."""
+    """A sample: the truth and the detections of two models, as `result_columns` gives them."""
     count = CLASSES * per_class
     labels = rng.permutation(np.repeat(np.arange(CLASSES), per_class))
     truth = GroundTruth(

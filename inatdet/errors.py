@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 
 class InputError(ValueError):
     """Something given to a program is wrong.
@@ -9,6 +11,11 @@ class InputError(ValueError):
     The message is one sentence for the person at the keyboard: which file, which record, what is
     wrong with it, and what to do.
     """
+
+
+def cannot_read(path: str | os.PathLike[str], error: OSError) -> InputError:
+    """The error about a file or folder that the system does not let us read."""
+    return InputError(f"{os.fspath(path)}: cannot be read ({error.strerror})")
 
 
 class RunError(RuntimeError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import re
 from array import array
 from collections import Counter
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from inatdet.choices import Choice
 from inatdet.data.annotations import Annotations, Image, positions
 from inatdet.data.taxonomy import Category
 from inatdet.errors import InputError
@@ -189,14 +189,11 @@ def _list(values: np.ndarray) -> str:
     return "[" + ", ".join(f"{value:g}" for value in values.tolist()) + "]"
 
 
-class OnBad(str, enum.Enum):
+class OnBad(Choice):
     """What to do with a record that is wrong."""
 
     ERROR = "error"
     SKIP = "skip"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 def collect(
@@ -226,7 +223,7 @@ def collect(
     return Annotations(path=path, **fields)
 
 
-class Problem(str, enum.Enum):
+class Problem(Choice):
     """What can be wrong with a record; the values are the words that people read."""
 
     CATEGORY_MALFORMED = "category is malformed"
@@ -241,9 +238,6 @@ class Problem(str, enum.Enum):
     BOX_CATEGORY = "annotation's category is missing"
     BOX_SIZE = "box has no proper size"
     BOX_OUTSIDE = "box reaches outside its image"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 def safe_file_name(name: str) -> bool:

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import enum
 import io
 import os
 
 import PIL.Image
 
+from inatdet.choices import Choice
 from inatdet.data.annotations import Image
 
 _EXIF_ORIENTATION = 0x0112
 _END_OF_IMAGE = b"\xff\xd9"
 
 
-class FileProblem(str, enum.Enum):
+class FileProblem(Choice):
     """What can be wrong with an image's file; the values are the words that people read."""
 
     MISSING = "image file is missing"
     NOT_JPEG = "image file is not a JPEG"
     DAMAGED = "image file is damaged"
     SIZE = "image file has another size"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 class BadFileError(Exception):

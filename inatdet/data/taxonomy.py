@@ -7,7 +7,6 @@ Every label number of the project comes from here.
 
 from __future__ import annotations
 
-import enum
 import functools
 import json
 import os
@@ -18,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from inatdet.errors import InputError
+from inatdet.choices import Choice
+from inatdet.errors import InputError, cannot_read
 from inatdet.files import atomic_path
 
 PAPER_SUPER_CLASSES: tuple[str, ...] = (
@@ -42,15 +42,12 @@ _FORMAT = "inatdet taxonomy"
 _VERSION = 1
 
 
-class Granularity(str, enum.Enum):
+class Granularity(Choice):
     """How finely animals are told apart. The members are ordered from fine to coarse."""
 
     SPECIES = "species"
     SUPER = "super"
     GENERIC = "generic"
-
-    def __str__(self) -> str:
-        return self.value
 
     def coarser_or_equal(self) -> tuple[Granularity, ...]:
         """This granularity and all coarser ones, from fine to coarse."""
@@ -226,7 +223,7 @@ class Taxonomy:
             with open(path, encoding="utf-8") as file:
                 record = json.load(file)
         except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+            raise cannot_read(path, error) from error
         except (ValueError, RecursionError) as error:
             raise InputError(f"{path}: is not valid JSON ({error}); write it anew") from error
         try:

@@ -11,7 +11,6 @@ is in pycocotools. The order of rows plays no other part, nor do ids.
 from __future__ import annotations
 
 import contextlib
-import enum
 import importlib.metadata
 import io
 from collections.abc import Iterable, Sequence
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from inatdet.choices import Choice
 from inatdet.data.annotations import Annotations
 from inatdet.data.detections import Detections
 from inatdet.data.taxonomy import Granularity, Taxonomy
@@ -45,14 +45,11 @@ EVERY_AREA = (0.0, 1e10)
 _IOU_50, _IOU_75 = 0, 5  # positions in COCO's thresholds .50:.05:.95
 
 
-class Engine(str, enum.Enum):
+class Engine(Choice):
     """Which library counts."""
 
     HOTCOCO = "hotcoco"
     PYCOCOTOOLS = "pycocotools"
-
-    def __str__(self) -> str:
-        return self.value
 
     def version(self) -> str:
         """The library's name and version."""

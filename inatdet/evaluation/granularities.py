@@ -8,13 +8,13 @@ them is a rule with a name, and the report shows every one.
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from inatdet.choices import Choice
 from inatdet.data.boxes import suppress
 from inatdet.data.detections import Detections
 from inatdet.data.taxonomy import Granularity
@@ -37,7 +37,7 @@ MERGE_IOU = 0.6
 """The detector's own threshold (the Object Detection API's second-stage default)."""
 
 
-class Merge(str, enum.Enum):
+class Merge(Choice):
     """What happens to detections when their labels become coarser.
 
     `NONE`: labels are mapped, nothing else. `NMS`: then, within each image and coarse label, a box
@@ -49,9 +49,6 @@ class Merge(str, enum.Enum):
     NONE = "none"
     NMS = "nms"
     MARGINAL = "marginal"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 def rules(trained_on: Granularity, evaluated_on: Granularity) -> tuple[Merge, ...]:

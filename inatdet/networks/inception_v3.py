@@ -13,7 +13,6 @@ the cut: the Object Detection API's Inception V2 extractor, which also cuts at s
 from __future__ import annotations
 
 import dataclasses
-import enum
 import re
 from collections.abc import Sequence
 from typing import Union
@@ -21,6 +20,7 @@ from typing import Union
 import tensorflow as tf
 import tf_keras
 
+from inatdet.choices import Choice
 from inatdet.errors import InputError
 from inatdet.networks import pretrained
 
@@ -28,7 +28,7 @@ TRUNK_STRIDE = 16
 BATCH_NORM_EPSILON = 1e-3  # Keras applications' value
 
 
-class Padding(str, enum.Enum):
+class Padding(Choice):
     """How the stem and the reductions pad.
 
     `SAME` puts feature cell i at pixel 16 i, where the anchors are. `VALID` is what Keras and slim
@@ -39,7 +39,7 @@ class Padding(str, enum.Enum):
     VALID = "valid"
 
 
-class BatchNorm(str, enum.Enum):
+class BatchNorm(Choice):
     """Which statistics batch norm uses in training.
 
     `FROZEN`: the moving statistics of the pretrained network; beta still trains (the Object

@@ -12,7 +12,7 @@ from inatdet.data.taxonomy import Granularity
 from inatdet.tfrecords.writing import Conversion, convert
 
 
-def _define_flags() -> None:
+def define_flags() -> None:
     flags.DEFINE_string("annotations", None, "COCO-style JSON with the boxes.", required=True)
     flags.DEFINE_string("images_dir", None, "Folder that its file names start from.", required=True)
     flags.DEFINE_string("output_dir", None, "Folder to write to.", required=True)

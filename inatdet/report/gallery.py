@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import enum
 import os
 from dataclasses import dataclass
 
 import numpy as np
 
+from inatdet.choices import Choice
 from inatdet.data.annotations import Annotations, Image
 from inatdet.data.boxes import are_right
 from inatdet.data.detections import Detections
@@ -17,7 +17,7 @@ from inatdet.errors import InputError
 from inatdet.evaluation.average_precision import ground_truth_at
 
 
-class Choose(str, enum.Enum):
+class Choose(Choice):
     """Which images to show, judged by the best-scored detection of each.
 
     `BEST`: right, highest scores first. `WORST`: wrong, highest scores first. `RANDOM`: any.
@@ -26,9 +26,6 @@ class Choose(str, enum.Enum):
     BEST = "best"
     WORST = "worst"
     RANDOM = "random"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,18 @@ of an image follow one another, so the shuffling behind must mix them.
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
+from inatdet.choices import Choice
 from inatdet.data.counts import LabelCounts
 from inatdet.data.taxonomy import Granularity
 from inatdet.tfrecords import examples
 
 
-class Sampling(str, enum.Enum):
+class Sampling(Choice):
     """How often images are shown.
 
     `NONE`: each once an epoch.
@@ -39,9 +39,6 @@ class Sampling(str, enum.Enum):
     NONE = "none"
     REPEAT_FACTOR = "repeat_factor"
     CLASS_BALANCED = "class_balanced"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.modeling import hyperparams
 
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.taxonomy import TAXONOMY_FILE, Granularity, Taxonomy
 from inatdet.errors import InputError
 from inatdet.networks import backbones
 from inatdet.networks.inception_v3 import BatchNorm
@@ -22,7 +22,6 @@ from inatdet.tfrecords.sampling import Sampling
 from inatdet.training.config import EXPERIMENT
 
 PARAMS_FILE = "params.yaml"
-TAXONOMY_FILE = "taxonomy.json"
 
 _PRECISIONS = ("float32", "bfloat16", "float16")
 

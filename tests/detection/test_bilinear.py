@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from inatdet.detection import bilinear
+from inatdet.detection import crops as bilinear
 
 SIZE = 6
 

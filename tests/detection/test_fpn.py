@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from inatdet.detection import detectors
+from inatdet.detection import task as detectors
 from inatdet.detection.c4 import C4FasterRCNN
 from inatdet.detection.fpn import FPNFasterRCNN
 from inatdet.detection.fpn_config import FPNConfig

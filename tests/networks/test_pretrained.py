@@ -115,7 +115,7 @@ def test_a_failed_download_leaves_nothing(server, tmp_path, answer, sentence):
 
 
 def test_an_interruption_leaves_nothing(server, tmp_path, monkeypatch):
-    class Interrupted(pretrained.tqdm):
+    class Interrupted(pretrained.download.tqdm):
         def update(self, n=1):
             raise KeyboardInterrupt
 

@@ -14,7 +14,7 @@ from inatdet.data.formats.text import files_in
 from inatdet.data.formats.voc import Corners, is_voc_results, read_voc_results
 from inatdet.data.formats.yolo import SUFFIX, read_yolo_results
 from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.errors import InputError
+from inatdet.errors import InputError, cannot_read
 
 __all__ = ["DetectionsWriter", "read_detections", "write_coco_json"]
 
@@ -64,7 +64,7 @@ def read_detections(
         with open(path, "rb") as file:
             start = file.read(len(MAGIC))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        raise cannot_read(path, error) from error
     if not start:
         raise InputError(f"{path}: is empty; write the detections again")
     if start == MAGIC:

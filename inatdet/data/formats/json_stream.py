@@ -11,7 +11,7 @@ import os
 from collections.abc import Collection, Iterator
 from typing import Any, TextIO
 
-from inatdet.errors import InputError
+from inatdet.errors import InputError, cannot_read
 
 LISTS = ("images", "categories", "annotations")
 """The lists of a COCO-style file of annotations."""
@@ -45,7 +45,7 @@ def iterate_lists(
         with open(path, encoding="utf-8-sig") as file:
             yield from _Reader(path, file, window).elements(frozenset(keys))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        raise cannot_read(path, error) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not a JSON text in UTF-8; check the file") from error
     except RecursionError as error:

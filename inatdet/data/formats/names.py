@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import yaml
 
 from inatdet.data.annotations import Image
-from inatdet.errors import InputError
+from inatdet.errors import InputError, cannot_read
 
 _LONGEST = 4 << 20  # bytes; a hundred thousand names take half
 
@@ -94,7 +94,7 @@ def _text(path: str) -> str:
         with open(path, "rb") as file:
             data = file.read(_LONGEST + 1)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        raise cannot_read(path, error) from error
     if len(data) > _LONGEST:
         raise InputError(f"{path}: is longer than {_LONGEST:,} bytes; this is no file of names")
     try:

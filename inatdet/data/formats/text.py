@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inatdet.errors import InputError
+from inatdet.errors import InputError, cannot_read
 
 _PIECE = 1 << 22
 """Bytes read at a time; no line is longer."""
@@ -98,7 +98,7 @@ def iterate_lines(path: str) -> Iterator[Lines]:
                     yield lines
             yield _split(path, [rest], number)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        raise cannot_read(path, error) from error
 
 
 def _split(path: str, lines: list[bytes], first: int) -> Lines:
@@ -119,7 +119,7 @@ def files_in(folder: str, suffix: str) -> list[str]:
     try:
         return sorted(name for name in os.listdir(folder) if name.lower().endswith(suffix))
     except OSError as error:
-        raise InputError(f"{folder}: cannot be read ({error.strerror})") from error
+        raise cannot_read(folder, error) from error
 
 
 def files_below(folder: str, suffixes: Sequence[str]) -> list[str]:
@@ -133,7 +133,7 @@ def files_below(folder: str, suffixes: Sequence[str]) -> list[str]:
     """
 
     def refuse(error: OSError) -> None:
-        raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
+        raise cannot_read(error.filename, error) from error
 
     found = []
     for parent, _, names in os.walk(folder, onerror=refuse):

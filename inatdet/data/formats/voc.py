@@ -7,7 +7,6 @@ The devkit's boxes are inclusive corners counted from 1: the pixel at the top le
 from __future__ import annotations
 
 import dataclasses
-import enum
 import math
 import os
 import re
@@ -18,13 +17,14 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from inatdet.choices import Choice
 from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad, collect
 from inatdet.data.detections import Detections, NamedClasses, check_columns, check_count
 from inatdet.data.formats.names import ImagesByName, with_super_category
 from inatdet.data.formats.text import files_below, files_in, iterate_lines
 from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.errors import InputError
+from inatdet.errors import InputError, cannot_read
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 FIELDS = f"image score {' '.join(CORNERS)}"
@@ -39,7 +39,7 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _LONGEST = 16 << 20  # bytes; twenty thousand boxes in one image
 
 
-class Corners(str, enum.Enum):
+class Corners(Choice):
     """What `xmin, ymin, xmax, ymax` are.
 
     `INCLUSIVE`: the first and last pixel inside, counted from 1, as in VOC and its devkit.
@@ -48,9 +48,6 @@ class Corners(str, enum.Enum):
 
     INCLUSIVE = "inclusive"
     EDGES = "edges"
-
-    def __str__(self) -> str:
-        return self.value
 
     def boxes(self, corners: np.ndarray) -> np.ndarray:
         """Corners `[n, 4]` as `x, y, width, height` in pixels, float64 `[n, 4]`."""
@@ -174,7 +171,7 @@ class _Element:
             parser.feed(data)
             root = parser.close()
         except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+            raise cannot_read(path, error) from error
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
         except (ElementTree.ParseError, ValueError, LookupError) as error:
