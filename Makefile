@@ -1,4 +1,4 @@
-# `make` alone prints what there is. Lines that begin with ## are that help.
+# `make` alone lists the targets and variables. Lines that begin with ## are that help.
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
@@ -8,7 +8,7 @@ MAKEFLAGS += --no-builtin-rules
 comma := ,
 empty :=
 space := $(empty) $(empty)
-# A path as a prerequisite, and as the name of a folder.
+# A path as a prerequisite, and as a folder's name.
 escaped = $(subst $(space),\ ,$(1))
 joined = $(subst $(space),_,$(strip $(1)))
 
@@ -16,39 +16,39 @@ joined = $(subst $(space),_,$(strip $(1)))
 
 ## A dataset in iNat2017's layout; by default the mini dataset, which is generated.
 DATA_DIR ?=
-## Which model to train, or to detect with: species, super or generic.
+## The model to train or to detect with: species, super or generic.
 GRANULARITY ?= species
-## Settings of training; by default pipelines/[mini_]GRANULARITY.yaml.
+## Training settings; by default pipelines/[mini_]GRANULARITY.yaml.
 PIPELINE ?= pipelines/$(PREFIX)$(GRANULARITY).yaml
-## More settings: task.train_data.batch_size=2,trainer.train_steps=1000
+## Settings to change: task.train_data.batch_size=2,trainer.train_steps=1000
 OVERRIDES ?=
-## GPUs to use, 0 for the CPU; with any, CUDA libraries are installed as well.
+## Number of GPUs, 0 for the CPU; above 0, the CUDA libraries are installed too.
 NUM_GPUS ?= 0
-## Where results go; by default runs/mini, or runs/ and the last part of DATA_DIR.
+## Output folder; by default runs/mini, or runs/ and the last part of DATA_DIR.
 WORK_DIR ?= runs/$(RUN)
-## Where the model's checkpoints go; by default WORK_DIR/models/GRANULARITY.
+## Folder of the model's checkpoints; by default WORK_DIR/models/GRANULARITY.
 MODEL_DIR ?= $(WORK_DIR)/models/$(GRANULARITY)
 ## Boxes to train on; by default DATA_DIR/train_2017_bboxes.json.
 TRAIN_JSON ?= $(DATA)/train_2017_bboxes.json
 ## Boxes to evaluate on; by default DATA_DIR/val_2017_bboxes.json.
 VAL_JSON ?= $(DATA)/val_2017_bboxes.json
-## Folder that the file names in both start from; by default DATA_DIR.
+## Folder that the file names in both are relative to; by default DATA_DIR.
 IMAGES_DIR ?= $(DATA)
-## First part of the names of the TFRecords to train on.
+## Prefix of the TFRecords to train on.
 TRAIN_SPLIT ?= train
-## First part of the names of the TFRecords to detect in.
+## Prefix of the TFRecords to detect in.
 VAL_SPLIT ?= val
-## More flags for inatdet tfrecords: --on_bad=skip --granularity=super
+## More flags for `inatdet tfrecords`: --on_bad=skip --granularity=super
 TFRECORDS_FLAGS ?=
-## Random halves of the images that 95% intervals come from; 0 for none.
+## Random halves of the images behind the 95% intervals; 0 for no intervals.
 RESAMPLES ?= 200
-## More flags for inatdet evaluate: --all_images --latex --noerrors
+## More flags for `inatdet evaluate`: --all_images --latex --noerrors
 EVAL_FLAGS ?=
-## More arguments for pytest: TESTS='tests/data -k taxonomy'
+## Arguments for pytest: TESTS='tests/data -k taxonomy'
 TESTS ?=
-## What .venv is made with; by default the newest of Python 3.10 to 3.12 that works.
+## Interpreter that creates .venv; by default the newest working Python 3.10 to 3.12.
 PYTHON ?=
-## Extras of setup.py to install; by default train,dev and, with NUM_GPUS, gpu.
+## Extras to install; by default train,dev and, with NUM_GPUS, gpu.
 EXTRAS ?= train,$(if $(filter-out 0,$(NUM_GPUS)),gpu$(comma))dev
 
 GRANULARITIES := species super generic
@@ -60,7 +60,7 @@ ifeq ($(strip $(DATA_DIR)),)
 RUN := mini
 PREFIX := mini_
 DATA = $(WORK_DIR)/data
-# Written last, when the dataset is whole.
+# Written last, when the dataset is complete.
 TRAIN_SOURCE = $(DATA)/.complete
 VAL_SOURCE = $(DATA)/.complete
 else
@@ -80,8 +80,8 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 PY := $(VENV)/bin/python
 
-# Without this, TensorFlow reports as an error that there is no GPU, whenever it starts. What fails
-# still shows as an exception; TF_CPP_MIN_LOG_LEVEL=0 in the environment brings all messages back.
+# Without this, TensorFlow reports a missing GPU as an error whenever it starts. Failures still show
+# as exceptions; TF_CPP_MIN_LOG_LEVEL=0 in the environment brings all messages back.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -89,7 +89,7 @@ export PIP_ROOT_USER_ACTION := ignore
 # --- Installing -----------------------------------------------------------------------------------
 
 .PHONY: help
-## Prints this.
+## Prints this help.
 help:
 	@echo "inatdet: a benchmark suite for detecting thousands of species"
 	@echo
@@ -105,7 +105,7 @@ help:
 	    { text = "" }' Makefile
 
 .PHONY: setup
-## Installs everything into .venv; the other targets do it when need be.
+## Installs everything into .venv; the other targets do so when needed.
 setup: $(INSTALLED)
 
 # Exported, so that the recipe is `sh -c` on it and needs no backslashes.
@@ -114,7 +114,7 @@ right='import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))'
 "$(PY)" -c "$$right" 2> /dev/null && exit
 incomplete=
 for python in $(or $(PYTHON),python3.12 python3.11 python3.10 python3 python); do
-    # A name may be found and still not run: pyenv puts such in the path.
+    # A name on the path may still not run: pyenv's shims are such names.
     "$$python" -c "$$right" 2> /dev/null || continue
     if ! "$$python" -c 'import ensurepip, venv' 2> /dev/null; then
         incomplete=$${incomplete:-$$python}
@@ -135,8 +135,8 @@ exit 2
 endef
 export MAKE_VENV
 
-# The extras are in the file's name.
-$(VENV)/.installed-%: setup.py constraints.txt
+# The file's name lists the extras.
+$(VENV)/.installed-%: pyproject.toml constraints.txt
 	@sh -c "$$MAKE_VENV"
 	@echo "installing into $(VENV); this takes a few minutes the first time"
 	@$(PY) -m pip install -qq -c constraints.txt pip setuptools wheel
@@ -146,17 +146,17 @@ $(VENV)/.installed-%: setup.py constraints.txt
 # --- The benchmark --------------------------------------------------------------------------------
 
 .PHONY: demo
-## All of it on the mini dataset, for the three granularities.
+## Runs the whole benchmark on the mini dataset, at all three granularities.
 demo:
 	@$(MAKE) --no-print-directory DATA_DIR= tfrecords
 	@$(MAKE) --no-print-directory DATA_DIR= GRANULARITY=generic train
 	@$(MAKE) --no-print-directory DATA_DIR= GRANULARITY=super train
 	@$(MAKE) --no-print-directory DATA_DIR= GRANULARITY=species train
 	@$(MAKE) --no-print-directory DATA_DIR= eval
-	@echo "The report, to open in a browser: $(if $(DATA_DIR),runs/mini,$(WORK_DIR))/report/report.html"
+	@echo "Open the report in a browser: $(if $(DATA_DIR),runs/mini,$(WORK_DIR))/report/report.html"
 
 .PHONY: data
-## Makes the mini dataset, or sees that DATA_DIR has one.
+## Generates the mini dataset, or checks that DATA_DIR has a dataset.
 data: $(TRAIN_SOURCE) $(VAL_SOURCE)
 
 ifeq ($(strip $(DATA_DIR)),)
@@ -164,7 +164,7 @@ $(DATA)/.complete: | $(INSTALLED)
 	$(PY) -m inatdet mini --output_dir='$(DATA)'
 	@touch $@
 else
-# Reached only when there is no such file.
+# Reached only when the file does not exist.
 $(TRAIN_SOURCE) $(VAL_SOURCE):
 	@echo "error: $@: no such file; DATA_DIR must hold train_2017_bboxes.json," \
 	    "val_2017_bboxes.json and the images, or TRAIN_JSON, VAL_JSON and IMAGES_DIR" \
@@ -172,7 +172,7 @@ $(TRAIN_SOURCE) $(VAL_SOURCE):
 endif
 
 .PHONY: tfrecords
-## Writes the TFRecords of both splits, with the labels of all granularities.
+## Writes the TFRecords of both splits, with labels at all granularities.
 tfrecords: $(RECORDS)/$(TRAIN_SPLIT).json $(RECORDS)/$(VAL_SPLIT).json
 
 $(RECORDS)/$(TRAIN_SPLIT).json: $(TRAIN_SOURCE) | $(INSTALLED)
@@ -180,7 +180,7 @@ $(RECORDS)/$(TRAIN_SPLIT).json: $(TRAIN_SOURCE) | $(INSTALLED)
 	    --output_dir='$(RECORDS)' --split=$(TRAIN_SPLIT) $(TFRECORDS_FLAGS)
 	@touch $@
 
-# Validation takes the label spaces of training, so that labels mean the same in both.
+# Validation uses the label spaces of training, so that labels mean the same in both.
 $(RECORDS)/$(VAL_SPLIT).json: $(VAL_SOURCE) $(RECORDS)/$(TRAIN_SPLIT).json | $(INSTALLED)
 	$(PY) -m inatdet tfrecords --annotations='$(VAL_JSON)' --images_dir='$(IMAGES_DIR)' \
 	    --output_dir='$(RECORDS)' --split=$(VAL_SPLIT) --taxonomy='$(RECORDS)/taxonomy.json' \
@@ -190,27 +190,27 @@ $(RECORDS)/$(VAL_SPLIT).json: $(VAL_SOURCE) $(RECORDS)/$(TRAIN_SPLIT).json | $(I
 SETTINGS = runtime.num_gpus=$(NUM_GPUS)$(if $(OVERRIDES),$(comma)$(OVERRIDES))
 
 .PHONY: train
-## Trains the model of GRANULARITY; goes on where it was interrupted.
+## Trains the model of GRANULARITY; resumes after an interruption.
 train: tfrecords
 	$(PY) -m inatdet train --config_file='$(PIPELINE)' --mode=train --model_dir='$(MODEL_DIR)' \
 	    --params_override="task.granularity=$(GRANULARITY),task.taxonomy=$(RECORDS)/taxonomy.json,$(strip \
 	    )task.train_data.input_path=$(RECORDS)/$(TRAIN_SPLIT)-*.tfrecord,$(strip \
 	    )task.validation_data.input_path=$(RECORDS)/$(VAL_SPLIT)-*.tfrecord,$(SETTINGS)"
 
-# MODEL_DIR is that of GRANULARITY; the other models are where they are by default.
+# MODEL_DIR is GRANULARITY's; the other models are in their default folders.
 model_dir = $(if $(filter $(1),$(GRANULARITY)),$(MODEL_DIR),$(WORK_DIR)/models/$(1))
 TRAINED = $(strip $(foreach g,$(GRANULARITIES),\
     $(if $(wildcard $(call model_dir,$(g))/checkpoint),$(g))))
 
 .PHONY: detect
-## Detects in the validation images with the newest checkpoint of GRANULARITY.
+## Detects in the validation images with GRANULARITY's newest checkpoint.
 detect: $(DETECTIONS)/$(GRANULARITY).parquet
 
-# A fine model's detections at the coarser levels, by summed probabilities, come from the same pass.
+# The same pass gives a fine model's detections at the coarser levels, by summed probabilities.
 COARSER_species := super generic
 COARSER_super := generic
 
-# TensorFlow writes the file `checkpoint` anew with each checkpoint.
+# TensorFlow rewrites the file `checkpoint` with each checkpoint.
 define DETECT_WITH
 $(DETECTIONS)/$(1).parquet: $(call model_dir,$(1))/checkpoint $(RECORDS)/$(VAL_SPLIT).json \
     | $(INSTALLED)
@@ -219,18 +219,18 @@ $(DETECTIONS)/$(1).parquet: $(call model_dir,$(1))/checkpoint $(RECORDS)/$(VAL_S
 	    $(if $(COARSER_$(1)),--granularities=$(subst $(space),$(comma),$(COARSER_$(1)))) \
 	    --params_override="$$(SETTINGS)"
 
-# Reached only when there is no such file.
+# Reached only when the file does not exist.
 $(call model_dir,$(1))/checkpoint:
 	@echo "error: no $(1) model in $$(@D); train it first: make train GRANULARITY=$(1)" >&2; exit 2
 endef
 $(foreach g,$(GRANULARITIES),$(eval $(call DETECT_WITH,$(g))))
 
 .PHONY: eval
-## Detects with whichever models are trained, evaluates them and writes the report.
+## Detects with every trained model, evaluates and writes the report.
 eval:
 	@$(MAKE) --no-print-directory report-of-trained
 
-# A make of its own, because which models are trained is read when make starts: so that
+# A separate make, because make looks for trained models when it starts: this way
 # `make train eval` works.
 .PHONY: report-of-trained
 report-of-trained: $(foreach g,$(TRAINED),$(DETECTIONS)/$(g).parquet)
@@ -247,12 +247,17 @@ endif
 # --- Development ----------------------------------------------------------------------------------
 
 .PHONY: test
-## Runs the tests.
+## Runs the tests, but for the slow ones; a few minutes.
 test: $(INSTALLED)
-	$(PY) -m pytest $(TESTS)
+	$(PY) -m pytest -m "not slow" $(TESTS)
+
+.PHONY: test-slow
+## Runs the slow tests.
+test-slow: $(INSTALLED)
+	$(PY) -m pytest -m slow $(TESTS)
 
 .PHONY: bench
-## Measures speed and memory against peers, which it installs; half an hour.
+## Measures speed and memory against peers, which it installs; takes half an hour.
 bench: $(INSTALLED)-bench
 	$(PY) -m benchmarks.training_step
 	$(PY) -m benchmarks.detection
@@ -261,19 +266,20 @@ bench: $(INSTALLED)-bench
 	$(PY) -m benchmarks.profile_step
 
 .PHONY: lint
-## Checks style and layout of the code.
+## Checks style, layout and types.
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 .PHONY: format
-## Corrects what of it can be corrected.
+## Fixes style and layout where that can be automated.
 format: $(INSTALLED)
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
 .PHONY: clean
-## Removes .venv and caches. What is in runs/ took long to make: remove it by hand.
+## Removes .venv and caches, but not runs/, which took long to compute.
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find inatdet tests benchmarks -name __pycache__ -type d -exec rm -rf {} +
