@@ -95,7 +95,7 @@ help:
 	@echo
 	@echo "Targets"
 	@awk '/^## / { text = substr($$0, 4); next } \
-	    text && /^[a-z]+:/ { sub(/:.*/, ""); printf "  %-16s %s\n", $$0, text } { text = "" }' \
+	    text && /^[a-z-]+:/ { sub(/:.*/, ""); printf "  %-16s %s\n", $$0, text } { text = "" }' \
 	    Makefile
 	@echo
 	@echo "Variables, as in: make train GRANULARITY=super DATA_DIR=/data/inat2017"

@@ -1,4 +1,4 @@
-"""The plan of the house, read off the imports of the whole package: docs/architecture.md draws it."""
+"""The walls that docs/architecture.md draws, read off the imports of the whole package."""
 
 import ast
 import graphlib

@@ -36,7 +36,7 @@ def calls(output):
     lines = output.replace("\\\n", " ").splitlines()
     found = []
     for line in lines:
-        match = re.match(r"\S+ -m (inatdet\S+)\s+(.*)", line)
+        match = re.match(r"\S+ -m (inatdet \w+)\s+(.*)", line)
         if match:
             flags = re.findall(r"--(\w+)=(\"[^\"]*\"|'[^']*'|\S+)", match[2])
             found.append((match[1], [(name, value.strip("\"'")) for name, value in flags]))
@@ -68,7 +68,7 @@ def test_help_lists_every_target_and_variable():
     for args in ([], ["help"]):
         result = make(*args)
         assert result.returncode == 0
-        described = dict(re.findall(r"^  (\w+) +(\S.*)$", result.stdout, re.MULTILINE))
+        described = dict(re.findall(r"^  ([\w-]+) +(\S.*)$", result.stdout, re.MULTILINE))
         assert set(described) == {*targets, *variables} - {"report-of-trained"}
         assert all(len(line) <= 100 for line in result.stdout.splitlines())
     assert described["GRANULARITY"].endswith("[species]")
@@ -257,7 +257,7 @@ def checkout(tmp_path):
     folder = tmp_path / "checkout"
     folder.mkdir()
     shutil.copy(ROOT / "Makefile", folder)
-    for name in ("setup.py", "constraints.txt"):
+    for name in ("pyproject.toml", "constraints.txt"):
         write(folder / name)
     tools = tmp_path / "bin"
     tools.mkdir()

@@ -1,0 +1,95 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from inatdet.programs import running
+from inatdet.programs.running import PROGRAMS
+
+FOLDER = Path(running.__file__).parent
+NOT_PROGRAMS = {"__init__", "flags", "running"}
+
+
+def inatdet(*arguments, module=True):
+    command = (
+        [sys.executable, "-m", "inatdet"] if module else [Path(sys.executable).parent / "inatdet"]
+    )
+    return subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_every_program_is_in_the_list():
+    assert sorted(PROGRAMS) == sorted(
+        path.stem for path in FOLDER.glob("*.py") if path.stem not in NOT_PROGRAMS
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_without_a_program_they_are_listed(arguments, capsys):
+    assert running.run(["inatdet", *arguments]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    listed = [line.split(maxsplit=1) for line in lines if line.startswith("  ")]
+    assert [name for name, _ in listed] == list(PROGRAMS)
+    assert all(summary.endswith(".") for _, summary in listed)
+    assert all(len(line) <= 100 for line in lines)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_program_keeps_the_contract(name):
+    tree = ast.parse((FOLDER / f"{name}.py").read_text("utf-8"))
+    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert {"define_flags", "main"} <= functions
+    assert f"inatdet {name}" in ast.get_docstring(tree), "the docstring is the help"
+
+
+def test_a_program_that_does_not_exist(capsys):
+    assert running.run(["inatdet", "evalute"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: there is no program 'evalute'; the programs are mini,")
+
+
+@pytest.mark.parametrize("module", [True, False], ids=["python -m", "console command"])
+def test_help_has_the_docstring_and_the_flags(module):
+    result = inatdet("mini", "--help", module=module)
+    assert result.returncode == 0, result.stderr
+    assert "inatdet mini --output_dir" in result.stdout
+    assert "--seed" in result.stdout
+    assert "--verbosity" not in result.stdout, "only the program's own flags"
+
+
+@pytest.mark.parametrize("name", ["evaluate", "compare", "gallery", "convert", "mini"])
+def test_help_does_not_wait_for_large_libraries(name):
+    """What takes long to import is imported when it is needed, so that help answers at once."""
+    code = (
+        "import sys, inatdet.__main__ as command\n"
+        f"sys.argv = ['inatdet', {name!r}, '--help']\n"
+        "assert command.main() == 0\n"
+        "slow = {'hotcoco', 'jinja2', 'matplotlib', 'pandas', 'pycocotools', 'tensorflow'}\n"
+        "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mini", "--output=x"], "Unknown command line flag 'output'"),
+        (["mini"], "--output_dir must have a value"),
+        (["mini", "--output_dir=x", "--seed=y"], "--seed=y"),
+        (["mini", "--output_dir=x", "extra"], "unexpected argument 'extra'"),
+    ],
+)
+def test_wrong_arguments_are_one_sentence(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = inatdet(*arguments)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("error: ")
+    assert message in result.stderr
+    assert not list(tmp_path.iterdir())
