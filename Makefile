@@ -22,7 +22,7 @@ GRANULARITY ?= species
 PIPELINE ?= pipelines/$(PREFIX)$(GRANULARITY).yaml
 ## Settings to change: task.train_data.batch_size=2,trainer.train_steps=1000
 OVERRIDES ?=
-## Number of GPUs, 0 for the CPU; above 0, the CUDA libraries are installed too.
+## Number of GPUs; 0 is the CPU, above 0 the CUDA libraries are installed.
 NUM_GPUS ?= 0
 ## Output folder; by default runs/mini, or runs/ and the last part of DATA_DIR.
 WORK_DIR ?= runs/$(RUN)
@@ -32,7 +32,7 @@ MODEL_DIR ?= $(WORK_DIR)/models/$(GRANULARITY)
 TRAIN_JSON ?= $(DATA)/train_2017_bboxes.json
 ## Boxes to evaluate on; by default DATA_DIR/val_2017_bboxes.json.
 VAL_JSON ?= $(DATA)/val_2017_bboxes.json
-## Folder that the file names in both are relative to; by default DATA_DIR.
+## Folder that the file names in both start from; by default DATA_DIR.
 IMAGES_DIR ?= $(DATA)
 ## Prefix of the TFRecords to train on.
 TRAIN_SPLIT ?= train
@@ -46,7 +46,7 @@ RESAMPLES ?= 200
 EVAL_FLAGS ?=
 ## Arguments for pytest: TESTS='tests/data -k taxonomy'
 TESTS ?=
-## Interpreter that creates .venv; by default the newest working Python 3.10 to 3.12.
+## Python that creates .venv; by default the newest working 3.10 to 3.12.
 PYTHON ?=
 ## Extras to install; by default train,dev and, with NUM_GPUS, gpu.
 EXTRAS ?= train,$(if $(filter-out 0,$(NUM_GPUS)),gpu$(comma))dev
@@ -146,7 +146,7 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt
 # --- The benchmark --------------------------------------------------------------------------------
 
 .PHONY: demo
-## Runs the whole benchmark on the mini dataset, at all three granularities.
+## Runs the whole benchmark on the mini dataset, at all granularities.
 demo:
 	@$(MAKE) --no-print-directory DATA_DIR= tfrecords
 	@$(MAKE) --no-print-directory DATA_DIR= GRANULARITY=generic train
@@ -257,7 +257,7 @@ test-slow: $(INSTALLED)
 	$(PY) -m pytest -m slow $(TESTS)
 
 .PHONY: bench
-## Measures speed and memory against peers, which it installs; takes half an hour.
+## Measures speed and memory against peers, which it installs; half an hour.
 bench: $(INSTALLED)-bench
 	$(PY) -m benchmarks.training_step
 	$(PY) -m benchmarks.detection
