@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import errno
 import importlib
+import os
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from absl import app, flags
 
@@ -15,6 +17,21 @@ from inatdet.errors import InputError, RunError
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+EXIT_CLOSED_PIPE = 141  # 128 + SIGPIPE
+
+_REMEDIES = {
+    errno.EACCES: "change its permissions, or choose another path",
+    errno.EDQUOT: "free space within the quota, or choose another disk",
+    errno.EEXIST: "something is in the way; choose another path",
+    errno.EFBIG: "the file system takes no file as large as this; choose another disk",
+    errno.EISDIR: "this is a folder; name a file",
+    errno.ENAMETOOLONG: "shorten the name",
+    errno.ENOSPC: "free space, or choose another disk",
+    errno.ENOTDIR: "a file is in the way of a folder; choose another path",
+    errno.EPERM: "change its permissions, or choose another path",
+    errno.EROFS: "nothing can be written there; choose another path",
+}
+"""What to do about the errors of the operating system that a person can put right."""
 
 PROGRAMS = (
     "mini",
@@ -46,19 +63,18 @@ def run(argv: Sequence[str]) -> int:
 
     Returns:
         The exit code for help and for a program that does not exist. A program that ran ends the
-        process with its own: 2 for an `InputError`, 1 for a `RunError`, 130 when interrupted from
-        the keyboard.
+        process with its own: 2 for an `InputError` and for a path that cannot be written, 1 for a
+        `RunError` and for a lack of memory, 130 when interrupted from the keyboard, 141 when its
+        output was closed.
     """
     name = argv[1] if len(argv) > 1 else "--help"
     if name in _HELP_FLAGS:
         print(_list_of_programs())
         return 0
     if name not in PROGRAMS:
-        print(
-            f"error: there is no program {name!r}; the programs are {', '.join(PROGRAMS)}",
-            file=sys.stderr,
-        )
-        return EXIT_BAD_INPUT
+        return _refuse(f"there is no program {name!r}; the programs are {', '.join(PROGRAMS)}")
+    # TensorFlow reads this when it is loaded, and otherwise reports a missing GPU as an error.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     program = importlib.import_module(f"inatdet.programs.{name}")
     program.define_flags()
     if _HELP_FLAGS & set(argv[2:]):
@@ -69,25 +85,59 @@ def run(argv: Sequence[str]) -> int:
     def main(arguments: Sequence[str]) -> int | None:
         if len(arguments) - 1 > max_arguments:
             extra = arguments[1 + max_arguments]
-            print(
-                f"error: unexpected argument {extra!r}; settings are flags, as in --name=value",
-                file=sys.stderr,
-            )
-            return EXIT_BAD_INPUT
-        try:
-            return program.main(arguments)
-        except InputError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return EXIT_BAD_INPUT
-        except RunError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return EXIT_FAILED
-        except KeyboardInterrupt:
-            print("interrupted; run the same command again to resume", file=sys.stderr)
-            return EXIT_INTERRUPTED
+            return _refuse(f"unexpected argument {extra!r}; settings are flags, as in --name=value")
+        return _guarded(program.main, arguments)
 
     app.run(main, argv=[f"inatdet {name}", *argv[2:]], flags_parser=_parse_flags)
     return 0
+
+
+def _guarded(main: Callable[[Sequence[str]], int | None], arguments: Sequence[str]) -> int | None:
+    """Runs a program's `main`; what can be expected to go wrong becomes a sentence and a code."""
+    try:
+        code = main(arguments)
+        sys.stdout.flush()  # a closed pipe shows here, not when the interpreter ends
+        return code
+    except InputError as error:
+        return _refuse(str(error))
+    except RunError as error:
+        return _refuse(str(error), EXIT_FAILED)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to resume", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output, `head` for one, has enough. Python must not complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_CLOSED_PIPE
+    except OSError as error:
+        if error.errno not in _REMEDIES:
+            raise
+        place = error.filename2 or error.filename or "a file that is being written"
+        return _refuse(f"{place}: {error.strerror}; {_REMEDIES[error.errno]}")
+    except MemoryError:
+        return _refuse(
+            "there is not enough memory; close other programs, or use smaller batches or files",
+            EXIT_FAILED,
+        )
+    except Exception as error:
+        if not _is_out_of_resources(error):
+            raise
+        reason = " ".join(str(error).split())[:200]
+        return _refuse(
+            f"a device or disk is full ({reason}); use smaller batches or images, or free space",
+            EXIT_FAILED,
+        )
+
+
+def _is_out_of_resources(error: Exception) -> bool:
+    """Whether it is TensorFlow's word for a full GPU or disk; TensorFlow may not be loaded."""
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(error, tensorflow.errors.ResourceExhaustedError)
+
+
+def _refuse(message: str, code: int = EXIT_BAD_INPUT) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
@@ -97,8 +147,7 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
         return flags.FLAGS(argv)
     except flags.Error as error:
         message = " ".join(str(error).split())
-        print(f"error: {message}; {argv[0]} --help lists the flags", file=sys.stderr)
-        sys.exit(EXIT_BAD_INPUT)
+        sys.exit(_refuse(f"{message}; {argv[0]} --help lists the flags"))
 
 
 def _list_of_programs() -> str:

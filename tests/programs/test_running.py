@@ -1,10 +1,13 @@
 import ast
+import errno
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
 
+from inatdet.errors import InputError, RunError
 from inatdet.programs import running
 from inatdet.programs.running import PROGRAMS
 
@@ -93,3 +96,75 @@ def test_wrong_arguments_are_one_sentence(arguments, message, tmp_path, monkeypa
     assert result.stderr.startswith("error: ")
     assert message in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def ends_with(monkeypatch, capsys):
+    """Runs a program that raises, and returns its exit code and its last words."""
+
+    def run(error):
+        def main(arguments):
+            raise error
+
+        program = types.SimpleNamespace(define_flags=lambda: None, main=main, __doc__="")
+        monkeypatch.setattr(running.importlib, "import_module", lambda name: program)
+        with pytest.raises(SystemExit) as ended:
+            running.run(["inatdet", "mini"])
+        return ended.value.code, capsys.readouterr().err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (InputError("x.json: is empty; write it again"), 2, "x.json: is empty; write it again"),
+        (RunError("the loss is not finite"), 1, "the loss is not finite"),
+        (OSError(errno.ENOSPC, "No space left on device", "r.md"), 2, "r.md: No space left on d"),
+        (OSError(errno.EROFS, "Read-only file system", "/r"), 2, "/r: Read-only file system; "),
+        (PermissionError(errno.EACCES, "Permission denied", "/r"), 2, "/r: Permission denied; "),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "/r"), 2, "/r: Is a directory; this"),
+        (OSError(errno.EFBIG, "File too large"), 2, "a file that is being written: File too large"),
+        (MemoryError(), 1, "there is not enough memory; "),
+    ],
+)
+def test_what_can_go_wrong_ends_in_one_sentence(ends_with, error, code, sentence):
+    ended, words = ends_with(error)
+    assert ended == code
+    assert words.startswith(f"error: {sentence}")
+    assert words.count("\n") == 1
+
+
+def test_an_interruption_says_how_to_resume(ends_with):
+    ended, words = ends_with(KeyboardInterrupt())
+    assert ended == 130
+    assert words == "interrupted; run the same command again to resume\n"
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), OSError(errno.EBADF, "Bad descriptor")])
+def test_a_bug_keeps_its_traceback(monkeypatch, error):
+    program = types.SimpleNamespace(
+        define_flags=lambda: None, main=lambda _: (_ for _ in ()).throw(error), __doc__=""
+    )
+    monkeypatch.setattr(running.importlib, "import_module", lambda name: program)
+    with pytest.raises(type(error)):
+        running.run(["inatdet", "mini"])
+
+
+def test_a_closed_pipe_is_no_error():
+    code = (
+        "import sys, types\n"
+        "from inatdet.programs import running\n"
+        "def main(_):\n"
+        "    while True: print('x' * 1000)\n"
+        "program = types.SimpleNamespace(define_flags=lambda: None, main=main, __doc__='')\n"
+        "running.importlib.import_module = lambda name: program\n"
+        "running.run(['inatdet', 'mini'])\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 141
