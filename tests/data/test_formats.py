@@ -140,7 +140,7 @@ LAUGHS = '<!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>'
         (VOC.format("").replace("width", "breadth"), "<size>: has 0 elements <width>"),
         (VOC.format("").replace("<width>100", "<width>1.5"), "<width>: is 1.5, no whole number"),
         (VOC.format("").replace("<width>100", "<width>1e999"), "<width>: is '1e999'"),
-        (VOC.format("").replace("<width>100", "<width>0"), "image 1 has no proper size"),
+        (VOC.format("").replace("<width>100", "<width>0"), "image 1 has an invalid size"),
         (VOC.format("").replace("a.jpg", "../a.jpg"), "unsafe file_name"),
         (VOC.format("").replace("a.jpg", ""), "<filename>: is empty"),
         (VOC.format(OBJECT.format("", "x")), "<object> number 1, <bndbox>, <xmin>: is 'x'"),
@@ -163,7 +163,7 @@ def test_bad_voc_files(content, message, options, tmp_path):
 def test_bad_boxes_can_be_left_out(options, tmp_path):
     folder = voc(tmp_path, VOC.format(OBJECT.format("", 1) + OBJECT.format("", 102)))
     read = read_any_annotations(folder, Options(**options, on_bad=OnBad.SKIP))
-    assert len(read.boxes) == 1 and read.skipped == {"box has no proper size": 1}
+    assert len(read.boxes) == 1 and read.skipped == {"box has an invalid size": 1}
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_bad_boxes_can_be_left_out(options, tmp_path):
         ("0 60 45 60 60", "not made of fractions"),
         ("0 .5 .5 -.5 .5", "not made of fractions"),
         ("7 .5 .5 .5 .5", r"a\.txt, line 2, has the category 7"),
-        ("0 .9 .9 .5 .5", r"a\.txt, line 2, has the box .* outside its 120 x 90 image"),
+        ("0 .9 .9 .5 .5", r"a\.txt, line 2, has the box .* beyond its 120 x 90 image"),
     ],
 )
 def test_bad_yolo_labels(line, message, options, tmp_path):

@@ -46,7 +46,7 @@ def read(tmp_path, data: bytes) -> bytes:
         JPEG + b"\0" * 16,
         JPEG + b"behind the end of the image",
     ],
-    ids=["plain", "progressive", "grey", "cmyk", "zeros behind", "something behind"],
+    ids=["plain", "progressive", "gray", "cmyk", "zeros behind", "something behind"],
 )
 def test_good_files_come_as_they_are(tmp_path, data):
     assert read(tmp_path, data) == data

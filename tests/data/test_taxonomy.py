@@ -147,7 +147,10 @@ def _spoil(record, key, value):
     [
         (lambda r: [], "not a taxonomy"),
         (lambda r: _spoil(r, "format", "x"), "not a taxonomy"),
-        (lambda r: _spoil(r, "version", 99), "version 99"),
+        (
+            lambda r: _spoil(r, "version", 99),
+            "version 99, but .* update inatdet, or .* `inatdet tfrecords`",
+        ),
         (lambda r: _spoil(r, "super_classes", None), "super_classes"),
         (lambda r: _spoil(r, "super_classes", [1, 2]), "super_classes"),
         (lambda r: _spoil(r, "super_classes", ["Aves"]), "'Insecta' has boxes"),
