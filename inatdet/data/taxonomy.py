@@ -312,11 +312,9 @@ class Taxonomy:
 
 
 def _check_super_classes(given: Sequence[str], boxed: Sequence[str], listed: set[str]) -> None:
-    """Raises `InputError` unless the given super-classes are distinct, known and cover all boxes."""
+    """Raises `InputError` unless those given are distinct, known and cover all boxes."""
     if len(set(given)) != len(given):
-        raise InputError(
-            f"the super-classes {', '.join(given)} name one of them twice; name each once"
-        )
+        raise InputError(f"the super-classes {', '.join(given)} have a repeat; name each once")
     for name in given:
         if name not in listed:
             raise InputError(f"no category has the super-class {name!r}; check the spelling")
