@@ -39,9 +39,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
         raise
 
 
-def check_version(
-    path: str | os.PathLike[str], version: object, newest: int, remedy: str
-) -> None:
+def check_version(path: str | os.PathLike[str], version: object, newest: int, remedy: str) -> None:
     """Refuses a file of a format version that this code does not know.
 
     Args:

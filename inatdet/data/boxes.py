@@ -145,7 +145,8 @@ def _iou(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
     *other_edges, other_area = _edges(box)
     shared = _intersection(edges, other_edges)
     union = area + other_area - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    iou: np.ndarray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return iou
 
 
 def _edges(boxes: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -166,7 +167,7 @@ def _intersection(
     left, top, right, bottom = edges
     other_left, other_top, other_right, other_bottom = others
     # In place, because `_suppress_block` calls this for millions of boxes.
-    shared = np.minimum(right, other_right)
+    shared: np.ndarray = np.minimum(right, other_right)
     shared -= np.maximum(left, other_left)
     height = np.minimum(bottom, other_bottom)
     height -= np.maximum(top, other_top)
