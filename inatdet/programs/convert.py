@@ -98,7 +98,11 @@ def convert_detections(
         write_coco_json(output, detections, taxonomy, granularity)
     else:
         with DetectionsWriter(
-            output, granularity, taxonomy, detections.model, detections.settings
+            output,
+            granularity,
+            taxonomy,
+            model=detections.model,
+            settings=detections.settings,
         ) as writer:
             for rows in np.array_split(kept, len(kept) // (1 << 17) + 1):
                 writer.append(
@@ -175,7 +179,7 @@ def main(argv: Sequence[str]) -> None:
     else:
         names = read_names(values.names) if values.names else None
         found = read_detections(
-            path, trained_on, taxonomy, annotations.images, names, values.corners
+            path, trained_on, taxonomy, annotations.images, names=names, corners=values.corners
         )
         written = convert_detections(found, taxonomy, values.output, granularity)
     print(f"{written} are in {values.output}", file=sys.stderr)

@@ -184,7 +184,7 @@ def _read_detections(
 ) -> Detections:
     _say(f"reading {path}")
     names = read_names(names_path) if names_path else None
-    return read_detections(path, granularity, taxonomy, annotations.images, names)
+    return read_detections(path, granularity, taxonomy, annotations.images, names=names)
 
 
 def _granularity_and_path(flag: str, item: str) -> tuple[Granularity, str]:

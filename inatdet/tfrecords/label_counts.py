@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from inatdet.data.annotations import Annotations
-from inatdet.data.counts import LabelCounts, _at_each_granularity
+from inatdet.data.counts import LabelCounts
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import atomic_path

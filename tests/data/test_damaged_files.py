@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from inatdet.data.annotations import Image
-from inatdet.data.formats.annotations import Options, read_any_annotations
-from inatdet.data.formats.coco import read_annotations
+from inatdet.data.checking import OnBad
+from inatdet.data.formats.annotations import Options, read_annotations
 from inatdet.data.formats.detections import DetectionsWriter, read_detections
 from inatdet.data.formats.names import read_names
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
@@ -124,14 +124,16 @@ def test_annotations(tmp_path):
     (tmp_path / "super.json").write_text("{}")
     options = Options(str(tmp_path / "super.json"))
     wrong, right = survives(
-        lambda path: read_any_annotations(path, options),
+        lambda path: read_annotations(path, options),
         tmp_path / "a.json",
         [text.replace(b"coco_url", b"file_name").replace(b"http://", b""), text],
         seed=3,
         count=500,
     )
     assert wrong > 200 and right > 5
-    assert read_annotations(FOREIGN / "lvis.json", "skip").images == ()  # all have no file_name
+    nameless = tmp_path / "nameless.json"
+    nameless.write_bytes((FOREIGN / "lvis.json").read_bytes().replace(b"coco_url", b"url"))
+    assert read_annotations(nameless, Options(on_bad=OnBad.SKIP)).images == ()
 
 
 @pytest.mark.parametrize("kind", ["yolo_results/labels", "voc_results"])
@@ -162,7 +164,7 @@ def test_text_and_xml_annotations(tmp_path, kind):
     )
     file = sorted(folder.iterdir())[0]
     wrong, right = survives(
-        lambda path: read_any_annotations(path.parent, options),
+        lambda path: read_annotations(path.parent, options),
         file,
         [file.read_bytes()],
         seed=5,
@@ -199,10 +201,10 @@ def claiming(whole, rows, count):
 @pytest.mark.parametrize(
     ("count", "message"),
     [
-        (20_000, "is damaged|holds .* but says"),
-        (1 << 20, "is damaged|holds .* but says"),
-        (1 << 24, "says that it holds 16,777,216 detections, more than its bytes"),
-        (1 << 27, "more than its bytes"),
+        (20_000, "is damaged|contains .* as it claims"),
+        (1 << 20, "is damaged|contains .* as it claims"),
+        (1 << 24, "claims to contain 16,777,216 detections, more than it has bytes"),
+        (1 << 27, "more than it has bytes"),
         (1 << 33, "has 8,589,934,592 detections, where 134,217,728 are the most"),
         ((1 << 62) - 1, "are the most"),
     ],
@@ -226,7 +228,7 @@ def test_a_small_parquet_file_that_would_fill_the_memory(tmp_path):
             ones = np.ones(1_000_000)
             writer.append(ones, ones, ones, np.ones((1_000_000, 4)))
     assert path.stat().st_size < 200_000
-    with pytest.raises(InputError, match="says that it holds 3,000,000 detections, more than"):
+    with pytest.raises(InputError, match="claims to contain 3,000,000 detections, more than"):
         read(path)
 
 
@@ -255,7 +257,8 @@ GOOD = {
         *(
             json.dumps(GOOD | change).encode()
             for change in (
-                {"version": 2},
+                {"version": 2},  # without the hash of its label space
+                {"version": 3},
                 {"version": None},
                 {"version": 10**30},
                 {"granularity": "genus"},
@@ -325,7 +328,7 @@ def test_long_strings_are_not_read(tmp_path):
     words = pa.DictionaryArray.from_arrays(np.zeros(1000, np.int32), ["x" * (16 << 20)])
     pq.write_table(table.set_column(2, "score", words), path, compression="zstd")
     assert path.stat().st_size < 100_000
-    with pytest.raises(InputError, match="'score' holds dictionary"):
+    with pytest.raises(InputError, match="'score' contains dictionary"):
         read(path)
 
 

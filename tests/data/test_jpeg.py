@@ -46,7 +46,7 @@ def read(tmp_path, data: bytes) -> bytes:
         JPEG + b"\0" * 16,
         JPEG + b"behind the end of the image",
     ],
-    ids=["plain", "progressive", "grey", "cmyk", "zeros behind", "something behind"],
+    ids=["plain", "progressive", "gray", "cmyk", "zeros behind", "something behind"],
 )
 def test_good_files_come_as_they_are(tmp_path, data):
     assert read(tmp_path, data) == data
@@ -55,9 +55,9 @@ def test_good_files_come_as_they_are(tmp_path, data):
 @pytest.mark.parametrize(
     ("data", "problem", "words"),
     [
-        (b"", FileProblem.NOT_JPEG, "no image"),
-        (b"hello", FileProblem.NOT_JPEG, "no image"),
-        (picture("png"), FileProblem.NOT_JPEG, "is a PNG, and only JPEG .* convert"),
+        (b"", FileProblem.NOT_JPEG, "is not an image"),
+        (b"hello", FileProblem.NOT_JPEG, "is not an image"),
+        (picture("png"), FileProblem.NOT_JPEG, "is a PNG, but only JPEG .* convert"),
         (JPEG[: len(JPEG) // 2], FileProblem.DAMAGED, "damaged"),
         (JPEG[:-1], FileProblem.DAMAGED, "damaged"),
         (JPEG[:30], FileProblem.DAMAGED, "damaged"),

@@ -53,7 +53,7 @@ def test_same_as_json_load(tmp_path, lists, other, first, window, indent, ascii_
         ('{"a": 3}', "no list as its 'a'"),
         ('{"a": {}}', "no list as its 'a'"),
         ('{"a": [], "a": []}', "'a' twice"),
-        ('{"a": []} x', "goes on"),
+        ('{"a": []} x', "continues after"),
         ('{"a": []', "ends too early"),
         ('{"a": [1, {"b": 2}', "ends too early"),
         ('{"a": [1, {"b":', "ends too early"),

@@ -8,7 +8,7 @@ from inatdet.data import pictures
 from inatdet.errors import InputError
 
 
-def colour(name):
+def color_of(name):
     return tuple(int(name[i : i + 2], 16) for i in (1, 3, 5))
 
 
@@ -19,8 +19,8 @@ def test_boxes_are_where_they_should_be_and_the_best_is_on_top():
         picture, boxes, ["a", "b", "c"], [pictures.RIGHT, pictures.WRONG, "#0072B2"]
     )
     for x, y in [(30, 60), (80, 60), (55, 70), (31, 41)]:
-        assert picture.getpixel((x, y)) == colour(pictures.RIGHT)
-    assert picture.getpixel((5, 85)) == colour("#0072B2")
+        assert picture.getpixel((x, y)) == color_of(pictures.RIGHT)
+    assert picture.getpixel((5, 85)) == color_of("#0072B2")
     for x, y in [(55, 55), (90, 60), (28, 60), (55, 74)]:
         assert picture.getpixel((x, y)) == (128, 128, 128)
 

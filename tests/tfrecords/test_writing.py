@@ -247,7 +247,7 @@ def test_bad_records_are_counted(dataset):
     with pytest.raises(InputError, match="annotation 0 has the box"):
         convert(dataset)
     summary = convert(dataclasses.replace(dataset, on_bad=OnBad.SKIP))
-    assert summary["left_out"] == {"box reaches outside its image": 1, "image has no box": 3}
+    assert summary["left_out"] == {"box extends beyond its image": 1, "image has no box": 3}
 
 
 @pytest.mark.parametrize(
