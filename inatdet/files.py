@@ -1,11 +1,14 @@
-"""Files that are whole or absent: written under a temporary name, then renamed."""
+"""Files that are whole or absent, written under a temporary name and then renamed; their hashes."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
+
+_BLOCK = 1 << 20  # bytes read at a time
 
 
 @contextlib.contextmanager
@@ -35,3 +38,32 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
         raise
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file's content, or of a folder's.
+
+    A folder's hash covers the relative name and the hash of every file below it, in the order of
+    the names, which have forward slashes on every system.
+
+    Args:
+        path: a file or folder.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    path = os.fspath(path)
+    digest = hashlib.sha256()
+    if os.path.isdir(path):
+        files = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
+        by_name = {os.path.relpath(file, path).replace(os.sep, "/"): file for file in files}
+        for name in sorted(by_name):
+            digest.update(f"{name}\0{sha256_of(by_name[name])}\n".encode())
+        return digest.hexdigest()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

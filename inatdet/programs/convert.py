@@ -168,7 +168,7 @@ def main(argv: Sequence[str]) -> None:
         values.on_bad,
     )
     annotations = read_any_annotations(values.annotations, options)
-    taxonomy = Taxonomy.load(values.taxonomy) if values.taxonomy else annotations.taxonomy()
+    taxonomy = Taxonomy.load(values.taxonomy) if values.taxonomy else annotations.taxonomy
     granularity = values.granularity or trained_on
     if path is None:
         written = convert_annotations(annotations, taxonomy, values.output, granularity)

@@ -172,7 +172,7 @@ def compare(
 def _truth(path: str, taxonomy_path: str | None, on_bad: OnBad) -> tuple[Annotations, Taxonomy]:
     _say(f"reading {path}")
     annotations = read_annotations(path, on_bad)
-    return annotations, Taxonomy.load(taxonomy_path) if taxonomy_path else annotations.taxonomy()
+    return annotations, Taxonomy.load(taxonomy_path) if taxonomy_path else annotations.taxonomy
 
 
 def _read_detections(

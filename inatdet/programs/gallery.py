@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> None:
         raise InputError(f"--detections={values.detections}: must be GRANULARITY=PATH")
     granularity = Granularity(name)
     annotations = read_annotations(values.annotations, values.on_bad)
-    taxonomy = Taxonomy.load(values.taxonomy) if values.taxonomy else annotations.taxonomy()
+    taxonomy = Taxonomy.load(values.taxonomy) if values.taxonomy else annotations.taxonomy
     kept = images_to_evaluate(annotations, values.all_images)
     found = in_images(
         read_detections(path, granularity, taxonomy, annotations.images), annotations, kept

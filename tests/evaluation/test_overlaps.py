@@ -13,7 +13,7 @@ from tests.evaluation import scenes
 def scene(name, granularity, seed=0, count=300):
     rng = np.random.default_rng(seed)
     annotations = scenes.random_annotations(rng, **scenes.SCENES[name])
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     detections = scenes.random_detections(rng, annotations, taxonomy, count, ties=seed != 1)
     # Some lie nowhere near a true box, and score low, so that every class ends in false ones.
     astray = rng.uniform(size=count) < 0.3
@@ -62,7 +62,7 @@ def test_what_is_left_out_changes_no_number(name, granularity):
 def test_which_are_left_out():
     box, far = [0, 0, 10, 10], [50, 50, 10, 10]
     annotations = scenes.annotations_of([1, 2], [(1, 40, box), (2, 0, box)])
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     rows = [  # image, species, score, box, whether it counts
         (1, 40, 0.9, far, True),  # better than the one that is right
         (1, 40, 0.5, box, True),

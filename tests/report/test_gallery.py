@@ -14,7 +14,7 @@ BOX = [10, 20, 60, 50]
 ANNOTATIONS = scenes.annotations_of(
     range(5), [(0, 40, BOX), (1, 40, BOX), (2, 0, BOX), (3, 0, BOX), (4, 7, BOX)]
 )
-TAXONOMY = ANNOTATIONS.taxonomy()
+TAXONOMY = ANNOTATIONS.taxonomy
 FOUND = scenes.detections_of(
     [0, 0, 1, 1, 2, 3, 3],
     [40, 7, 7, 40, 0, 0, 7],
