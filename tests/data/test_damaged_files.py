@@ -203,8 +203,8 @@ def claiming(whole, rows, count):
         (1 << 20, "is damaged|holds .* but says"),
         (1 << 24, "says that it holds 16,777,216 detections, more than its bytes"),
         (1 << 27, "more than its bytes"),
-        (1 << 33, "has 8,589,934,592 detections, where 134,217,728 are the most"),
-        ((1 << 62) - 1, "are the most"),
+        (1 << 33, "has 8,589,934,592 detections, more than the 134,217,728 allowed"),
+        ((1 << 62) - 1, "allowed; keep the best 100"),
     ],
 )
 def test_parquet_that_claims_more_rows(tmp_path, count, message):
