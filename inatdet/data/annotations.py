@@ -14,6 +14,7 @@ import numpy as np
 
 from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.errors import InputError
+from inatdet.files import sha256_of
 
 DERIVED = "derived from the annotations"
 """Where label spaces come from that nobody gave."""
@@ -58,6 +59,7 @@ class Annotations:
         sha256: the hash of the file or folder, in hexadecimal; empty where it was not computed.
         given_taxonomy: the label spaces to use instead of deriving them; see `with_taxonomy`.
         taxonomy_source: where the label spaces come from, in words.
+        taxonomy_sha256: the hash of the file that they come from; empty if there is none.
         part_of: the annotations that these images were selected from; None if these are all.
     """
 
@@ -74,6 +76,7 @@ class Annotations:
     sha256: str = ""
     given_taxonomy: Taxonomy | None = None
     taxonomy_source: str = DERIVED
+    taxonomy_sha256: str = ""
     part_of: Annotations | None = None
 
     def __post_init__(self) -> None:
@@ -129,9 +132,14 @@ class Annotations:
             InputError: the file cannot be read as a taxonomy.
         """
         if isinstance(taxonomy, Taxonomy):
-            return replace(self, given_taxonomy=taxonomy, taxonomy_source="given")
-        path = os.fspath(taxonomy)
-        return replace(self, given_taxonomy=Taxonomy.load(path), taxonomy_source=path)
+            source, sha256 = "given", ""
+        else:
+            source = os.fspath(taxonomy)
+            taxonomy = Taxonomy.load(source)
+            sha256 = sha256_of(source)
+        return replace(
+            self, given_taxonomy=taxonomy, taxonomy_source=source, taxonomy_sha256=sha256
+        )
 
     def rows_by_image(self) -> tuple[np.ndarray, np.ndarray]:
         """Where the boxes of each image are.

@@ -90,7 +90,7 @@ class ComparisonReport:
                 f"{results.resamples} random halves of the images, the same for both",
             ),
             ("annotations", source(annotations.path, annotations.sha256)),
-            ("label spaces", annotations.taxonomy_source),
+            ("label spaces", source(annotations.taxonomy_source, annotations.taxonomy_sha256)),
             *versions(),
         ]
 

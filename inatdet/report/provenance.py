@@ -41,6 +41,10 @@ def provenance(prepared: Prepared, command: str) -> dict[str, object]:
         "inatdet_version": inatdet.__version__,
         "command": command,
         "annotations": {"path": annotations.path, "sha256": annotations.sha256 or None},
+        "taxonomy": {
+            "source": annotations.taxonomy_source,
+            "sha256": annotations.taxonomy_sha256 or None,
+        },
         "detections": [
             {
                 "path": found.path,

@@ -190,7 +190,7 @@ class Report:
         annotations = self.prepared.annotations
         return [
             ("annotations", source(annotations.path, annotations.sha256)),
-            ("label spaces", annotations.taxonomy_source),
+            ("label spaces", source(annotations.taxonomy_source, annotations.taxonomy_sha256)),
             ("images", self._images()),
             ("bad entries left out", listed(annotations.skipped) or "none"),
             *((str(granularity), self._labels(granularity)) for granularity in Granularity),

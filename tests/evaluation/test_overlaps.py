@@ -5,7 +5,7 @@ from pycocotools import mask
 from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation import average_precision
 from inatdet.evaluation.breakdowns import SIZES
-from inatdet.evaluation.overlaps import best_of_each_image, overlaps, that_count
+from inatdet.evaluation.overlaps import best_of_each_image, can_change_metrics, overlaps
 from inatdet.evaluation.resampling import Halves
 from tests.evaluation import scenes
 
@@ -44,7 +44,7 @@ def test_what_is_left_out_changes_no_number(name, granularity):
     left_out = 0
     for seed in range(4):
         truth, columns = scene(name, granularity, seed)
-        kept = that_count(columns, overlaps(truth, columns))
+        kept = can_change_metrics(columns, overlaps(truth, columns))
         left_out += (~kept).sum()
         one, other = (average_precision.counted(truth, part) for part in (columns, columns[kept]))
         halves = Halves(truth.image_ids, 5)
@@ -74,7 +74,7 @@ def test_which_are_left_out():
     found = scenes.detections_of(*columns[:4], taxonomy)
     truth = average_precision.ground_truth_at(annotations, taxonomy, Granularity.SPECIES)
     columns = average_precision.result_columns(found, Granularity.SPECIES)
-    kept = that_count(columns, overlaps(truth, columns))
+    kept = can_change_metrics(columns, overlaps(truth, columns))
     assert kept.tolist() == [row[4] for row in rows]
 
 

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from inatdet.data.formats.detections import DetectionsWriter, read_detections
 from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation import average_precision, granularities
-from inatdet.evaluation import results as benchmark
+from inatdet.evaluation import results as numbers_of
 from inatdet.evaluation.average_precision import METRICS
 from inatdet.evaluation.granularities import MERGE_IOU, Merge
+from inatdet.evaluation.protocol import prepare
 from inatdet.evaluation.resampling import Estimate
-from inatdet.report.report import as_record
+from inatdet.report.provenance import as_record
 from tests.evaluation import reference, scenes
 
 SPECIES, SUPER, GENERIC = Granularity
@@ -93,11 +94,14 @@ def coarse(detections, level):
 
 def run(annotations, detections, taxonomy=None, **settings):
     """Everything there is to evaluate of a species model, with detections by summed scores."""
-    sums = {(SPECIES, level): coarse(detections, level) for level in (SUPER, GENERIC)}
-    taxonomy = taxonomy or annotations.taxonomy
-    return benchmark.run(
-        annotations, taxonomy, {SPECIES: detections}, sums, all_images=True, **settings
-    )
+    sums = [
+        dataclasses.replace(coarse(detections, level), summed_from=SPECIES)
+        for level in (SUPER, GENERIC)
+    ]
+    if taxonomy:
+        annotations = annotations.with_taxonomy(taxonomy)
+    prepared = prepare(annotations, [detections, *sums], all_images=True)
+    return numbers_of.evaluate(prepared, **settings)
 
 
 def numbers(outcome):

@@ -18,7 +18,7 @@ from inatdet.evaluation import average_precision, granularities
 from inatdet.programs import convert
 from tests.evaluation import scenes
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parents[2]
 FOREIGN = ROOT / "tests" / "foreign"
 
 
