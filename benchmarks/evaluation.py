@@ -79,7 +79,7 @@ class _Stopwatch(io.TextIOBase):
 def _loaded(folder: str, fraction: float) -> tuple[average_precision.GroundTruth, np.ndarray]:
     """The truth and the detections of the first images, as arrays."""
     annotations = read_annotations(os.path.join(folder, "val.json"))
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     ids = [image.id for image in annotations.images]
     ids = ids[: max(1, int(fraction * len(ids)))]
     path = detection_paths(folder)[Granularity.SPECIES]

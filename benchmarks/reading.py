@@ -33,7 +33,7 @@ def _annotations(folder: str) -> Callable[[], int]:
 
 
 def _detections(folder: str, name: str) -> Callable[[], int]:
-    taxonomy = read_annotations(os.path.join(folder, "val.json")).taxonomy()
+    taxonomy = read_annotations(os.path.join(folder, "val.json")).taxonomy
     path = os.path.join(folder, name)
     return lambda: len(read_detections(path, Granularity.SPECIES, taxonomy))
 

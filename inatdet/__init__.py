@@ -1,3 +1,89 @@
-"""Detecting and naming thousands of species in photographs: the iNaturalist 2017 benchmark."""
+"""Detecting and naming thousands of species in photographs: the iNaturalist 2017 benchmark.
+
+The public names, for notebooks and scripts; everything else may change between versions:
+
+    truth = inatdet.read_annotations("val_2017_bboxes.json", taxonomy="taxonomy.json")
+    found = inatdet.read_detections("species.parquet", truth)
+    results = inatdet.evaluate(truth, [found], resamples=200)
+    results.table5                                    # a table in a notebook
+    results.table6["species", "super", "nms"].AP      # a number, with .std_err and .margin
+    results.plot_curves()                             # a Matplotlib figure
+    results.save("report")                            # every file of `inatdet evaluate`
+
+Each name is loaded when it is first used, so that `import inatdet` takes no time.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from inatdet.data.annotations import Annotations, Image
+    from inatdet.data.checking import OnBad
+    from inatdet.data.detections import Detections
+    from inatdet.data.formats.reading import read_annotations, read_detections
+    from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+    from inatdet.errors import InputError
+    from inatdet.evaluation.average_precision import Engine
+    from inatdet.evaluation.granularities import Merge
+    from inatdet.evaluation.resampling import Estimate
+    from inatdet.report.comparison import ComparisonReport, compare
+    from inatdet.report.report import Report, evaluate
+    from inatdet.report.table import Table
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Annotations",
+    "Category",
+    "ComparisonReport",
+    "Detections",
+    "Engine",
+    "Estimate",
+    "Granularity",
+    "Image",
+    "InputError",
+    "Merge",
+    "OnBad",
+    "Report",
+    "Table",
+    "Taxonomy",
+    "__version__",
+    "compare",
+    "evaluate",
+    "read_annotations",
+    "read_detections",
+]
+
+_MODULES = {
+    "Annotations": "inatdet.data.annotations",
+    "Category": "inatdet.data.taxonomy",
+    "ComparisonReport": "inatdet.report.comparison",
+    "Detections": "inatdet.data.detections",
+    "Engine": "inatdet.evaluation.average_precision",
+    "Estimate": "inatdet.evaluation.resampling",
+    "Granularity": "inatdet.data.taxonomy",
+    "Image": "inatdet.data.annotations",
+    "InputError": "inatdet.errors",
+    "Merge": "inatdet.evaluation.granularities",
+    "OnBad": "inatdet.data.checking",
+    "Report": "inatdet.report.report",
+    "Table": "inatdet.report.table",
+    "Taxonomy": "inatdet.data.taxonomy",
+    "compare": "inatdet.report.comparison",
+    "evaluate": "inatdet.report.report",
+    "read_annotations": "inatdet.data.formats.reading",
+    "read_detections": "inatdet.data.formats.reading",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'inatdet' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,13 +1,16 @@
-"""Files that the project writes: complete or absent, and of a known format version."""
+"""Files that the project writes, complete or absent; their hashes and format versions."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 
 from inatdet.errors import InputError
+
+_BLOCK = 1 << 20  # bytes read at a time
 
 
 @contextlib.contextmanager
@@ -58,3 +61,32 @@ def check_version(path: str | os.PathLike[str], version: object, newest: int, re
         f"{os.fspath(path)}: has format version {str(version)[:40]}, but this version of inatdet "
         f"reads versions up to {newest}; update inatdet, or {remedy}"
     )
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file's content, or of a folder's.
+
+    A folder's hash covers the relative name and the hash of every file below it, in the order of
+    the names, which have forward slashes on every system.
+
+    Args:
+        path: a file or folder.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    path = os.fspath(path)
+    digest = hashlib.sha256()
+    if os.path.isdir(path):
+        files = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
+        by_name = {os.path.relpath(file, path).replace(os.sep, "/"): file for file in files}
+        for name in sorted(by_name):
+            digest.update(f"{name}\0{sha256_of(by_name[name])}\n".encode())
+        return digest.hexdigest()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

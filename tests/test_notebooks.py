@@ -2,10 +2,12 @@ import json
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pytest
 
-from inatdet.programs import evaluate
-from tests.programs.test_evaluate import RIGHT, SPECIES, write_annotations, write_results
+import inatdet
+from inatdet.data.formats.detections import DetectionsWriter
+from tests.detection_files import RIGHT, SPECIES, write_annotations
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 
@@ -18,13 +20,19 @@ def code_of(path):
 @pytest.fixture
 def run(tmp_path):
     """The folder of a small finished run."""
-    truth = write_annotations(tmp_path / "val.json")
-    species = write_results(tmp_path / "species.json", SPECIES)
-    generic = write_results(tmp_path / "generic.json", [(1, 1, RIGHT, 0.5)])
-    report = evaluate.evaluate(
-        truth, [f"species={species}", f"generic={generic}"], train_annotations_path=truth
-    )
-    report.save(tmp_path / "report")
+    for split in ("train", "val"):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        path = write_annotations(tmp_path / "data" / f"{split}_2017_bboxes.json")
+    taxonomy = inatdet.read_annotations(path).taxonomy
+    taxonomy.save(tmp_path / "records" / "taxonomy.json")
+    known = taxonomy.label_of_category("species")
+    species = [(i, known[c], box, score) for i, c, box, score in SPECIES if c in known]
+    generic = [(1, 1, RIGHT, 0.5)]
+    for name, rows in (("species", species), ("species.generic", generic), ("generic", generic)):
+        path = tmp_path / "detections" / f"{name}.parquet"
+        level = inatdet.Granularity(name.split(".")[-1])
+        with DetectionsWriter(path, level, taxonomy) as writer:
+            writer.append(*map(np.array, zip(*[(i, c, s, box) for i, c, box, s in rows])))
     return tmp_path
 
 
@@ -40,4 +48,6 @@ def test_every_cell_runs(path, run, monkeypatch, capsys):
     for code in code_of(path):
         exec(compile(code, str(path), "exec"), names)
     assert "100.0  Corvus (Aves)" in capsys.readouterr().out
+    merges = {str(row.merge) for row in names["results"].table6.records}
+    assert merges == {"none", "nms", "marginal"}
     names["plt"].close("all")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
@@ -15,28 +16,31 @@ NO_LABEL = 0
 """The label of a detection whose category has none at a granularity."""
 
 MOST_DETECTIONS = 1 << 27
-"""In one file: 27 times what 100 detections in every image of iNat2017's validation files make, and
-some 10 GB of memory. A file that claims more is damaged."""
+"""The most that one file may hold: 27 times 100 detections in each of iNat2017's validation images,
+and some 10 GB of memory. A file that claims more is damaged."""
 
 _MOST_PIXELS = 2.0**31
-"""No image is larger, and areas of boxes below it are far from infinite."""
+"""No image is wider or higher; the area of a smaller box is far from overflowing."""
 
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """Detections of one model in one file. Row i of every column is the i-th detection.
+    """Detections of one model. Row i of every column is the i-th detection.
 
     Attributes:
-        path: where they were read from.
-        trained_on: the granularity of the model's labels.
+        path: the file or folder they were read from, or what `from_arrays` was told to call them.
+        trained_on: the granularity of the labels; that of the model, unless `summed_from` is set.
         image_ids: int64 `[detections]`.
         labels: at each granularity no finer than `trained_on`, int64 `[detections]`: labels of the
             taxonomy that they were read with, or `NO_LABEL`. (A species without a box in the
-            ground truth has no label among the species, but counts as an animal all the same.)
+            ground truth has no species label, but counts as an animal all the same.)
         scores: float64 `[detections]`.
         boxes: float64 `[detections, 4]`, `x, y, width, height` in pixels of the original image.
-        model: what the file says of its model.
-        settings: what the file says of how its detections were made.
+        model: what the file says about its model.
+        settings: what the file says about how its detections were made.
+        summed_from: the granularity of the finer model that made these by summing its
+            probabilities; None for a model's detections of its own labels.
+        sha256: the hash of the file or folder, in hexadecimal; empty where it was not computed.
     """
 
     path: str
@@ -47,9 +51,105 @@ class Detections:
     boxes: np.ndarray
     model: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    summed_from: Granularity | None = None
+    sha256: str = ""
+
+    @classmethod
+    def from_arrays(
+        cls,
+        image_ids: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        scores: npt.ArrayLike,
+        boxes: npt.ArrayLike,
+        granularity: Granularity | str = Granularity.SPECIES,
+        *,
+        taxonomy: Taxonomy,
+        are_category_ids: bool = False,
+        name: str = "arrays",
+        model: str = "",
+        settings: Mapping[str, Any] | None = None,
+        summed_from: Granularity | str | None = None,
+    ) -> Detections:
+        """Makes detections of arrays and checks them as if they came from a file.
+
+        Args:
+            image_ids: int `[detections]`, ids of the annotations' images.
+            labels: int `[detections]`, labels 1, 2, ... of `taxonomy` at `granularity`:
+                `taxonomy.names(granularity)[label - 1]` is the name of a label.
+            scores: float `[detections]`.
+            boxes: float `[detections, 4]`, `x, y, width, height` in pixels of the original image.
+            granularity: that of the labels.
+            taxonomy: the label spaces, usually `truth.taxonomy`.
+            are_category_ids: `labels` holds the dataset's category ids instead, as COCO results
+                do; only for species.
+            name: what messages and reports call these detections.
+            model: which model made them.
+            settings: how it made them.
+            summed_from: the granularity of the finer model that made them by summing its
+                probabilities.
+
+        Returns:
+            The detections, in the order of the arrays.
+
+        Raises:
+            InputError: the arrays' lengths differ, a label is unknown, or a score or box is not
+                finite.
+
+        Example:
+            >>> found = inatdet.Detections.from_arrays(
+            ...     image_ids=[1, 2],
+            ...     labels=[2, 1],
+            ...     scores=[0.9, 0.8],
+            ...     boxes=[[10, 10, 40, 40], [12, 9, 38, 41]],
+            ...     granularity="species",
+            ...     taxonomy=truth.taxonomy,
+            ... )
+            >>> found
+            Detections('arrays': 2 species detections)
+        """
+        granularity = Granularity(granularity)
+        ids, given = (_whole_numbers(name, values) for values in (image_ids, labels))
+        columns = ids, np.array(scores, np.float64).reshape(-1), _four_columns(name, boxes)
+        lengths = [len(column) for column in (*columns, given)]
+        if len(set(lengths)) > 1:
+            raise InputError(
+                f"{name}: has {lengths[0]} image ids, {lengths[3]} labels, {lengths[1]} scores and "
+                f"{lengths[2]} boxes; every detection needs one of each"
+            )
+        check_count(name, len(ids))
+        check_columns(name, *columns)
+        if not are_category_ids:
+            check_labels(name, given, taxonomy.num_labels(granularity), granularity)
+            by_level = {
+                level: taxonomy.coarsen(given, granularity, level)
+                for level in granularity.coarser_or_equal()
+            }
+        elif granularity is Granularity.SPECIES:
+            by_level = labels_of_categories(name, given, taxonomy)
+        else:
+            raise InputError(f"{name}: only species have category ids; give {granularity} labels")
+        return cls(
+            name,
+            granularity,
+            columns[0],
+            by_level,
+            *columns[1:],
+            model,
+            dict(settings or {}),
+            None if summed_from is None else Granularity(summed_from),
+        )
 
     def __len__(self) -> int:
         return len(self.image_ids)
+
+    def __repr__(self) -> str:
+        summed = f", summed from {self.summed_from}" if self.summed_from else ""
+        return f"Detections({self.path!r}: {len(self):,} {self.trained_on} detections{summed})"
+
+    @property
+    def model_granularity(self) -> Granularity:
+        """The granularity that the model was trained at."""
+        return self.summed_from or self.trained_on
 
     def select(self, rows: np.ndarray) -> Detections:
         """Only these rows: a boolean mask or indices, `[detections]`."""
@@ -64,17 +164,33 @@ class Detections:
         )
 
 
+def _whole_numbers(name: str, values: npt.ArrayLike) -> np.ndarray:
+    numbers = np.array(values)
+    if numbers.size and not np.issubdtype(numbers.dtype, np.integer):
+        raise InputError(f"{name}: image ids and labels must be whole numbers")
+    return numbers.astype(np.int64).reshape(-1)
+
+
+def _four_columns(name: str, boxes: npt.ArrayLike) -> np.ndarray:
+    numbers = np.array(boxes, np.float64)
+    if numbers.size and numbers.shape[1:] != (4,):
+        raise InputError(
+            f"{name}: the boxes have the shape {numbers.shape}; each needs x, y, width, height"
+        )
+    return numbers.reshape(-1, 4)
+
+
 def check_count(path: str, count: int) -> None:
     """Raises `InputError` when a file has more than `MOST_DETECTIONS`."""
     if count > MOST_DETECTIONS:
         raise InputError(
-            f"{path}: has {count:,} detections, where {MOST_DETECTIONS:,} are the most; keep the "
-            "best 100 of each image"
+            f"{path}: has {count:,} detections, more than the {MOST_DETECTIONS:,} allowed; keep "
+            "the best 100 of each image"
         )
 
 
 def check_columns(path: str, image_ids: np.ndarray, scores: np.ndarray, boxes: np.ndarray) -> None:
-    """Checks what every file of detections must have, whatever its format.
+    """Checks the columns that every format of detections has in common.
 
     Args:
         path: the file, for the message.
@@ -94,8 +210,8 @@ def check_columns(path: str, image_ids: np.ndarray, scores: np.ndarray, boxes: n
         row = int(np.argmax(bad))
         raise InputError(
             f"{path}: detection {row + 1} (image {image_ids[row]}) has the {name} "
-            f"{values[row].tolist()}; {bad.sum()} detections are like this: every {name} must "
-            "be made of finite numbers, and boxes of pixels"
+            f"{values[row].tolist()}; {bad.sum()} detections are like this; scores must be "
+            "finite, and boxes finite and in pixels"
         )
     if boxes[:, 2:].min(initial=0) < 0:
         row = int(np.argmax((boxes[:, 2:] < 0).any(axis=1)))
@@ -117,8 +233,8 @@ def labels_of_categories(
         path: the file, for the message.
         category_ids: int64, the dataset's ids.
         taxonomy: the label spaces.
-        which: int `[detections]`, the place of each detection's category among `category_ids`; by
-            default there is one for each detection.
+        which: int `[detections]`, the position of each detection's category in `category_ids`; by
+            default there is one per detection.
 
     Raises:
         InputError: a category is not in the taxonomy.
@@ -144,13 +260,13 @@ def labels_of_categories(
 def labels_of_super_classes(
     path: str, names: list[str], labels: np.ndarray, taxonomy: Taxonomy
 ) -> dict[Granularity, np.ndarray]:
-    """The labels of super-class detections, by the names of a file's own label space.
+    """The labels of super-class detections, matched by name with a file's own label space.
 
     Args:
         path: the file, for the message.
-        names: of the file's labels 1..
+        names: the names of the file's labels 1, 2, ...
         labels: int `[detections]`, labels of the file.
-        taxonomy: the label spaces to go to.
+        taxonomy: the label spaces to express them in.
 
     Raises:
         InputError: a super-class is not in the taxonomy.
@@ -168,11 +284,11 @@ def labels_of_super_classes(
 
 
 class NamedClasses:
-    """Classes of a model that are known by name, as in files of VOC and YOLO.
+    """Classes of a model that are identified by name, as in VOC's and YOLO's files.
 
     Args:
-        names: of the classes 0, 1, ...
-        granularity: what they are names of.
+        names: the names of the classes 0, 1, ...
+        granularity: whose names they are.
         taxonomy: the label spaces.
     """
 
@@ -189,11 +305,11 @@ class NamedClasses:
 
         Args:
             path: the file or folder, for the message.
-            classes: int64 `[detections]`, each below the number of names.
+            classes: int64 `[detections]`, each less than the number of names.
 
         Raises:
-            InputError: a class with detections has a name that the taxonomy does not have, or that
-                several species have.
+            InputError: the name of a class with detections is not in the taxonomy, or belongs to
+                several species.
         """
         if self._granularity is Granularity.SUPER:
             return labels_of_super_classes(path, self._names, classes + 1, self._taxonomy)
@@ -205,13 +321,14 @@ class NamedClasses:
         of_class = np.zeros(len(self._names), np.int64)
         for position in np.unique(classes).tolist():
             name = self._names[position]
-            if ids.get(name) is None:
+            category_id = ids.get(name)
+            if category_id is None:
                 number = "several" if name in ids else "none"
                 raise InputError(
                     f"{path}: has detections of {name[:80]!r}, but {number} of the annotations' "
-                    "categories are called so; check the names of the model's classes"
+                    "categories have that name; check the names of the model's classes"
                 )
-            of_class[position] = ids[name]
+            of_class[position] = category_id
         return labels_of_categories(path, of_class, self._taxonomy, classes)
 
 

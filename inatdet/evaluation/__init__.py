@@ -1,1 +1,1 @@
-"""Detections to numbers and pictures. Nothing here imports TensorFlow."""
+"""From detections to numbers. Nothing here writes files or imports TensorFlow."""

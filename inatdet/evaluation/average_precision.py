@@ -1,11 +1,11 @@
 """COCO's average precision and recall of every class.
 
-The engine is hotcoco, which counts as pycocotools does and takes columns instead of dictionaries;
-pycocotools itself stands beside it as the reference. `maxDets` holds for each image **and class**,
-as COCO defines it.
+The engine is hotcoco, which counts exactly as pycocotools does but takes columns instead of
+dictionaries; pycocotools itself remains available as the reference. `maxDets` applies to each image
+**and class**, as COCO defines it.
 
-Of equal scores, the image with the smaller id comes first and, in one image, the earlier row; so it
-is in pycocotools. The order of rows plays no other part, nor do ids.
+Of equal scores, the image with the smaller id comes first and, within an image, the earlier row, as
+in pycocotools. Otherwise neither the order of rows nor the ids matter.
 """
 
 from __future__ import annotations
@@ -24,24 +24,22 @@ from inatdet.data.annotations import Annotations
 from inatdet.data.detections import Detections
 from inatdet.data.taxonomy import Granularity, Taxonomy
 
-if TYPE_CHECKING:  # loaded when they are needed: pycocotools alone takes longer than --help may
+if TYPE_CHECKING:  # loaded only when needed: pycocotools alone takes longer than --help may
     import hotcoco
     from pycocotools import cocoeval
 
-
 OVERALL = "Overall"
-"""The name of a last row that is a mean over what the rows above are made of."""
-
+"""The name of a last row: the mean over all classes or images, not over the rows above it."""
 
 MAX_DETECTIONS = (1, 10, 100)
-"""AR1, AR10, and what AP looks at: detections of each image and class."""
+"""How many detections of each image and class count for AR1, for AR10, and for AP."""
 
 METRICS = ("AP", "AP50", "AP75", "AR1", "AR10")
 """The columns of the paper's Table 5."""
 
 NUM_RECALLS = 101
 EVERY_AREA = (0.0, 1e10)
-"""COCO's range of areas, in square pixels, that leaves nothing out."""
+"""COCO's range of areas that leaves nothing out, in square pixels."""
 _IOU_50, _IOU_75 = 0, 5  # positions in COCO's thresholds .50:.05:.95
 
 
@@ -62,8 +60,8 @@ class GroundTruth:
 
     Attributes:
         image_ids: int64 `[images]`, all images that are evaluated.
-        num_labels: how many classes there are.
-        box_images: int64 `[boxes]`, the image of each box.
+        num_labels: the number of classes.
+        box_images: int64 `[boxes]`, the id of each box's image.
         labels: int64 `[boxes]`, 1..num_labels.
         boxes: float64 `[boxes, 4]`, `x, y, width, height` in pixels.
         areas: float64 `[boxes]`.
@@ -108,13 +106,14 @@ class ClassResults:
     @property
     def has_truth(self) -> np.ndarray:
         """Bool `[classes]`."""
-        return ~np.isnan(self.values[:, 0])
+        known: np.ndarray = ~np.isnan(self.values[:, 0])
+        return known
 
     def mean(self, classes: np.ndarray | None = None) -> np.ndarray:
         """The mean measures, float64 `[5]`, over the classes with ground truth.
 
         Args:
-            classes: bool `[classes]`, which to look at; all of them by default.
+            classes: bool `[classes]`, which ones to include; by default all.
         """
         return _mean(self.values, self.has_truth if classes is None else self.has_truth & classes)
 
@@ -126,7 +125,8 @@ class ClassResults:
 def _mean(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     if not rows.any():
         return np.full(values.shape[1], np.nan)
-    return values[rows].mean(axis=0)
+    means: np.ndarray = values[rows].mean(axis=0)
+    return means
 
 
 def ground_truth_at(
@@ -159,12 +159,11 @@ def evaluate(
     granularity: Granularity,
     engine: Engine = Engine.HOTCOCO,
 ) -> ClassResults:
-    """Counts.
+    """Measures every class.
 
     Args:
         truth: the true boxes at `granularity`.
-        detections: all in images of `truth`; those without a label at `granularity` are passed
-            over.
+        detections: all in images of `truth`; those without a label at `granularity` are ignored.
         granularity: which labels to compare.
         engine: which library counts.
 
@@ -176,7 +175,7 @@ def evaluate(
 
 
 def result_columns(detections: Detections, granularity: Granularity) -> np.ndarray:
-    """The detections with a label at a granularity, as both libraries' loadRes take them.
+    """The detections with a label at a granularity, in the form that both libraries load.
 
     Returns:
         float64 `[n, 7]`: image, x, y, width, height, score, label.
@@ -193,11 +192,11 @@ def result_columns(detections: Detections, granularity: Granularity) -> np.ndarr
 def counted(
     truth: GroundTruth, columns: np.ndarray, engine: Engine = Engine.HOTCOCO
 ) -> hotcoco.COCOeval | cocoeval.COCOeval:
-    """One of the libraries' evaluations, evaluated and accumulated.
+    """An evaluation object of one of the libraries, evaluated and accumulated.
 
     Args:
         truth: the true boxes.
-        columns: of `result_columns`.
+        columns: the detections, from `result_columns`.
         engine: which library.
     """
     if engine is Engine.HOTCOCO:
@@ -212,12 +211,12 @@ def counted(
 def count(
     evaluation: hotcoco.COCOeval | cocoeval.COCOeval, area_ranges: Sequence[tuple[float, float]]
 ) -> None:
-    """Evaluates and accumulates, or does so anew.
+    """Evaluates and accumulates, the first time or again.
 
     Args:
-        evaluation: of `counted`.
-        area_ranges: true boxes of other areas, in square pixels, are passed over, and detections of
-            other areas that match none.
+        evaluation: from `counted`.
+        area_ranges: in square pixels. For each range, true boxes of other areas are ignored, and so
+            are detections of other areas that match no box.
     """
     evaluation.params.areaRngLbl = ["all", *map(str, range(1, len(area_ranges)))]
     evaluation.params.areaRng = [list(area_range) for area_range in area_ranges]
@@ -232,9 +231,10 @@ def class_results(
     """The measures of every class.
 
     Args:
-        evaluation: of `counted`.
-        area_range: which of the ranges that `count` was given.
+        evaluation: from `counted`.
+        area_range: the index of the range, among those that `count` was given.
     """
+    assert evaluation.eval is not None  # it is accumulated
     # precision: [IoU, recall, class, area, maxDets]; recall: [IoU, class, area, maxDets]
     at_100 = evaluation.eval["precision"][:, :, :, area_range, -1]
     recall = evaluation.eval["recall"][:, :, area_range]
@@ -253,14 +253,14 @@ def class_results(
 
 
 def _images_and_categories(truth: GroundTruth) -> tuple[list[dict], list[dict]]:
-    # The size of an image plays no part in the counting.
+    # The size of an image does not matter here.
     images = [{"id": image_id, "width": 1, "height": 1} for image_id in truth.image_ids.tolist()]
     categories = [{"id": label, "name": str(label)} for label in range(1, truth.num_labels + 1)]
     return images, categories
 
 
 def loaded(truth: GroundTruth, columns: np.ndarray) -> hotcoco.COCOeval:
-    """An evaluation of hotcoco's with nothing evaluated yet; for the arguments see `counted`."""
+    """An evaluation object of hotcoco's, not evaluated yet; for the arguments see `counted`."""
     import hotcoco
 
     images, categories = _images_and_categories(truth)
@@ -299,11 +299,11 @@ def _pycocotools(truth: GroundTruth, found: np.ndarray) -> cocoeval.COCOeval:
         coco = COCO()
         coco.dataset = {"images": images, "categories": categories, "annotations": boxes}
         coco.createIndex()
-        # Its loadRes cannot take an empty list: it looks at the first result for the kind.
+        # loadRes cannot take an empty list: it looks at the first result to see its kind.
         results = coco.loadRes(found) if len(found) else COCO()
         return COCOeval(coco, results, "bbox")
 
 
 def percent(values: Iterable[float]) -> tuple[float, ...]:
-    """0..1 to 0..100."""
+    """Numbers in 0..1 as numbers in 0..100."""
     return tuple(100.0 * float(value) for value in values)

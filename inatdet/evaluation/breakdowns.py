@@ -1,10 +1,10 @@
-"""Measures by the size of animals and by how often a species was seen in training."""
+"""Measures by the size of the animals, and by how often a species was seen in training."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -18,23 +18,21 @@ from inatdet.evaluation.average_precision import (
     count,
     percent,
 )
+from inatdet.evaluation.rows import Cell, MeasuredRow
 
 if TYPE_CHECKING:
     import hotcoco
 
 SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
-"""COCO's ranges of areas, in square pixels. The areas of true boxes are the dataset's; in iNat2017
-that is half the box."""
+"""COCO's ranges of areas, in square pixels. True boxes have the dataset's areas; in iNat2017 those
+are half the box."""
 
 BINS = (0, 1, 10, 20, 50, 100, 200, 500, 1000)
-"""The first number of training images of each bin, as finely as the paper's Figure 5 needs."""
-
-SIZE_COLUMNS = ("trained_on", "size", "boxes", *METRICS)
-TRAINING_COLUMNS = ("train_images", "classes", *METRICS)
+"""The smallest number of training images in each bin, as fine as the paper's Figure 5 needs."""
 
 
 @dataclass(frozen=True)
-class SizeRow:
+class SizeRow(MeasuredRow):
     """One model, at its own granularity, on animals of one size.
 
     Attributes:
@@ -44,35 +42,43 @@ class SizeRow:
         values: the measures, in percent, as `METRICS`; NaN where there is no such box.
     """
 
+    columns: ClassVar[tuple[str, ...]] = ("trained_on", "size", "boxes", *METRICS)
+
     trained_on: Granularity
     size: str
     boxes: int
     values: tuple[float, ...]
 
-    def cells(self) -> tuple[str | int | float, ...]:
-        """One cell for each of `SIZE_COLUMNS`."""
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The model's granularity and the size."""
+        return self.trained_on, self.size
+
+    def cells(self) -> tuple[Cell, ...]:
+        """One cell for each of `columns`."""
         return (str(self.trained_on), self.size, self.boxes, *self.values)
 
 
 def size_rows(
     truth: GroundTruth, evaluation: hotcoco.COCOeval, trained_on: Granularity
 ) -> tuple[SizeRow, ...]:
-    """A row for each of COCO's sizes.
+    """One row per size.
 
     Args:
         truth: the true boxes at `trained_on`.
-        evaluation: of the model's detections there, from `coco.counted`; it is counted anew.
+        evaluation: the model's detections there, from `average_precision.counted`; it is counted
+            again, which replaces what it held.
         trained_on: the model's granularity.
     """
-    boxes = {  # COCO takes both ends of a range in
+    boxes = {  # in COCO, both ends belong to a range
         size: int(((truth.areas >= low) & (truth.areas <= high) & ~truth.is_crowd).sum())
         for size, (low, high) in SIZES.items()
     }
-    there = [size for size in SIZES if boxes[size]]
-    if there:
-        count(evaluation, [SIZES[size] for size in there])
+    present = [size for size in SIZES if boxes[size]]
+    if present:
+        count(evaluation, [SIZES[size] for size in present])
     values = {
-        size: percent(class_results(evaluation, index).mean()) for index, size in enumerate(there)
+        size: percent(class_results(evaluation, index).mean()) for index, size in enumerate(present)
     }
     nothing = (math.nan,) * len(METRICS)
     return tuple(
@@ -81,31 +87,38 @@ def size_rows(
 
 
 @dataclass(frozen=True)
-class TrainingRow:
-    """The species model on the species with so many training images.
+class TrainingRow(MeasuredRow):
+    """The species model on the species with a certain number of training images.
 
     Attributes:
-        train_images: the bin, as `10-19`.
+        train_images: the bin, such as `10-19`.
         classes: how many such species have ground truth.
         values: the measures' means over them, in percent, as `METRICS`.
     """
+
+    columns: ClassVar[tuple[str, ...]] = ("train_images", "classes", *METRICS)
 
     train_images: str
     classes: int
     values: tuple[float, ...]
 
-    def cells(self) -> tuple[str | int | float, ...]:
-        """One cell for each of `TRAINING_COLUMNS`."""
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The bin."""
+        return (self.train_images,)
+
+    def cells(self) -> tuple[Cell, ...]:
+        """One cell for each of `columns`."""
         return (self.train_images, self.classes, *self.values)
 
 
 def training_rows(
     results: ClassResults, taxonomy: Taxonomy, training: TrainingCounts
 ) -> tuple[TrainingRow, ...]:
-    """A row for each of `BINS` that has a species with ground truth.
+    """One row per bin that has a species with ground truth.
 
     Args:
-        results: of the species model at the species granularity.
+        results: the measures of the species model at the species granularity.
         taxonomy: the label spaces.
         training: how often each species was seen.
     """
@@ -113,10 +126,10 @@ def training_rows(
     bin_of = np.digitize(images, BINS) - 1
     rows = []
     for index, (first, after) in enumerate(zip(BINS, (*BINS[1:], None))):
-        name = f"{first}+" if after is None else f"{first}-{after - 1}"
         members = bin_of == index
-        count = int((results.has_truth & members).sum())
-        if count:
+        classes = int((results.has_truth & members).sum())
+        if classes:
+            name = f"{first}+" if after is None else f"{first}-{after - 1}"
             name = str(first) if after == first + 1 else name
-            rows.append(TrainingRow(name, count, percent(results.mean(members))))
+            rows.append(TrainingRow(name, classes, percent(results.mean(members))))
     return tuple(rows)

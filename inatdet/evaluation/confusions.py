@@ -1,68 +1,76 @@
-"""Which species are taken for which, and whether a wrong one is of the right super-class.
+"""Which species are mistaken for which, and whether at least the super-class is right.
 
-Every true box gets one answer: the label of the best-scored detection, of whatever label, that
-overlaps it by IoU .5 or more and has not answered a better-overlapped box already. That is
-hotcoco's confusion matrix; its last column stands for no answer.
+Every true box gets one answer: the label of the best-scored detection, whatever its label, that
+overlaps the box by IoU .5 or more and has not already answered a box that it overlaps better. That
+is hotcoco's confusion matrix; its last column stands for no answer.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
 from inatdet.evaluation.average_precision import MAX_DETECTIONS, OVERALL, GroundTruth, loaded
 from inatdet.evaluation.overlaps import Overlaps, best_of_each_image
-
-CONFUSION_COLUMNS = (
-    "species", "super_class", "taken_for", "taken_for_super_class", "boxes", "share"
-)  # fmt: skip
-HIERARCHY_COLUMNS = (
-    "super_class", "boxes", "right_species", "right_super_class", "wrong_super_class",
-    "not_found", "hierarchical_error",
-)  # fmt: skip
+from inatdet.evaluation.rows import Cell, Row
 
 
 @dataclass(frozen=True)
-class Confusion:
-    """A species that was taken for another one.
+class Confusion(Row):
+    """A species that was mistaken for another one.
 
     Attributes:
-        species: what it is.
-        taken_for: what it was said to be.
-        boxes: how many of its true boxes.
-        share: in percent of its true boxes.
+        species: the true species.
+        taken_for: the species in the answer.
+        boxes: how many of its true boxes got that answer.
+        share: the same in percent of its true boxes.
     """
+
+    columns: ClassVar[tuple[str, ...]] = (
+        "species", "super_class", "taken_for", "taken_for_super_class", "boxes", "share"
+    )  # fmt: skip
 
     species: Category
     taken_for: Category
     boxes: int
     share: float
 
-    def cells(self) -> tuple[str | int | float, ...]:
-        """One cell for each of `CONFUSION_COLUMNS`."""
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The ids of both categories."""
+        return str(self.species.id), str(self.taken_for.id)
+
+    def cells(self) -> tuple[Cell, ...]:
+        """One cell for each of `columns`."""
         names = (self.species.name, self.species.supercategory)
         others = (self.taken_for.name, self.taken_for.supercategory)
         return (*names, *others, self.boxes, self.share)
 
 
 @dataclass(frozen=True)
-class HierarchyRow:
+class HierarchyRow(Row):
     """How far off the answers are in the taxonomy.
 
     Attributes:
-        super_class: of the true boxes; `OVERALL`: all of them.
-        boxes: how many.
-        right_species: in percent of them.
-        right_super_class: another species of the same super-class, in percent.
-        wrong_super_class: a species of another super-class, in percent.
-        not_found: no answer, in percent.
-        hierarchical_error: over the boxes with an answer, the mean height of the lowest node
-            of the taxonomy that holds both the answer and the truth, in percent of the tree's: 0
+        super_class: that of the true boxes, or `OVERALL` for all of them.
+        boxes: how many true boxes there are.
+        right_species: the share answered with the right species, in percent.
+        right_super_class: with another species of the same super-class, in percent.
+        wrong_super_class: with a species of another super-class, in percent.
+        not_found: without an answer, in percent.
+        hierarchical_error: over the boxes with an answer, the mean height of the lowest node of
+            the taxonomy that contains both answer and truth, in percent of the tree's height: 0
             the species, 50 the super-class, 100 any animal (as in Deng et al., "What Does
             Classifying More Than 10,000 Image Categories Tell Us?", 2010). NaN without an answer.
     """
+
+    columns: ClassVar[tuple[str, ...]] = (
+        "super_class", "boxes", "right_species", "right_super_class", "wrong_super_class",
+        "not_found", "hierarchical_error",
+    )  # fmt: skip
 
     super_class: str
     boxes: int
@@ -72,8 +80,13 @@ class HierarchyRow:
     not_found: float
     hierarchical_error: float
 
-    def cells(self) -> tuple[str | int | float, ...]:
-        """One cell for each of `HIERARCHY_COLUMNS`."""
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The super-class."""
+        return (self.super_class,)
+
+    def cells(self) -> tuple[Cell, ...]:
+        """One cell for each of `columns`."""
         shares = (self.right_species, self.right_super_class, self.wrong_super_class)
         return (self.super_class, self.boxes, *shares, self.not_found, self.hierarchical_error)
 
@@ -83,18 +96,19 @@ def answers(truth: GroundTruth, columns: np.ndarray, found: Overlaps) -> np.ndar
 
     Args:
         truth: the true boxes.
-        columns: the detections; see `coco.result_columns`.
+        columns: the detections; see `average_precision.result_columns`.
         found: their overlaps with the true boxes.
 
     Returns:
-        int64 `[species, species + 1]`, true labels by answers, each 1.. in order; the last column
-        is true boxes without an answer.
+        int64 `[species, species + 1]`: true labels 1, 2, ... down, answers 1, 2, ... across; the
+        last column counts true boxes without an answer.
     """
-    # All others answer for no box, whose number is not asked here.
+    # The others answer no box, and how many they are is not asked here.
     answering = found.any_label & best_of_each_image(columns, MAX_DETECTIONS[-1])
     evaluation = loaded(truth, columns[answering])
-    matrix = evaluation.confusion_matrix(iou_thr=0.5, max_det=MAX_DETECTIONS[-1])["matrix"]
-    return matrix[:-1].astype(np.int64)
+    found_for = evaluation.confusion_matrix(iou_thr=0.5, max_det=MAX_DETECTIONS[-1])["matrix"]
+    matrix: np.ndarray = found_for[:-1].astype(np.int64)
+    return matrix
 
 
 def confusions(matrix: np.ndarray, taxonomy: Taxonomy) -> tuple[Confusion, ...]:
@@ -121,7 +135,7 @@ def confusions(matrix: np.ndarray, taxonomy: Taxonomy) -> tuple[Confusion, ...]:
 
 
 def hierarchy_rows(matrix: np.ndarray, taxonomy: Taxonomy) -> tuple[HierarchyRow, ...]:
-    """A row for each super-class with true boxes, then one for all of them.
+    """One row per super-class with true boxes, then one for all of them.
 
     Args:
         matrix: of `answers`.
@@ -142,8 +156,9 @@ def hierarchy_rows(matrix: np.ndarray, taxonomy: Taxonomy) -> tuple[HierarchyRow
         counts = [x[members].sum() for x in (right, near, far, missed)]
         answered = total - counts[3]
         error = (50.0 * counts[1] + 100.0 * counts[2]) / answered if answered else np.nan
+        shares = [100.0 * float(count / total) for count in counts]
         return HierarchyRow(
-            name, int(total), *(100.0 * float(c / total) for c in counts), float(error)
+            name, int(total), shares[0], shares[1], shares[2], shares[3], float(error)
         )
 
     parts = {name: of_species == label for label, name in enumerate(taxonomy.super_classes, 1)} | {

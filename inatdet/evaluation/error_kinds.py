@@ -1,25 +1,29 @@
-"""What detections do wrong, and what it costs: TIDE's kinds of error.
+"""What detections get wrong, and what it costs: TIDE's kinds of error.
 
 Bolya et al., "TIDE: A General Toolbox for Identifying Object Detection Errors", 2020, as hotcoco
-counts them at IoU .5, with .1 as the border to the background. The cost of a kind is how much AP50
-would gain if all errors of that kind, and no others, were mended; costs do not add up.
+counts them at IoU .5, with .1 as the limit to the background. The cost of a kind is how much AP50
+would gain if all errors of that kind, and no others, were fixed; costs do not add up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.detections import Detections
+from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.evaluation.average_precision import (
     EVERY_AREA,
     MAX_DETECTIONS,
     OVERALL,
     GroundTruth,
     loaded,
+    result_columns,
 )
+from inatdet.evaluation.rows import Cell, Row
 
 _IOU, _BACKGROUND_IOU = 0.5, 0.1
 
@@ -31,31 +35,32 @@ KINDS = {
     "background": "Bkg",
     "missed": "Miss",
 }
-"""Our words for TIDE's kinds: overlaps well, of another class; right class, overlaps by .1 to .5;
-both at once; a second detection of what has a better one; overlaps nothing; a true box that no
-detection of another kind touches."""
+"""TIDE's kinds by our names. In order: overlaps a true box well but has another class; has the
+right class but overlaps by .1 to .5; both at once; is a second detection of a box that has a better
+one; overlaps nothing; a true box that no detection of another kind touches."""
 
-COLUMNS = (
-    "trained_on", "evaluated_on", "super_class", "images", "AP50",
-    *(f"cost_{kind}" for kind in KINDS), "cost_false_positives", "cost_false_negatives",
-    *(f"count_{kind}" for kind in KINDS),
-)  # fmt: skip
+_COSTS = (*KINDS, "false_positives", "false_negatives")
 
 
 @dataclass(frozen=True)
-class ErrorRow:
+class ErrorRow(Row):
     """The errors of one model at one granularity in the images of one super-class.
 
     Attributes:
         trained_on: the model's granularity.
-        evaluated_on: whose labels are right or wrong; nothing was merged.
-        super_class: only images with a true box of it; `OVERALL`: all images.
-        images: how many.
+        evaluated_on: the granularity whose labels are right or wrong; nothing was merged.
+        super_class: only images with a true box of it count; `OVERALL`: all images.
+        images: how many images those are.
         ap50: in percent, over the classes with a true box in those images.
-        costs: AP50 that mending each of `KINDS`, then all false positives, then all false
-            negatives would bring, in percent points.
+        costs: the AP50, in percent points, that fixing each of `KINDS`, then all false positives,
+            then all false negatives would gain.
         counts: how many errors of each of `KINDS` there are.
     """
+
+    columns: ClassVar[tuple[str, ...]] = (
+        "trained_on", "evaluated_on", "super_class", "images", "AP50",
+        *(f"cost_{kind}" for kind in _COSTS), *(f"count_{kind}" for kind in KINDS),
+    )  # fmt: skip
 
     trained_on: Granularity
     evaluated_on: Granularity
@@ -65,11 +70,44 @@ class ErrorRow:
     costs: tuple[float, ...]
     counts: tuple[int, ...]
 
-    def cells(self) -> tuple[str | int | float, ...]:
-        """One cell for each of `COLUMNS`."""
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Trained on, evaluated on, and the super-class."""
+        return self.trained_on, self.evaluated_on, self.super_class
+
+    def cells(self) -> tuple[Cell, ...]:
+        """One cell for each of `columns`."""
         levels = (str(self.trained_on), str(self.evaluated_on))
         names = (*levels, self.super_class, self.images)
         return (*names, self.ap50, *self.costs, *self.counts)
+
+
+def all_error_rows(
+    truths: Mapping[Granularity, GroundTruth],
+    models: Mapping[Granularity, Detections],
+    taxonomy: Taxonomy,
+    notify: Callable[[str], None],
+) -> tuple[ErrorRow, ...]:
+    """The rows of each model, at its own granularity and the coarser ones.
+
+    Args:
+        truths: the true boxes at each granularity.
+        models: each model's detections, by its granularity.
+        taxonomy: the label spaces.
+        notify: called with a message for each model and granularity.
+    """
+    truth = truths[Granularity.SUPER]
+    images_of = {
+        name: np.unique(truth.box_images[truth.labels == label])
+        for label, name in enumerate(taxonomy.super_classes, 1)
+    }
+    rows: list[ErrorRow] = []
+    for level, detections in models.items():
+        for target in level.coarser_or_equal():
+            notify(f"{level} model on {target}: kinds of error")
+            columns = result_columns(detections, target)
+            rows += error_rows(truths[target], columns, images_of, level, target)
+    return tuple(rows)
 
 
 def error_rows(
@@ -79,14 +117,14 @@ def error_rows(
     trained_on: Granularity,
     evaluated_on: Granularity,
 ) -> tuple[ErrorRow, ...]:
-    """A row a super-class, then one for all images.
+    """One row per super-class, then one for all images.
 
     Args:
         truth: the true boxes at `evaluated_on`.
-        columns: the model's detections there; see `coco.result_columns`.
+        columns: the model's detections there; see `average_precision.result_columns`.
         images_of: the ids of the images with a true box of each super-class.
         trained_on: the model's granularity.
-        evaluated_on: that of the labels.
+        evaluated_on: the granularity of the labels.
     """
     rows = []
     for name, image_ids in {**images_of, OVERALL: truth.image_ids}.items():

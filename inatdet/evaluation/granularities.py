@@ -1,16 +1,17 @@
-"""Fine detections seen at coarser levels.
+"""Table 6: fine detections evaluated at coarser levels, and what merging them recovers.
 
 A species model's detections can be evaluated among the super-classes, or as animals. The paper does
 so in Table 6 without saying what happens to boxes of one animal under several species: mapped to
 one super-class they are duplicates, and all but one are false positives. So each way of merging
-them is a rule with a name, and the report shows every one.
+them is a named rule, and the report shows all of them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,20 +19,12 @@ from inatdet.choices import Choice
 from inatdet.data.boxes import suppress
 from inatdet.data.detections import Detections
 from inatdet.data.taxonomy import Granularity
-from inatdet.evaluation.average_precision import (
-    METRICS,
-)
+from inatdet.evaluation.average_precision import METRICS
 from inatdet.evaluation.resampling import Estimate, Halves
-
-COLUMNS = ("trained_on", "evaluated_on", "merge", "AP", "coarse_model_AP", "gap_closed")
+from inatdet.evaluation.rows import Cell, MeasuredRow, Row
 
 _AP = METRICS.index("AP")
-
-_LEAST_GAP = 1e-6  # percent points; what is smaller comes from rounding
-
-
-TABLE6_COLUMNS = ("trained_on", "evaluated_on", "merge", *METRICS)
-
+_LEAST_GAP = 1e-6  # percent points; anything smaller comes from rounding
 
 MERGE_IOU = 0.6
 """The detector's own threshold (the Object Detection API's second-stage default)."""
@@ -51,21 +44,44 @@ class Merge(Choice):
     MARGINAL = "marginal"
 
 
+Key = tuple[Granularity, Granularity, Merge]
+"""What a row of Table 6 is about: trained on, evaluated on, merged how."""
+
+
 def rules(trained_on: Granularity, evaluated_on: Granularity) -> tuple[Merge, ...]:
-    """Those that work on fine detections; at the model's own granularity there is nothing to do."""
+    """The rules that need only the detections; at the model's own granularity, nothing to merge."""
     return (Merge.NONE,) if trained_on is evaluated_on else (Merge.NONE, Merge.NMS)
 
 
+def table6_keys(
+    models: Collection[Granularity], marginals: Collection[tuple[Granularity, Granularity]]
+) -> Iterator[Key]:
+    """The rows of Table 6, in order.
+
+    Args:
+        models: the granularities of the models.
+        marginals: the detections by summed probabilities: the model's granularity and theirs.
+    """
+    for trained_on in Granularity:
+        if trained_on not in models:
+            continue
+        for target in trained_on.coarser_or_equal():
+            for rule in rules(trained_on, target):
+                yield trained_on, target, rule
+            if (trained_on, target) in marginals:
+                yield trained_on, target, Merge.MARGINAL
+
+
 def merged(detections: Detections, granularity: Granularity, rule: Merge) -> Detections:
-    """The detections as a rule leaves them at a granularity.
+    """What a rule leaves of detections at a granularity.
 
     Args:
         detections: of a model trained at `granularity` or finer.
         granularity: whose labels count.
-        rule: `NONE` or `NMS`; `MARGINAL` cannot be had from fine detections.
+        rule: `NONE` or `NMS`; `MARGINAL` cannot be computed from fine detections.
 
     Returns:
-        The detections that have a label there and stay, in their order.
+        The detections that have a label there and are not dropped, in their order.
 
     Raises:
         ValueError: for `MARGINAL`.
@@ -76,7 +92,7 @@ def merged(detections: Detections, granularity: Granularity, rule: Merge) -> Det
     keep = labels > 0
     if rule is Merge.NMS:
         rows = np.flatnonzero(keep)
-        # One number for each (image, label): the images' positions times the labels.
+        # One number per image and label: the image's position times the number of labels.
         _, image = np.unique(detections.image_ids[rows], return_inverse=True)
         groups = image.astype(np.int64) * (int(labels.max(initial=0)) + 1) + labels[rows]
         kept = suppress(groups, detections.scores[rows], detections.boxes[rows], MERGE_IOU)
@@ -86,15 +102,17 @@ def merged(detections: Detections, granularity: Granularity, rule: Merge) -> Det
 
 
 @dataclass(frozen=True)
-class Table6Row:
-    """One model at one granularity.
+class Table6Row(MeasuredRow):
+    """One model evaluated at one granularity.
 
     Attributes:
         trained_on: the model's granularity.
-        evaluated_on: that of the comparison.
-        merge: what became of duplicates.
+        evaluated_on: the granularity whose labels count.
+        merge: what happened to duplicates.
         values: the measures, in percent, as `METRICS`.
     """
+
+    columns: ClassVar[tuple[str, ...]] = ("trained_on", "evaluated_on", "merge", *METRICS)
 
     trained_on: Granularity
     evaluated_on: Granularity
@@ -102,28 +120,32 @@ class Table6Row:
     values: tuple[float, ...]
 
     @property
-    def key(self) -> tuple[Granularity, Granularity, Merge]:
-        """What the row is about."""
+    def key(self) -> Key:
+        """Trained on, evaluated on, merged how."""
         return self.trained_on, self.evaluated_on, self.merge
 
-    def cells(self) -> tuple[str | int | float, ...]:
-        """One cell for each of `TABLE6_COLUMNS`."""
+    def cells(self) -> tuple[Cell, ...]:
+        """One cell for each of `columns`."""
         return (str(self.trained_on), str(self.evaluated_on), str(self.merge), *self.values)
 
 
 @dataclass(frozen=True)
-class GapRow:
-    """One way of merging one fine model's detections at one coarser level.
+class GapRow(Row):
+    """What one way of merging a fine model's detections recovers at one coarser level.
 
     Attributes:
         trained_on: the fine model's granularity.
         evaluated_on: the coarser one.
-        merge: the way.
+        merge: the way of merging.
         average_precision: the fine model's AP there, in percent.
-        coarse: that of the model trained there.
-        closed: in percent of the gap, which is `coarse` minus the fine model's AP with nothing
-            merged; NaN without a gap.
+        coarse: the AP of the model trained there, in percent.
+        closed: the share of the gap that is closed, in percent of the gap; the gap is `coarse`
+            minus the fine model's AP with nothing merged. NaN without a gap.
     """
+
+    columns: ClassVar[tuple[str, ...]] = (
+        "trained_on", "evaluated_on", "merge", "AP", "coarse_model_AP", "gap_closed"
+    )  # fmt: skip
 
     trained_on: Granularity
     evaluated_on: Granularity
@@ -133,26 +155,26 @@ class GapRow:
     closed: float
 
     @property
-    def key(self) -> tuple[Granularity, Granularity, Merge]:
-        """What the row is about."""
+    def key(self) -> Key:
+        """Trained on, evaluated on, merged how."""
         return self.trained_on, self.evaluated_on, self.merge
 
-    def cells(self) -> tuple[str | int | float, ...]:
-        """One cell for each of `COLUMNS`."""
+    def cells(self) -> tuple[Cell, ...]:
+        """One cell for each of `columns`."""
         return (*map(str, self.key), self.average_precision, self.coarse, self.closed)
 
 
 def gap_rows(
     rows: Sequence[Table6Row],
     halves: Halves | None = None,
-    on_halves: Mapping[tuple[Granularity, Granularity, Merge], np.ndarray] | None = None,
+    on_halves: Mapping[Key, np.ndarray] | None = None,
 ) -> tuple[GapRow, ...]:
-    """A row for each rule but `none` at each granularity at which both models were evaluated.
+    """One row per rule other than `none` and coarser level at which both models were evaluated.
 
     Args:
-        rows: of Table 6.
+        rows: the rows of Table 6.
         halves: the halves of the images that the standard errors come from.
-        on_halves: the measures of each row on each half.
+        on_halves: the measures of each row on each half, float64 `[halves, 5]`.
     """
     by_key = {row.key: row.values[_AP] for row in rows}
     found = []
@@ -163,11 +185,11 @@ def gap_rows(
         coarse, start = by_key[coarse_key], by_key[start_key]
         is_gap = coarse - start > _LEAST_GAP
         closed = 100.0 * (value - start) / (coarse - start) if is_gap else math.nan
-        if halves and not math.isnan(closed):
+        if halves and on_halves and not math.isnan(closed):
             keys = ((trained_on, target, merge), coarse_key, start_key)
             merged, whole, plain = (on_halves[key][:, _AP] for key in keys)
-            # A ratio moves, to first order, by (its numerator - ratio * its denominator) over its
-            # denominator; halves with a denominator near zero would spoil the ratio itself.
+            # A ratio changes, to first order, by (its numerator - ratio * its denominator) over its
+            # denominator; halves with a denominator near zero would ruin the ratio itself.
             moved = (merged - plain) - closed / 100.0 * (whole - plain)
             closed = Estimate(closed, 100.0 * halves.std_err(moved) / (coarse - start))
         found.append(GapRow(trained_on, target, merge, value, coarse, closed))

@@ -1,8 +1,8 @@
-"""Which detections lie on true boxes, and so which ones no number needs.
+"""Which detections lie on true boxes, and therefore which ones no measure depends on.
 
-A species has some tens of thousands of false detections and few true boxes. Those that score below
-everything that could be right are most of them, and average precision and recall do not look at
-them: the curve has ended there. Left out before counting, they cost nothing.
+A species has tens of thousands of false detections and few true boxes. Most of the false ones score
+below everything that could be right, and average precision and recall do not depend on them: the
+curve has ended there. Left out before counting, they cost nothing.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import numpy as np
 from inatdet.data.boxes import _reaches
 from inatdet.evaluation.average_precision import GroundTruth
 
-_ROWS_AT_ONCE = 1 << 16  # of a thread; they stay in its cache
+_ROWS_AT_ONCE = 1 << 16  # per thread; they stay in its cache
 
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:
     """Where detections reach an IoU of .5 with a true box.
 
-    With a crowd it is the share of the detection that lies on it.
+    For a crowd, the share of the detection that lies on it takes the place of IoU.
 
     Attributes:
         any_label: bool `[detections]`: with any of the image's true boxes.
@@ -39,7 +39,7 @@ def overlaps(truth: GroundTruth, columns: np.ndarray) -> Overlaps:
 
     Args:
         truth: the true boxes.
-        columns: the detections; see `coco.result_columns`.
+        columns: the detections; see `average_precision.result_columns`.
     """
     by_image = np.argsort(truth.box_images, kind="stable")
     image_ids, first, count = np.unique(
@@ -69,19 +69,19 @@ def overlaps(truth: GroundTruth, columns: np.ndarray) -> Overlaps:
     return Overlaps(any_label, own_label)
 
 
-def that_count(columns: np.ndarray, found: Overlaps) -> np.ndarray:
-    """The detections that can change a measure of `coco.METRICS`, or a class' curve.
+def can_change_metrics(columns: np.ndarray, found: Overlaps) -> np.ndarray:
+    """The detections that can change a measure or a class's curve.
 
-    Left out are those of each class that score below all of that class on a true box of it: at no
-    IoU from .5 on is any of them right, nor is any other one after them. So recall has reached its
-    end before them, and what precision is after that end is never asked.
+    The others score below every detection of their class that lies on a true box of it: neither
+    they nor any detection after them is right at an IoU of .5 or more. Recall has reached its final
+    value before them, and precision beyond that point is never used.
 
     Args:
         columns: the detections, `[detections, 7]`.
         found: their `overlaps` with the true boxes.
 
     Returns:
-        bool `[detections]`. The same ones do for any part of the images and any range of areas.
+        bool `[detections]`. It holds for any subset of the images and any range of areas.
     """
     scores, labels = columns[:, 5], columns[:, 6].astype(np.int64)
     lowest = np.full(labels.max(initial=0) + 1, np.inf)
@@ -90,7 +90,7 @@ def that_count(columns: np.ndarray, found: Overlaps) -> np.ndarray:
 
 
 def best_of_each_image(columns: np.ndarray, count: int) -> np.ndarray:
-    """The best-scored detections of each image, of equal scores the earlier ones.
+    """The best-scored detections of each image; of equal scores, the earlier ones.
 
     Returns:
         bool `[detections]`.

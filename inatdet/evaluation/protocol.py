@@ -1,19 +1,27 @@
-"""TODO."""
+"""Which images and detections count, and what they are compared with: prepared once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.detections import Detections
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
-from inatdet.evaluation import (
-    average_precision,
-)
+from inatdet.evaluation.average_precision import GroundTruth, ground_truth_at
+
+PROTOCOL_VERSION = 1
+"""The version of the rules by which numbers come about; reports carry it.
+
+Raise it with every change after which the same files give another number: which images or
+detections count, how labels are derived or merged, how measures or standard errors are computed.
+Numbers of two versions are not to be compared. What only adds a number, or changes how numbers are
+shown, leaves it as it is.
+"""
 
 
 @dataclass(frozen=True)
@@ -41,11 +49,81 @@ class Counts:
     classes_with_truth: Mapping[Granularity, int]
 
 
-def images_to_evaluate(annotations: Annotations, all_images: bool) -> Annotations:
-    """The part of an annotation file that is evaluated.
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Everything that numbers and pictures are made from. `prepare` makes it.
+
+    Attributes:
+        annotations: the whole annotation file.
+        all_images: whether images with several boxes or none count too.
+        kept: the images that count, with their true boxes.
+        given: the detections as they were given.
+        detections: the same, in the same order, but only those in the images that count.
+    """
+
+    annotations: Annotations
+    all_images: bool
+    kept: Annotations
+    given: tuple[Detections, ...]
+    detections: tuple[Detections, ...]
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The label spaces of the whole annotation file."""
+        return self.annotations.taxonomy
+
+    @functools.cached_property
+    def truths(self) -> Mapping[Granularity, GroundTruth]:
+        """The true boxes in the images that count, at each granularity."""
+        return {g: ground_truth_at(self.kept, self.taxonomy, g) for g in Granularity}
+
+    @functools.cached_property
+    def models(self) -> Mapping[Granularity, Detections]:
+        """Each model's detections of its own labels, by its granularity, from fine to coarse."""
+        own = {d.trained_on: d for d in self.detections if d.summed_from is None}
+        return {g: own[g] for g in Granularity if g in own}
+
+    @functools.cached_property
+    def marginals(self) -> Mapping[tuple[Granularity, Granularity], Detections]:
+        """Coarse detections of fine models by summed probabilities; see `Merge.MARGINAL`.
+
+        The keys are the granularity of the model and that of the detections.
+        """
+        return {(d.summed_from, d.trained_on): d for d in self.detections if d.summed_from}
+
+    @functools.cached_property
+    def counts(self) -> Counts:
+        """What is evaluated and what is left out."""
+        boxed, boxes = np.unique(self.annotations.image_ids, return_counts=True)
+        images = len(self.annotations.images)
+        everything = len(self.kept.images) == images
+        return Counts(
+            images=images,
+            images_kept=len(self.kept.images),
+            images_without_box=0 if everything else images - len(boxed),
+            images_with_several=0 if everything else int((boxes > 1).sum()),
+            boxes_kept=len(self.kept.boxes),
+            boxes_without_label={
+                g: len(self.kept.boxes) - len(truth.labels) for g, truth in self.truths.items()
+            },
+            classes={g: truth.num_labels for g, truth in self.truths.items()},
+            classes_with_truth={g: len(np.unique(t.labels)) for g, t in self.truths.items()},
+        )
+
+
+def prepare(
+    annotations: Annotations, detections: Sequence[Detections], *, all_images: bool = False
+) -> Prepared:
+    """Selects the images and detections that count.
+
+    Args:
+        annotations: the whole annotation file; the label spaces are its `taxonomy`.
+        detections: what is to be evaluated, expressed in those label spaces.
+        all_images: whether images with several boxes or none count. In the paper they do not.
 
     Raises:
-        InputError: it has no image.
+        InputError: no image is left to evaluate, or a detection is in an image that the annotations
+            do not list.
     """
     kept = annotations if all_images else annotations.single_instance()
     if not kept.images:
@@ -53,15 +131,11 @@ def images_to_evaluate(annotations: Annotations, all_images: bool) -> Annotation
             f"{annotations.path}: no image has exactly one box, so none is left to evaluate; "
             "use --all_images"
         )
-    return kept
+    inside = tuple(_in_images(d, annotations, kept) for d in detections)
+    return Prepared(annotations, all_images, kept, tuple(detections), inside)
 
 
-def in_images(detections: Detections, annotations: Annotations, kept: Annotations) -> Detections:
-    """The detections in the images that are evaluated.
-
-    Raises:
-        InputError: one is in an image that the annotations do not list.
-    """
+def _in_images(detections: Detections, annotations: Annotations, kept: Annotations) -> Detections:
     inside = _are_in(detections, kept)
     if inside.all():
         return detections
@@ -78,22 +152,3 @@ def in_images(detections: Detections, annotations: Annotations, kept: Annotation
 def _are_in(detections: Detections, annotations: Annotations) -> np.ndarray:
     ids = np.fromiter((image.id for image in annotations.images), np.int64)
     return np.isin(detections.image_ids, ids)
-
-
-def _counts(
-    annotations: Annotations,
-    kept: Annotations,
-    truths: Mapping[Granularity, average_precision.GroundTruth],
-) -> Counts:
-    boxed, boxes = np.unique(annotations.image_ids, return_counts=True)
-    everything = len(kept.images) == len(annotations.images)
-    return Counts(
-        images=len(annotations.images),
-        images_kept=len(kept.images),
-        images_without_box=0 if everything else len(annotations.images) - len(boxed),
-        images_with_several=0 if everything else int((boxes > 1).sum()),
-        boxes_kept=len(kept.boxes),
-        boxes_without_label={g: len(kept.boxes) - len(t.labels) for g, t in truths.items()},
-        classes={g: t.num_labels for g, t in truths.items()},
-        classes_with_truth={g: len(np.unique(t.labels)) for g, t in truths.items()},
-    )

@@ -1,21 +1,21 @@
-"""How far measures would move with other images: standard errors from random halves.
+"""How much measures would change with other images: standard errors from random halves.
 
 Every measure is counted again on many random halves of the images, the same halves for all models,
-by hotcoco's `slice_by`. Half of `n` images differ from the whole as `n` images differ from all that
-there could be, so the spread over halves is the standard error: the delete-d jackknife with d = n /
-2 (Shao and Wu, "A general theory for jackknife variance estimation", 1989). The interval around a
-measure is 1.96 standard errors either way.
+by hotcoco's `slice_by`. A half of `n` images differs from the whole as `n` images differ from the
+population, so the spread over halves is the standard error: the delete-d jackknife with d = n / 2
+(Shao and Wu, "A general theory for jackknife variance estimation", 1989). The interval around a
+measure extends 1.96 standard errors either way.
 
-Such an interval is about other samples of as many images. It is not about all images that there
-could be: average precision of a class with few images is too high (it takes the best precision at
-each recall or beyond), and no way of drawing from the sample shows by how much. Differences of two
-models on the same images have next to nothing of that.
+Such an interval describes other samples of as many images, not the population: average precision of
+a class with few images is biased upwards (it takes the best precision at each recall or beyond),
+and no resampling of the sample shows by how much. Differences between two models on the same images
+hardly have this bias.
 
-Drawing images with replacement, the bootstrap, does not do as well here: an image drawn twice gives
-its class two true boxes that are found or missed together, which raises average precision once
-more. (And `hotcoco.compare` counts such an image once, so its intervals are a quarter too narrow.)
-`benchmarks/interval_coverage.py` measures how often each kind of interval holds: of nominal 95%,
-92 to 97% here, 90 to 96% by the bootstrap, 85 to 90% by `hotcoco.compare`.
+Drawing images with replacement, the bootstrap, works less well here: an image drawn twice gives its
+class two true boxes that are found or missed together, which raises average precision further. (And
+`hotcoco.compare` counts such an image once, so its intervals are a quarter too narrow.)
+`benchmarks/interval_coverage.py` measures how often each kind of interval contains the truth: of
+nominal 95%, 92 to 97% here, 90 to 96% with the bootstrap, 85 to 90% with `hotcoco.compare`.
 """
 
 from __future__ import annotations
@@ -34,13 +34,17 @@ if TYPE_CHECKING:
     import hotcoco
 
 Z_95 = 1.959963984540054
-"""Half the width of a normal distribution's middle 95%, in standard deviations."""
+"""Half the width of the central 95% of a normal distribution, in standard deviations."""
 
 _HALVES_AT_A_TIME = 50  # as lists of ids, halves of 50,000 images take a MB each
 
 
 class Estimate(float):
-    """A number with its standard error; otherwise a float like any other."""
+    """A float with its standard error.
+
+    Attributes:
+        std_err: the standard error, in the number's unit; NaN where it is not known.
+    """
 
     std_err: float
 
@@ -50,12 +54,13 @@ class Estimate(float):
         estimate.std_err = float(std_err)
         return estimate
 
-    def __getnewargs__(self) -> tuple[float, float]:
+    # float has one argument, and this has two.
+    def __getnewargs__(self) -> tuple[float, float]:  # type: ignore[override]
         return float(self), self.std_err
 
     @property
     def margin(self) -> float:
-        """The 95% interval reaches so far up and down."""
+        """Half the width of the 95% interval."""
         return Z_95 * self.std_err
 
 
@@ -64,8 +69,8 @@ class Halves:
 
     Args:
         image_ids: int64 `[images]`, each once.
-        count: how many halves; 0 turns all estimates back into plain numbers.
-        seed: makes them repeatable.
+        count: how many halves; 0 means plain numbers without standard errors.
+        seed: makes them reproducible.
     """
 
     def __init__(self, image_ids: np.ndarray, count: int, seed: int = 0):
@@ -80,7 +85,7 @@ class Halves:
         """The measures on each half.
 
         Args:
-            evaluation: of `coco.counted`, of these images.
+            evaluation: from `average_precision.counted`, of these images.
 
         Returns:
             float64 `[count, 5]`, in percent, as `METRICS`; NaN for a half without any true box.
@@ -98,9 +103,13 @@ class Halves:
         return np.where(values < 0, np.nan, 100.0 * values)
 
     def std_err(self, values: np.ndarray) -> float:
-        """The standard error of a number whose value on each half is given, `[count]`.
+        """The standard error of a number.
 
-        NaN where fewer than two halves have a value.
+        Args:
+            values: the number on each half, `[count]`.
+
+        Returns:
+            NaN where fewer than two halves have a value.
         """
         known = values[~np.isnan(values)]
         if len(known) < 2:
@@ -113,7 +122,7 @@ class Halves:
 
         Args:
             values: on all images.
-            on_halves: of `measure`, a column for each of `values`.
+            on_halves: from `measure`, one column per value.
         """
         return tuple(
             Estimate(value, self.std_err(column)) for value, column in zip(values, on_halves.T)
@@ -126,8 +135,8 @@ class Difference:
 
     Attributes:
         measure: one of `METRICS`.
-        first: the first set's, in percent.
-        second: the second set's.
+        first: the first set's value, in percent.
+        second: the second set's value, in percent.
         change: `second - first` with its standard error.
     """
 
@@ -138,7 +147,7 @@ class Difference:
 
     @property
     def p_value(self) -> float:
-        """Of the two-sided paired test that there is no difference, by the normal approximation."""
+        """The two-sided p-value of no difference, paired by image, by normal approximation."""
         if not self.change.std_err:
             return 0.0 if self.change else 1.0
         return math.erfc(abs(self.change) / self.change.std_err / math.sqrt(2.0))
@@ -151,14 +160,14 @@ def differences(
     second: Sequence[float],
     second_on_halves: np.ndarray,
 ) -> tuple[Difference, ...]:
-    """The paired comparison of two models, a row for each of `METRICS`.
+    """The paired comparison of two models, one row per measure.
 
     Args:
-        halves: of the images.
+        halves: the halves of the images.
         first: the first model's measures on all images, in percent.
-        first_on_halves: and on each half; see `Halves.measure`.
-        second: the second model's.
-        second_on_halves: and on the same halves.
+        first_on_halves: the same on each half; see `Halves.measure`.
+        second: the second model's measures on all images, in percent.
+        second_on_halves: the same on the same halves.
     """
     on_halves = second_on_halves - first_on_halves
     return tuple(

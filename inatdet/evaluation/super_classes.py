@@ -1,9 +1,10 @@
-"""The paper's Tables 5 and 6. Column names are written here and nowhere else."""
+"""The species model by super-class: Table 5, Figure 6, and every species."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,20 +16,17 @@ from inatdet.evaluation.average_precision import (
     OVERALL,
     ClassResults,
     GroundTruth,
+    counted,
     percent,
 )
+from inatdet.evaluation.resampling import Halves
+from inatdet.evaluation.rows import Cell, MeasuredRow
 
 RECALLS = np.linspace(0.0, 1.0, NUM_RECALLS)
 
 
-TABLE5_COLUMNS = ("super_class", "classes", *METRICS)
-PER_CLASS_COLUMNS = (
-    "category_id", "name", "super_class", "train_boxes", "val_images", *METRICS
-)  # fmt: skip
-
-
 @dataclass(frozen=True)
-class Table5Row:
+class Table5Row(MeasuredRow):
     """The species model in one super-class, or overall.
 
     Attributes:
@@ -37,17 +35,24 @@ class Table5Row:
         values: the measures, in percent, as `METRICS`; NaN where there is no such class.
     """
 
+    columns: ClassVar[tuple[str, ...]] = ("super_class", "classes", *METRICS)
+
     super_class: str
     classes: int
     values: tuple[float, ...]
 
-    def cells(self) -> tuple[str | int | float, ...]:
-        """One cell for each of `TABLE5_COLUMNS`."""
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The super-class."""
+        return (self.super_class,)
+
+    def cells(self) -> tuple[Cell, ...]:
+        """One cell for each of `columns`."""
         return (self.super_class, self.classes, *self.values)
 
 
 @dataclass(frozen=True)
-class PerClassRow:
+class PerClassRow(MeasuredRow):
     """The species model on one species.
 
     Attributes:
@@ -57,29 +62,38 @@ class PerClassRow:
         values: the measures, in percent, as `METRICS`; NaN without ground truth.
     """
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "category_id", "name", "super_class", "train_boxes", "val_images", *METRICS
+    )  # fmt: skip
+
     category: Category
     train_boxes: int | None
     val_images: int
     values: tuple[float, ...]
 
-    def cells(self) -> tuple[str | int | float, ...]:
-        """One cell for each of `PER_CLASS_COLUMNS`."""
-        trained = "" if self.train_boxes is None else self.train_boxes
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The category's id."""
+        return (str(self.category.id),)
+
+    def cells(self) -> tuple[Cell, ...]:
+        """One cell for each of `columns`."""
+        trained: Cell = "" if self.train_boxes is None else self.train_boxes
         names = (self.category.id, self.category.name, self.category.supercategory)
         return (*names, trained, self.val_images, *self.values)
 
 
 def classes_of_super_classes(taxonomy: Taxonomy) -> Mapping[str, np.ndarray]:
-    """For each super-class, in the order of its labels, bool `[species]`: its species."""
+    """The species of each super-class, bool `[species]`, in the order of the labels."""
     of_species = np.array([category.supercategory for category in taxonomy.species])
     return {name: of_species == name for name in taxonomy.super_classes}
 
 
 def table5_rows(results: ClassResults, taxonomy: Taxonomy) -> tuple[Table5Row, ...]:
-    """Table 5: a row a super-class, then `Overall`, the mean over all fine classes.
+    """Table 5: one row per super-class, then `Overall`, the mean over all fine classes.
 
     Args:
-        results: of the species model at the species granularity.
+        results: the measures of the species model at the species granularity.
         taxonomy: the label spaces.
     """
     members = {**classes_of_super_classes(taxonomy), OVERALL: np.ones(len(results.values), bool)}
@@ -89,17 +103,50 @@ def table5_rows(results: ClassResults, taxonomy: Taxonomy) -> tuple[Table5Row, .
     )
 
 
+def with_standard_errors(
+    rows: Sequence[Table5Row],
+    truth: GroundTruth,
+    columns: np.ndarray,
+    taxonomy: Taxonomy,
+    halves: Halves,
+    on_halves: np.ndarray,
+    notify: Callable[[str], None],
+) -> tuple[Table5Row, ...]:
+    """Table 5 with standard errors: each super-class is counted again on every half.
+
+    Args:
+        rows: of `table5_rows`.
+        truth: the true boxes at the species granularity.
+        columns: the detections that can change a measure; see `average_precision.result_columns`.
+        taxonomy: the label spaces.
+        halves: the halves of the images.
+        on_halves: the measures over all species on each half, float64 `[halves, 5]`.
+        notify: called with a message for each super-class.
+    """
+    members = classes_of_super_classes(taxonomy)
+    finished = []
+    for row in rows:
+        measured = on_halves
+        if row.super_class != OVERALL:
+            notify(f"species model, {row.super_class}: {len(halves)} halves")
+            labels = 1 + np.flatnonzero(members[row.super_class])
+            found = columns[np.isin(columns[:, 6], labels)]
+            measured = halves.measure(counted(truth.of_labels(labels), found))
+        finished.append(replace(row, values=halves.estimates(row.values, measured)))
+    return tuple(finished)
+
+
 def per_class_rows(
     results: ClassResults,
     truth: GroundTruth,
     taxonomy: Taxonomy,
     training: TrainingCounts | None = None,
 ) -> tuple[PerClassRow, ...]:
-    """A row for each species, in the order of the labels.
+    """One row per species, in the order of the labels.
 
     Args:
-        results: of the species model at the species granularity.
-        truth: what it was compared with.
+        results: the measures of the species model at the species granularity.
+        truth: the true boxes it was compared with.
         taxonomy: the label spaces.
         training: how often each species was seen in training, where that is known.
     """
@@ -118,14 +165,19 @@ def per_class_rows(
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Precision of a super-class at each of `RECALLS`, in 0..1."""
+    """A super-class's precision against recall at IoU .5.
+
+    Attributes:
+        super_class: its name.
+        precision: float64 `[101]`, in 0..1, at each of `RECALLS`: the mean over its fine classes.
+    """
 
     super_class: str
     precision: np.ndarray
 
     @property
     def auc(self) -> float:
-        """The area under the curve: AP50, in 0..1."""
+        """The area under the curve, which is AP50, in 0..1."""
         return float(self.precision.mean())
 
 
@@ -133,7 +185,7 @@ def curves_of(results: ClassResults, taxonomy: Taxonomy) -> tuple[Curve, ...]:
     """The curves of the super-classes that have ground truth, in the order of their labels.
 
     Args:
-        results: of the species model at the species granularity.
+        results: the measures of the species model at the species granularity.
         taxonomy: the label spaces.
     """
     curves = (

@@ -1,4 +1,4 @@
-r"""Turns annotations and detections of other programs into ours, and ours into COCO's JSON.
+r"""Converts annotations and detections of other programs to this one's formats and COCO's JSON.
 
 Annotations become COCO-style JSON with super-categories, which every program here reads:
 
@@ -9,38 +9,41 @@ Annotations become COCO-style JSON with super-categories, which every program he
     inatdet convert --annotations=lvis_v1_val.json --super_categories=super.json \
         --output=val.json
 
-The kind is seen from the files: a folder of Pascal VOC's .xml files, a folder of YOLO's .txt files,
-or a JSON file of COCO or LVIS. super.json says which super-class a category belongs to:
-{"Corvus corax": "Aves", ...}. (LVIS lists only some categories of each image and its own evaluation
-knows which; COCO's, as here, counts a detection of another category as wrong.)
+The input may be a folder of Pascal VOC's .xml files, a folder of YOLO's .txt files, or a JSON file
+of COCO or LVIS; which one it is, is recognized. super.json says which super-class a category
+belongs to: {"Corvus corax": "Aves", ...}. (LVIS annotates only some categories in each image, and
+its own evaluation knows which; COCO's, which is used here, counts any other detection as wrong.)
 
-Detections of any kind become Parquet or COCO results JSON, as the ending of --output says:
+Detections of any kind become Parquet or COCO results JSON, depending on the extension of --output:
 
     inatdet convert --annotations=val.json --detections=species=runs/detect/val/labels \
         --names=data.yaml --output=species.parquet
 
 With --granularity=super or generic, detections and annotations are written with the labels of that
-granularity as category ids; the two files fit each other and any program that evaluates COCO.
+granularity as category ids; the two files match each other and work with any COCO evaluation.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
 from absl import flags
 
 from inatdet.data.annotations import Annotations
-from inatdet.data.checking import OnBad
 from inatdet.data.detections import Detections
-from inatdet.data.formats.annotations import Options, read_any_annotations
 from inatdet.data.formats.coco import write_annotations
-from inatdet.data.formats.detections import DetectionsWriter, read_detections, write_coco_json
-from inatdet.data.formats.names import read_names
-from inatdet.data.formats.voc import Corners
+from inatdet.data.formats.detections import DetectionsWriter, write_coco_json
+from inatdet.data.formats.reading import read_detections
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
+from inatdet.programs.flags import (
+    define_images_dir,
+    define_truth,
+    granularity_and_path,
+    progress,
+    read_truth,
+)
 
 JSON, PARQUET = ".json", ".parquet"
 
@@ -54,25 +57,25 @@ def convert_annotations(
         annotations: what to write.
         taxonomy: their label spaces.
         output: the file, .json.
-        granularity: what its categories are.
+        granularity: whose labels become its categories.
 
     Returns:
         What was written, in words.
 
     Raises:
-        InputError: the ending of `output` is another.
+        InputError: `output` has another extension.
     """
     _check_ending(output, (JSON,))
     write_annotations(output, annotations, taxonomy, granularity)
     left_out = sum(annotations.skipped.values())
-    skipped = f"; {left_out} bad records were left out" if left_out else ""
+    skipped = f"; {left_out} bad entries were left out" if left_out else ""
     return f"{len(annotations.images):,} images and {len(annotations.boxes):,} boxes{skipped}"
 
 
 def convert_detections(
     detections: Detections, taxonomy: Taxonomy, output: str, granularity: Granularity
 ) -> str:
-    """Writes detections, those without a label at the granularity left out.
+    """Writes the detections that have a label at a granularity.
 
     Args:
         detections: what to write.
@@ -84,7 +87,7 @@ def convert_detections(
         What was written, in words.
 
     Raises:
-        InputError: the ending of `output` is another, or the detections are too coarse.
+        InputError: `output` has another extension, or the detections are too coarse.
     """
     _check_ending(output, (PARQUET, JSON))
     if granularity not in detections.labels:
@@ -98,11 +101,7 @@ def convert_detections(
         write_coco_json(output, detections, taxonomy, granularity)
     else:
         with DetectionsWriter(
-            output,
-            granularity,
-            taxonomy,
-            model=detections.model,
-            settings=detections.settings,
+            output, granularity, taxonomy, detections.model, detections.settings
         ) as writer:
             for rows in np.array_split(kept, len(kept) // (1 << 17) + 1):
                 writer.append(
@@ -123,63 +122,36 @@ def _check_ending(output: str, endings: Sequence[str]) -> None:
 
 def define_flags() -> None:
     """Defines this program's flags."""
-    flags.DEFINE_string(
-        "annotations",
-        None,
-        "COCO-style or LVIS JSON, a folder of Pascal VOC's XML or of YOLO's labels.",
-        required=True,
-    )
+    define_truth("Class names of YOLO's files: a data.yaml, or one name per line.")
+    define_images_dir("The images, whose sizes YOLO's labels need.")
     flags.DEFINE_string(
         "detections",
         None,
-        "GRANULARITY=PATH: Parquet, COCO or LVIS results JSON, a folder of YOLO's or of the VOC "
+        "GRANULARITY=PATH: Parquet, COCO or LVIS results JSON, or a folder of YOLO's or of the VOC "
         "devkit's results. Without it, the annotations are converted.",
     )
     flags.DEFINE_string("output", None, "The file to write, .json or .parquet.", required=True)
     flags.DEFINE_enum_class(
-        "granularity", None, Granularity, "Whose labels to write; by default as they are."
-    )
-    flags.DEFINE_string("taxonomy", None, "A taxonomy.json, instead of deriving label spaces.")
-    flags.DEFINE_string("names", None, "The classes' names: YOLO's data.yaml, or one a line.")
-    flags.DEFINE_string("super_categories", None, 'A JSON file, {"category": "super-class", ...}.')
-    flags.DEFINE_string("images_dir", None, "The images that YOLO's labels are of.")
-    flags.DEFINE_enum_class(
-        "corners",
-        Corners.INCLUSIVE,
-        Corners,
-        "VOC's corners: first and last pixel counted from 1, or edges counted from 0.",
-    )
-    flags.DEFINE_enum_class(
-        "on_bad", OnBad.ERROR, OnBad, "What to do with bad records in the annotations."
+        "granularity", None, Granularity, "Whose labels to write; by default those of the input."
     )
 
 
 def main(argv: Sequence[str]) -> None:
-    """The program."""
+    """Reads and writes what the flags name."""
     del argv
     values = flags.FLAGS
-    trained_on, path = Granularity.SPECIES, None
-    if values.detections is not None:
-        name, _, path = values.detections.partition("=")
-        if name not in set(Granularity) or not path:
-            raise InputError(f"--detections={values.detections}: must be GRANULARITY=PATH")
-        trained_on = Granularity(name)
-    options = Options(
-        values.names if path is None else None,
-        values.super_categories,
-        values.images_dir,
-        values.corners,
-        values.on_bad,
-    )
-    annotations = read_any_annotations(values.annotations, options)
-    taxonomy = Taxonomy.load(values.taxonomy) if values.taxonomy else annotations.taxonomy()
-    granularity = values.granularity or trained_on
-    if path is None:
-        written = convert_annotations(annotations, taxonomy, values.output, granularity)
-    else:
-        names = read_names(values.names) if values.names else None
-        found = read_detections(
-            path, trained_on, taxonomy, annotations.images, names=names, corners=values.corners
+    if values.detections is None:
+        truth = read_truth(values)
+        written = convert_annotations(
+            truth, truth.taxonomy, values.output, values.granularity or Granularity.SPECIES
         )
-        written = convert_detections(found, taxonomy, values.output, granularity)
-    print(f"{written} are in {values.output}", file=sys.stderr)
+    else:
+        trained_on, path = granularity_and_path("--detections=", values.detections)
+        truth = read_truth(values, with_names=False)
+        found = read_detections(
+            path, truth, granularity=trained_on, names=values.names, corners=values.corners
+        )
+        written = convert_detections(
+            found, truth.taxonomy, values.output, values.granularity or trained_on
+        )
+    progress(f"{written} are in {values.output}")

@@ -1,31 +1,36 @@
-"""The paper's Figure 6: precision against recall at IoU .5, one curve a super-class.
+"""The paper's Figure 6: precision against recall at IoU .5, one curve per super-class.
 
-A super-class' curve is the mean over its fine classes of COCO's 101-point interpolated precision,
-so the area under it is the super-class' AP50.
+A super-class's curve is the mean over its fine classes of COCO's 101-point interpolated precision,
+so the area under it is the super-class's AP50.
 """
 
 from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from inatdet.evaluation.super_classes import RECALLS, Curve
 from inatdet.files import atomic_path
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 COLUMNS = ("super_class", "recall", "precision")
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart, with line styles for print.
+# Okabe and Ito's colors, which color-blind readers can tell apart, with line styles for print.
 BLACK = "#000000"
-_COLOURS = (BLACK, "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7")
+_COLORS = (BLACK, "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7")
 _STYLES = ("-", "--", "-.", ":")
 
 
 def line_style(index: int) -> tuple[str, str]:
-    """The colour and Matplotlib's line style of a super-class, by its place among the curves."""
-    return _COLOURS[index % len(_COLOURS)], _STYLES[index // len(_COLOURS) % len(_STYLES)]
+    """The color and Matplotlib line style of a curve, by its position among the curves."""
+    return _COLORS[index % len(_COLORS)], _STYLES[index // len(_COLORS) % len(_STYLES)]
 
 
-def save_csv(curves: tuple[Curve, ...], path: str | os.PathLike[str]) -> None:
+def save_csv(curves: Sequence[Curve], path: str | os.PathLike[str]) -> None:
     """Writes the curves as CSV, 101 rows each, in full precision."""
     with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -35,25 +40,28 @@ def save_csv(curves: tuple[Curve, ...], path: str | os.PathLike[str]) -> None:
                 writer.writerow((curve.super_class, round(recall, 2), precision))
 
 
-def save_png(curves: tuple[Curve, ...], path: str | os.PathLike[str]) -> None:
-    """Draws the curves, the best first in the legend, with their areas."""
-    # The figure is made without pyplot, which would look for a screen.
+def draw(curves: Sequence[Curve]) -> Figure:
+    """Draws the curves, with their areas in the legend, largest first.
+
+    Returns:
+        A Matplotlib figure that belongs to no window, so no screen is needed.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.4, 4.6), dpi=160, layout="constrained")
+    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    styles = {
-        curve.super_class: dict(zip(("color", "linestyle"), line_style(index)))
-        for index, curve in enumerate(curves)
-    }
+    styles = {curve.super_class: line_style(index) for index, curve in enumerate(curves)}
     for curve in sorted(curves, key=lambda curve: -curve.auc):
+        color, style = styles[curve.super_class]
         axes.plot(
             RECALLS,
             curve.precision,
             linewidth=1.8,
             label=f"{curve.super_class} ({curve.auc:.3f})",
-            **styles[curve.super_class],
+            color=color,
+            linestyle=style,
         )
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Recall", ylabel="Precision")
     axes.set_title("IoU 0.5, mean over the fine classes of each super-class", fontsize=10)
@@ -62,5 +70,11 @@ def save_png(curves: tuple[Curve, ...], path: str | os.PathLike[str]) -> None:
     if curves:
         axes.legend(title="Super-class (AUC)", fontsize=9, frameon=False, loc="center left",
                     bbox_to_anchor=(1.0, 0.5))  # fmt: skip
+    return figure
+
+
+def save_png(curves: Sequence[Curve], path: str | os.PathLike[str]) -> None:
+    """Writes the drawing as PNG."""
+    figure = draw(curves)
     with atomic_path(path) as temporary:
-        FigureCanvasAgg(figure).print_png(temporary)
+        figure.savefig(temporary, format="png")

@@ -1,26 +1,29 @@
-"""The paper's Figure 7: detections drawn on images, green where the species is right, else red."""
+"""The paper's Figure 7: detections drawn on images, green where the label is right, else red."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from inatdet.choices import Choice
-from inatdet.data.annotations import Annotations, Image
+from inatdet.data.annotations import Image
 from inatdet.data.boxes import are_right
 from inatdet.data.detections import Detections
 from inatdet.data.pictures import as_jpeg, draw_detections, open_picture
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.taxonomy import Granularity
 from inatdet.errors import InputError
-from inatdet.evaluation.average_precision import ground_truth_at
+from inatdet.evaluation.protocol import Prepared
+from inatdet.files import atomic_path
 
 
 class Choose(Choice):
     """Which images to show, judged by the best-scored detection of each.
 
-    `BEST`: right, highest scores first. `WORST`: wrong, highest scores first. `RANDOM`: any.
+    `BEST`: those that are right, highest scores first. `WORST`: those that are wrong, highest
+    scores first. `RANDOM`: any.
     """
 
     BEST = "best"
@@ -33,13 +36,13 @@ class Picture:
     """An image with detections drawn on it.
 
     Attributes:
-        image: of the dataset.
-        chosen: why it is here.
+        image: the dataset's image.
+        chosen: why it was chosen.
         truth: the names of its true boxes.
         answer: the name of its best-scored detection.
-        score: and its score.
-        right: whether that is a true box's species, at IoU .5 or more.
-        jpeg: the drawing.
+        score: the score of that detection.
+        right: whether a true box has that name and overlaps the detection by IoU .5 or more.
+        jpeg: the picture as a JPEG file.
     """
 
     image: Image
@@ -52,35 +55,35 @@ class Picture:
 
 
 def pictures(
-    annotations: Annotations,
-    taxonomy: Taxonomy,
+    prepared: Prepared,
     detections: Detections,
     images_dir: str | os.PathLike[str],
     choose: Choose,
     count: int,
     *,
     name: str = "",
-    granularity: Granularity = Granularity.SPECIES,
+    granularity: Granularity | None = None,
     seed: int = 0,
 ) -> tuple[Picture, ...]:
-    """Chooses images and draws on them.
+    """Chooses images and draws the detections in them.
 
     Args:
-        annotations: the images to choose from, with their true boxes.
-        taxonomy: the label spaces.
-        detections: in those images.
-        images_dir: where the file names start from.
+        prepared: the images to choose from, with their true boxes.
+        detections: one of `prepared.detections`.
+        images_dir: the folder that the images' file names start from.
         choose: which images.
         count: how many at most.
         name: only images with a true box of this species or super-class.
-        granularity: whose names are right or wrong.
-        seed: makes the random choice repeatable.
+        granularity: the granularity whose labels are right or wrong; by default that of the
+            detections.
+        seed: makes the random choice reproducible.
 
     Raises:
         InputError: `name` is not in the taxonomy, or an image cannot be read.
     """
-    names = taxonomy.names(granularity)
-    truth = ground_truth_at(annotations, taxonomy, granularity)
+    granularity = granularity or detections.trained_on
+    names = prepared.taxonomy.names(granularity)
+    truth = prepared.truths[granularity]
     found = detections.select(detections.labels[granularity] > 0)
     right = _are_right(found, truth.box_images, truth.labels, truth.boxes, granularity)
     # Image by image, best first.
@@ -89,14 +92,14 @@ def pictures(
     best = order[first]
     chosen = np.isin(ids, truth.box_images)
     if name:
-        chosen &= np.isin(ids, _images_with(name, annotations, taxonomy))
+        chosen &= np.isin(ids, _images_with(name, prepared))
     if choose is Choose.RANDOM:
         rows = np.random.default_rng(seed).permutation(np.flatnonzero(chosen))[:count]
     else:
         chosen &= right[best] == (choose is Choose.BEST)
         rows = np.flatnonzero(chosen)
         rows = rows[np.argsort(-found.scores[best[rows]], kind="stable")][:count]
-    images = {image.id: image for image in annotations.images}
+    images = {image.id: image for image in prepared.kept.images}
     drawn = []
     for row in rows.tolist():
         last = first[row + 1] if row + 1 < len(first) else len(order)
@@ -126,11 +129,31 @@ def pictures(
     return tuple(drawn)
 
 
-def _images_with(name: str, annotations: Annotations, taxonomy: Taxonomy) -> np.ndarray:
-    ids = [c.id for c in taxonomy.species if name in (c.name, c.supercategory)]
+def save(drawn: Sequence[Picture], output_dir: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Writes pictures as JPEG files.
+
+    Returns:
+        Their names inside the folder: the reason of choice, a number from 1 and the image's id.
+    """
+    names = tuple(
+        f"{picture.chosen}-{position:03d}-{picture.image.id}.jpg"
+        for position, picture in enumerate(drawn, 1)
+    )
+    for name, picture in zip(names, drawn):
+        path = os.path.join(output_dir, name)
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            file.write(picture.jpeg)
+    return names
+
+
+def _images_with(name: str, prepared: Prepared) -> np.ndarray:
+    categories = prepared.taxonomy.species
+    ids = [c.id for c in categories if name in (c.name, c.supercategory)]
+    kept = prepared.kept
     if not ids:
-        raise InputError(f"{name!r} is neither a species nor a super-class of {annotations.path}")
-    return annotations.image_ids[np.isin(annotations.category_ids, ids)]
+        raise InputError(f"{name!r} is neither a species nor a super-class of {kept.path}")
+    images: np.ndarray = kept.image_ids[np.isin(kept.category_ids, ids)]
+    return images
 
 
 def _are_right(

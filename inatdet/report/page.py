@@ -1,4 +1,4 @@
-"""The report as one HTML file that opens without a network: all that it shows is inside it."""
+"""The report as a single HTML file that needs no network: everything it shows is inside it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,11 @@ from inatdet.evaluation.results import Results
 from inatdet.evaluation.super_classes import RECALLS, Curve
 from inatdet.report import figures
 from inatdet.report.gallery import Choose, Picture
-from inatdet.report.sections import Section, sections
+from inatdet.report.sections import Figure, Section, filled
 from inatdet.report.table import Table, printed
 
 _ASSETS = "assets"
 _DASHES = {"-": "", "--": "8 4", "-.": "8 3 2 3", ":": "2 3"}
-_LINKS = {
-    "table5": "Table 5", "curves": "Curves", "table6": "Table 6", "gap": "Merging",
-    "by_training": "Training images", "sizes": "Sizes", "errors": "Errors",
-    "hierarchy": "Wrong names", "confusions": "Confusions", "per_class": "Species",
-    "gallery": "Gallery", "protocol": "Protocol",
-}  # fmt: skip
 
 
 def page(
@@ -42,14 +36,17 @@ def page(
     import jinja2  # not loaded for --help
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    # The heat map is the paper's form of Table 6, and intervals stand beside their numbers.
-    parts = [s for s in sections(results) if s.name not in ("table6_ap", "intervals")]
-    there = {part.name for part in parts} | {"protocol"}
-    there |= {"curves"} if results.curves else set()
-    there |= {"gallery"} if gallery else set()
+    parts = [_section(section, results) for section, _ in filled(results) if section.link]
+    contents = []
+    for part in parts:
+        contents.append((part["name"], part["link"]))
+        if part["figure"]:
+            contents.append((part["figure"].name, part["figure"].link))
+    contents += [("gallery", "Gallery")] if gallery else []
+    contents.append(("protocol", "Protocol"))
     counts = results.counts
     return environment.from_string(_asset("report.html")).render(
-        # Both are this package's own text, and must not be escaped.
+        # Both are this package's own text and must not be escaped.
         css=jinja2.utils.markupsafe.Markup(_asset("report.css")),
         js=jinja2.utils.markupsafe.Markup(_asset("report.js")),
         summary=(
@@ -57,11 +54,9 @@ def page(
             f"{counts.classes_with_truth[Granularity.SPECIES]:,} species; "
             f"models: {', '.join(map(str, results.used))}."
         ),
-        contents=[(name, title) for name, title in _LINKS.items() if name in there],
-        sections=[_section(part) for part in parts],
+        contents=contents,
+        sections=parts,
         measures=METRICS,
-        heat=_heat(results.table6),
-        chart=_chart(results.table6),
         curves=[_curve(index, curve) for index, curve in enumerate(results.curves)],
         gallery=[_picture(picture) for picture in gallery],
         choices=[str(c) for c in Choose if any(picture.chosen is c for picture in gallery)],
@@ -73,24 +68,31 @@ def _asset(name: str) -> str:
     return (resources.files(__package__) / _ASSETS / name).read_text(encoding="utf-8")
 
 
-def _section(section: Section) -> dict[str, Any]:
-    table = section.shown or section.table
-    numbers = [not isinstance(cell, str) for cell in table.rows[0]]
+def _section(section: Section, results: Results) -> dict[str, Any]:
+    table = section.shown(results)
+    figure: Figure | None = section.figure if results.curves else None
     return {
         "name": section.name,
-        "title": section.title,
+        "heading": section.heading,
+        "link": section.link,
         "note": section.note,
-        "columns": [{"name": c, "number": n} for c, n in zip(table.columns, numbers)],
+        "columns": [
+            {"name": name, "number": not text}
+            for name, text in zip(table.columns, table.text_columns())
+        ],
         "rows": list(_rows(table)),
+        "figure": figure,
+        "heat": _heat(results.table6) if section.heat_map else None,
+        "chart": _chart(results.table6) if section.heat_map else None,
     }
 
 
-def _rows(table: Table) -> Iterable[dict[str, Any]]:
+def _rows(table: Table[Any]) -> Iterable[dict[str, Any]]:
     for row in table.rows:
         cells = []
         for cell in row:
             number = not isinstance(cell, str)
-            known = number and not math.isnan(cell)
+            known = not isinstance(cell, str) and not math.isnan(cell)
             share = isinstance(cell, float) and known and 0 <= cell <= 100
             cells.append(
                 {
@@ -104,7 +106,7 @@ def _rows(table: Table) -> Iterable[dict[str, Any]]:
 
 
 def _heat(rows: Sequence[Table6Row]) -> dict[str, Any]:
-    """Models and ways of merging down, granularities across."""
+    """One row per model and merge rule, one column per granularity of evaluation."""
     columns = [g for g in Granularity if any(row.evaluated_on is g for row in rows)]
     lines = dict.fromkeys((row.trained_on, row.merge) for row in rows)
     by_key = {row.key: row.values for row in rows}
@@ -122,7 +124,7 @@ def _heat(rows: Sequence[Table6Row]) -> dict[str, Any]:
 
 
 def _heat_cell(values: Sequence[float] | None, best: Sequence[float]) -> dict[str, Any] | None:
-    """Each measure as text, and how deep its colour is: the best number's is .9."""
+    """Each measure as text with the depth of its color, which is .9 for the best number."""
     if values is None:
         return None
     shown = {
@@ -134,11 +136,11 @@ def _heat_cell(values: Sequence[float] | None, best: Sequence[float]) -> dict[st
 
 
 def _chart(rows: Sequence[Table6Row]) -> dict[str, Any]:
-    """A dot for each row's AP, with its interval."""
+    """A dot per row at its AP, with the interval."""
     left, right = 240, 620
     values = [row.values[0] for row in rows]
     highs = [v + _margin(v) for v in values if not math.isnan(v)] or [0.0]
-    # The next ten, so that the axis ends on a tick.
+    # Rounded up to a multiple of ten, so that the axis ends on a tick.
     end = min(100, max(10, 10 * math.ceil(max(highs) / 10)))
 
     def x(value: float) -> float:
@@ -172,13 +174,13 @@ def _margin(value: float) -> float:
 
 
 def _curve(index: int, curve: Curve) -> dict[str, str]:
-    colour, style = figures.line_style(index)
+    color, style = figures.line_style(index)
     points = zip(RECALLS.tolist(), curve.precision.tolist())
     return {
         "name": curve.super_class,
         "auc": f"{curve.auc:.3f}",
-        # Black on paper, white on a dark screen.
-        "colour": "currentColor" if colour == figures.BLACK else colour,
+        # Black on a light page, white on a dark one.
+        "color": "currentColor" if color == figures.BLACK else color,
         "dashes": _DASHES[style],
         "points": " ".join(f"{50 + 580 * r:.1f},{400 - 390 * p:.1f}" for r, p in points),
     }
@@ -192,6 +194,6 @@ def _picture(picture: Picture) -> dict[str, str]:
         "answer": picture.answer,
         "score": f"{picture.score:.2f}",
         "verdict": "right" if picture.right else "wrong",
-        "remark": "" if picture.right or picture.answer not in picture.truth else ", in its place",
+        "remark": "" if picture.right or picture.answer not in picture.truth else " place",
         "image": str(picture.image.id),
     }

@@ -1,105 +1,159 @@
-"""The report: tables, figure and protocol, for people and for programs."""
+"""The report: all numbers of an evaluation, as tables, figure, page and files."""
 
 from __future__ import annotations
 
-import dataclasses
-import importlib.metadata
-import math
+import functools
 import os
 import pathlib
-import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-import numpy as np
-
-import inatdet
 from inatdet.data.annotations import Annotations
+from inatdet.data.counts import TrainingCounts
 from inatdet.data.detections import Detections
 from inatdet.data.taxonomy import Granularity
+from inatdet.evaluation import results as numbers
 from inatdet.evaluation.average_precision import MAX_DETECTIONS, Engine
-from inatdet.evaluation.granularities import Merge
-from inatdet.evaluation.resampling import Estimate
+from inatdet.evaluation.granularities import Table6Row
+from inatdet.evaluation.protocol import Prepared, prepare
 from inatdet.evaluation.results import Results
-from inatdet.files import atomic_path
+from inatdet.evaluation.super_classes import Table5Row
 from inatdet.report import figures
-from inatdet.report.gallery import Picture
+from inatdet.report.gallery import Choose, Picture, pictures
 from inatdet.report.page import page
-from inatdet.report.sections import NAMES, sections
+from inatdet.report.provenance import (
+    listed,
+    model_name,
+    provenance,
+    source,
+    versions,
+    write_json,
+    write_text,
+)
+from inatdet.report.sections import SECTIONS, Section, filled
+from inatdet.report.table import Table
 
-CURVES_FILE = "pr_curves.csv"
-FIGURE_FILE = "pr_curves.png"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 REPORT_FILE = "report.md"
 PAGE_FILE = "report.html"
 RECORD_FILE = "report.json"
-PRINTED = ("table5", "table6", "gap")
-"""The tables that are short enough for a screen."""
+
+PICTURES = 8
+"""How many pictures of each choice the page shows."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Report:
-    """Results with all that is needed to judge them.
+    """What `inatdet.evaluate` returns. Printed, it gives the tables that fit on a screen.
+
+    Every section of the report is an attribute with its `Table`: `table5`, `table6`, `table6_ap`,
+    `gap`, `by_training`, `sizes`, `errors`, `hierarchy`, `confusions`, `per_class`, `intervals`.
+    A table that these detections do not allow, such as Table 5 without a species model, is empty.
 
     Attributes:
-        results: the numbers.
-        annotations: the whole annotation file.
-        taxonomy_source: where the label spaces come from.
-        models: the detections read.
-        marginals: coarse detections of fine models by summed probabilities.
-        all_images: whether images with several boxes or none were kept.
+        results: the numbers behind the tables.
+        prepared: the images and detections that they come from.
         engine: which library counted.
-        gallery: pictures for the page.
+        gallery: the pictures on the page.
+        command: the command line; empty where the numbers were computed from Python.
     """
 
     results: Results
-    annotations: Annotations
-    taxonomy_source: str
-    models: Mapping[Granularity, Detections]
-    marginals: Mapping[tuple[Granularity, Granularity], Detections]
-    all_images: bool
+    prepared: Prepared
     engine: Engine
     gallery: Sequence[Picture] = ()
+    command: str = ""
+
+    @property
+    def table5(self) -> Table[Table5Row]:
+        """The species model by super-class; `table5["Aves"].AP50` is one number."""
+        return Table.of(Table5Row, self.results.table5)
+
+    @property
+    def table6(self) -> Table[Table6Row]:
+        """Every model at every granularity; `table6["species", "super", "nms"].AP` is one number.
+
+        A key is the granularity that the model was trained at, the one at which it was evaluated,
+        and the merge rule.
+        """
+        return Table.of(Table6Row, self.results.table6)
+
+    def __getattr__(self, name: str) -> Table[Any]:
+        for section in SECTIONS:
+            if section.name == name:
+                return section.table(self.results)
+        raise AttributeError(f"a report has no {name!r}")
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *(section.name for section in SECTIONS)})
+
+    @functools.cached_property
+    def filled(self) -> tuple[tuple[Section, Table[Any]], ...]:
+        """The sections that have rows, each with its whole table."""
+        return tuple(filled(self.results))
 
     def __str__(self) -> str:
-        """The tables as they are printed on a screen."""
         parts = []
-        for section in sections(self.results):
-            if section.name in PRINTED:
-                parts += [f"{section.title} (percent)", str(section.table), ""]
+        for section, table in self.filled:
+            if section.on_screen:
+                parts += [f"{section.heading} (percent)", str(table), ""]
         return "\n".join(parts[:-1])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """The same tables as notebooks show them."""
+        return "\n".join(
+            f"<h4>{section.heading} (percent)</h4>\n{table._repr_html_()}"
+            for section, table in self.filled
+            if section.on_screen
+        )
+
+    def plot_curves(self) -> Figure:
+        """Draws Figure 6, precision against recall for each super-class.
+
+        Returns:
+            A Matplotlib figure. A notebook that has imported `matplotlib.pyplot` shows it;
+            `savefig` saves it. Without a species model it has no curves.
+        """
+        return figures.draw(self.results.curves)
 
     def save(self, output_dir: str | os.PathLike[str], latex: bool = False) -> None:
         """Writes every file of the report.
 
         Args:
-            output_dir: where to; what an earlier report left there and this one does not have, is
+            output_dir: the folder. What an earlier report left there and this one does not have is
                 removed.
             latex: whether to write each table for LaTeX as well.
         """
         os.makedirs(output_dir, exist_ok=True)
         folder = pathlib.Path(output_dir)
-        written = {RECORD_FILE, REPORT_FILE, PAGE_FILE}
-        for section in sections(self.results):
-            section.table.save(folder / f"{section.name}.csv")
+        written = set()
+        for section, table in self.filled:
+            table.to_csv(folder / f"{section.name}.csv")
             written.add(f"{section.name}.csv")
             if latex:
-                table = section.shown or section.table
-                _write(folder / f"{section.name}.tex", table.latex())
+                write_text(folder / f"{section.name}.tex", section.shown(self.results).latex())
                 written.add(f"{section.name}.tex")
-        if self.results.curves:
-            figures.save_csv(self.results.curves, folder / CURVES_FILE)
-            figures.save_png(self.results.curves, folder / FIGURE_FILE)
-            written |= {CURVES_FILE, FIGURE_FILE}
-        record = {"protocol": dict(self.protocol()), "results": as_record(self.results)}
-        # The standard library's encoder takes half a second for iNat2017's species.
-        encoded = msgspec.json.format(msgspec.json.encode(record), indent=1)
-        _write(folder / RECORD_FILE, encoded.decode() + "\n")
-        _write(folder / REPORT_FILE, self.markdown())
-        _write(folder / PAGE_FILE, page(self.results, self.protocol(), self.gallery))
-        # Nothing of an earlier report may be taken for a part of this one.
-        tables_of_old = {f"{name}{suffix}" for name in NAMES for suffix in (".csv", ".tex")}
-        for name in (tables_of_old | {CURVES_FILE, FIGURE_FILE}) - written:
+            if section.figure and self.results.curves:
+                figures.save_csv(self.results.curves, folder / section.figure.table_file)
+                figures.save_png(self.results.curves, folder / section.figure.image_file)
+                written |= {section.figure.table_file, section.figure.image_file}
+        write_json(
+            folder / RECORD_FILE,
+            {
+                **provenance(self.prepared, self.command),
+                "protocol": dict(self.protocol()),
+                "results": self.results,
+            },
+        )
+        write_text(folder / REPORT_FILE, self.markdown())
+        write_text(folder / PAGE_FILE, page(self.results, self.protocol(), self.gallery))
+        # No file of an earlier report may be mistaken for part of this one.
+        for name in _all_files() - written:
             (folder / name).unlink(missing_ok=True)
 
     def markdown(self) -> str:
@@ -109,64 +163,38 @@ class Report:
             parts += ["Table 5 and Figure 6 need the detections of a species model.", ""]
         if self.results.resamples:
             parts += [
-                "± is the margin of the 95% interval over other samples of as many images, from "
-                f"{self.results.resamples} random halves of these. It says nothing about training "
-                "the models again, nor by how much AP is too high because classes have few images.",
+                "± is the margin of the 95% interval for other samples of as many images, from "
+                f"{self.results.resamples} random halves of these. It does not cover training the "
+                "models again, nor the upward bias of AP for classes with few images.",
                 "",
             ]
-        for section in sections(self.results):
+        for section, _ in self.filled:
             link = f"[{section.name}.csv]({section.name}.csv)"
-            if section.shown is None:
-                parts += [f"{section.title}: {link}.", ""]
+            if not section.in_text:
+                parts += [f"{section.heading}: {link}.", ""]
                 continue
-            parts += [f"## {section.title}", "", section.note, "", section.shown.markdown(), ""]
-            if section.shown is not section.table:
-                parts += [f"All of it: {link}.", ""]
-            if section.name == "table5":
-                parts += [
-                    "## Figure 6: precision and recall at IoU 0.5",
-                    "",
-                    f"![One curve for each super-class]({FIGURE_FILE})",
-                    "",
-                ]
+            shown = section.shown(self.results)
+            parts += [f"## {section.heading}", "", section.note, "", shown.markdown(), ""]
+            if section.excerpt:
+                parts += [f"The whole table: {link}.", ""]
+            if section.figure and self.results.curves:
+                figure = section.figure
+                image = f"![{figure.alt}]({figure.image_file})"
+                parts += [f"## {figure.heading}", "", image, ""]
         parts += ["## Protocol", ""]
         parts += [*(f"- **{name}**: {value}" for name, value in self.protocol()), ""]
         return "\n".join(parts)
 
     def protocol(self) -> list[tuple[str, str]]:
         """What was measured and how, as names and values."""
-        counts = self.results.counts
-        lines = [
-            ("annotations", self.annotations.path),
-            ("label spaces", self.taxonomy_source),
+        annotations = self.prepared.annotations
+        return [
+            ("annotations", source(annotations.path, annotations.sha256)),
+            ("label spaces", source(annotations.taxonomy_source, annotations.taxonomy_sha256)),
             ("images", self._images()),
-            ("bad records left out", _listed(self.annotations.skipped) or "none"),
-        ]
-        for granularity in Granularity:
-            line = (
-                f"{counts.classes[granularity]:,} labels, "
-                f"{counts.classes_with_truth[granularity]:,} of them with ground truth"
-            )
-            if counts.boxes_without_label[granularity]:
-                line += (
-                    f"; {counts.boxes_without_label[granularity]:,} true boxes have no label here "
-                    "and were left out"
-                )
-            lines.append((str(granularity), line))
-        for granularity, detections in self.models.items():
-            line = (
-                f"{detections.path}, {len(detections):,} detections read, "
-                f"{self.results.used[granularity]:,} in the images evaluated"
-            )
-            if detections.model:
-                line += f"; model {detections.model}"
-            if detections.settings:
-                line += f" ({_listed(detections.settings)})"
-            lines.append((f"{granularity} model", line))
-        for (trained_on, granularity), detections in self.marginals.items():
-            line = f"{detections.path}, {len(detections):,} detections read"
-            lines.append((f"{trained_on} model, summed for {granularity}", line))
-        lines += [
+            ("bad entries left out", listed(annotations.skipped) or "none"),
+            *((str(granularity), self._labels(granularity)) for granularity in Granularity),
+            *self._detections(),
             ("measures", "COCO: AP over IoU .50:.05:.95, 101 recalls; AP50; AP75; AR1 and AR10"),
             (
                 "detections counted",
@@ -175,12 +203,47 @@ class Report:
             ),
             ("intervals", self._intervals()),
             ("engine", self.engine.version()),
-            (
-                "versions",
-                f"inatdet {inatdet.__version__}, Python {platform.python_version()}, "
-                f"numpy {importlib.metadata.version('numpy')}",
-            ),
+            *versions(),
+            ("command", self.command or "none, computed from Python"),
         ]
+
+    def _images(self) -> str:
+        counts = self.results.counts
+        if self.prepared.all_images:
+            return f"all {counts.images:,}, with {counts.boxes_kept:,} boxes"
+        return (
+            f"{counts.images_kept:,} of {counts.images:,}, those with exactly one box; left out: "
+            f"{counts.images_without_box:,} without a box, {counts.images_with_several:,} with "
+            "several"
+        )
+
+    def _labels(self, granularity: Granularity) -> str:
+        counts = self.results.counts
+        text = (
+            f"{counts.classes[granularity]:,} labels, "
+            f"{counts.classes_with_truth[granularity]:,} of them with ground truth"
+        )
+        if unlabelled := counts.boxes_without_label[granularity]:
+            text += f"; {unlabelled:,} true boxes have no label here and were left out"
+        return text
+
+    def _detections(self) -> list[tuple[str, str]]:
+        levels = list(Granularity)
+
+        def order(given: Detections) -> tuple[bool, int, int]:
+            summed = given.summed_from is not None
+            return summed, levels.index(given.model_granularity), levels.index(given.trained_on)
+
+        lines = []
+        for given in sorted(self.prepared.given, key=order):
+            text = f"{source(given.path, given.sha256)}, {len(given):,} detections read"
+            if given.summed_from is None:
+                text += f", {self.results.used[given.trained_on]:,} in the images evaluated"
+                if given.model:
+                    text += f"; model {given.model}"
+                if given.settings:
+                    text += f" ({listed(given.settings)})"
+            lines.append((model_name(given), text))
         return lines
 
     def _intervals(self) -> str:
@@ -191,49 +254,80 @@ class Report:
             "(delete-half jackknife), paired between models"
         )
 
-    def _images(self) -> str:
-        counts = self.results.counts
-        if self.all_images:
-            return f"all {counts.images:,}, with {counts.boxes_kept:,} boxes"
-        return (
-            f"{counts.images_kept:,} of {counts.images:,}, those with exactly one box; left out: "
-            f"{counts.images_without_box:,} without a box, {counts.images_with_several:,} with "
-            "several"
-        )
+
+def _all_files() -> set[str]:
+    """Every file besides the three fixed ones that some report may have."""
+    names = {f"{section.name}{ending}" for section in SECTIONS for ending in (".csv", ".tex")}
+    drawn = [section.figure for section in SECTIONS if section.figure]
+    return names | {name for figure in drawn for name in (figure.table_file, figure.image_file)}
 
 
-def _listed(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
+def evaluate(
+    truth: Annotations,
+    detections: Detections | Sequence[Detections],
+    *,
+    training: Annotations | TrainingCounts | None = None,
+    images_dir: str | os.PathLike[str] | None = None,
+    all_images: bool = False,
+    engine: Engine | str = Engine.HOTCOCO,
+    resamples: int = 0,
+    errors: bool = True,
+    notify: Callable[[str], None] = lambda message: None,
+    command: str = "",
+) -> Report:
+    """Evaluates the detections of up to three models: Tables 5 and 6, Figure 6, and more.
 
+    Args:
+        truth: the ground truth, from `read_annotations`; its `taxonomy` sets the labels.
+        detections: at most one set per model: from `read_detections`, or made of arrays by
+            `Detections.from_arrays`. Besides a model's own, coarse detections that it made by
+            summing its probabilities may be among them; these have `summed_from` set.
+        training: the boxes the model was trained on, to be counted per species.
+        images_dir: the folder that the file names of `truth` start from, to show some pictures.
+        all_images: whether images with several boxes or none are evaluated. The paper leaves them
+            out.
+        engine: which library counts Tables 5 and 6: `hotcoco`, or `pycocotools` as the reference.
+        resamples: how many random halves of the images standard errors come from; 0 means none.
+        errors: whether to tell kinds of error apart, which takes most of the memory.
+        notify: called with a message at each step.
+        command: the command line, for the report's record of where its numbers come from.
 
-def _write(path: pathlib.Path, text: str) -> None:
-    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
+    Returns:
+        The tables, the figure, and `save`, which writes the files.
 
+    Raises:
+        InputError: no image is left to evaluate, a detection is in an image that `truth` does not
+            list, or there are two sets of detections for one model and granularity.
 
-def as_record(results: Results) -> dict[str, object]:
-    """The numbers as plain JSON values.
-
-    NaN becomes null, and an estimate an object with its value, standard error and the margin of its
-    95% interval.
+    Example:
+        >>> truth = inatdet.read_annotations("val.json")
+        >>> found = inatdet.read_detections("species.json", truth, granularity="species")
+        >>> results = inatdet.evaluate(truth, [found])
+        >>> results.table5
+        super_class  classes     AP   AP50   AP75    AR1   AR10
+        Insecta            1  100.0  100.0  100.0  100.0  100.0
+        Aves               2   50.0   50.0   50.0   50.0   50.0
+        Overall            3   66.7   66.7   66.7   66.7   66.7
+        >>> round(results.table6["species", "super", "nms"].AP, 1)
+        100.0
+        >>> results.save("report")
     """
-
-    def plain(value: object) -> object:
-        if type(value) in (str, int):
-            return value
-        if type(value) is float:
-            return None if math.isnan(value) else value
-        if isinstance(value, Mapping):
-            return {str(key): plain(item) for key, item in value.items()}
-        if dataclasses.is_dataclass(value):
-            fields = dataclasses.fields(value)
-            return {field.name: plain(getattr(value, field.name)) for field in fields}
-        if isinstance(value, (list, tuple, np.ndarray)):
-            return [plain(item) for item in value]
-        if isinstance(value, Estimate) and not np.isnan(value.std_err):
-            return {"value": float(value), "std_err": value.std_err, "margin_95": value.margin}
-        if isinstance(value, float):
-            return plain(float(value))
-        return str(value) if isinstance(value, (Granularity, Merge)) else value
-
-    return plain(results)
+    sets = [detections] if isinstance(detections, Detections) else list(detections)
+    prepared = prepare(truth, sets, all_images=all_images)
+    counts = TrainingCounts.of(training) if isinstance(training, Annotations) else training
+    engine = Engine(engine)
+    results = numbers.evaluate(
+        prepared,
+        engine=engine,
+        training=counts,
+        resamples=resamples,
+        errors=errors,
+        notify=notify,
+    )
+    drawn: list[Picture] = []
+    if images_dir:
+        finest = next(iter(prepared.models.values()))
+        for choose in Choose:
+            notify(f"drawing on images: {choose}")
+            drawn += pictures(prepared, finest, images_dir, choose, PICTURES)
+    return Report(results, prepared, engine, tuple(drawn), command)

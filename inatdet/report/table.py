@@ -1,57 +1,138 @@
-"""A table, as it is printed, saved, and set in Markdown and LaTeX."""
+"""A table: on a screen, in a notebook, and as CSV, Markdown, LaTeX or pandas."""
 
 from __future__ import annotations
 
 import csv
+import html
+import io
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 import numpy as np
 
 from inatdet.evaluation.average_precision import OVERALL
 from inatdet.evaluation.resampling import Estimate
+from inatdet.evaluation.rows import Cell, Row
 from inatdet.files import atomic_path
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-@dataclass(frozen=True)
-class Table:
-    """Rows under columns; `str` gives the aligned table, with one decimal as in the paper."""
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True, repr=False)
+class Table(Generic[R]):
+    """Rows of cells under columns.
+
+    `str` and `repr` give aligned text, with one decimal as in the paper; a notebook shows an HTML
+    table. Length and iteration are those of the rows of cells. `table[key]` is the record behind a
+    row, with its measures as attributes.
+
+    Attributes:
+        columns: the names of the columns.
+        rows: one cell per column each; numbers in full precision, NaN for what does not exist.
+        records: what the rows were made from; empty for a table made of plain cells.
+
+    Example:
+        >>> table = inatdet.Table(("size", "AP"), (("small", 12.345), ("large", 67.8)))
+        >>> table
+        size     AP
+        small  12.3
+        large  67.8
+        >>> print(table.to_csv(), end="")
+        size,AP
+        small,12.345
+        large,67.8
+    """
 
     columns: tuple[str, ...]
-    rows: tuple[tuple[str | int | float, ...], ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    records: tuple[R, ...] = ()
+
+    @classmethod
+    def of(cls, kind: type[R], records: Sequence[R]) -> Table[R]:
+        """The table of some records.
+
+        Args:
+            kind: the class of the records, which has the columns.
+            records: one per row.
+        """
+        return cls(kind.columns, tuple(record.cells() for record in records), tuple(records))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[tuple[Cell, ...]]:
+        return iter(self.rows)
+
+    def __getitem__(self, key: str | tuple[str, ...]) -> R:
+        """The record with a key, such as `"Aves"` in Table 5.
+
+        Raises:
+            KeyError: there is none; the message lists the keys.
+        """
+        wanted = (key,) if isinstance(key, str) else tuple(key)
+        for record in self.records:
+            if record.key == wanted:
+                return record
+        keys = ", ".join(repr(tuple(map(str, record.key))) for record in self.records[:20])
+        raise KeyError(f"{tuple(map(str, wanted))} is not a row of this table; it has {keys}")
 
     def __str__(self) -> str:
         lines = [self.columns, *(tuple(map(printed, row)) for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines)]
-        words = [isinstance(cell, str) for cell in (self.rows or [("",) * len(widths)])[0]]
         return "\n".join(
             "  ".join(
-                cell.ljust(width) if word else cell.rjust(width)
-                for cell, width, word in zip(line, widths, words)
+                cell.ljust(width) if text else cell.rjust(width)
+                for cell, width, text in zip(line, widths, self.text_columns())
             ).rstrip()
             for line in lines
         )
 
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """The table as notebooks show it."""
+        sides = ["left" if text else "right" for text in self.text_columns()]
+
+        def line(tag: str, cells: Sequence[str]) -> str:
+            parts = (
+                f'<{tag} style="text-align: {side}">{html.escape(cell)}</{tag}>'
+                for cell, side in zip(cells, sides)
+            )
+            return f"<tr>{''.join(parts)}</tr>"
+
+        body = "\n".join(line("td", tuple(map(printed, row))) for row in self.rows)
+        head = line("th", self.columns)
+        return f"<table>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+
+    def text_columns(self) -> list[bool]:
+        """Which columns hold text, which is aligned to the left; numbers are not."""
+        first = self.rows[0] if self.rows else ("",) * len(self.columns)
+        return [isinstance(cell, str) for cell in first]
+
     def markdown(self) -> str:
         """The table in Markdown, with one decimal."""
-        words = [isinstance(cell, str) for cell in (self.rows or [("",)])[0]]
-        lines = [self.columns, ["---" if word else "---:" for word in words]]
+        lines = [self.columns, ["---" if text else "---:" for text in self.text_columns()]]
         lines += [tuple(map(printed, row)) for row in self.rows]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
     def latex(self) -> str:
-        """The table as a LaTeX `tabular` with booktabs' rules, with one decimal.
+        """The table as a LaTeX `tabular` with booktabs rules, with one decimal.
 
-        A line comes before the last row where that is a mean of the others, as in the paper.
+        A rule precedes the last row if that is a mean, as in the paper.
         """
-        words = [isinstance(cell, str) for cell in (self.rows or [("",) * len(self.columns)])[0]]
         lines = [f"{' & '.join(map(_escaped, map(printed, row)))} \\\\" for row in self.rows]
         if len(lines) > 1 and self.rows[-1][0] == OVERALL:
             lines.insert(-1, "\\midrule")
+        sides = "".join("l" if text else "r" for text in self.text_columns())
         return "\n".join(
             [
                 "% needs \\usepackage{booktabs}",
-                f"\\begin{{tabular}}{{{''.join('l' if word else 'r' for word in words)}}}",
+                f"\\begin{{tabular}}{{{sides}}}",
                 "\\toprule",
                 f"{' & '.join(map(_escaped, self.columns))} \\\\",
                 "\\midrule",
@@ -62,21 +143,57 @@ class Table:
             ]
         )
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes CSV, numbers in full precision; a measure without any class is left empty."""
-        with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(self.columns)
-            writer.writerows(
-                ["" if isinstance(cell, float) and np.isnan(cell) else cell for cell in row]
-                for row in self.rows
-            )
+    @overload
+    def to_csv(self) -> str: ...
+
+    @overload
+    def to_csv(self, path: str | os.PathLike[str]) -> None: ...
+
+    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str | None:
+        """The table as CSV, numbers in full precision; what does not exist is left empty.
+
+        Args:
+            path: the file to write; without it, the text is returned.
+
+        Returns:
+            The text, or None if it went to a file.
+        """
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(
+            ["" if isinstance(cell, float) and np.isnan(cell) else cell for cell in row]
+            for row in self.rows
+        )
+        if path is None:
+            return text.getvalue()
+        with (
+            atomic_path(path) as temporary,
+            open(temporary, "w", newline="", encoding="utf-8") as file,
+        ):
+            file.write(text.getvalue())
+        return None
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The table as a pandas DataFrame, numbers in full precision.
+
+        Raises:
+            ImportError: pandas is not installed; this package does not install it.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                "to_pandas() needs pandas, which is not installed; run: pip install pandas"
+            ) from error
+        plain = [[float(c) if isinstance(c, float) else c for c in row] for row in self.rows]
+        return pd.DataFrame(plain, columns=list(self.columns))
 
 
-def printed(cell: str | int | float) -> str:
+def printed(cell: Cell) -> str:
     """A cell as the paper prints it: one decimal, a dash for what does not exist.
 
-    An estimate has the margin of its 95% interval beside it.
+    An estimate is followed by the margin of its 95% interval.
     """
     if not isinstance(cell, float):
         return f"{cell:,}" if isinstance(cell, int) else cell
@@ -88,7 +205,7 @@ def printed(cell: str | int | float) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text as LaTeX takes it."""
+    """Text for LaTeX."""
     special = {
         "\\": r"\textbackslash{}",
         "~": r"\textasciitilde{}",

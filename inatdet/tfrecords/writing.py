@@ -31,6 +31,7 @@ from inatdet.data.formats.coco import read_annotations
 from inatdet.data.jpeg import BadFileError, FileProblem, read_jpeg
 from inatdet.data.taxonomy import TAXONOMY_FILE, Granularity, Taxonomy
 from inatdet.errors import InputError
+from inatdet.files import sha256_of
 from inatdet.tfrecords.examples import encode
 from inatdet.tfrecords.journal import Journal
 from inatdet.tfrecords.label_counts import SplitCounts
@@ -108,7 +109,7 @@ def convert(conversion: Conversion, progress: bool = False) -> dict[str, Any]:
         conversion.split,
         {
             "annotations": os.path.basename(conversion.annotations),
-            "annotations_sha256": _sha256_of_file(conversion.annotations),
+            "annotations_sha256": sha256_of(conversion.annotations),
             "order_sha256": hashlib.sha256(order.astype("<i8").tobytes()).hexdigest(),
             "labels_sha256": hashlib.sha256(repr(taxonomy).encode()).hexdigest(),
             "num_shards": len(names),
@@ -218,7 +219,7 @@ def _taxonomy(conversion: Conversion, annotations: Annotations) -> Taxonomy:
                     "taxonomy of the same dataset"
                 )
     else:
-        taxonomy = annotations.taxonomy(conversion.super_classes or None)
+        taxonomy = annotations.derive_taxonomy(conversion.super_classes or None)
     stored = os.path.join(conversion.output_dir, TAXONOMY_FILE)
     shards = glob.glob(os.path.join(glob.escape(conversion.output_dir), "*-of-*.tfrecord"))
     others = [s for s in shards if not os.path.basename(s).startswith(f"{conversion.split}-")]
@@ -248,11 +249,3 @@ def _present(conversion: Conversion, annotations: Annotations, chosen: np.ndarra
             f"{named}; check --images_dir{more}"
         )
     return chosen[there] if len(chosen) else chosen
-
-
-def _sha256_of_file(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

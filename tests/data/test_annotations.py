@@ -71,8 +71,8 @@ def test_columns(write):
     assert annotations.box_ids.dtype == annotations.image_ids.dtype == np.int64
     assert annotations.skipped == {}
     assert annotations.boxed_category_ids() == (0, 4)
-    assert annotations.taxonomy().names(Granularity.SUPER) == ("Insecta", "Aves")
-    assert annotations.taxonomy(["Aves", "Insecta"]).super_classes == ("Aves", "Insecta")
+    assert annotations.taxonomy.names(Granularity.SUPER) == ("Insecta", "Aves")
+    assert annotations.derive_taxonomy(["Aves", "Insecta"]).super_classes == ("Aves", "Insecta")
     with pytest.raises(ValueError, match="read-only"):
         annotations.boxes[0, 0] = 1
 
@@ -126,7 +126,7 @@ def test_no_boxes_at_all(write):
     assert annotations.single_instance().images == ()
     assert annotations.rows_by_image()[1].tolist() == [0] * 5
     with pytest.raises(InputError, match=r"boxes\.json: no category has a box"):
-        annotations.taxonomy()
+        _ = annotations.taxonomy
     nothing = read_annotations(write({"images": [], "categories": [], "annotations": []}))
     assert nothing.images == () and nothing.rows_by_image()[1].tolist() == [0]
 

@@ -119,7 +119,7 @@ def test_too_many(tmp_path, monkeypatch):
     path.write_text(f"[{', '.join([ONE] * 3)}]")
     assert len(read(path)) == 3
     path.write_text(f"[{', '.join([ONE] * 4)}]")
-    with pytest.raises(InputError, match="has 4 detections, where 3 are the most"):
+    with pytest.raises(InputError, match="has 4 detections, more than the 3 allowed"):
         read(path)
 
 

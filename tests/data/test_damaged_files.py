@@ -205,8 +205,8 @@ def claiming(whole, rows, count):
         (1 << 20, "is damaged|contains .* as it claims"),
         (1 << 24, "claims to contain 16,777,216 detections, more than it has bytes"),
         (1 << 27, "more than it has bytes"),
-        (1 << 33, "has 8,589,934,592 detections, where 134,217,728 are the most"),
-        ((1 << 62) - 1, "are the most"),
+        (1 << 33, "has 8,589,934,592 detections, more than the 134,217,728 allowed"),
+        ((1 << 62) - 1, "allowed; keep the best 100"),
     ],
 )
 def test_parquet_that_claims_more_rows(tmp_path, count, message):

@@ -40,7 +40,7 @@ def truth(tmp_path):
     [("yolo_results/labels", 1e-3), ("voc_results", 0.1), ("lvis_results.json", 1e-12)],
 )
 def test_real_files(truth, kind, tolerance):
-    taxonomy = truth.taxonomy()
+    taxonomy = truth.taxonomy
     found = read_detections(
         FOREIGN / kind, Granularity.SPECIES, taxonomy, truth.images, names=NAMES
     )
@@ -64,7 +64,7 @@ def test_real_files(truth, kind, tolerance):
 
 def test_yolo_classes_are_labels_by_default(truth):
     path = FOREIGN / "yolo_results" / "labels"
-    taxonomy = truth.taxonomy()
+    taxonomy = truth.taxonomy
     found = read_detections(path, Granularity.SPECIES, taxonomy, truth.images)
     assert found.labels[Granularity.SPECIES].tolist() == [1, 3, 1, 2]
     with pytest.raises(InputError, match="line 2: has the class 2, but classes go from 0 to 1"):
@@ -80,7 +80,7 @@ def test_yolo_classes_are_labels_by_default(truth):
 def test_the_measures_are_those_of_lvis(truth, tmp_path, kind):
     """Its own evaluation says AP 0.933, AP50 1, AP75 1, AR 0.933 (tests/foreign/README.md)."""
     annotations = tmp_path / "truth.json"
-    write_coco_annotations(annotations, truth, truth.taxonomy())
+    write_coco_annotations(annotations, truth, truth.taxonomy)
     report = evaluate.evaluate(
         str(annotations),
         [f"species={FOREIGN / kind}"],
@@ -94,10 +94,10 @@ def test_the_measures_are_those_of_lvis(truth, tmp_path, kind):
 
 def test_voc_results_of_super_classes(truth, tmp_path):
     with pytest.raises(InputError, match="has detections of 'Apis mellifera'"):
-        read_detections(FOREIGN / "voc_results", Granularity.SUPER, truth.taxonomy(), truth.images)
+        read_detections(FOREIGN / "voc_results", Granularity.SUPER, truth.taxonomy, truth.images)
     (tmp_path / "comp4_0af-1_det_val_Aves.txt").write_text("a 0.5 1 1 1 1\n")
     (tmp_path / "comp4_0af-1_det_val_Insecta.txt").write_text("")
-    taxonomy = truth.taxonomy()
+    taxonomy = truth.taxonomy
     found = read_detections(tmp_path, Granularity.SUPER, taxonomy, truth.images)
     assert found.labels[Granularity.SUPER].tolist() == [2]
     assert found.boxes.tolist() == [[0, 0, 1, 1]]
@@ -130,13 +130,13 @@ def test_bad_text_files(truth, tmp_path, name, text, message):
     folder.mkdir()
     (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match=message) as caught:
-        read_detections(folder, Granularity.SPECIES, truth.taxonomy(), truth.images)
+        read_detections(folder, Granularity.SPECIES, truth.taxonomy, truth.images)
     assert str(folder) in str(caught.value)
 
 
 def test_kinds_that_are_unclear(truth, tmp_path):
     def read(path):
-        read_detections(path, Granularity.SPECIES, truth.taxonomy(), truth.images)
+        read_detections(path, Granularity.SPECIES, truth.taxonomy, truth.images)
 
     (tmp_path / "comp3_det_val_Pica pica.txt").write_text("")
     (tmp_path / "comp3_det_test_Pica pica.txt").write_text("")

@@ -69,7 +69,7 @@ def test_real_files(kind, options, tmp_path):
     np.testing.assert_allclose(sorted(annotations.boxes.tolist()), exact, atol=2e-3)
     assert {c.name: c.supercategory for c in annotations.categories} == SUPER
     path = tmp_path / "ours.json"
-    write_coco_annotations(path, annotations, annotations.taxonomy())
+    write_coco_annotations(path, annotations, annotations.taxonomy)
     again = read_annotations(path)
     assert again.images == annotations.images and again.categories == annotations.categories
     np.testing.assert_array_equal(again.boxes, annotations.boxes)
@@ -86,7 +86,7 @@ def test_names_of_lvis_images(options):
 def test_annotations_at_a_coarser_granularity(options, tmp_path):
     annotations = read_annotations(FOREIGN / "voc_annotations", Options(**options))
     path = tmp_path / "super.json"
-    write_coco_annotations(path, annotations, annotations.taxonomy(), Granularity.SUPER)
+    write_coco_annotations(path, annotations, annotations.taxonomy, Granularity.SUPER)
     coarse = read_annotations(path)
     assert [(c.id, c.name) for c in coarse.categories] == [(1, "Insecta"), (2, "Aves")]
     assert sorted(coarse.category_ids.tolist()) == [1, 2, 2]

@@ -45,8 +45,8 @@ def test_the_layout_is_inat2017_s(dataset):
 def test_label_spaces(dataset):
     train, val = split_of(dataset, "train"), split_of(dataset, "val")
     assert train.categories == val.categories
-    taxonomy = train.taxonomy()
-    assert taxonomy == val.taxonomy()
+    taxonomy = train.taxonomy
+    assert taxonomy == val.taxonomy
     assert taxonomy.super_classes == PAPER_SUPER_CLASSES
     assert taxonomy.num_labels(Granularity.SPECIES) == len(SPECIES)
     assert {c.name for c in taxonomy.unboxed} == {species.name for species in UNBOXED}

@@ -17,7 +17,7 @@ def test_against_pycocotools(engine, granularity, rule, scene):
     for seed in range(3):
         rng = np.random.default_rng(seed)
         annotations = scenes.random_annotations(rng, **scenes.SCENES[scene])
-        taxonomy = annotations.taxonomy()
+        taxonomy = annotations.taxonomy
         detections = scenes.random_detections(rng, annotations, taxonomy, ties=seed != 1)
         detections = merged(detections, granularity, rule)
         truth = average_precision.ground_truth_at(annotations, taxonomy, granularity)
@@ -31,7 +31,7 @@ def test_against_pycocotools(engine, granularity, rule, scene):
 def test_more_than_100_detections_of_a_class_in_an_image(engine):
     rng = np.random.default_rng(0)
     annotations = scenes.random_annotations(rng, images=1, boxes=3)
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     detections = scenes.random_detections(rng, annotations, taxonomy, count=800)
     truth = average_precision.ground_truth_at(annotations, taxonomy, Granularity.GENERIC)
     results = average_precision.evaluate(truth, detections, Granularity.GENERIC, engine)
@@ -42,7 +42,7 @@ def test_more_than_100_detections_of_a_class_in_an_image(engine):
 @pytest.mark.parametrize("engine", Engine)
 def test_nothing_detected_is_zero_where_there_is_truth(engine):
     annotations = scenes.annotations_of([1, 2], [(1, 40, [0, 0, 9, 9]), (2, 0, [0, 0, 9, 9])])
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     nothing = scenes.detections_of([], [], [], [], taxonomy)
     truth = average_precision.ground_truth_at(annotations, taxonomy, Granularity.SPECIES)
     results = average_precision.evaluate(truth, nothing, Granularity.SPECIES, engine)
@@ -52,7 +52,7 @@ def test_nothing_detected_is_zero_where_there_is_truth(engine):
 @pytest.mark.parametrize("engine", Engine)
 def test_a_class_without_truth_is_no_number_and_left_out_of_means(engine):
     full = scenes.annotations_of([1, 2], [(1, 40, [0, 0, 9, 9]), (2, 0, [0, 0, 9, 9])])
-    taxonomy = full.taxonomy()
+    taxonomy = full.taxonomy
     one = full.keep_images([1])
     detections = scenes.detections_of([1, 1], [40, 0], [0.9, 0.8], [[0, 0, 9, 9]] * 2, taxonomy)
     truth = average_precision.ground_truth_at(one, taxonomy, Granularity.SPECIES)
@@ -67,7 +67,7 @@ def test_by_hand():
     # Two images of one species. The better detection is wrong (IoU 1/3), the other one right
     # (IoU .68): precision 1/2 up to recall 1/2, 0 beyond, at the thresholds .50 .55 .60 .65.
     annotations = scenes.annotations_of([1, 2], [(1, 7, [0, 0, 10, 10]), (2, 7, [0, 0, 10, 10])])
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     detections = scenes.detections_of(
         [1, 2], [7, 7], [0.9, 0.5], [[5, 0, 10, 10], [0, 0, 10, 6.8]], taxonomy
     )

@@ -20,7 +20,7 @@ def test_sizes_are_pycocotools_own():
         side = rng.uniform(5, 150, 2)
         rows.append((image, int(rng.choice(scenes.BOXABLE)), [3, 4, *side]))
     annotations = scenes.annotations_of(range(20), rows)
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     detections = scenes.random_detections(rng, annotations, taxonomy, 300)
     truth = average_precision.ground_truth_at(annotations, taxonomy, SPECIES)
     columns = average_precision.result_columns(detections, SPECIES)

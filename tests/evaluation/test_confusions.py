@@ -49,7 +49,7 @@ def by_hand(annotations, taxonomy, detections):
 def test_answers_against_plain_loops(seed):
     rng = np.random.default_rng(seed)
     annotations = scenes.random_annotations(rng, images=10, boxes=15)
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     detections = scenes.random_detections(rng, annotations, taxonomy, 150, ties=False)
     expected = by_hand(annotations, taxonomy, detections)
     np.testing.assert_array_equal(matrix_of(annotations, taxonomy, detections), expected)
@@ -59,7 +59,7 @@ def test_answers_against_plain_loops(seed):
 def test_only_the_best_100_of_an_image_answer(seed):
     rng = np.random.default_rng(seed)
     annotations = scenes.random_annotations(rng, images=3, boxes=12)
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     detections = scenes.random_detections(rng, annotations, taxonomy, 800, ties=True)
     truth = average_precision.ground_truth_at(annotations, taxonomy, SPECIES)
     everything = average_precision.loaded(
@@ -77,7 +77,7 @@ def small():
     annotations = scenes.annotations_of(
         range(5), [(0, 40, BOX), (1, 40, BOX), (2, 40, BOX), (3, 0, BOX), (4, 7, BOX)]
     )
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     found = scenes.detections_of(
         [0, 0, 1, 2, 3], [40, 7, 7, 0, 40], [0.9, 0.8, 0.7, 0.6, 0.5], [BOX] * 5, taxonomy
     )
@@ -106,7 +106,7 @@ def test_hierarchy():
 
 def test_boxes_without_any_answer():
     annotations = scenes.annotations_of([0], [(0, 40, BOX)])
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     nothing = scenes.detections_of([], [], [], [], taxonomy)
     matrix = matrix_of(annotations, taxonomy, nothing)
     assert confusions.confusions(matrix, taxonomy) == ()

@@ -13,7 +13,7 @@ FAR = [50, 50, 10, 10]
 ANNOTATIONS = scenes.annotations_of(
     range(7), [(image, 7 if image < 6 else 0, BOX) for image in range(7)]
 )
-TAXONOMY = ANNOTATIONS.taxonomy()
+TAXONOMY = ANNOTATIONS.taxonomy
 FOUND = [
     (0, 7, 0.90, BOX),  # right
     (0, 7, 0.80, BOX),  # a duplicate

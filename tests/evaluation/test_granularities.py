@@ -53,7 +53,7 @@ def test_rules(trained_on, evaluated_on, expected):
 
 def test_two_species_on_one_animal():
     annotations = scenes.annotations_of([5], [(5, 40, [0, 0, 10, 10]), (5, 0, [50, 0, 10, 10])])
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     box = [0, 0, 10, 10]
     # Two birds and an insect on one box, the same in another image, and the boxless plant.
     detections = scenes.detections_of(
@@ -71,7 +71,7 @@ def test_two_species_on_one_animal():
 
 
 def test_marginals_cannot_be_had_from_fine_detections():
-    taxonomy = scenes.annotations_of([5], [(5, 40, [0, 0, 10, 10])]).taxonomy()
+    taxonomy = scenes.annotations_of([5], [(5, 40, [0, 0, 10, 10])]).taxonomy
     detections = scenes.detections_of([5], [40], [0.9], [[0, 0, 10, 10]], taxonomy)
     with pytest.raises(ValueError, match="do not hold the probabilities"):
         granularities.merged(detections, Granularity.SUPER, Merge.MARGINAL)

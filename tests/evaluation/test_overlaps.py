@@ -5,7 +5,7 @@ from pycocotools import mask
 from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation import average_precision
 from inatdet.evaluation.breakdowns import SIZES
-from inatdet.evaluation.overlaps import best_of_each_image, overlaps, that_count
+from inatdet.evaluation.overlaps import best_of_each_image, can_change_metrics, overlaps
 from inatdet.evaluation.resampling import Halves
 from tests.evaluation import scenes
 
@@ -13,7 +13,7 @@ from tests.evaluation import scenes
 def scene(name, granularity, seed=0, count=300):
     rng = np.random.default_rng(seed)
     annotations = scenes.random_annotations(rng, **scenes.SCENES[name])
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     detections = scenes.random_detections(rng, annotations, taxonomy, count, ties=seed != 1)
     # Some lie nowhere near a true box, and score low, so that every class ends in false ones.
     astray = rng.uniform(size=count) < 0.3
@@ -44,7 +44,7 @@ def test_what_is_left_out_changes_no_number(name, granularity):
     left_out = 0
     for seed in range(4):
         truth, columns = scene(name, granularity, seed)
-        kept = that_count(columns, overlaps(truth, columns))
+        kept = can_change_metrics(columns, overlaps(truth, columns))
         left_out += (~kept).sum()
         one, other = (average_precision.counted(truth, part) for part in (columns, columns[kept]))
         halves = Halves(truth.image_ids, 5)
@@ -62,7 +62,7 @@ def test_what_is_left_out_changes_no_number(name, granularity):
 def test_which_are_left_out():
     box, far = [0, 0, 10, 10], [50, 50, 10, 10]
     annotations = scenes.annotations_of([1, 2], [(1, 40, box), (2, 0, box)])
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     rows = [  # image, species, score, box, whether it counts
         (1, 40, 0.9, far, True),  # better than the one that is right
         (1, 40, 0.5, box, True),
@@ -74,7 +74,7 @@ def test_which_are_left_out():
     found = scenes.detections_of(*columns[:4], taxonomy)
     truth = average_precision.ground_truth_at(annotations, taxonomy, Granularity.SPECIES)
     columns = average_precision.result_columns(found, Granularity.SPECIES)
-    kept = that_count(columns, overlaps(truth, columns))
+    kept = can_change_metrics(columns, overlaps(truth, columns))
     assert kept.tolist() == [row[4] for row in rows]
 
 

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from inatdet.data.formats.detections import DetectionsWriter, read_detections
 from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation import average_precision, granularities
-from inatdet.evaluation import results as benchmark
+from inatdet.evaluation import results as numbers_of
 from inatdet.evaluation.average_precision import METRICS
 from inatdet.evaluation.granularities import MERGE_IOU, Merge
+from inatdet.evaluation.protocol import prepare
 from inatdet.evaluation.resampling import Estimate
-from inatdet.report.report import as_record
+from inatdet.report.provenance import as_record
 from tests.evaluation import reference, scenes
 
 SPECIES, SUPER, GENERIC = Granularity
@@ -74,7 +75,7 @@ def results(draw, truth, distinct=False, most=16):
     else:
         scores = [draw(tied_scores) for _ in rows]
     columns = [list(column) for column in zip(*rows)] or [[], [], []]
-    return scenes.detections_of(*columns[:2], scores, columns[2], annotations.taxonomy())
+    return scenes.detections_of(*columns[:2], scores, columns[2], annotations.taxonomy)
 
 
 @st.composite
@@ -93,11 +94,14 @@ def coarse(detections, level):
 
 def run(annotations, detections, taxonomy=None, **settings):
     """Everything there is to evaluate of a species model, with detections by summed scores."""
-    sums = {(SPECIES, level): coarse(detections, level) for level in (SUPER, GENERIC)}
-    taxonomy = taxonomy or annotations.taxonomy()
-    return benchmark.run(
-        annotations, taxonomy, {SPECIES: detections}, sums, all_images=True, **settings
-    )
+    sums = [
+        dataclasses.replace(coarse(detections, level), summed_from=SPECIES)
+        for level in (SUPER, GENERIC)
+    ]
+    if taxonomy:
+        annotations = annotations.with_taxonomy(taxonomy)
+    prepared = prepare(annotations, [detections, *sums], all_images=True)
+    return numbers_of.evaluate(prepared, **settings)
 
 
 def numbers(outcome):
@@ -122,7 +126,7 @@ def reordered(detections, keys):
 @given(cases())
 def test_every_number_is_pycocotools(case):
     annotations, detections = case
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     outcome = run(annotations, detections)
     assert [row.key for row in outcome.table6] == [
         (SPECIES, SPECIES, Merge.NONE),
@@ -211,9 +215,9 @@ def test_renumbering_categories_changes_nothing(case, new_ids):
     other = dataclasses.replace(
         annotations, categories=categories, category_ids=map_ids(annotations.category_ids)
     )
-    before = annotations.taxonomy()
-    assert other.taxonomy().super_classes == before.super_classes
-    order = {c.name: label for label, c in enumerate(other.taxonomy().species, 1)}
+    before = annotations.taxonomy
+    assert other.taxonomy.super_classes == before.super_classes
+    order = {c.name: label for label, c in enumerate(other.taxonomy.species, 1)}
     moved = np.array([0] + [order[c.name] for c in before.species])
     labels = dict(detections.labels)
     labels[SPECIES] = moved[labels[SPECIES]]
@@ -234,7 +238,7 @@ def test_renumbering_categories_changes_nothing(case, new_ids):
 @given(cases(), st.lists(st.integers(0, 16), max_size=4), st.integers(1, 20))
 def test_how_a_file_was_split_changes_nothing(case, cuts, rows_per_group):
     annotations, detections = case
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     detections = detections.select(detections.labels[SPECIES] > 0)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "detections.parquet")
@@ -247,7 +251,7 @@ def test_how_a_file_was_split_changes_nothing(case, cuts, rows_per_group):
 
 
 def measures(annotations, detections, level=SPECIES):
-    truth = average_precision.ground_truth_at(annotations, annotations.taxonomy(), level)
+    truth = average_precision.ground_truth_at(annotations, annotations.taxonomy, level)
     return average_precision.evaluate(truth, detections, level)
 
 
@@ -327,7 +331,7 @@ def test_merging_by_suppression_leaves_the_best_and_nothing_that_overlaps_them(c
 @given(cases(), st.randoms(use_true_random=False))
 def test_at_the_generic_level_species_do_not_count(case, random):
     annotations, detections = case
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     species = [random.choice([c.id for c in taxonomy.species]) for _ in annotations.boxes]
     other = dataclasses.replace(annotations, category_ids=np.array(species, np.int64))
     label = np.array([random.randint(1, len(taxonomy.species)) for _ in range(len(detections))])
@@ -384,7 +388,7 @@ def test_the_truth_itself_is_perfect(annotations):
     boxes = annotations.boxes
     scores = np.ones(len(boxes))
     found = scenes.detections_of(
-        annotations.image_ids, annotations.category_ids, scores, boxes, annotations.taxonomy()
+        annotations.image_ids, annotations.category_ids, scores, boxes, annotations.taxonomy
     )
     for row in run(annotations, found).table6:
         np.testing.assert_allclose(row.values, 100.0)
@@ -409,7 +413,7 @@ def test_intervals_are_the_same_each_time(case, random):
 @pytest.mark.parametrize("engine", average_precision.Engine)
 def test_of_equal_scores_the_smaller_image_comes_first_and_in_it_the_earlier_row(engine):
     annotations = scenes.annotations_of([4, 9], [(4, 7, (0, 0, 8, 8)), (9, 7, (0, 0, 8, 8))])
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     truth = average_precision.ground_truth_at(annotations, taxonomy, SPECIES)
     right, wrong = (0, 0, 8, 8), (50, 50, 8, 8)
 

@@ -16,7 +16,7 @@ SPECIES = Granularity.SPECIES
 def scene(seed=0, images=24, boxes=40, count=300):
     rng = np.random.default_rng(seed)
     annotations = scenes.random_annotations(rng, images, boxes)
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     return annotations, taxonomy, scenes.random_detections(rng, annotations, taxonomy, count)
 
 
@@ -50,7 +50,7 @@ def test_the_standard_error_of_a_mean_is_the_textbook_s():
     annotations = scenes.annotations_of(
         range(count), [(i, 7, [0, 0, 100, 9]) for i in range(count)]
     )
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     found = scenes.detections_of(
         range(count), [7] * count, [0.5] * count, [[0, 0, w, 9] for w in widths], taxonomy
     )

@@ -7,7 +7,8 @@ from inatdet.data.taxonomy import PAPER_SUPER_CLASSES, Category, Granularity, Ta
 from inatdet.evaluation import granularities, super_classes
 from inatdet.evaluation.average_precision import METRICS, ClassResults
 from inatdet.evaluation.granularities import Merge
-from inatdet.report import figures, sections
+from inatdet.report import figures
+from inatdet.report.table import Table
 
 # Table 5 of the paper, and the numbers of classes of its Table 2.
 PAPER_ROWS = {
@@ -60,14 +61,14 @@ def small():
 
 def test_only_classes_with_truth_count(tmp_path):
     taxonomy, results = small()
-    table = sections.table5(super_classes.table5_rows(results, taxonomy))
+    table = Table.of(super_classes.Table5Row, super_classes.table5_rows(results, taxonomy))
     assert str(table) == (
         "super_class  classes    AP  AP50  AP75   AR1  AR10\n"
         "Aves               2  20.0  20.0  20.0  20.0  20.0\n"
         "Reptilia           0     -     -     -     -     -\n"
         "Overall            2  20.0  20.0  20.0  20.0  20.0"
     )
-    table.save(tmp_path / "table5.csv")
+    table.to_csv(tmp_path / "table5.csv")
     with open(tmp_path / "table5.csv", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["super_class", "classes", "AP", "AP50", "AP75", "AR1", "AR10"]
@@ -80,13 +81,14 @@ def test_table6_columns(tmp_path):
     row = granularities.Table6Row(
         Granularity.SPECIES, Granularity.SUPER, Merge.NMS, (1.0, 2, 3, 4, 5.25)
     )
-    sections.table6([row]).save(tmp_path / "t.csv")
+    table = Table.of(granularities.Table6Row, [row])
+    table.to_csv(tmp_path / "t.csv")
     lines = (tmp_path / "t.csv").read_text().splitlines()
     assert lines == [
         "trained_on,evaluated_on,merge,AP,AP50,AP75,AR1,AR10",
         "species,super,nms,1.0,2,3,4,5.25",
     ]
-    assert sections.table6([row]).markdown().splitlines()[0] == (
+    assert table.markdown().splitlines()[0] == (
         "| trained_on | evaluated_on | merge | AP | AP50 | AP75 | AR1 | AR10 |"
     )
 

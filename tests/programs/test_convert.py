@@ -18,7 +18,7 @@ from inatdet.evaluation import average_precision, granularities
 from inatdet.programs import convert
 from tests.evaluation import scenes
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parents[2]
 FOREIGN = ROOT / "tests" / "foreign"
 
 
@@ -27,7 +27,7 @@ def scene():
     """Random annotations, their taxonomy, and species detections in them."""
     rng = np.random.default_rng(4)
     annotations = scenes.random_annotations(rng, images=20, boxes=40)
-    taxonomy = annotations.taxonomy()
+    taxonomy = annotations.taxonomy
     return annotations, taxonomy, scenes.random_detections(rng, annotations, taxonomy)
 
 
@@ -126,7 +126,7 @@ def test_the_program(tmp_path):
     )
     assert result.returncode == 0, result.stderr
     assert "4 super detections are in" in result.stderr
-    taxonomy = read_annotations(truth).taxonomy()
+    taxonomy = read_annotations(truth).taxonomy
     labels = read_detections(found, Granularity.SUPER, taxonomy).labels[Granularity.SUPER]
     assert labels.tolist() == [2, 2, 2, 1]
     result = run(f"--annotations={truth}", "--detections=kind=x", f"--output={found}")

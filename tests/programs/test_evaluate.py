@@ -1,4 +1,3 @@
-import csv
 import json
 import subprocess
 import sys
@@ -7,53 +6,19 @@ import numpy as np
 import pytest
 from absl import flags
 
+import inatdet
 from inatdet.data.formats.detections import DetectionsWriter
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
 from inatdet.evaluation.average_precision import Engine
-from inatdet.programs import evaluate as program
-
-CATEGORIES = [
-    {"id": 5, "name": "Corvus", "supercategory": "Aves"},
-    {"id": 0, "name": "Apis", "supercategory": "Insecta"},
-    {"id": 9, "name": "Pica", "supercategory": "Aves"},
-    {"id": 2, "name": "Quercus", "supercategory": "Plantae"},
-    {"id": 3, "name": "Sitta", "supercategory": "Aves"},
-]
-# Image 4 has two boxes, image 5 none.
-BOXES = [(1, 5), (2, 0), (3, 9), (4, 5), (4, 0)]
-
-
-def write_annotations(path, **changes):
-    content = {
-        "images": [
-            {"id": i, "file_name": f"{i}.jpg", "width": 100, "height": 80} for i in range(1, 6)
-        ],
-        "categories": CATEGORIES,
-        "annotations": [
-            {"id": n, "image_id": i, "category_id": c, "bbox": [10, 10, 40, 40], "area": 800,
-             "iscrowd": 0}
-            for n, (i, c) in enumerate(BOXES)
-        ],
-    }  # fmt: skip
-    path.write_text(json.dumps(content | changes))
-    return str(path)
-
-
-def write_results(path, rows):
-    results = [{"image_id": i, "category_id": c, "bbox": box, "score": s} for i, c, box, s in rows]
-    path.write_text(json.dumps(results))
-    return str(path)
-
-
-RIGHT = [10, 10, 40, 40]
-SPECIES = [
-    (1, 5, RIGHT, 0.9),
-    (1, 9, RIGHT, 0.8),  # the same bird once more, under another name
-    (2, 0, RIGHT, 0.9),
-    (3, 3, RIGHT, 0.9),  # a bird, of a species without a box
-    (4, 5, RIGHT, 0.9),  # in an image that is left out
-]
+from tests.detection_files import (
+    RIGHT,
+    SPECIES,
+    read_csv,
+    report_of,
+    write_annotations,
+    write_results,
+)
 
 
 @pytest.fixture
@@ -62,14 +27,9 @@ def truth(tmp_path):
 
 
 def run(truth, tmp_path, *detections, **options):
-    report = program.evaluate(truth, detections, **options)
+    report = report_of(truth, detections, **options)
     report.save(tmp_path / "report")
     return report
-
-
-def read_csv(path):
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_species_by_hand(truth, tmp_path):
@@ -115,7 +75,7 @@ def test_duplicates_cost_precision_until_they_are_merged(truth, tmp_path):
 
 def test_every_species_has_a_row(truth, tmp_path):
     found = write_results(tmp_path / "species.json", SPECIES)
-    run(truth, tmp_path, f"species={found}", train_annotations_path=truth)
+    run(truth, tmp_path, f"species={found}", train=truth)
     rows = read_csv(tmp_path / "report" / "per_class.csv")
     # Training's file is the same here: Corvus and Apis have a second box, in image 4.
     assert [tuple(row.values())[:5] for row in rows] == [
@@ -162,7 +122,7 @@ def test_all_images(truth, tmp_path):
 
 
 def test_the_report_says_what_was_measured(truth, tmp_path):
-    taxonomy = Taxonomy.from_categories(program.read_annotations(truth).categories, {0, 5, 9})
+    taxonomy = Taxonomy.from_categories(inatdet.read_annotations(truth).categories, {0, 5, 9})
     parquet = tmp_path / "super.parquet"
     with DetectionsWriter(
         parquet, Granularity.SUPER, taxonomy, model="m/ckpt-3", settings={"nms_iou": 0.6}
@@ -193,7 +153,7 @@ def test_the_report_says_what_was_measured(truth, tmp_path):
         "model m/ckpt-3 (nms_iou 0.6)",
         f"hotcoco {Engine.HOTCOCO.version().split()[1]}",
         "at most 100 for AP",
-        "![One curve for each super-class](pr_curves.png)",
+        "![One curve per super-class](pr_curves.png)",
     ):
         assert expected in text
     assert (tmp_path / "report" / "pr_curves.png").stat().st_size > 10_000
@@ -218,10 +178,10 @@ def test_without_a_species_model_there_is_no_table_5(truth, tmp_path):
 
 
 def test_a_given_taxonomy_sets_the_label_spaces(truth, tmp_path):
-    categories = program.read_annotations(truth).categories
+    categories = inatdet.read_annotations(truth).categories
     Taxonomy.from_categories(categories, {0, 3, 5}).save(tmp_path / "taxonomy.json")
     found = write_results(tmp_path / "species.json", SPECIES)
-    report = run(truth, tmp_path, f"species={found}", taxonomy_path=str(tmp_path / "taxonomy.json"))
+    report = run(truth, tmp_path, f"species={found}", taxonomy=tmp_path / "taxonomy.json")
     # Pica has no label there, Sitta has one but no box.
     assert [(row.super_class, row.classes) for row in report.results.table5] == [
         ("Insecta", 1), ("Aves", 1), ("Overall", 2),
@@ -250,7 +210,7 @@ def test_both_engines_agree(truth, tmp_path):
 def test_bad_detections(truth, tmp_path, rows, message):
     found = write_results(tmp_path / "species.json", rows)
     with pytest.raises(InputError, match=message):
-        program.evaluate(truth, [f"species={found}"])
+        report_of(truth, [f"species={found}"])
 
 
 @pytest.mark.parametrize(
@@ -268,13 +228,13 @@ def test_bad_detections(truth, tmp_path, rows, message):
 )
 def test_bad_arguments(truth, items, message):
     with pytest.raises(InputError, match=message):
-        program.evaluate(truth, items)
+        report_of(truth, items)
 
 
 def test_labels_of_the_wrong_granularity(truth, tmp_path):
     found = write_results(tmp_path / "x.json", [(1, 5, RIGHT, 0.5)])
     with pytest.raises(InputError, match="has label 5, but super labels go from 1 to 2"):
-        program.evaluate(truth, [f"super={found}"])
+        report_of(truth, [f"super={found}"])
 
 
 def test_no_image_is_left(tmp_path):
@@ -287,7 +247,7 @@ def test_no_image_is_left(tmp_path):
     )
     found = write_results(tmp_path / "species.json", [])
     with pytest.raises(InputError, match=r"no image has exactly one box.*use --all_images"):
-        program.evaluate(truth, [f"species={found}"])
+        report_of(truth, [f"species={found}"])
 
 
 def command(*arguments):
@@ -345,7 +305,7 @@ def test_intervals_beside_the_numbers(truth, tmp_path):
 
 def test_tables_for_latex(truth, tmp_path):
     found = write_results(tmp_path / "species.json", SPECIES)
-    report = program.evaluate(truth, [f"species={found}"])
+    report = report_of(truth, [f"species={found}"])
     report.save(tmp_path / "report", latex=True)
     lines = (tmp_path / "report" / "table5.tex").read_text().splitlines()
     assert r"Aves & 2 & 50.0 & 50.0 & 50.0 & 50.0 & 50.0 \\" in lines
@@ -359,65 +319,21 @@ def test_tables_for_latex(truth, tmp_path):
     assert not list((tmp_path / "report").glob("*.tex"))
 
 
-def test_two_models_against_each_other(truth, tmp_path):
-    first = write_results(tmp_path / "first.json", SPECIES[:2])
-    second = write_results(tmp_path / "second.json", SPECIES)
+def test_stray_arguments_are_refused(truth, tmp_path):
     ended = command(
-        f"--annotations={truth}", "--compare", f"species={first}", f"species={second}",
-        f"--output_dir={tmp_path}/r", "--resamples=40",
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr
-    rows = {row["measure"]: row for row in read_csv(tmp_path / "r" / "comparison.csv")}
-    # Corvus is found by both, Apis by the second, Pica by neither.
-    assert float(rows["AP"]["first"]) == pytest.approx(100 / 3)
-    assert float(rows["AP"]["second"]) == pytest.approx(200 / 3)
-    assert float(rows["AP"]["difference"]) == pytest.approx(100 / 3)
-    assert 0 <= float(rows["AP"]["p_value"]) <= 1
-    assert "40 random halves" in ended.stdout
-    record = json.loads((tmp_path / "r" / "comparison.json").read_text())
-    assert record["protocol"]["evaluated on"] == "species, merge none, 3 images"
-
-
-def test_models_of_two_granularities_meet_at_the_coarser(truth, tmp_path):
-    species = write_results(tmp_path / "species.json", SPECIES)
-    coarse = write_results(tmp_path / "super.json", [(1, 2, RIGHT, 0.9)])
-    found = program.compare(truth, f"super={coarse}", f"species={species}", resamples=20)
-    assert found.evaluated_on is Granularity.SUPER
-    aves = 100 * 51 / 101  # one of two birds
-    assert found.rows[0].first == pytest.approx(aves / 2)
-    assert found.rows[0].second == pytest.approx(100)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--compare", "species=a"], "--compare takes two files"),
-        (["--compare", "species=a", "b"], "--compare=b: must be species=PATH"),
-        (["--detections=species=a", "stray"], "unknown argument 'stray'"),
-        (["--compare", "species=a", "species=b", "stray"], "unknown argument 'stray'"),
-    ],
-)
-def test_bad_ways_to_call(truth, tmp_path, arguments, message):
-    ended = command(f"--annotations={truth}", f"--output_dir={tmp_path}/r", *arguments)
+        f"--annotations={truth}", f"--output_dir={tmp_path}/r", "--detections=species=a", "stray"
+    )
     assert ended.returncode == 2
-    assert message in ended.stderr.splitlines()[-1]
-
-
-def test_a_test_needs_two_images(tmp_path):
-    box = {"id": 1, "image_id": 1, "category_id": 5, "bbox": RIGHT, "iscrowd": 0}
-    truth = write_annotations(tmp_path / "val.json", annotations=[box])
-    found = write_results(tmp_path / "species.json", SPECIES[:1])
-    with pytest.raises(InputError, match="has one image to evaluate"):
-        program.compare(truth, f"species={found}", f"species={found}")
+    assert "unexpected argument 'stray'" in ended.stderr.splitlines()[-1]
 
 
 def test_help_loads_nothing_heavy():
     code = (
-        "import sys; sys.argv = ['evaluate', '--help']; import runpy\n"
-        "try: runpy.run_module('inatdet.programs.evaluate', run_name='__main__')\n"
-        "except SystemExit: pass\n"
+        "import sys; from inatdet.programs import running\n"
+        "running.run(['inatdet', 'evaluate', '--help'])\n"
         "print('LOADED', [m for m in sys.modules if m.split('.')[0] in "
-        "('tensorflow', 'tf_keras', 'official', 'matplotlib', 'pycocotools', 'hotcoco', 'jinja2')])"
+        "('tensorflow', 'tf_keras', 'official', 'matplotlib', 'pycocotools', 'hotcoco', 'jinja2', "
+        "'pandas')])"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "--annotations" in ended.stdout

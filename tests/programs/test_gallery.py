@@ -3,7 +3,7 @@ import sys
 
 from PIL import Image
 
-from tests.programs.test_evaluate import SPECIES, write_annotations, write_results
+from tests.detection_files import SPECIES, write_annotations, write_results
 
 
 def command(tmp_path, *arguments):
@@ -23,8 +23,8 @@ def test_pictures_and_a_line_for_each(tmp_path):
     ended = command(tmp_path, "--choose=best")
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines() == [
-        "best-001-1.jpg: Corvus, said to be Corvus (0.90), right",
-        "best-002-2.jpg: Apis, said to be Apis (0.90), right",
+        "best-001-1.jpg: Corvus, detected as Corvus (0.90), right",
+        "best-002-2.jpg: Apis, detected as Apis (0.90), right",
     ]
     with Image.open(tmp_path / "out" / "best-001-1.jpg") as picture:
         assert picture.size == (100, 80)
@@ -36,4 +36,4 @@ def test_nothing_to_show(tmp_path):
     assert "has no such detection; try another --choose or --name" in ended.stderr
     ended = command(tmp_path, "--detections=genus=x")
     assert ended.returncode == 2
-    assert "must be GRANULARITY=PATH" in ended.stderr
+    assert "must be species=PATH or super=PATH or generic=PATH" in ended.stderr

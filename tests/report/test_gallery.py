@@ -6,6 +6,7 @@ from PIL import Image as PILImage
 
 from inatdet.data.taxonomy import Granularity
 from inatdet.errors import InputError
+from inatdet.evaluation.protocol import prepare
 from inatdet.report.gallery import Choose, pictures
 from tests.evaluation import scenes
 
@@ -14,7 +15,7 @@ BOX = [10, 20, 60, 50]
 ANNOTATIONS = scenes.annotations_of(
     range(5), [(0, 40, BOX), (1, 40, BOX), (2, 0, BOX), (3, 0, BOX), (4, 7, BOX)]
 )
-TAXONOMY = ANNOTATIONS.taxonomy()
+TAXONOMY = ANNOTATIONS.taxonomy
 FOUND = scenes.detections_of(
     [0, 0, 1, 1, 2, 3, 3],
     [40, 7, 7, 40, 0, 0, 7],
@@ -22,6 +23,7 @@ FOUND = scenes.detections_of(
     [BOX, [0, 0, 5, 5], BOX, BOX, [60, 0, 30, 30], BOX, BOX],
     TAXONOMY,
 )
+PREPARED = prepare(ANNOTATIONS, [FOUND])
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def images_dir(tmp_path):
 
 
 def chosen(images_dir, choose, count=9, **options):
-    drawn = pictures(ANNOTATIONS, TAXONOMY, FOUND, images_dir, choose, count, **options)
+    drawn = pictures(PREPARED, FOUND, images_dir, choose, count, **options)
     return [(p.image.id, p.answer, p.right) for p in drawn]
 
 
@@ -62,21 +64,21 @@ def test_coarser_names(images_dir):
     assert rows == [(0, "Aves", True), (1, "Aves", True), (3, "Insecta", True)]
 
 
-def edge_colour(picture, x, y):
-    """The colour in the middle of a drawn line near a point."""
+def edge_color(picture, x, y):
+    """The color in the middle of a drawn line near a point."""
     pixels = np.asarray(PILImage.open(io.BytesIO(picture.jpeg)), int)
     return pixels[y - 1 : y + 4, x].mean(axis=0)
 
 
 def test_right_is_green_and_wrong_is_red_at_its_place(images_dir):
-    (right,) = pictures(ANNOTATIONS, TAXONOMY, FOUND, images_dir, Choose.BEST, 1)
-    wrong = pictures(ANNOTATIONS, TAXONOMY, FOUND, images_dir, Choose.WORST, 2)[1]
+    (right,) = pictures(PREPARED, FOUND, images_dir, Choose.BEST, 1)
+    wrong = pictures(PREPARED, FOUND, images_dir, Choose.WORST, 2)[1]
     # The lower edge of the box: y (20 + 50) * 2, x from 10 * 2 to 70 * 2.
-    red, green, _ = edge_colour(right, 100, 138)
+    red, green, _ = edge_color(right, 100, 138)
     assert green > red + 50
-    red, green, _ = edge_colour(wrong, 100, 138)
+    red, green, _ = edge_color(wrong, 100, 138)
     assert red > green + 50
-    red, green, _ = edge_colour(right, 170, 138)
+    red, green, _ = edge_color(right, 170, 138)
     assert abs(red - green) < 10
 
 

@@ -4,9 +4,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from inatdet.programs import evaluate as program
-from inatdet.report.sections import sections
-from tests.programs.test_evaluate import RIGHT, SPECIES, write_annotations, write_results
+from inatdet.report.sections import filled
+from tests.detection_files import RIGHT, SPECIES, report_of, write_annotations, write_results
 
 EMPTY = {"meta", "img", "input"}
 
@@ -61,11 +60,11 @@ def report(tmp_path):
 
     for i in range(1, 6):
         Image.fromarray(np.full((80, 100, 3), 99, np.uint8)).save(tmp_path / f"{i}.jpg")
-    return program.evaluate(
+    return report_of(
         truth,
         [f"species={species}", f"generic={generic}"],
-        train_annotations_path=truth,
-        images_dir=str(tmp_path),
+        train=truth,
+        images_dir=tmp_path,
         resamples=20,
     )
 
@@ -99,11 +98,11 @@ def test_names_are_text_and_nothing_else(report, tmp_path):
 
 def test_every_table_is_there_in_full(report, tmp_path):
     text = " ".join(" ".join(read(page_of(report, tmp_path)).text).split())
-    for section in sections(report.results):
+    for section, _ in filled(report.results):
         if section.name in ("table6_ap", "intervals"):  # the heat map, and the margins
             continue
-        assert section.title in text
-        for column in (section.shown or section.table).columns:
+        assert section.heading in text
+        for column in section.shown(report.results).columns:
             assert column in text
     assert "66.7 ± " in text  # the margins
     for name, value in report.protocol():
@@ -113,7 +112,7 @@ def test_every_table_is_there_in_full(report, tmp_path):
 def test_without_a_species_model_there_are_no_curves(tmp_path):
     truth = write_annotations(tmp_path / "val.json")
     generic = write_results(tmp_path / "generic.json", [(1, 1, RIGHT, 0.5)])
-    found = read(page_of(program.evaluate(truth, [f"generic={generic}"]), tmp_path))
+    found = read(page_of(report_of(truth, [f"generic={generic}"]), tmp_path))
     assert "curves" not in found.ids
     assert "gallery" not in found.ids
     assert "table6" in found.ids

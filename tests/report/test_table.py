@@ -42,7 +42,7 @@ def test_in_latex():
 
 
 def test_saved_in_full_precision(tmp_path):
-    TABLE.save(tmp_path / "t.csv")
+    TABLE.to_csv(tmp_path / "t.csv")
     with open(tmp_path / "t.csv", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[1:] == [

@@ -1,6 +1,6 @@
 "use strict";
 
-// Tables sort by the column whose heading is pressed; numbers by value, what is missing last.
+// A click on a column's heading sorts the table by it: numbers by value, missing ones last.
 for (const button of document.querySelectorAll("th button")) {
   button.addEventListener("click", () => {
     const heading = button.parentElement;
@@ -24,7 +24,7 @@ for (const button of document.querySelectorAll("th button")) {
   });
 }
 
-// Curves are switched by super-class.
+// Each super-class's curve can be switched on and off.
 const boxes = [...document.querySelectorAll("[data-switches]")];
 const show = (box) =>
   document.getElementById(box.dataset.switches).classList.toggle("off", !box.checked);
@@ -49,7 +49,7 @@ measure?.addEventListener("change", () => {
   }
 });
 
-// The gallery shows one choice at a time, or all.
+// The gallery shows the pictures of one choice, or all of them.
 const choice = document.getElementById("choice");
 choice?.addEventListener("change", () => {
   for (const figure of document.querySelectorAll(".gallery figure")) {

@@ -1,0 +1,130 @@
+"""Reading annotations and detections of any kind, for the Python API and the programs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+from inatdet.data.annotations import Annotations
+from inatdet.data.checking import OnBad
+from inatdet.data.detections import Detections
+from inatdet.data.formats import detections as detection_formats
+from inatdet.data.formats.annotations import Options, read_any_annotations
+from inatdet.data.formats.names import read_names
+from inatdet.data.formats.parquet import stored_granularity
+from inatdet.data.formats.voc import Corners
+from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.errors import InputError
+from inatdet.files import sha256_of
+
+Path = str | os.PathLike[str]
+
+
+def read_annotations(
+    path: Path,
+    *,
+    taxonomy: Taxonomy | Path | None = None,
+    names: Path | None = None,
+    super_categories: Path | None = None,
+    images_dir: Path | None = None,
+    corners: Corners | str = Corners.INCLUSIVE,
+    on_bad: OnBad | str = OnBad.ERROR,
+) -> Annotations:
+    """Reads and checks annotations, whatever their format.
+
+    Args:
+        path: a COCO-style or LVIS JSON file, a folder of Pascal VOC's XML files, or a folder of
+            YOLO's labels.
+        taxonomy: the label spaces, or the taxonomy.json that holds them, such as the one written
+            beside the TFRecords; by default they are derived from the annotations.
+        names: the names of the classes, a data.yaml or a text file with one name per line; YOLO's
+            labels need it.
+        super_categories: a JSON file, `{"category": "super-class", ...}`, for annotations that do
+            not name super-classes: VOC, YOLO, LVIS.
+        images_dir: the images; YOLO's labels need it, for their sizes.
+        corners: whether VOC's corners are the first and last pixel, counted from 1 (`inclusive`),
+            or edges, counted from 0 (`edges`).
+        on_bad: `error` stops at bad entries; `skip` leaves them out and counts them in `skipped`.
+
+    Returns:
+        The annotations, which carry their label spaces, `taxonomy`.
+
+    Raises:
+        InputError: a file is missing, damaged or of another format, an option is missing, or an
+            entry is bad and `on_bad` is `error`.
+
+    Example:
+        >>> truth = inatdet.read_annotations("val.json")
+        >>> truth
+        Annotations('val.json': 5 images, 5 boxes, 5 categories)
+        >>> truth.taxonomy.super_classes
+        ('Insecta', 'Aves')
+    """
+    options = Options(
+        _text(names), _text(super_categories), _text(images_dir), Corners(corners), OnBad(on_bad)
+    )
+    annotations = replace(read_any_annotations(path, options), sha256=sha256_of(path))
+    return annotations if taxonomy is None else annotations.with_taxonomy(taxonomy)
+
+
+def read_detections(
+    path: Path,
+    truth: Annotations,
+    *,
+    granularity: Granularity | str | None = None,
+    names: Sequence[str] | Path | None = None,
+    corners: Corners | str = Corners.INCLUSIVE,
+    summed_from: Granularity | str | None = None,
+) -> Detections:
+    """Reads and checks detections, whatever their format.
+
+    Args:
+        path: a Parquet file of `inatdet detect`; a JSON file of COCO or LVIS results, in which
+            `category_id` is the dataset's category id for species and the label of
+            `truth.taxonomy` for coarser granularities; a folder of YOLO's .txt files with
+            confidences; or a folder of the VOC devkit's results.
+        truth: the annotations of the same images; labels are expressed in its `taxonomy`.
+        granularity: that of the labels. Parquet files know it; for the others it is needed.
+        names: the names of a YOLO model's classes 0, 1, ..., or the file that has them, as for
+            `read_annotations`; by default class i is label i + 1.
+        corners: as for `read_annotations`, in VOC's results.
+        summed_from: the granularity of the finer model that made these detections by summing its
+            probabilities; by default they are a model's detections of its own labels.
+
+    Returns:
+        The detections, in the order of the file, or of the files' names.
+
+    Raises:
+        InputError: a file is missing, damaged or of another format, its labels do not fit, a score
+            or box is not finite, or the granularity is not known.
+
+    Example:
+        >>> inatdet.read_detections("species.json", truth, granularity="species")
+        Detections('species.json': 5 species detections)
+    """
+    path = os.fspath(path)
+    if granularity is None:
+        granularity = None if os.path.isdir(path) else stored_granularity(path)
+        if granularity is None and os.path.exists(path):
+            raise InputError(
+                f"{path}: does not say which granularity its labels have; give species, super or "
+                "generic"
+            )
+    found = detection_formats.read_detections(
+        path,
+        Granularity(granularity or Granularity.SPECIES),
+        truth.taxonomy,
+        truth.images,
+        read_names(names) if isinstance(names, (str, os.PathLike)) else names,
+        Corners(corners),
+    )
+    return replace(
+        found,
+        sha256=sha256_of(path),
+        summed_from=None if summed_from is None else Granularity(summed_from),
+    )
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else os.fspath(path)

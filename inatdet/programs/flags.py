@@ -1,0 +1,190 @@
+"""Flags that several programs share, and what their values mean."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+
+from absl import flags
+
+from inatdet.data.annotations import Annotations
+from inatdet.data.checking import OnBad
+from inatdet.data.detections import Detections
+from inatdet.data.formats.reading import read_annotations, read_detections
+from inatdet.data.formats.voc import Corners
+from inatdet.data.taxonomy import Granularity
+from inatdet.errors import InputError
+
+# The flags defined here belong to the programs that ask for them, and so do their lines of help.
+flags.disclaim_key_flags()
+
+_EXPECTED = " or ".join(f"{granularity}=PATH" for granularity in Granularity)
+
+
+def define_truth(names: str = "Class names of YOLO's files: a data.yaml.") -> None:
+    """Defines the flags that say what the ground truth is.
+
+    Args:
+        names: the help of --names.
+    """
+    flags.DEFINE_string(
+        "annotations",
+        None,
+        "The ground truth: COCO-style or LVIS JSON, or a folder of Pascal VOC's XML files or of "
+        "YOLO's labels.",
+        required=True,
+    )
+    flags.DEFINE_string("taxonomy", None, "A taxonomy.json, instead of deriving label spaces.")
+    flags.DEFINE_string("names", None, names)
+    flags.DEFINE_string(
+        "super_categories",
+        None,
+        'A JSON file, {"category": "super-class", ...}, for annotations without super-classes.',
+    )
+    flags.DEFINE_enum_class(
+        "corners",
+        Corners.INCLUSIVE,
+        Corners,
+        "VOC's corners: first and last pixel, counted from 1, or edges, counted from 0.",
+    )
+    flags.DEFINE_enum_class(
+        "on_bad",
+        OnBad.ERROR,
+        OnBad,
+        "Stop at bad entries of the annotations, or leave them out.",
+    )
+
+
+def define_images_dir(text: str, required: bool = False) -> None:
+    """Defines --images_dir; `text` is its help."""
+    flags.DEFINE_string("images_dir", None, text, required=required)
+
+
+def define_all_images() -> None:
+    """Defines --all_images."""
+    flags.DEFINE_bool("all_images", False, "Also evaluate images with several boxes or none.")
+
+
+def read_truth(values: flags.FlagValues, with_names: bool = True) -> Annotations:
+    """Reads the ground truth that the flags describe.
+
+    Args:
+        values: the flags of `define_truth`, and --images_dir.
+        with_names: whether --names names the classes of the annotations.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    progress(f"reading {values.annotations}")
+    return read_annotations(
+        values.annotations,
+        taxonomy=values.taxonomy,
+        names=values.names if with_names else None,
+        super_categories=values.super_categories,
+        images_dir=values.images_dir,
+        corners=values.corners,
+        on_bad=values.on_bad,
+    )
+
+
+def granularity_and_path(flag: str, item: str) -> tuple[Granularity, str]:
+    """Splits `GRANULARITY=PATH`.
+
+    Args:
+        flag: what the value was given as, for the message: `--detections=` or nothing.
+        item: the value.
+
+    Raises:
+        InputError: it is not of that form.
+    """
+    name, _, path = item.partition("=")
+    if name not in set(Granularity) or not path:
+        raise InputError(f"{flag}{item}: must be {_EXPECTED}")
+    return Granularity(name), path
+
+
+def detections_by_model(items: Sequence[str]) -> dict[tuple[Granularity, Granularity], str]:
+    """Splits the values of a repeated --detections.
+
+    Args:
+        items: `GRANULARITY=PATH`, or `GRANULARITY/COARSER=PATH` for detections by summed
+            probabilities.
+
+    Returns:
+        The paths by the granularity of the model and that of its detections, from fine to coarse.
+
+    Raises:
+        InputError: a value is of another form or repeated, or there are detections by summed
+            probabilities without the model's own.
+    """
+    paths: dict[tuple[Granularity, Granularity], str] = {}
+    for item in items:
+        name, _, path = item.partition("=")
+        trained_on, slash, target = name.partition("/")
+        names = {trained_on, target} if slash else {trained_on}
+        if not names <= set(Granularity) or not path:
+            raise InputError(
+                f"--detections={item}: must be {_EXPECTED}, or species/super=PATH and so on for "
+                "detections by summed probabilities"
+            )
+        key = Granularity(trained_on), Granularity(target if slash else trained_on)
+        if slash and key[1] not in key[0].coarser_or_equal()[1:]:
+            raise InputError(f"--detections={item}: {target} is not coarser than {trained_on}")
+        if key in paths:
+            raise InputError(f"--detections={item}: {name} is given twice; give it once")
+        paths[key] = path
+    trained = {trained_on for trained_on, target in paths if trained_on is target}
+    for trained_on, target in paths:
+        if trained_on not in trained:
+            raise InputError(
+                f"--detections={trained_on}/{target} needs the model's own detections as well; "
+                f"give --detections={trained_on}=PATH"
+            )
+    if not paths:
+        raise InputError(f"--detections is missing; give {_EXPECTED}")
+    levels = list(Granularity)
+    return dict(sorted(paths.items(), key=lambda item: [levels.index(g) for g in item[0]]))
+
+
+def read_detections_of(
+    paths: Mapping[tuple[Granularity, Granularity], str],
+    truth: Annotations,
+    names: str | None = None,
+    corners: Corners = Corners.INCLUSIVE,
+) -> list[Detections]:
+    """Reads the files of `detections_by_model`, in their order.
+
+    Args:
+        paths: the files.
+        truth: the annotations of the same images.
+        names: the file with the names of a YOLO model's classes.
+        corners: what the corners in VOC's files are.
+
+    Raises:
+        InputError: one cannot be read.
+    """
+    found = []
+    for (trained_on, granularity), path in paths.items():
+        progress(f"reading {path}")
+        found.append(
+            read_detections(
+                path,
+                truth,
+                granularity=granularity,
+                names=names,
+                corners=corners,
+                summed_from=None if granularity is trained_on else trained_on,
+            )
+        )
+    return found
+
+
+def command() -> str:
+    """The command line, as a shell takes it."""
+    return shlex.join(["inatdet", *sys.argv[1:]])
+
+
+def progress(message: str) -> None:
+    """Prints a message for the person who waits."""
+    print(message, file=sys.stderr, flush=True)
