@@ -308,9 +308,7 @@ def trunk(
         width are free.
     """
     image = tf_keras.Input((None, None, 3), name="image")
-    x = _trunk_features(
-        _Features(image), _Builder(0, padding, width, batch_norm, momentum)
-    )
+    x = _trunk_features(_Features(image), _Builder(0, padding, width, batch_norm, momentum))
     return tf_keras.Model(image, x.plain, name="inception_v3_trunk")
 
 
@@ -430,7 +428,7 @@ def load_pretrained(models: Sequence[tf_keras.Model], path: str) -> None:
         path: an .h5 file of `tf_keras.applications.InceptionV3(include_top=False)`.
 
     Raises:
-        InputError: if the file is damaged or of another network, or the models are of another width.
+        InputError: if the file is damaged or of another network, or a model is of another width.
     """
     weights = pretrained.read_inception_v3(path)
     for model in models:

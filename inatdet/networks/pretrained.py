@@ -1,9 +1,9 @@
 """ImageNet weights of Inception V3: the Keras applications file, found and read.
 
 The file is `inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5`; its address and its hash
-are those in `tf_keras/src/applications/inception_v3.py`. It is stored where Keras stores it, so that
-a copy that Keras has already downloaded is used. Keras' own `get_file` is not used: it downloads to
-the final name, so that an interruption leaves half a file.
+are those in `tf_keras/src/applications/inception_v3.py`. It is stored where Keras stores it, so a
+copy that Keras has already downloaded is used. Keras' own `get_file` is not: it downloads to the
+final name, so an interruption leaves half a file.
 """
 
 from __future__ import annotations

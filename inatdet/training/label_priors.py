@@ -25,9 +25,7 @@ from inatdet.training.config import InputConfig
 _FILE = "label_priors.json"
 
 
-def save(
-    data: InputConfig, granularity: Granularity, model_dir: str, *, required: bool
-) -> None:
+def save(data: InputConfig, granularity: Granularity, model_dir: str, *, required: bool) -> None:
     """Writes the shares of the labels, as training sees them, beside the checkpoints.
 
     A label's share is that of its boxes, each counted as often as `data.sampling` shows an image

@@ -22,6 +22,8 @@ from inatdet.training.progress import ProgressLine, StopOnNonFiniteLoss, losses_
 
 MODES = ("train", "eval", "train_and_eval")
 
+_log = logging.getLogger(__name__)
+
 # What Orbit prints, of which the progress line says the same in fewer words.
 _ORBIT_LOG = "orbit.log"
 
@@ -31,7 +33,7 @@ def train(
     mode: str,
     model_dir: str,
     strategy: tf.distribute.Strategy | None = None,
-    notify: Callable[[str], None] = logging.getLogger(__name__).info,
+    notify: Callable[[str], None] = _log.info,
 ) -> dict[str, float]:
     """Trains, or computes the validation losses.
 

@@ -65,6 +65,8 @@ class DetectionsWriter:
         model: which model made the detections.
         settings: how it made them; anything that JSON can hold.
         rows_per_group: how many rows to collect before they go to the disk.
+        checkpoint_sha256: the SHA-256 of the checkpoint's index.
+        command: the command line that made them.
     """
 
     def __init__(
@@ -75,6 +77,9 @@ class DetectionsWriter:
         model: str = "",
         settings: Mapping[str, Any] | None = None,
         rows_per_group: int = _ROWS_AT_ONCE,
+        *,
+        checkpoint_sha256: str = "",
+        command: str = "",
     ):
         labels = [{"name": name} for name in taxonomy.names(granularity)]
         if granularity is Granularity.SPECIES:
@@ -86,6 +91,8 @@ class DetectionsWriter:
             "labels": labels,
             "model": model,
             "settings": dict(settings or {}),
+            "checkpoint_sha256": checkpoint_sha256,
+            "command": command,
         }
         self._schema = _SCHEMA.with_metadata({_METADATA_KEY: json.dumps(metadata).encode()})
         self._rows_per_group = rows_per_group
