@@ -1,4 +1,4 @@
-"""Downloads: one file, whole or absent, its hash checked."""
+"""Downloads a file, whole or not at all, and checks its hash."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ _TIMEOUT = 30  # seconds without a byte
 
 
 def md5_of(path: str) -> str:
+    """The MD5 of a file, in hexadecimal digits."""
     digest = hashlib.md5(usedforsecurity=False)
     with open(path, "rb") as file:
         while chunk := file.read(_CHUNK):
@@ -26,15 +27,15 @@ def md5_of(path: str) -> str:
 
 
 def download(url: str, path: str, md5: str, what: str, by_hand: str, folder_hint: str) -> None:
-    """Downloads a file whole, or leaves nothing.
+    """Downloads a file; if that fails, nothing is left behind.
 
     Args:
         url: its address.
         path: where it goes.
         md5: its hash.
         what: what it is, for the progress bar and for errors.
-        by_hand: the end of an error's sentence: how to do without this download.
-        folder_hint: and what to do when `path` cannot be written.
+        by_hand: the end of an error message: how to do without this download.
+        folder_hint: the end of an error message: what to do if `path` cannot be written.
 
     Raises:
         InputError: the file cannot be downloaded or written, or its hash is wrong.

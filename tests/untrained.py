@@ -1,10 +1,10 @@
-"""A model that was never trained, saved as a trained one is."""
+"""A model that was never trained, saved like a trained one."""
 
 import tensorflow as tf
-from official.core import task_factory, train_utils
 
+from inatdet.detection.task import DetectionTask
 from inatdet.training import experiment
-from tests.programs.test_train import settings
+from tests.settings import training_on
 
 
 def save(data: str, directory, step: int = 1) -> str:
@@ -18,11 +18,11 @@ def save(data: str, directory, step: int = 1) -> str:
     Returns:
         The folder, which holds settings, taxonomy and `ckpt-STEP`.
     """
-    params = settings(data, 1)
+    params = training_on(data, 1)
     experiment.adopt_taxonomy(params, str(directory))
-    train_utils.serialize_config(params, str(directory))
+    experiment.save(params, str(directory))
     tf.random.set_seed(0)
-    model = task_factory.get_task(params.task).build_model()
+    model = DetectionTask(params.task).build_model()
     tf.train.CheckpointManager(
         tf.train.Checkpoint(model=model), str(directory), max_to_keep=1
     ).save(checkpoint_number=step)

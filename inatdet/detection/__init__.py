@@ -1,1 +1,1 @@
-"""The detector: tensors in, detections out. It knows no files but weights and checkpoints."""
+"""The detector: settings, model, task, and detection in TFRecords and image files."""

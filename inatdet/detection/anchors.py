@@ -32,22 +32,22 @@ def cell_anchors(base: float, scales: Sequence[float], ratios: Sequence[float]) 
 
 
 def grid_anchors(cell: np.ndarray, feature_shape: tf.Tensor, stride: int) -> tf.Tensor:
-    """The anchors of a whole feature map; the centre of cell (i, j) is pixel (16 i, 16 j).
+    """The anchors of a whole feature map; cell (i, j) is centered at pixel (stride i, stride j).
 
     Args:
-        cell: `[anchors a cell, 4]`, of `cell_anchors`.
+        cell: `[anchors per cell, 4]`, of `cell_anchors`.
         feature_shape: int32 `[2]`, rows and columns of the feature map.
         stride: pixels from one cell to the next.
 
     Returns:
-        float32 `[rows * columns * anchors a cell, 4]`, `ymin, xmin, ymax, xmax` in pixels: row by
+        float32 `[rows * columns * anchors per cell, 4]`, `ymin, xmin, ymax, xmax` in pixels: row by
         row, cell by cell.
     """
     rows = tf.range(feature_shape[0], dtype=tf.float32) * stride
     columns = tf.range(feature_shape[1], dtype=tf.float32) * stride
     y, x = tf.meshgrid(rows, columns, indexing="ij")
-    centres = tf.stack([y, x, y, x], axis=-1)[:, :, tf.newaxis, :]
-    return tf.reshape(centres + cell, [-1, 4])
+    centers = tf.stack([y, x, y, x], axis=-1)[:, :, tf.newaxis, :]
+    return tf.reshape(centers + cell, [-1, 4])
 
 
 def inside_image(anchors: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
@@ -64,8 +64,8 @@ def inside_image(anchors: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
     return (ymin >= 0) & (xmin >= 0) & (ymax <= height) & (xmax <= width)
 
 
-def centred_inside_image(anchors: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
-    """Which anchors have their centres inside each image, above and left of its padding.
+def centered_inside_image(anchors: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
+    """Which anchors have their centers inside each image, and not in its padding.
 
     Args:
         anchors: `[anchors, 4]`, `ymin, xmin, ymax, xmax` in pixels.
@@ -81,6 +81,6 @@ def centred_inside_image(anchors: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor
 def _side_by_side(
     anchors: tf.Tensor, image_size: tf.Tensor
 ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-    """The sides of anchors, `[1, anchors]` each, and of images, `[batch, 1]`, to be compared."""
+    """The sides of anchors, `[1, anchors]` each, and of images, `[batch, 1]`, for comparison."""
     sizes = tf.cast(image_size, anchors.dtype)[:, tf.newaxis]
     return tf.unstack(anchors[tf.newaxis], axis=-1), tf.unstack(sizes, axis=-1)

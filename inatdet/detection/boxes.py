@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 from official.vision.ops import box_ops, iou_similarity
 
@@ -19,7 +18,7 @@ def encode(boxes: tf.Tensor, anchors: tf.Tensor, scales: Sequence[float]) -> tf.
 
     Returns:
         `[..., 4]`: s0 dy / h, s1 dx / w, s2 log(box's h / h), s3 log(box's w / w), with h and w the
-        anchor's and dy, dx from its centre to the box's.
+        anchor's, and dy, dx from its center to the box's.
     """
     return box_ops.encode_boxes(boxes, anchors, weights=list(scales))
 
@@ -55,7 +54,7 @@ def iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
         others: `[batch, m, 4]`.
 
     Returns:
-        `[batch, n, m]`; 0 where two boxes do not meet.
+        `[batch, n, m]`; 0 where two boxes do not overlap.
     """
     return iou_similarity.iou(boxes, others)
 
@@ -68,11 +67,11 @@ def keep_best(
     Args:
         boxes: float32 `[batch, n, 4]`.
         scores: float32 `[batch, n]`; boxes with a negative score are left out.
-        max_boxes: how many to keep at the most.
+        max_boxes: how many to keep at most.
         iou_threshold: a box is dropped when it overlaps a better one by more than this.
 
     Returns:
-        int32 `[batch, max_boxes]`, the kept boxes' indices, best first, then zeros; and int32
+        int32 `[batch, max_boxes]`, the indices of the kept boxes, best first, then zeros; and int32
         `[batch]`, how many were kept.
     """
 
@@ -82,7 +81,7 @@ def keep_best(
             scores=inputs[1],
             max_output_size=max_boxes,
             iou_threshold=iou_threshold,
-            score_threshold=-0.5,  # scores are probabilities, so only the left-out are below it
+            score_threshold=-0.5,  # scores are probabilities: only boxes left out are below it
             pad_to_max_output_size=True,
         )
         return kept.selected_indices, kept.valid_outputs
@@ -95,7 +94,7 @@ def keep_best(
 
 
 def of_pairs(table: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """What tables, one an image, hold for pairs of a box and a class.
+    """Looks up pairs of a box and a class in tables, one table per image.
 
     Args:
         table: `[batch, boxes, classes, ...]`.
@@ -108,7 +107,25 @@ def of_pairs(table: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor
     return tf.gather_nd(table, tf.stack([rows, columns], axis=-1), batch_dims=1)
 
 
-def to_file_order(boxes: np.ndarray) -> np.ndarray:
-    """`ymin, xmin, ymax, xmax` to `x, y, width, height`, as files have it: `[..., 4]` both."""
-    ymin, xmin, ymax, xmax = np.moveaxis(boxes, -1, 0)
-    return np.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=-1)
+def to_file_order(boxes: tf.Tensor) -> tf.Tensor:
+    """`ymin, xmin, ymax, xmax` to `x, y, width, height`, as in files; both `[..., 4]`."""
+    ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=-1)
+    return tf.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=-1)
+
+
+def to_original(boxes: tf.Tensor, image_size: tf.Tensor, original_size: tf.Tensor) -> tf.Tensor:
+    """Maps boxes from the resized images back to the original ones.
+
+    Computed in float64, so that no digit of float32 is lost.
+
+    Args:
+        boxes: `[batch, n, 4]`, `ymin, xmin, ymax, xmax` in pixels of the resized images.
+        image_size: `[batch, 2]`, height and width of the resized images.
+        original_size: `[batch, 2]`, height and width of the original images.
+
+    Returns:
+        float32 `[batch, n, 4]`, `x, y, width, height` in pixels of the original images.
+    """
+    scale = tf.cast(original_size, tf.float64) / tf.cast(image_size, tf.float64)
+    mapped = tf.cast(boxes, tf.float64) * tf.tile(scale, [1, 2])[:, tf.newaxis]
+    return tf.cast(to_file_order(mapped), tf.float32)

@@ -1,6 +1,6 @@
 """Faster R-CNN in the C4 form: one feature map, the network's last stage on each proposal.
 
-The paper's detector. Nothing is computed from a static height, width or batch size.
+The paper's detector. Nothing depends on a static height, width or batch size.
 """
 
 from __future__ import annotations
@@ -11,12 +11,20 @@ import tensorflow as tf
 from inatdet.detection import anchors as anchor_grid
 from inatdet.detection import crops, heads
 from inatdet.detection.config import FasterRCNNConfig
-from inatdet.detection.faster_rcnn import FasterRCNN, FirstStage
+from inatdet.detection.faster_rcnn import FasterRCNN
+from inatdet.detection.first_stage import AnchorOutputs, FirstStage
+from inatdet.detection.second_stage import SecondStage
 from inatdet.networks import backbones, padding
 
 
 class C4FasterRCNN(FasterRCNN):
-    """The detector; see `FasterRCNN` for its arguments and what it does."""
+    """The detector.
+
+    Args:
+        config: its settings.
+        num_classes: labels without the background.
+        priors: `[classes]`, shares of the labels in training, for logit adjustment.
+    """
 
     def __init__(
         self,
@@ -25,53 +33,70 @@ class C4FasterRCNN(FasterRCNN):
         priors: np.ndarray | None = None,
         **kwargs,
     ):
-        super().__init__(config, num_classes, priors, **kwargs)
+        super().__init__(config, num_classes, **kwargs)
         crop_size = config.head.crop_size // config.head.pool_size
-        self.trunk, self.head_stage = backbones.trunk_and_stage(config.backbone, crop_size)
-        twin = backbones.masked_twin(config.backbone, self.trunk)
-        self._twin = lambda: twin  # a function, lest Keras keep the weights in checkpoints twice
+        backbone = backbones.split(config.backbone, crop_size)
+        self.trunk, self.head_stage = backbone.trunk, backbone.stage
         channels = self.trunk.output_shape[-1]
         cell = anchor_grid.cell_anchors(
             config.anchors.base, config.anchors.scales, config.anchors.ratios
         )
-        self._cell = tf.constant(cell)
         self.rpn_head = heads.RegionProposalHead(
             config.rpn.channels, len(cell), config.rpn.initializer_stddev, name="rpn_head"
         )
         self.rpn_head(tf.zeros([1, 1, 1, channels]))
         self.box_head = heads.BoxHead(self.head_stage, num_classes, name="box_head")
         self.box_head(tf.zeros([1, crop_size, crop_size, channels]))
+        self.first_stage = _C4FirstStage(config, backbone, self.rpn_head, cell)
+        self.second_stage = _C4SecondStage(config, self.box_head, priors)
 
     def load_pretrained(self) -> None:
         """Loads the weights that `backbone.weights` names into both stages."""
         backbones.load_pretrained(self._config.backbone, self.trunk, self.head_stage)
 
-    def _first_stage(
+
+class _C4FirstStage(FirstStage):
+    def __init__(
+        self,
+        config: FasterRCNNConfig,
+        backbone: backbones.SplitBackbone,
+        rpn_head: heads.RegionProposalHead,
+        cell: np.ndarray,
+    ):
+        super().__init__(config)
+        self._backbone = backbone
+        self._rpn_head = rpn_head
+        self._cell = tf.constant(cell)
+
+    def __call__(
         self, image: tf.Tensor, image_size: tf.Tensor, training: bool | None
-    ) -> FirstStage:
-        backbone = self._config.backbone
-        scaled = backbones.scale_pixels(backbone, image, image_size)
-        mode = backbones.training_mode(backbone, training)
-        if self._twin():
-            features = self._twin()(padding.align(scaled, image_size), training=mode)
+    ) -> AnchorOutputs:
+        config = self._config.backbone
+        scaled = backbones.scale_pixels(config, image, image_size)
+        mode = backbones.training_mode(config, training)
+        if self._backbone.masked_trunk is not None:
+            aligned = padding.align(scaled, image_size)
+            features = self._backbone.masked_trunk(aligned, training=mode)
         else:
-            features = self.trunk(scaled, training=mode)
-        box_codes, objectness = self.rpn_head(features)
+            features = self._backbone.trunk(scaled, training=mode)
+        box_codes, objectness = self._rpn_head(features)
         anchors = anchor_grid.grid_anchors(
             self._cell, tf.shape(features)[1:3], self._config.anchors.stride
         )
-        return FirstStage(features, anchors, box_codes, objectness)
+        return AnchorOutputs(features, anchors, box_codes, objectness)
 
-    def _second_stage(
-        self, features: tf.Tensor, boxes: tf.Tensor, image_size: tf.Tensor, training: bool | None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        cut = crops.crop_and_pool(
+
+class _C4SecondStage(SecondStage):
+    def crop(self, features: tf.Tensor, boxes: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
+        return crops.crop_and_pool(
             features,
             boxes,
             image_size,
-            self._config.anchors.stride,
-            self._config.head.crop_size,
-            self._config.head.pool_size,
+            stride=self._config.anchors.stride,
+            crop_size=self._config.head.crop_size,
+            pool_size=self._config.head.pool_size,
         )
-        mode = backbones.training_mode(self._config.backbone, training)
-        return self._classify_crops(cut, boxes, mode)
+
+    def training_mode(self, training: bool | None) -> bool | None:
+        # The box head has the backbone's last stage in it.
+        return backbones.training_mode(self._config.backbone, training)

@@ -1,4 +1,4 @@
-"""The settings of an experiment, registered with Model Garden as `inatdet_faster_rcnn`.
+"""The settings of the experiment `inatdet_faster_rcnn`, the paper's detector.
 
 The defaults are the paper's: "a TensorFlow implementation of Faster-RCNN with default
 hyper-parameters". Sources, named at each field:
@@ -14,16 +14,20 @@ from __future__ import annotations
 import dataclasses
 
 from official.core import config_definitions as cfg
-from official.core import exp_factory
 from official.modeling import hyperparams, optimization
 
+from inatdet.errors import InputError
+from inatdet.networks import backbones
 from inatdet.networks.config import BackboneConfig
-from inatdet.training.config import EXPERIMENT, DetectionExperiment, InputConfig
+from inatdet.networks.inception_v3 import BatchNorm
+from inatdet.training.config import Experiment, TrainingTask, check_choice
+
+FASTER_RCNN_EXPERIMENT = "inatdet_faster_rcnn"
 
 
 @dataclasses.dataclass
 class AnchorConfig(hyperparams.Config):
-    """Twelve anchors a cell, sides 64 to 512 [OD API].
+    """Twelve anchors per cell, sides 64 to 512 [OD API].
 
     Attributes:
         base: side of the anchor of scale 1 and ratio 1, in pixels.
@@ -40,17 +44,18 @@ class AnchorConfig(hyperparams.Config):
 
 @dataclasses.dataclass
 class ProposalConfig(hyperparams.Config):
-    """How the region proposal network is trained and read [OD API].
+    """How the region proposal network is trained and its output used [OD API].
 
     Attributes:
-        positive_iou: an anchor is positive at or above; each box's best anchor is, too.
-        negative_iou: negative below.
-        sample_size: anchors an image in the loss.
+        positive_iou: an anchor is positive at or above this overlap; so is each box's best anchor.
+        negative_iou: an anchor is negative below this overlap.
+        sample_size: anchors per image in the loss.
         positive_fraction: the largest share of positives among them.
-        candidates: anchors that go into the suppression, the best by score; 0, as here, is all.
-        nms_iou: of the suppression among proposals.
+        candidates: anchors that go into the suppression, the best by score; 0, the default, means
+            all.
+        nms_iou: threshold of the suppression among proposals.
         min_score: proposals must have a higher probability of an object.
-        max_proposals: kept an image, in training and detection alike ([fgvc] keeps 32).
+        max_proposals: proposals kept per image, in training and detection alike ([fgvc] keeps 32).
     """
 
     positive_iou: float = 0.7
@@ -69,7 +74,7 @@ class RPNConfig(ProposalConfig):
 
     Attributes:
         channels: of its 3x3 convolution.
-        initializer_stddev: of the truncated normal that its kernels start from.
+        initializer_stddev: of the truncated normal that initializes its kernels.
     """
 
     channels: int = 512
@@ -82,12 +87,12 @@ class MinibatchConfig(hyperparams.Config):
 
     Attributes:
         add_ground_truth: whether training adds the ground-truth boxes to the proposals.
-        positive_iou: a proposal is positive at or above, negative below.
-        sample_size: proposals an image in the loss ([fgvc] 32).
+        positive_iou: a proposal is positive at or above this overlap, negative below.
+        sample_size: proposals per image in the loss ([fgvc] 32).
         positive_fraction: the largest share of positives among them.
-        xla: compiles this stage with XLA [ours: off]. Its crops have one shape whatever the
-            image's, so it is compiled once for training and once for detection; the trunk would be
-            for each shape of images.
+        xla: compiles this stage with XLA [ours: off]. Its crops have one shape whatever that of the
+            image, so it is compiled once for training and once for detection; the trunk would be
+            compiled for each image shape.
     """
 
     add_ground_truth: bool = False
@@ -103,7 +108,7 @@ class HeadConfig(MinibatchConfig):
 
     Attributes:
         crop_size: side of the bilinear crops, in samples.
-        pool_size: side and stride of the max pooling behind them.
+        pool_size: side and stride of the max pooling after them.
     """
 
     crop_size: int = 14
@@ -133,18 +138,18 @@ class LossConfig(hyperparams.Config):
 
 @dataclasses.dataclass
 class DetectionsConfig(hyperparams.Config):
-    """What becomes of scores and boxes [OD API].
+    """How scores and boxes become detections [OD API].
 
     Attributes:
         min_score: detections must have a higher score.
-        nms_iou: of the class-wise suppression.
-        max_per_class: detections kept of one class in one image ([fgvc] 5).
-        max_detections: detections kept of one image ([fgvc] 5).
+        nms_iou: threshold of the class-wise suppression.
+        max_per_class: detections kept per class and image ([fgvc] 5).
+        max_detections: detections kept per image ([fgvc] 5).
         candidates: (proposal, class) pairs that go into the suppression, the best by score [ours:
             the OD API has no such cut; with 300 proposals and 2,854 classes it would suppress among
             856,200 boxes].
         logit_adjustment: tau of the post-hoc logit adjustment for a long tail [Menon et al.,
-            "Long-tail learning via logit adjustment", 2021, whose choice is 1]; 0 is none [OD API].
+            "Long-tail learning via logit adjustment", 2021, who use 1]; 0 means none [OD API].
     """
 
     min_score: float = 0.0
@@ -157,7 +162,7 @@ class DetectionsConfig(hyperparams.Config):
 
 @dataclasses.dataclass
 class DetectorConfig(hyperparams.Config):
-    """What every form of the detector has; the forms add how it is built.
+    """What every form of the detector has; the forms add how they are built.
 
     Attributes:
         box_code_scales: s in the codes of both stages, s0 dy / h, s1 dx / w, s2 log(h' / h) and
@@ -172,7 +177,12 @@ class DetectorConfig(hyperparams.Config):
     detections: DetectionsConfig = dataclasses.field(default_factory=DetectionsConfig)
 
     def check(self, short_edge: int, long_edge: int) -> None:
-        """Raises InputError for what the form cannot do, and where it takes no such images."""
+        """Raises InputError for settings that the form does not support.
+
+        Args:
+            short_edge: of the images, in pixels.
+            long_edge: of the images, in pixels.
+        """
 
 
 @dataclasses.dataclass
@@ -185,49 +195,68 @@ class FasterRCNNConfig(DetectorConfig):
 
 
 @dataclasses.dataclass
-class FasterRCNNTask(cfg.TaskConfig):
+class FasterRCNNTask(TrainingTask):
     """What is learned from which images.
 
     Attributes:
-        granularity: `species`, `super` or `generic`: which labels.
-        taxonomy: the taxonomy.json beside the TFRecords; the number of labels comes from it.
         short_edge: images are resized to this shorter side, in pixels [paper] ...
-        long_edge: ... or to this longer side, where that is less [OD API].
-        accumulate_steps: batches of `train_data` that a replica takes, one after another, for one
-            step of the optimizer: as one batch of that many times the images, in the memory of one
-            [ours]. Trained batch norm sees one of the batches at a time.
-        reference_batch_size: images a step, over all replicas and accumulated batches, for which
-            the learning rate and the steps are stated. With more images a step the learning rate
-            grows and the steps shrink in proportion (the linear scaling rule of Goyal et al.,
-            "Accurate, Large Minibatch SGD", 2017). 0 leaves both as they are.
-        seed: makes the first weights, the order and flips of the images and the sampled anchors and
-            proposals repeatable; none by default. (Sums over threads can still differ in their
-            last digits.)
-        validation_pictures: images, the first of `validation_data`, that TensorBoard shows with
+        long_edge: ... or to this longer side, if that makes them smaller [OD API].
+        validation_pictures: how many images, the first of `validation_data`, TensorBoard shows with
             their detections after each validation [ours].
+        model: the detector.
     """
 
-    granularity: str = "species"
-    taxonomy: str = ""
     short_edge: int = 600
     long_edge: int = 1024
-    accumulate_steps: int = 1
-    reference_batch_size: int = 1
-    seed: int | None = None
     validation_pictures: int = 8
     model: FasterRCNNConfig = dataclasses.field(default_factory=FasterRCNNConfig)
-    train_data: InputConfig = dataclasses.field(
-        default_factory=lambda: InputConfig(is_training=True)
-    )
-    validation_data: InputConfig = dataclasses.field(default_factory=InputConfig)
+
+    def check(self) -> None:
+        """Raises InputError for a setting that is out of range or not supported."""
+        super().check()
+        backbone = self.model.backbone
+        backbones.check(backbone)
+        check_choice("task.model.backbone.batch_norm", backbone.batch_norm, BatchNorm)
+        if self.accumulate_steps > 1 and backbone.batch_norm == BatchNorm.SYNCHRONIZED:
+            raise InputError(
+                "task.model.backbone.batch_norm is synchronised, which is impossible with "
+                "task.accumulate_steps above 1: replicas do not meet between their batches; use "
+                "trained or frozen"
+            )
+        if self.validation_pictures < 0:
+            raise InputError(
+                f"task.validation_pictures is {self.validation_pictures}; it must be 0, which "
+                "shows none, or more"
+            )
+        if not 0 < self.short_edge <= self.long_edge:
+            raise InputError(
+                f"task.short_edge is {self.short_edge} and task.long_edge {self.long_edge}; the "
+                "edges must be positive, the short one no longer than the long one"
+            )
+        self.model.check(self.short_edge, self.long_edge)
 
 
-@exp_factory.register_config_factory(EXPERIMENT)
+@dataclasses.dataclass
+class DetectionExperiment(Experiment):
+    """An experiment with a detector; see `Experiment`."""
+
+    experiment: str = FASTER_RCNN_EXPERIMENT
+
+    def check(self) -> None:
+        """Raises InputError for a setting that is out of range or not supported."""
+        super().check()
+        if self.runtime.enable_xla:
+            raise InputError(
+                "runtime.enable_xla would compile whole training steps again for each image shape; "
+                "set task.model.head.xla=true, which compiles only the second stage"
+            )
+
+
 def faster_rcnn_experiment() -> DetectionExperiment:
     """Faster R-CNN with Inception V3 as in the paper.
 
     Momentum .9 [paper]; each tensor's gradient clipped to norm 10 [OD API]; learning rate 3e-4,
-    a tenth after 3.0M and again after 3.5M steps, 4.0M steps of one image [fgvc].
+    a tenth of it after 3.0M and again after 3.5M steps, 4.0M steps of one image [fgvc].
     """
     optimizer_config = optimization.OptimizationConfig(
         {

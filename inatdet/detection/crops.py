@@ -1,4 +1,4 @@
-"""Cuts each proposal's features out of the feature map."""
+"""Cuts the features of each proposal out of a feature map or a pyramid."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ def crop_and_pool(
     features: tf.Tensor,
     boxes: tf.Tensor,
     image_size: tf.Tensor,
+    *,
     stride: int,
     crop_size: int,
     pool_size: int,
 ) -> tf.Tensor:
     """Bilinear crops, then max pooling: the Object Detection API's form of RoI pooling.
 
-    A box is placed as there: in fractions of its image, and the image's own feature map runs from
-    its first cell's centre to its last one's. So an image gives the same crops alone and in a
-    padded batch (but for what convolutions saw of the padding).
+    A box is placed as in that API: in fractions of its image, whose own feature map extends from
+    the center of its first cell to that of its last one. So an image gives the same crops alone and
+    in a padded batch (apart from what convolutions saw of the padding).
 
     Args:
         features: `[batch, rows, columns, channels]`.
@@ -50,7 +51,7 @@ def crop_and_pool(
 def level_of(boxes: tf.Tensor, levels: Sequence[int], level4_size: float) -> tf.Tensor:
     """Which level of a pyramid each box is cut from: equation 1 of Lin et al., 2017.
 
-    That is floor(4 + log2(sqrt(height * width) / level4_size)), or the nearest level there is.
+    That is floor(4 + log2(sqrt(height * width) / level4_size)), or the nearest existing level.
 
     Args:
         boxes: `[..., 4]`, `ymin, xmin, ymax, xmax` in pixels.
@@ -70,6 +71,7 @@ def crop_from_pyramid(
     levels: Sequence[int],
     boxes: tf.Tensor,
     image_size: tf.Tensor,
+    *,
     level4_size: float,
     crop_size: int,
     samples: int,
@@ -77,10 +79,9 @@ def crop_from_pyramid(
     """RoI alignment, each box on the level of its size: He et al., "Mask R-CNN", 2017.
 
     A box is divided into `crop_size x crop_size` bins, each of which becomes the mean of
-    `samples x samples` bilinear samples, evenly spread. Cell i of level l stands at pixel 2^l i.
-    Boxes whose samples would lie beyond their image's own cells, the last of which stands before
-    the image's end, are sampled up to there: no image depends on the padding of its batch (but for
-    what convolutions saw of it).
+    `samples x samples` bilinear samples, evenly spread. Cell i of level l is at pixel 2^l i. The
+    last of an image's own cells lies before the image's end; samples beyond it are taken there, so
+    that no image depends on the padding of its batch (apart from what convolutions saw of it).
 
     Args:
         pyramid: `[batch, rows, columns, channels]` of each level.
@@ -98,7 +99,7 @@ def crop_from_pyramid(
     image_index = tf.repeat(tf.range(shape[0]), shape[1])
     boxes = tf.reshape(boxes, [-1, 4])
     chosen = level_of(boxes, levels, level4_size)
-    # From the first sample's centre to the last one's, which `crop_and_resize` calls the box.
+    # From the center of the first sample to that of the last, which `crop_and_resize` calls a box.
     inset = (boxes[:, 2:] - boxes[:, :2]) / (2 * crop_size * samples)
     centres = tf.concat([boxes[:, :2] + inset, boxes[:, 2:] - inset], axis=1)
     places, parts = [], []
@@ -117,11 +118,11 @@ def crop_from_pyramid(
 
 
 def crop(features: tf.Tensor, boxes: tf.Tensor, image_index: tf.Tensor, size: int) -> tf.Tensor:
-    """`tf.image.crop_and_resize`, in any float type, with a gradient for the features alone.
+    """`tf.image.crop_and_resize`, in any float type, with a gradient for the features only.
 
     Args:
         features: `[batch, rows, columns, channels]`.
-        boxes: `[n, 4]`, `ymin, xmin, ymax, xmax`; 0 is the first cell's centre, 1 the last one's.
+        boxes: `[n, 4]`, `ymin, xmin, ymax, xmax`; 0 is the first cell's center, 1 the last's.
         image_index: int32 `[n]`, the image of each box.
         size: height and width of the crops, in samples.
 
@@ -134,7 +135,7 @@ def crop(features: tf.Tensor, boxes: tf.Tensor, image_index: tf.Tensor, size: in
         crops = tf.image.crop_and_resize(features, boxes, image_index, [size, size])
         return crops, lambda of_crops: _gradient(of_crops, features, boxes, image_index, size)
 
-    # In float32, because the operation takes no bfloat16, and its gradient sums over many crops.
+    # In float32: the operation does not accept bfloat16, and its gradient sums over many crops.
     return tf.cast(cut(tf.cast(features, tf.float32)), features.dtype)
 
 
@@ -164,9 +165,9 @@ def _gradient(
 
 
 def _weights(ends: tf.Tensor, cells: tf.Tensor, samples: int) -> tf.Tensor:
-    """What each sample of a line takes from each cell: `[n, samples, cells]`.
+    """The weight of each cell of a line in each sample: `[n, samples, cells]`.
 
-    The operation itself tells, from a column of cells each with a channel of its own.
+    The operation itself gives them, from a column of cells that have a channel each.
     """
     column = tf.eye(cells)[tf.newaxis, :, tf.newaxis, :]
     zero = tf.zeros_like(ends[:, 0])

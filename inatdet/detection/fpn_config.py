@@ -1,7 +1,7 @@
-"""The settings of the second architecture, registered with Model Garden as `inatdet_fpn`.
+"""The settings of the experiment `inatdet_fpn`, the second architecture.
 
-[FPN] Lin et al., "Feature Pyramid Networks for Object Detection", 2017. What is not set here is as
-in `inatdet.detection.config`, so that the two forms differ in the pyramid and its heads alone.
+[FPN] Lin et al., "Feature Pyramid Networks for Object Detection", 2017. Everything not set here is
+as in `inatdet.detection.config`, so that the two forms differ only in the pyramid and its heads.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from official.core import exp_factory
 from official.modeling import hyperparams
 from official.vision.configs import common, decoders, maskrcnn
 
 from inatdet.detection.config import (
+    DetectionExperiment,
     DetectorConfig,
     FasterRCNNTask,
     MinibatchConfig,
@@ -21,14 +21,13 @@ from inatdet.detection.config import (
 )
 from inatdet.detection.inputs import largest_batches
 from inatdet.errors import InputError
-from inatdet.training.config import DetectionExperiment
 
 FPN_EXPERIMENT = "inatdet_fpn"
 
 
 @dataclasses.dataclass
 class PyramidAnchorConfig(hyperparams.Config):
-    """Anchors of one size a level [FPN]; with levels 3 to 6 those of the C4 form, 64 to 512 pixels.
+    """Anchors of one size per level [FPN]; on levels 3 to 6, 64 to 512 pixels as in the C4 form.
 
     Attributes:
         size: side of the square anchor, in cells of its level.
@@ -46,11 +45,11 @@ class PyramidHeadConfig(MinibatchConfig):
     """The second stage: two dense layers on each crop [FPN].
 
     Attributes:
-        level4_size: side of the smallest square box that is cut from level 4, in pixels; from half
-            of that on, level 3 [FPN].
+        level4_size: side of the smallest square box that is cut from level 4, in pixels; boxes of
+            half that size or more are cut from level 3, and so on [FPN].
         crop_size: side of the crops, in bins [FPN].
-        samples: side of a bin, in bilinear samples, of which it is the mean [He et al., "Mask
-            R-CNN", 2017].
+        samples: side of a bin, in bilinear samples; the bin is their mean [He et al., "Mask R-CNN",
+            2017].
         hidden: units of the dense layers, each with ReLU [FPN].
     """
 
@@ -65,19 +64,19 @@ class FPNConfig(DetectorConfig):
     """A feature pyramid on the backbone, built by Model Garden's factory.
 
     Attributes:
-        canvases: `height x width`, in pixels. An image keeps its size and is padded up to the
-            smallest that holds it [ours]: Model Garden's pyramid adds each level to the next finer
-            one, enlarged twice, so sides must halve without a rest; and the few shapes that there
-            are stay in the caches of the libraries that multiply.
+        canvases: `height x width`, in pixels. An image keeps its size and is padded to the smallest
+            canvas that holds it [ours]: Model Garden's pyramid adds each level, enlarged twice, to
+            the next finer one, so sides must be divisible by the strides; and a small number of
+            shapes stays in the caches of the libraries that multiply.
         min_level: finest level, of stride 2^min_level [ours: 3, where the smallest anchors, of 64
             pixels, are 8 cells large; FPN has 2, for anchors of 32].
-        max_level: coarsest level; every side of a canvas is a multiple of its stride [FPN].
-        decoder: of Model Garden: `fpn` with 256 filters [FPN].
+        max_level: coarsest level; every side of a canvas must be a multiple of its stride [FPN].
+        decoder: Model Garden's `fpn` with 256 filters [FPN].
         anchors: of every level.
-        rpn_head: of Model Garden, shared by the levels: one 3x3 convolution [FPN].
+        rpn_head: Model Garden's, shared by the levels: one 3x3 convolution [FPN].
         head: the second stage.
         norm_activation: batch norm and activation of the pyramid and `rpn_head` [ours: FPN has
-            none, but Model Garden's parts do]. Its statistics are trained whatever
+            none, but Model Garden's parts do]. Its statistics are trained, whatever
             `backbone.batch_norm` is.
     """
 
@@ -102,7 +101,7 @@ class FPNConfig(DetectorConfig):
         """Heights and widths of the canvases, the smallest first.
 
         Raises:
-            InputError: if one is written otherwise, or fits no level.
+            InputError: if one is written differently, or a side is not a multiple of the stride.
         """
         stride = 2**self.max_level
         sizes = []
@@ -118,10 +117,10 @@ class FPNConfig(DetectorConfig):
         return sorted(sizes, key=lambda size: size[0] * size[1])
 
     def check(self, short_edge: int, long_edge: int) -> None:
-        """Raises InputError for what a pyramid cannot do, and for an image that fits no canvas."""
+        """Raises InputError for settings that a pyramid does not support; see the base class."""
         if self.backbone.mask_padding:
             raise InputError(
-                "task.model.backbone.mask_padding is true, which a feature pyramid cannot do; "
+                "task.model.backbone.mask_padding is true, which a feature pyramid does not support; "
                 "leave it out, or train the C4 form (pipelines/species.yaml)"
             )
         if not 2 <= self.min_level <= self.max_level <= 7:
@@ -134,7 +133,7 @@ class FPNConfig(DetectorConfig):
             if not any(height <= high and width <= wide for high, wide in sizes):
                 raise InputError(
                     f"task.model.canvases has none that holds a batch of {height}x{width} pixels, "
-                    f"as task.short_edge {short_edge} and task.long_edge {long_edge} make them; "
+                    f"which task.short_edge {short_edge} and task.long_edge {long_edge} can give; "
                     "add one"
                 )
 
@@ -146,9 +145,8 @@ class FPNTask(FasterRCNNTask):
     model: FPNConfig = dataclasses.field(default_factory=FPNConfig)
 
 
-@exp_factory.register_config_factory(FPN_EXPERIMENT)
 def fpn_experiment() -> DetectionExperiment:
-    """Faster R-CNN with Inception V3 and a feature pyramid, trained as the C4 form is."""
+    """Faster R-CNN with Inception V3 and a feature pyramid, trained like the C4 form."""
     experiment = faster_rcnn_experiment()
     experiment.override({"experiment": FPN_EXPERIMENT})
     experiment.task = FPNTask()

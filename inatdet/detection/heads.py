@@ -52,7 +52,7 @@ class RegionProposalHead(tf_keras.layers.Layer):
 
 
 class BoxHead(tf_keras.layers.Layer):
-    """The network's last stage on each crop, the spatial mean, one dense layer each way.
+    """The network's last stage on each crop, the spatial mean, a dense layer for each output.
 
     Args:
         stage: a model from crops `[crops, size, size, channels]` to features.
@@ -76,7 +76,7 @@ class BoxHead(tf_keras.layers.Layer):
         self._boxes = dense(4 * num_classes, "boxes")
 
     def build(self, input_shape: tf.TensorShape) -> None:
-        """Makes the weights of both dense layers, of which `call` needs one."""
+        """Creates the weights of both dense layers, of which `call` uses one."""
         for layer in (self._classes, self._boxes):
             with tf.name_scope(layer.name):
                 layer.build([None, self._stage.output_shape[-1]])
@@ -90,8 +90,8 @@ class BoxHead(tf_keras.layers.Layer):
             training: whether batch norm, where it is trained, uses the batch's statistics.
 
         Returns:
-            Logits `[crops, classes + 1]`, the background first, and the features that they are
-            computed from, and box codes too: `[crops, features]`; both float32.
+            Logits `[crops, classes + 1]`, the background first, and the features that logits and
+            box codes are computed from, `[crops, features]`; both float32.
         """
         x = tf.cast(self._stage(crops, training=training), tf.float32)
         x = tf.reduce_mean(x, axis=[1, 2])
@@ -113,7 +113,7 @@ class BoxHead(tf_keras.layers.Layer):
     def box_codes_of_pairs(
         self, features: tf.Tensor, crops: tf.Tensor, classes: tf.Tensor
     ) -> tf.Tensor:
-        """Refines the boxes of some crops for some classes; of thousands, in a part of the time.
+        """Refines the boxes of some crops for some classes; with thousands of classes, much faster.
 
         Args:
             features: `[batch, n, features]`, of `call`.
@@ -126,8 +126,8 @@ class BoxHead(tf_keras.layers.Layer):
         if classes.shape[1] >= self._num_classes:
             codes, place = self.box_codes(features), classes
         else:
-            # One product with the columns of the classes that occur, in their order, which memory
-            # likes. One product a pair has fewer operations, but more columns to fetch.
+            # One product with the columns of the classes that occur, in their order, which suits
+            # the memory. A product for each pair has fewer operations, but more columns to fetch.
             flat = tf.reshape(classes, [-1])
             occurring, _ = tf.unique(tf.sort(flat))
             kernel = tf.reshape(self._boxes.kernel, [-1, self._num_classes, 4])

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Runs a trained detector over TFRecords and writes its detections as Parquet."""
 
 from __future__ import annotations
 
@@ -8,71 +8,54 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from official.core import config_definitions as cfg
-from official.core import task_factory
 from tqdm import tqdm
 
 from inatdet.data.formats.detections import DetectionsWriter
 from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.detection import task  # noqa: F401 (registers the task)
-from inatdet.detection.boxes import to_file_order
-from inatdet.detection.config import FasterRCNNTask
+from inatdet.detection.boxes import to_original
+from inatdet.detection.config import DetectionExperiment, FasterRCNNTask
 from inatdet.detection.marginals import marginal
-from inatdet.detection.postprocess import Detections
+from inatdet.detection.postprocess import BatchDetections
+from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
 from inatdet.tfrecords.damage import reading_errors
 from inatdet.tfrecords.journal import count_images
-from inatdet.training import experiment
-
-
-def original_boxes(
-    boxes: np.ndarray, image_size: np.ndarray, original_size: np.ndarray
-) -> np.ndarray:
-    """Takes boxes from the resized image back to the original one.
-
-    Args:
-        boxes: `[batch, n, 4]`, `ymin, xmin, ymax, xmax` in pixels of the resized images.
-        image_size: `[batch, 2]`, height and width of the resized images.
-        original_size: `[batch, 2]`, height and width of the original images.
-
-    Returns:
-        float32 `[batch, n, 4]`, `x, y, width, height` in pixels of the original images.
-    """
-    scale = (original_size / image_size)[:, np.newaxis, [0, 1, 0, 1]]
-    return to_file_order(boxes * scale).astype(np.float32)
+from inatdet.training import devices, experiment
 
 
 def detect(
-    params: cfg.ExperimentConfig,
+    params: DetectionExperiment,
     checkpoint: str,
     model_dir: str,
     input_pattern: str,
     output: str,
     coarser: Sequence[Granularity] = (),
     strategy: tf.distribute.Strategy | None = None,
+    command: str = "",
 ) -> int:
     """Detects in every image of some TFRecords.
 
     Args:
         params: the settings that the model was trained with.
-        checkpoint: its weights.
-        model_dir: where its taxonomy lies.
+        checkpoint: the path of its weights, without extension.
+        model_dir: the folder with its taxonomy.
         input_pattern: a pattern of TFRecord files.
         output: the Parquet file to write; it appears only when complete.
         coarser: granularities at which to write detections by summed probabilities as well
             (`marginals.marginal`), each to `marginal_path(output, granularity)`.
         strategy: the devices, instead of those of `params.runtime`.
+        command: the command line that is running, which the file records.
 
     Returns:
-        How many images were seen.
+        How many images were detected in.
 
     Raises:
         InputError: if the checkpoint does not fit the settings, there are no TFRecords, or a
             granularity is not coarser than the model's.
     """
-    experiment.set_precision(params.runtime)
-    strategy = strategy or experiment.strategy_of(params.runtime)
+    devices.set_precision(params.runtime)
+    strategy = strategy or devices.strategy_of(params.runtime)
     taxonomy = experiment.adopt_taxonomy(params, model_dir)
     granularity = Granularity(params.task.granularity)
     for target in coarser:
@@ -85,23 +68,24 @@ def detect(
     groups = {target: _groups(taxonomy, granularity, target) for target in coarser}
     params.task.validation_data.override({"input_path": input_pattern, "is_training": False})
     with strategy.scope():
-        detection_task = task_factory.get_task(params.task)
-        model = detection_task.build_model()
+        task = DetectionTask(params.task)
+        model = task.build_model()
         checkpoints.restore(model, checkpoint)
     batches = strategy.distribute_datasets_from_function(
-        lambda context: detection_task.build_inputs(params.task.validation_data, context)
+        lambda context: task.build_inputs(params.task.validation_data, context)
     )
 
-    # With the data's own signature, shapes that were not seen yet need no new graph.
+    # With the data's own signature, new shapes need no new graph.
     @tf.function(input_signature=[batches.element_spec])
-    def step(batch: dict[str, tf.Tensor]) -> list[Detections]:
-        def on_replica(one: dict[str, tf.Tensor]) -> list[Detections]:
+    def step(batch: dict[str, tf.Tensor]) -> list[BatchDetections]:
+        def on_replica(one: dict[str, tf.Tensor]) -> list[BatchDetections]:
             fine = model.classify(one, training=False)
             views = [fine, *(marginal(fine, *groups[target]) for target in coarser)]
             return [model.detections_of(view, one["image_size"]) for view in views]
 
         return strategy.run(on_replica, args=(batch,))
 
+    checkpoint_sha256 = checkpoints.sha256_of(checkpoint)
     images = 0
     with contextlib.ExitStack() as stack:
         writers = [
@@ -112,6 +96,8 @@ def detect(
                     taxonomy,
                     model=checkpoints.short_name(checkpoint),
                     settings=_settings(params.task, target),
+                    checkpoint_sha256=checkpoint_sha256,
+                    command=command,
                 )
             )
             for target in targets
@@ -130,7 +116,7 @@ def detect(
 
 
 def marginal_path(output: str, granularity: Granularity) -> str:
-    """Where the detections by summed probabilities go: x.parquet gives x.super.parquet."""
+    """The file for detections by summed probabilities: x.super.parquet for x.parquet."""
     stem, extension = os.path.splitext(output)
     return f"{stem}.{granularity}{extension}"
 
@@ -144,7 +130,7 @@ def _groups(
 
 
 def _settings(task_config: FasterRCNNTask, target: Granularity) -> dict[str, object]:
-    """What a file of detections says of how they were made."""
+    """How detections were made, for the metadata of their file."""
     settings = task_config.model.detections.as_dict()
     settings |= {"short_edge": task_config.short_edge, "long_edge": task_config.long_edge}
     if target != task_config.granularity:
@@ -153,16 +139,14 @@ def _settings(task_config: FasterRCNNTask, target: Granularity) -> dict[str, obj
 
 
 def _local(strategy: tf.distribute.Strategy, values: object) -> list[object]:
-    """The replicas' parts of a structure, each one structure."""
+    """The replicas' parts of a structure, as one structure per replica."""
     parts = [strategy.experimental_local_results(value) for value in tf.nest.flatten(values)]
     return [tf.nest.pack_sequence_as(values, flat) for flat in zip(*parts)]
 
 
-def _write(writer: DetectionsWriter, batch: dict[str, tf.Tensor], found: Detections) -> None:
+def _write(writer: DetectionsWriter, batch: dict[str, tf.Tensor], found: BatchDetections) -> None:
     image_ids = batch["image_id"].numpy()
-    boxes = original_boxes(
-        found.boxes.numpy(), batch["image_size"].numpy(), batch["original_size"].numpy()
-    )
+    boxes = to_original(found.boxes, batch["image_size"], batch["original_size"]).numpy()
     real = found.scores.numpy() > 0
     writer.append(
         np.repeat(image_ids, real.sum(axis=1)),

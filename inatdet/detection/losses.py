@@ -1,8 +1,26 @@
-"""The four losses of Faster R-CNN."""
+"""The losses of both stages of Faster R-CNN."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import tensorflow as tf
+
+from inatdet.detection.targets import Sample
+
+
+class StageLosses(NamedTuple):
+    """The losses of one stage, already weighted, and what they were computed on.
+
+    Attributes:
+        classes: a scalar; in the first stage, of background and object.
+        boxes: a scalar.
+        sample: the boxes that were sampled.
+    """
+
+    classes: tf.Tensor
+    boxes: tf.Tensor
+    sample: Sample
 
 
 def classification_loss(logits: tf.Tensor, labels: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
@@ -22,18 +40,18 @@ def classification_loss(logits: tf.Tensor, labels: tf.Tensor, weight: tf.Tensor)
     return tf.reduce_mean(tf.reduce_sum(losses * weight, axis=1) / _sample_size(weight))
 
 
-def localisation_loss(
-    codes: tf.Tensor, targets: tf.Tensor, positive: tf.Tensor, weight: tf.Tensor, delta: float
+def localization_loss(
+    codes: tf.Tensor, targets: tf.Tensor, positive: tf.Tensor, weight: tf.Tensor, *, delta: float
 ) -> tf.Tensor:
-    """Smooth L1, summed over the four codes of the positives, over the whole sample's size.
+    """Smooth L1, summed over the four codes of the positives, divided by the whole sample's size.
 
-    The Huber form: d^2 / 2 for |d| <= delta, delta (|d| - delta / 2) beyond.
+    In the Huber form: d^2 / 2 for |d| <= delta, delta (|d| - delta / 2) beyond.
 
     Args:
         codes: `[batch, size, 4]`.
         targets: `[batch, size, 4]`.
         positive: bool `[batch, size]`.
-        weight: `[batch, size]`: 1 for a sampled box, 0 for filling; its sum is the normaliser.
+        weight: `[batch, size]`: 1 for a sampled box, 0 for filling; its sum is the normalizer.
         delta: where the square becomes a line.
 
     Returns:

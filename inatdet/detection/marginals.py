@@ -1,9 +1,9 @@
-"""Coarse probabilities out of a fine model, before any suppression.
+"""Coarse probabilities from a fine model, before any suppression.
 
 A proposal's probability of being a bird is the sum of its probabilities of all bird species; of
 being an animal, the sum over all species, which is one minus the background's. Suppression then
-happens once, at the coarse level. Reading coarse results out of fine detections instead loses the
-probability of every species but the best few, and counts one animal under several names.
+happens once, at the coarse level. Deriving coarse results from fine detections instead loses the
+probability of all but the best few species, and counts one animal under several names.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from inatdet.detection import boxes as box_math
-from inatdet.detection.faster_rcnn import ClassifiedProposals
+from inatdet.detection.postprocess import ClassifiedProposals
 
 
 def marginal(
@@ -21,12 +21,12 @@ def marginal(
     """Sums the probabilities of the classes of each group.
 
     P(group) = sum of P(class) over the classes of the group. The box of a group is that of its most
-    probable class, of equal ones the first.
+    probable class, the first one in case of ties.
 
     Args:
         fine: proposals with probabilities and boxes of the fine classes.
         group_of_class: int `[classes]`, the group of each class, 0..num_groups - 1.
-        num_groups: how many groups; one without a class has probability 0.
+        num_groups: how many groups; a group without a class has probability 0.
 
     Returns:
         The same proposals with probabilities and boxes of the groups.

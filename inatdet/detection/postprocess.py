@@ -1,9 +1,9 @@
-"""Second stage: scores and box codes of the proposals become detections.
+"""From scores and box codes of the proposals to detections.
 
-Suppression is class by class, but done in one go: the boxes of each class are moved to a place of
-their own, where no box of another class can meet them. The places form a square grid, so that
-the shift is at most sqrt(classes) images a side: with thousands of places in a row, float32 would
-have a quarter of a pixel left for the box.
+Suppression is class by class, but done in one go: the boxes of each class are shifted to a cell of
+their own, where no box of another class can overlap them. The cells form a square grid, so that
+the shift is at most sqrt(classes) image sides: with thousands of cells in a row, float32 would
+resolve boxes to only a quarter of a pixel.
 """
 
 from __future__ import annotations
@@ -15,22 +15,39 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from inatdet.detection import boxes as box_math
+from inatdet.detection.config import DetectionsConfig
 
-_FIRST_PAIRS = 3  # tried first, for each detection asked for
+_FIRST_PAIRS = 3  # tried first, per detection asked for
 _LARGEST_GROUP = 32  # of pairs among which the best one is found first
 
-# From proposals and classes, both int32 `[batch, pairs]`, from 0, to box codes `[batch, pairs, 4]`.
 BoxCodes = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""From proposals and classes, int32 `[batch, pairs]` from 0, to box codes `[batch, pairs, 4]`."""
 
 
-class Detections(NamedTuple):
-    """The detections of a batch, best first.
+class ClassifiedProposals(NamedTuple):
+    """The second stage's output for every proposal.
+
+    Attributes:
+        scores: float32 `[batch, n, classes]`, probabilities, without the background's.
+        box_codes: gives the box codes of pairs of a proposal and a class.
+        boxes: float32 `[batch, n, 4]`, the proposals, with n static.
+        valid: bool `[batch, n]`, which proposals are real.
+    """
+
+    scores: tf.Tensor
+    box_codes: BoxCodes
+    boxes: tf.Tensor
+    valid: tf.Tensor
+
+
+class BatchDetections(NamedTuple):
+    """The detections in the images of a batch, best first.
 
     Attributes:
         boxes: float32 `[batch, detections, 4]`, `ymin, xmin, ymax, xmax` in pixels of the resized
-            image; zeros behind the last.
-        scores: float32 `[batch, detections]`; zeros behind the last.
-        labels: int32 `[batch, detections]`, 1..classes; zeros behind the last.
+            image; zeros after the last.
+        scores: float32 `[batch, detections]`; zeros after the last.
+        labels: int32 `[batch, detections]`, 1..classes; zeros after the last.
         count: int32 `[batch]`.
     """
 
@@ -41,7 +58,7 @@ class Detections(NamedTuple):
 
 
 class _Boxes(NamedTuple):
-    """Boxes `[batch, n, 4]` with their scores (negative: left out) and classes, `[batch, n]`."""
+    """Boxes `[batch, n, 4]`, their scores (negative: left out) and classes, both `[batch, n]`."""
 
     boxes: tf.Tensor
     scores: tf.Tensor
@@ -49,56 +66,47 @@ class _Boxes(NamedTuple):
 
 
 def detections_of(
-    class_scores: tf.Tensor,
-    box_codes: BoxCodes,
-    proposals: tf.Tensor,
-    valid: tf.Tensor,
+    classified: ClassifiedProposals,
     image_size: tf.Tensor,
-    candidates: int,
-    iou_threshold: float,
-    max_per_class: int,
-    max_detections: int,
+    config: DetectionsConfig,
     code_scales: Sequence[float],
-) -> Detections:
+) -> BatchDetections:
     """The best (proposal, class) pairs, then class-wise suppression.
 
     Args:
-        class_scores: `[batch, n, classes]`, probabilities, without the background.
-        box_codes: gives those of pairs of a proposal and a class; asked for the best pairs alone.
-        proposals: `[batch, n, 4]`, with n static.
-        valid: bool `[batch, n]`, which proposals are real.
+        classified: the proposals; box codes are computed only for the best pairs.
         image_size: `[batch, 2]`, height and width without padding.
-        candidates: how many pairs go into the suppression, the best by score.
-        iou_threshold: a box is dropped when it overlaps a better one of its class by more.
-        max_per_class: detections kept of one class in one image.
-        max_detections: detections kept of one image.
+        config: how many pairs go into the suppression, its threshold, and how many detections are
+            kept.
         code_scales: of the box codes.
 
     Returns:
-        The detections. They are those of a class-by-class suppression of all pairs, as long as
-        the detections that this gives lie among the `candidates` best pairs.
+        The detections. They are those of a class-by-class suppression of all pairs, provided that
+        its detections are among the `config.candidates` best pairs.
     """
-    num_classes = class_scores.shape[-1]
-    scores = tf.minimum(class_scores, tf.where(valid, 1.0, -1.0)[..., tf.newaxis])
-    candidates = min(candidates, proposals.shape[1] * num_classes)
-    limit = min(max_detections, candidates)
+    num_classes = classified.scores.shape[-1]
+    is_real = tf.where(classified.valid, 1.0, -1.0)[..., tf.newaxis]
+    scores = tf.minimum(classified.scores, is_real)
+    candidates = min(config.candidates, classified.boxes.shape[1] * num_classes)
+    limit, max_per_class = min(config.max_detections, candidates), config.max_per_class
     side = math.isqrt(num_classes - 1) + 1
     room = tf.cast(tf.reduce_max(image_size), tf.float32) + 1.0
 
     def best_boxes(candidates: int) -> _Boxes:
         best, pairs = _best_pairs(scores, candidates)
         places, classes = pairs // num_classes, pairs % num_classes
-        anchors = tf.gather(proposals, places, batch_dims=1)
-        boxes = box_math.decode(box_codes(places, classes), anchors, code_scales)
+        anchors = tf.gather(classified.boxes, places, batch_dims=1)
+        codes = classified.box_codes(places, classes)
+        boxes = box_math.decode(codes, anchors, code_scales)
         boxes = box_math.clip(boxes, image_size)
         return _Boxes(boxes, tf.where(box_math.area(boxes) > 0, best, -1.0), classes)
 
-    def among(given: _Boxes, suppressed: int) -> tuple[Detections, tf.Tensor]:
-        """What boxes give when the suppression stops at so many, and whether that is all."""
+    def among(given: _Boxes, suppressed: int) -> tuple[BatchDetections, tf.Tensor]:
+        """The detections if the suppression stops at so many, and whether that was enough."""
         boxes, best, classes = given
         place = tf.stack([classes // side, classes % side], axis=-1)
         shifted = boxes + tf.tile(tf.cast(place, tf.float32) * room, [1, 1, 2])
-        kept, kept_count = box_math.keep_best(shifted, best, suppressed, iou_threshold)
+        kept, kept_count = box_math.keep_best(shifted, best, suppressed, config.nms_iou)
         is_kept = tf.sequence_mask(kept_count, suppressed)
         classes = tf.where(is_kept, tf.gather(classes, kept, batch_dims=1), -1)
         is_kept &= _rank_in_class(classes) < max_per_class
@@ -108,7 +116,7 @@ def detections_of(
         kept = tf.gather(kept, order, batch_dims=1)
         count = tf.minimum(tf.reduce_sum(tf.cast(is_kept, tf.int32), axis=1), limit)
         real = tf.sequence_mask(count, limit)
-        found = Detections(
+        found = BatchDetections(
             boxes=tf.where(real[..., tf.newaxis], tf.gather(boxes, kept, batch_dims=1), 0.0),
             scores=tf.where(real, tf.gather(best, kept, batch_dims=1), 0.0),
             labels=tf.where(real, tf.gather(classes, order, batch_dims=1) + 1, 0),
@@ -117,8 +125,8 @@ def detections_of(
         return found, tf.reduce_all(count == limit)
 
     # Pairs are judged best first, so once enough are kept the rest changes nothing: a part of the
-    # candidates is tried first, in a tenth of the time. It is not enough where most boxes overlap,
-    # or most of those kept are one class and too many of it.
+    # candidates is tried first, in a tenth of the time. That is not enough if most boxes overlap,
+    # or if most of those kept are of one class and exceed its limit.
     first = min(_FIRST_PAIRS * limit, candidates)
     first_boxes = best_boxes(first)
     tries = [lambda: among(first_boxes, limit)]
@@ -127,13 +135,13 @@ def detections_of(
     if first < candidates:
         most = limit if max_per_class >= limit else candidates
         tries.append(lambda: among(best_boxes(candidates), most))
-    return _first_full(tries)
+    return above(_first_full(tries), config.min_score)
 
 
-def above(detections: Detections, min_score: float) -> Detections:
-    """Only the detections with a higher score than `min_score`; zeros behind the last."""
+def above(detections: BatchDetections, min_score: float) -> BatchDetections:
+    """Only the detections with a higher score than `min_score`; zeros after the last."""
     kept = detections.scores > min_score
-    return Detections(
+    return BatchDetections(
         boxes=tf.where(kept[..., tf.newaxis], detections.boxes, 0.0),
         scores=tf.where(kept, detections.scores, 0.0),
         labels=tf.where(kept, detections.labels, 0),
@@ -141,8 +149,10 @@ def above(detections: Detections, min_score: float) -> Detections:
     )
 
 
-def _first_full(tries: Sequence[Callable[[], tuple[Detections, tf.Tensor]]]) -> Detections:
-    """The first try that gave all that was asked for, or else the last."""
+def _first_full(
+    tries: Sequence[Callable[[], tuple[BatchDetections, tf.Tensor]]],
+) -> BatchDetections:
+    """The first try that gave all detections asked for, or else the last."""
     found, is_full = tries[0]()
     if len(tries) == 1:
         return found
@@ -155,8 +165,8 @@ def _best_pairs(scores: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
     size = next(size for size in range(_LARGEST_GROUP, 0, -1) if total % size == 0)
     if total // size <= count:
         return tf.math.top_k(tf.reshape(scores, [-1, total]), count)
-    # The best are among the groups with the best maxima, as many. Of equal scores the first stays
-    # first, as the groups are put back into their order.
+    # The best `count` are among the `count` groups with the best maxima. Of equal scores the first
+    # stays first, because the groups are put back into their order.
     groups = tf.reshape(scores, [-1, total // size, size])
     chosen = tf.sort(tf.math.top_k(tf.reduce_max(groups, axis=2), count).indices)
     values = tf.reshape(tf.gather(groups, chosen, batch_dims=1), [-1, count * size])
@@ -166,7 +176,7 @@ def _best_pairs(scores: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _rank_in_class(classes: tf.Tensor) -> tf.Tensor:
-    """How many of the same class stand before each: `[batch, n]` to int32 `[batch, n]`."""
+    """How many of the same class precede each: `[batch, n]` to int32 `[batch, n]`."""
     count = tf.shape(classes)[1]
     # Sorted by class, and stably, a class is one run; a rank is the distance from its start.
     order = tf.argsort(classes, axis=1, stable=True)

@@ -1,4 +1,4 @@
-"""First stage: anchors and their scores become a few hundred proposals an image."""
+"""From anchors and their scores to a few hundred proposals per image."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from inatdet.detection import boxes as box_math
+from inatdet.detection.config import ProposalConfig
 
 
 class Proposals(NamedTuple):
@@ -15,9 +16,9 @@ class Proposals(NamedTuple):
 
     Attributes:
         boxes: float32 `[batch, proposals, 4]`, `ymin, xmin, ymax, xmax` in pixels, inside the
-            image; zeros behind the last.
-        scores: float32 `[batch, proposals]`, the probability of an object; zeros behind the last.
-        valid: bool `[batch, proposals]`, False behind the last.
+            image; zeros after the last.
+        scores: float32 `[batch, proposals]`, the probability of an object; zeros after the last.
+        valid: bool `[batch, proposals]`, False after the last.
     """
 
     boxes: tf.Tensor
@@ -31,17 +32,15 @@ def select_proposals(
     objectness: tf.Tensor,
     usable: tf.Tensor,
     image_size: tf.Tensor,
-    candidates: int,
-    iou_threshold: float,
-    min_score: float,
-    max_proposals: int,
+    *,
+    config: ProposalConfig,
     code_scales: Sequence[float],
 ) -> Proposals:
-    """Decodes, clips and thins the anchors.
+    """Decodes, clips and suppresses the anchors' boxes.
 
     Anchors across an image's border are themselves clipped before they are decoded, as the Object
-    Detection API does in detection; in training it, and `usable`, leave out those that clipping
-    would change.
+    Detection API does in detection. In training, that API and `usable` leave out the anchors that
+    clipping would change.
 
     Args:
         anchors: `[anchors, 4]`.
@@ -49,10 +48,7 @@ def select_proposals(
         objectness: logits `[batch, anchors, 2]`: background, object.
         usable: bool `[batch, anchors]`; the others yield no proposal.
         image_size: `[batch, 2]`, height and width without padding.
-        candidates: how many go into the suppression, the best by score; 0 for all.
-        iou_threshold: of the suppression.
-        min_score: only those with a higher score are kept.
-        max_proposals: how many to keep at the most.
+        config: how many of the boxes go into the suppression, its threshold, and what is kept.
         code_scales: of the box codes.
 
     Returns:
@@ -63,14 +59,14 @@ def select_proposals(
     boxes = box_math.clip(boxes, image_size)
     scores = tf.nn.softmax(objectness)[..., 1]
     scores = tf.where(usable & (box_math.area(boxes) > 0), scores, -1.0)
-    if candidates:
-        scores, best = tf.math.top_k(scores, tf.minimum(candidates, tf.shape(scores)[1]))
+    if config.candidates:
+        scores, best = tf.math.top_k(scores, tf.minimum(config.candidates, tf.shape(scores)[1]))
         boxes = tf.gather(boxes, best, batch_dims=1)
-    indices, count = box_math.keep_best(boxes, scores, max_proposals, iou_threshold)
+    indices, count = box_math.keep_best(boxes, scores, config.max_proposals, config.nms_iou)
     boxes = tf.gather(boxes, indices, batch_dims=1)
     scores = tf.gather(scores, indices, batch_dims=1)
     # After the suppression, in which a box never yields to one of a lower score.
-    valid = tf.sequence_mask(count, max_proposals) & (scores > min_score)
+    valid = tf.sequence_mask(count, config.max_proposals) & (scores > config.min_score)
     boxes = tf.where(valid[..., tf.newaxis], boxes, 0.0)
     scores = tf.where(valid, scores, 0.0)
     return Proposals(tf.stop_gradient(boxes), tf.stop_gradient(scores), valid)

@@ -1,4 +1,4 @@
-"""A detector that needs nothing but TensorFlow: the bytes of image files in, named boxes out."""
+"""A detector from the bytes of image files to named boxes: restored, saved and loaded again."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
-from official.core import config_definitions as cfg
-from official.core import task_factory
 
 from inatdet.data.taxonomy import Granularity
-from inatdet.detection import (
-    serving,
-    task,  # noqa: F401 (registers the task)
-)
+from inatdet.detection import experiments
+from inatdet.detection.boxes import to_original
+from inatdet.detection.config import DetectionExperiment
 from inatdet.detection.faster_rcnn import FasterRCNN
 from inatdet.detection.inputs import resized_shape
+from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
-from inatdet.training import experiment
+from inatdet.training import devices
+from inatdet.training.experiment import adopt_taxonomy
 
 Detector = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 """From the bytes of image files, string `[batch]`, to what `ServedDetector.detect` returns."""
@@ -29,26 +28,26 @@ _OUTPUTS = {"boxes", "labels", "names", "scores", "count"}
 
 
 class ServedDetector(tf.Module):
-    """What `inatdet export` saves.
+    """What `inatdet export` saves; it needs nothing but TensorFlow.
 
     Args:
         model: the detector.
-        names: of the labels 1..
+        names: of the labels 1, 2, ...
         short_edge: images are resized to this shorter side, in pixels ...
-        long_edge: ... or to this longer side, where that is less.
+        long_edge: ... or to this longer side, if that makes them smaller.
     """
 
     def __init__(self, model: FasterRCNN, names: Sequence[str], short_edge: int, long_edge: int):
         super().__init__()
         self._model = model
-        self._names = tf.constant(["", *names])  # label 0 is the filling behind the detections
+        self._names = tf.constant(["", *names])  # label 0 fills the places after the last detection
         self._edges = short_edge, long_edge
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="jpeg")])
     def detect(self, jpeg: tf.Tensor) -> dict[str, tf.Tensor]:
         """Detects in images, one after another, each at its own size.
 
-        Pixels are taken as they are stored, as in training: EXIF orientation is not applied.
+        Pixels are used as they are stored, as in training: EXIF orientation is not applied.
 
         Args:
             jpeg: string `[batch]`, the bytes of JPEG or PNG files.
@@ -56,7 +55,7 @@ class ServedDetector(tf.Module):
         Returns:
             `boxes` float32 `[batch, n, 4]`, `x, y, width, height` in pixels of the image;
             `scores` float32 `[batch, n]`; `labels` int32 `[batch, n]`; `names` string
-            `[batch, n]`; `count` int32 `[batch]`. Best first; zeros and empty names behind the
+            `[batch, n]`; `count` int32 `[batch]`. Best first; zeros and empty names after the
             last.
         """
         number, corner = tf.TensorSpec([None], tf.float32), tf.TensorSpec([None, 4], tf.float32)
@@ -81,10 +80,9 @@ class ServedDetector(tf.Module):
             "image_size": size[tf.newaxis],
         }
         found = self._model(batch, training=False)
-        scale = tf.cast(original, tf.float32) / tf.cast(size, tf.float32)
-        ymin, xmin, ymax, xmax = tf.unstack(found.boxes[0] * tf.tile(scale, [2]), axis=-1)
+        boxes = to_original(found.boxes, size[tf.newaxis], original[tf.newaxis])
         return {
-            "boxes": tf.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=-1),
+            "boxes": boxes[0],
             "scores": found.scores[0],
             "labels": found.labels[0],
             "names": tf.gather(self._names, found.labels[0]),
@@ -92,47 +90,46 @@ class ServedDetector(tf.Module):
         }
 
 
-def restored(params: cfg.ExperimentConfig, checkpoint: str, model_dir: str) -> ServedDetector:
+def restored(params: DetectionExperiment, checkpoint: str, model_dir: str) -> ServedDetector:
     """A trained detector, ready to be used or saved.
 
     Args:
         params: the settings that the model was trained with.
-        checkpoint: its weights.
-        model_dir: where its taxonomy lies.
+        checkpoint: the path of its weights, without extension.
+        model_dir: the folder with its taxonomy.
 
     Raises:
         InputError: if there is no taxonomy, or the checkpoint does not fit the settings.
     """
-    taxonomy = experiment.adopt_taxonomy(params, model_dir)
-    names = taxonomy.names(Granularity(params.task.granularity))
-    experiment.set_precision(params.runtime)
-    model = task_factory.get_task(params.task).build_model()
+    names = adopt_taxonomy(params, model_dir).names(Granularity(params.task.granularity))
+    devices.set_precision(params.runtime)
+    model = DetectionTask(params.task).build_model()
     checkpoints.restore(model, checkpoint)
     return ServedDetector(model, names, params.task.short_edge, params.task.long_edge)
 
 
-def export(params: cfg.ExperimentConfig, checkpoint: str, model_dir: str, output_dir: str) -> None:
-    """Saves a detector. The folder appears under its name only when it is whole.
+def export(params: DetectionExperiment, checkpoint: str, model_dir: str, output_dir: str) -> None:
+    """Saves a detector. The folder appears under its name only when it is complete.
 
     Args:
         params: the settings that the model was trained with.
-        checkpoint: its weights.
-        model_dir: where its taxonomy lies.
-        output_dir: the folder to make.
+        checkpoint: the path of its weights, without extension.
+        model_dir: the folder with its taxonomy.
+        output_dir: the folder to create.
 
     Raises:
         InputError: if the folder exists, or the checkpoint does not fit the settings.
     """
     output_dir = os.path.abspath(output_dir)
     if os.path.exists(output_dir):
-        raise InputError(f"{output_dir}: exists; name a folder that does not, or remove it")
-    served = serving.restored(params, checkpoint, model_dir)
+        raise InputError(f"{output_dir}: already exists; name another folder, or remove it")
+    served = restored(params, checkpoint, model_dir)
     parent = os.path.dirname(output_dir)
     os.makedirs(parent, exist_ok=True)
     temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(output_dir)}.", dir=parent)
     try:
         tf.saved_model.save(served, temporary, signatures={"serving_default": served.detect})
-        shutil.copymode(parent, temporary)  # mkdtemp's folders are for their owner alone
+        shutil.copymode(parent, temporary)  # mkdtemp's folders are readable only by their owner
         os.rename(temporary, output_dir)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -146,17 +143,17 @@ def saved_detector(folder: str) -> Detector:
         signature = loaded.signatures["serving_default"]
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
         raise InputError(
-            f"{folder}: no SavedModel that can be loaded ({str(error).splitlines()[0]}); "
+            f"{folder}: cannot be loaded as a SavedModel ({str(error).splitlines()[0]}); "
             "write one with inatdet export"
         ) from error
     if _OUTPUTS - set(signature.structured_outputs):
         raise InputError(
-            f"{folder}: a SavedModel of something else, without {', '.join(sorted(_OUTPUTS))}; "
+            f"{folder}: is a SavedModel of something else, without {', '.join(sorted(_OUTPUTS))}; "
             "write one with inatdet export"
         )
 
     def detect(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        # Through `loaded`, which must live as long as its signatures are called.
+        # Through `loaded`, which must stay alive as long as its signatures are called.
         return loaded.signatures["serving_default"](jpeg=encoded)
 
     return detect
@@ -164,8 +161,8 @@ def saved_detector(folder: str) -> Detector:
 
 def trained_detector(model_dir: str, checkpoint: str | None, params_override: str) -> Detector:
     """A detector from a folder of checkpoints; `InputError` if the folder holds none."""
-    params = experiment.read_kept(model_dir, params_override)
+    params = experiments.read_saved(model_dir, params_override)
     checkpoint = checkpoint or checkpoints.newest(model_dir)
-    served = serving.restored(params, checkpoint, model_dir)
+    served = restored(params, checkpoint, model_dir)
     # A bound tf.function would not keep its object alive.
     return lambda encoded: served.detect(encoded)

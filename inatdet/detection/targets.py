@@ -1,4 +1,4 @@
-"""What the anchors and the proposals should have said: matching and sampling."""
+"""The targets of anchors and proposals: matching with the ground truth, and sampling."""
 
 from __future__ import annotations
 
@@ -10,11 +10,28 @@ import tensorflow as tf
 from inatdet.detection import boxes as box_math
 
 
-class Matches(NamedTuple):
-    """Which ground truth each box belongs to.
+class GroundTruth(NamedTuple):
+    """The true boxes of a batch, padded.
 
     Attributes:
-        box: int32 `[batch, n]`, index of the ground truth; meaningful where `positive`.
+        boxes: float32 `[batch, m, 4]`, `ymin, xmin, ymax, xmax` in pixels.
+        labels: int32 `[batch, m]`, 1..classes; 0 for padding.
+    """
+
+    boxes: tf.Tensor
+    labels: tf.Tensor
+
+    @property
+    def is_real(self) -> tf.Tensor:
+        """Bool `[batch, m]`, False for padding."""
+        return self.labels > 0
+
+
+class Matches(NamedTuple):
+    """Which ground truth each box is assigned to.
+
+    Attributes:
+        box: int32 `[batch, n]`, index of the ground truth; meaningful only where `positive`.
         positive: bool `[batch, n]`.
         negative: bool `[batch, n]`; a box may be neither.
     """
@@ -41,8 +58,8 @@ class Sample(NamedTuple):
 def match(
     boxes: tf.Tensor,
     usable: tf.Tensor,
-    truth: tf.Tensor,
-    is_truth: tf.Tensor,
+    truth: GroundTruth,
+    *,
     positive_iou: float,
     negative_iou: float,
     force: bool,
@@ -52,13 +69,12 @@ def match(
     Args:
         boxes: `[batch, n, 4]` or `[1, n, 4]`, anchors or proposals.
         usable: bool `[batch, n]`; the others are neither positive nor negative.
-        truth: `[batch, m, 4]`, ground truth, padded.
-        is_truth: bool `[batch, m]`, False for padding.
-        positive_iou: positive at or above.
-        negative_iou: negative below.
-        force: whether each ground truth's best box is positive for it whatever their overlap, as
-            in the Object Detection API: of several such boxes the first, of several such ground
-            truths the first. A ground truth that no box meets forces none (the Object Detection
+        truth: the ground truth.
+        positive_iou: a box is positive at or above this overlap.
+        negative_iou: a box is negative below this overlap.
+        force: whether the box that overlaps a ground truth most is positive for it whatever their
+            overlap, as in the Object Detection API; in case of ties, the first box, and the first
+            ground truth. A ground truth that no box overlaps forces none (the Object Detection
             API would force its first anchor).
 
     Returns:
@@ -66,8 +82,8 @@ def match(
     """
     # The extra column keeps the arg max defined for images and batches without a box.
     paddings = [[0, 0], [0, 0], [0, 1]]
-    allowed = usable[:, :, tf.newaxis] & is_truth[:, tf.newaxis, :]
-    overlap = tf.where(allowed, box_math.iou(boxes, truth), -1.0)
+    allowed = usable[:, :, tf.newaxis] & truth.is_real[:, tf.newaxis, :]
+    overlap = tf.where(allowed, box_math.iou(boxes, truth.boxes), -1.0)
     overlap = tf.pad(overlap, paddings, constant_values=-1.0)
     best_box = tf.argmax(overlap, axis=2, output_type=tf.int32)
     best_overlap = tf.reduce_max(overlap, axis=2)
@@ -86,13 +102,13 @@ def match(
 
 
 def sample(matches: Matches, size: int, positive_fraction: float) -> Sample:
-    """Draws a minibatch at random, positives first, negatives to fill it.
+    """Draws a minibatch at random: positives first, then negatives to fill it.
 
     Args:
-        matches: of `n` boxes an image.
-        size: boxes an image.
-        positive_fraction: the largest share of positives; where there are fewer, negatives take
-            their places, and where those are too few the minibatch is smaller.
+        matches: of `n` boxes per image.
+        size: boxes to draw per image.
+        positive_fraction: the largest share of positives; if there are fewer, negatives take
+            their places, and if those are too few, the minibatch is smaller.
 
     Returns:
         The sample; the positives come first.
@@ -119,13 +135,17 @@ def _pad_keys(keys: tf.Tensor, missing: tf.Tensor) -> tf.Tensor:
 
 
 def box_code_targets(
-    boxes: tf.Tensor, truth: tf.Tensor, matches: Matches, chosen: Sample, scales: Sequence[float]
+    boxes: tf.Tensor,
+    truth: GroundTruth,
+    matches: Matches,
+    chosen: Sample,
+    scales: Sequence[float],
 ) -> tf.Tensor:
-    """What the sampled boxes' codes should be.
+    """The target codes of the sampled boxes.
 
     Args:
         boxes: `[batch, size, 4]`, the sampled anchors or proposals.
-        truth: `[batch, m, 4]`, ground truth, padded.
+        truth: the ground truth.
         matches: of all boxes.
         chosen: which were sampled.
         scales: of the box codes.
@@ -133,23 +153,23 @@ def box_code_targets(
     Returns:
         float32 `[batch, size, 4]`; zeros for those that are not positive.
     """
-    truth = tf.pad(truth, [[0, 0], [0, 1], [0, 0]])
+    true_boxes = tf.pad(truth.boxes, [[0, 0], [0, 1], [0, 0]])
     matched = tf.gather(matches.box, chosen.indices, batch_dims=1)
-    codes = box_math.encode(tf.gather(truth, matched, batch_dims=1), boxes, scales)
+    codes = box_math.encode(tf.gather(true_boxes, matched, batch_dims=1), boxes, scales)
     return tf.where(chosen.positive[..., tf.newaxis], codes, 0.0)
 
 
-def class_targets(labels: tf.Tensor, matches: Matches, chosen: Sample) -> tf.Tensor:
-    """The labels of the sampled boxes.
+def class_targets(truth: GroundTruth, matches: Matches, chosen: Sample) -> tf.Tensor:
+    """The target labels of the sampled boxes.
 
     Args:
-        labels: int32 `[batch, m]`, of the ground truth, padded.
+        truth: the ground truth.
         matches: of all boxes.
         chosen: which were sampled.
 
     Returns:
         int32 `[batch, size]`: 0, background, for those that are not positive.
     """
-    labels = tf.pad(labels, [[0, 0], [0, 1]])
+    labels = tf.pad(truth.labels, [[0, 0], [0, 1]])
     matched = tf.gather(matches.box, chosen.indices, batch_dims=1)
     return tf.where(chosen.positive, tf.gather(labels, matched, batch_dims=1), 0)

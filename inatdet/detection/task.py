@@ -1,33 +1,26 @@
-"""The Model Garden task: inputs, model, losses and what is shown of them."""
+"""The detector's task: inputs, model, losses and what is reported of them."""
 
 from __future__ import annotations
 
 import os
 
-import numpy as np
+import orbit
 import tensorflow as tf
 import tf_keras
-from official.core import base_task, task_factory
 
 from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.detection import inputs
-from inatdet.detection.c4 import C4FasterRCNN
-from inatdet.detection.config import DetectorConfig, FasterRCNNConfig, FasterRCNNTask
+from inatdet.detection import forms, inputs
 from inatdet.detection.faster_rcnn import Diagnostics, FasterRCNN, Losses
-from inatdet.detection.fpn import FPNFasterRCNN
-from inatdet.detection.fpn_config import FPNConfig, FPNTask
+from inatdet.detection.validation_pictures import ValidationPictures
 from inatdet.tfrecords.label_counts import read_label_counts
 from inatdet.tfrecords.sampling import Resampler, Sampling, factors_of
 from inatdet.training import label_priors
 from inatdet.training.accumulation import Batch, mean_over
 from inatdet.training.config import InputConfig
+from inatdet.training.task import EvaluationAction, Task
 
-_OF_CONFIG = {FasterRCNNConfig: C4FasterRCNN, FPNConfig: FPNFasterRCNN}
 
-
-@task_factory.register_task_cls(FasterRCNNTask)
-@task_factory.register_task_cls(FPNTask)
-class DetectionTask(base_task.Task):
+class DetectionTask(Task):
     """Trains `FasterRCNN` on TFRecords at one granularity."""
 
     def build_model(self) -> FasterRCNN:
@@ -38,7 +31,7 @@ class DetectionTask(base_task.Task):
         priors = None
         if config.model.detections.logit_adjustment:
             priors = label_priors.read(os.path.dirname(config.taxonomy), num_classes)
-        return build(config.model, num_classes, priors)
+        return forms.build(config.model, num_classes, priors)
 
     def build_inputs(
         self, params: InputConfig, input_context: tf.distribute.InputContext | None = None
@@ -69,15 +62,41 @@ class DetectionTask(base_task.Task):
         factors = factors_of(sampling, counts, params.repeat_threshold)
         return Resampler(sampling, granularity, tuple(factors.tolist()))
 
+    def save_companions(self, model_dir: str) -> None:
+        """Writes the label shares that logit adjustment needs, if the data has label counts."""
+        config = self.task_config
+        label_priors.save(
+            config.train_data,
+            Granularity(config.granularity),
+            model_dir,
+            required=config.model.detections.logit_adjustment != 0,
+        )
+
+    def evaluation_actions(
+        self,
+        model: FasterRCNN,
+        strategy: tf.distribute.Strategy,
+        summaries: orbit.utils.SummaryManager,
+        global_step: tf.Variable,
+    ) -> list[EvaluationAction]:
+        """Pictures of validation images with their detections, if the settings ask for some."""
+        config = self.task_config
+        if not config.validation_pictures:
+            return []
+        data = config.validation_data.replace(batch_size=1, is_training=False, cache=False)
+        images = self.build_inputs(data).take(config.validation_pictures)
+        names = Taxonomy.load(config.taxonomy).names(Granularity(config.granularity))
+        return [ValidationPictures(model, images, names, strategy, summaries, global_step)]
+
     def initialize(self, model: FasterRCNN) -> None:
-        """Loads a checkpoint where `init_checkpoint` names one, else the backbone's weights."""
+        """Loads the checkpoint that `init_checkpoint` names, or else the backbone's weights."""
         if self.task_config.init_checkpoint:
             super().initialize(model)
         elif self.task_config.model.backbone.weights:
             model.load_pretrained()
 
     def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
-        """Means, over the steps of a loop, of each loss and of what was sampled."""
+        """Means, over the steps of a loop, of each loss and each count of samples."""
         names = [f"loss/{name}" for name in Losses._fields]
         names += [f"sampled/{name}" for name in Diagnostics._fields]
         return [tf_keras.metrics.Mean(name) for name in names]
@@ -133,14 +152,3 @@ class DetectionTask(base_task.Task):
         for metric, value in zip(metrics or [], [*losses, *diagnostics]):
             metric.update_state(value)
         return {self.loss: loss}
-
-
-def build(config: DetectorConfig, num_classes: int, priors: np.ndarray | None = None) -> FasterRCNN:
-    """Builds a detector.
-
-    Args:
-        config: its settings, whose class says which form.
-        num_classes: labels without the background.
-        priors: `[classes]`, shares of the labels in training, for logit adjustment.
-    """
-    return _OF_CONFIG[type(config)](config, num_classes, priors, name="faster_rcnn")

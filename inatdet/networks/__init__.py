@@ -1,1 +1,1 @@
-"""TODO."""
+"""Backbones and their weights, shared by everything that is trained."""

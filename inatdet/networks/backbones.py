@@ -1,13 +1,16 @@
-"""The network under a detector: Inception V3, or another of Model Garden's registry.
+"""Backbones: Inception V3, or another of Model Garden's registry.
 
-Any backbone whose features come by levels (level l has stride 2^l) can carry the pyramid. For the
-C4 form it must fall in two: levels up to 4 for the image, and from level 4 to level 5 for each
-proposal. Inception V3, `resnet`, `efficientnet`, `mobilenet`, `mobiledet` and `revnet` do.
+The feature pyramid can be built on any backbone that has features by level (level l has stride
+2^l). For the C4 form the backbone must be split in two: levels up to 4 for the image, and from
+level 4 to level 5 for each proposal. Inception V3, `resnet`, `efficientnet`, `mobilenet`,
+`mobiledet` and `revnet` allow both.
 """
 
 from __future__ import annotations
 
+import functools
 import os
+from typing import NamedTuple
 
 import tensorflow as tf
 import tf_keras
@@ -16,7 +19,7 @@ from official.vision.modeling.backbones import factory
 from official.vision.ops import preprocess_ops
 
 from inatdet.errors import InputError
-from inatdet.networks import checkpoints, inception_v3, padding, pretrained
+from inatdet.networks import checkpoints, inception_v3, pretrained
 from inatdet.networks.config import BackboneConfig
 from inatdet.networks.inception_v3 import BatchNorm
 
@@ -36,35 +39,36 @@ def check(config: BackboneConfig) -> None:
         )
     if config.type != INCEPTION_V3 and config.weights == pretrained.IMAGENET:
         raise InputError(
-            f"task.model.backbone.weights is {config.weights}, which there is for inception_v3 "
-            f"alone; for {config.type}, give the path of a checkpoint of Model Garden's image "
-            "classification, or '' to start from random weights"
+            f"task.model.backbone.weights is {config.weights}, which exists for inception_v3 "
+            f"only; for {config.type}, give the path of a checkpoint of Model Garden's image "
+            "classification, or '' for random initialization"
         )
 
 
 def norm_activation(config: BackboneConfig) -> common.NormActivation:
-    """The batch norm of Model Garden's layers, as `config` wants it."""
+    """The batch norm of Model Garden's layers, with the settings of `config`."""
     return common.NormActivation(
         activation="relu",
-        use_sync_bn=config.batch_norm == BatchNorm.SYNCHRONISED,
+        use_sync_bn=config.batch_norm == BatchNorm.SYNCHRONIZED,
         norm_momentum=config.batch_norm_momentum,
         norm_epsilon=_NORM_EPSILON,
     )
 
 
 def training_mode(config: BackboneConfig, training: bool | None) -> bool | None:
-    """What to call a backbone's layers with: never training where its statistics are frozen.
+    """The `training` argument for a backbone's layers: False if batch norm is frozen.
 
-    The statistics alone: what batch norm adds and multiplies with still trains.
+    Only its statistics are frozen: batch norm's beta and gamma still train.
     """
     return False if config.batch_norm == BatchNorm.FROZEN else training
 
 
 def scale_pixels(config: BackboneConfig, image: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
-    """Scales pixels as the backbone's weights were trained with.
+    """Scales pixels in the way in which the backbone's weights were trained.
 
-    Inception V3: to [-1, 1]. Model Garden's backbones: less ImageNet's mean, over its deviation.
-    The padding becomes 0 after scaling: what SAME convolutions see beyond the border too.
+    Inception V3: to [-1, 1]. Model Garden's backbones: ImageNet's mean is subtracted, and the
+    result divided by its standard deviation. The padding becomes 0 after scaling, which is also
+    what SAME convolutions see beyond the border.
 
     Args:
         config: which backbone.
@@ -87,46 +91,53 @@ def scale_pixels(config: BackboneConfig, image: tf.Tensor, image_size: tf.Tensor
 
 def whole(config: BackboneConfig) -> tf_keras.Model:
     """A backbone from scaled images to a dict of features by level, by Model Garden's factory."""
+    register()
     return factory.build_backbone(_IMAGE, config, norm_activation(config))
 
 
-def trunk_and_stage(
-    config: BackboneConfig, crop_size: int
-) -> tuple[tf_keras.Model, tf_keras.Model]:
-    """A backbone cut at stride 16, for the C4 form.
+class SplitBackbone(NamedTuple):
+    """A backbone split at stride 16, for the C4 form.
+
+    Attributes:
+        trunk: from scaled images to features of level 4, of any height and width.
+        stage: from crops of them to features of half the height and width, the layers that lead
+            to level 5.
+        masked_trunk: the trunk's layers once more, seeing nothing of a batch's padding: from the
+            two results of `padding.align` to features. None unless `config.mask_padding`.
+    """
+
+    trunk: tf_keras.Model
+    stage: tf_keras.Model
+    masked_trunk: tf_keras.Model | None
+
+
+def split(config: BackboneConfig, crop_size: int | None) -> SplitBackbone:
+    """Builds a backbone in two parts.
 
     Args:
         config: which backbone.
-        crop_size: side of the crops in cells.
-
-    Returns:
-        A model from scaled images to features of level 4, of any height and width; and one from
-        crops of them to features of half the height and width, what level 5 is made with.
+        crop_size: side of the crops in cells, or None for any.
 
     Raises:
-        InputError: if there is no such cut.
+        InputError: if there is no masked trunk for this backbone, though it is asked for.
     """
-    if config.type == INCEPTION_V3:
-        options = _inception_options(config)
-        trunk = inception_v3.trunk(**options)
-        return trunk, inception_v3.head_stage(trunk.output_shape[-1], crop_size, **options)
-    return _cut(whole(config))
-
-
-def masked_twin(config: BackboneConfig, trunk: tf_keras.Model) -> tf_keras.Model | None:
-    """A trunk's twin that sees nothing of a batch's padding, where `config` asks for it.
-
-    Raises:
-        InputError: if there is none for this backbone.
-    """
-    if not config.mask_padding:
-        return None
-    if config.type != INCEPTION_V3 or config.padding != inception_v3.Padding.SAME:
+    is_inception = config.type == INCEPTION_V3
+    if config.mask_padding and not (is_inception and config.padding == inception_v3.Padding.SAME):
         raise InputError(
             f"backbone.mask_padding is not possible with type {config.type} and padding "
             f"{config.padding}; use {INCEPTION_V3} and same, or batches of one image"
         )
-    return padding.masked(trunk)
+    if not is_inception:
+        return SplitBackbone(*cut(whole(config)), None)
+    options = _inception_options(config)
+    if config.mask_padding:
+        trunk, masked = inception_v3.trunk_and_masked(
+            config.width, options["batch_norm"], options["momentum"]
+        )
+    else:
+        trunk, masked = inception_v3.trunk(**options), None
+    stage = inception_v3.head_stage(trunk.output_shape[-1], crop_size, **options)
+    return SplitBackbone(trunk, stage, masked)
 
 
 def load_pretrained(config: BackboneConfig, *models: tf_keras.Model) -> None:
@@ -134,7 +145,7 @@ def load_pretrained(config: BackboneConfig, *models: tf_keras.Model) -> None:
 
     Args:
         config: which backbone, and its weights.
-        models: a `whole` backbone, or the two halves of `trunk_and_stage`.
+        models: a `whole` backbone, or the trunk and the stage of a `split` one.
 
     Raises:
         InputError: if the file is missing, damaged or of another network.
@@ -142,7 +153,7 @@ def load_pretrained(config: BackboneConfig, *models: tf_keras.Model) -> None:
     if config.type == INCEPTION_V3:
         inception_v3.load_pretrained(models, pretrained.find_weights(config.weights))
         return
-    # Into a whole backbone, which is how Model Garden saves it, and from there into the halves.
+    # Into a whole backbone, which is how Model Garden saves it, and from there into its parts.
     saved = whole(config)
     path = config.weights
     if not os.path.isfile(path + ".index"):
@@ -155,12 +166,17 @@ def load_pretrained(config: BackboneConfig, *models: tf_keras.Model) -> None:
         "give a checkpoint of Model Garden's image classification, with the same settings",
         backbone=saved,
     )
-    sources = [saved] if len(models) == 1 else _cut(saved)
+    sources = [saved] if len(models) == 1 else cut(saved)
     for model, source in zip(models, sources):
         model.set_weights(source.get_weights())
 
 
-@factory.register_backbone_builder(INCEPTION_V3)
+@functools.cache
+def register() -> None:
+    """Makes Inception V3 known to Model Garden's factories; may be called again and again."""
+    factory.register_backbone_builder(INCEPTION_V3)(build_inception_v3)
+
+
 def build_inception_v3(
     input_specs: tf_keras.layers.InputSpec,
     backbone_config: BackboneConfig,
@@ -169,8 +185,8 @@ def build_inception_v3(
 ) -> tf_keras.Model:
     """Inception V3 for Model Garden's factories: features by level, see `inception_v3.pyramid`.
 
-    The images' shape, the batch norm and the weight decay of Model Garden's settings are not used:
-    shapes are free, and `backbone_config` says all of the rest.
+    The image shape, batch norm and weight decay of Model Garden's settings are not used: shapes
+    are free, and everything else is set by `backbone_config`.
     """
     del input_specs, norm_activation_config, l2_regularizer
     return inception_v3.pyramid(**_inception_options(backbone_config))
@@ -185,7 +201,8 @@ def _inception_options(config: BackboneConfig) -> dict[str, object]:
     }
 
 
-def _cut(backbone: tf_keras.Model) -> tuple[tf_keras.Model, tf_keras.Model]:
+def cut(backbone: tf_keras.Model) -> tuple[tf_keras.Model, tf_keras.Model]:
+    """Cuts a backbone at level 4: a model from images to level 4, and one from there to level 5."""
     levels = backbone.output
     return (
         tf_keras.Model(backbone.input, levels["4"], name="trunk"),

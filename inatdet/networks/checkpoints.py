@@ -1,13 +1,21 @@
-"""Finding a model's checkpoints and putting one into a model."""
+"""A model's checkpoints: found, identified, checked and read into a model."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 
 import tensorflow as tf
 import tf_keras
 
 from inatdet.errors import InputError
+from inatdet.files import atomic_path
+
+FORMAT_VERSION = 1
+"""Of a model's folder: the checkpoints' structure, the settings and the files beside them."""
+
+FORMAT_FILE = "format.json"
 
 
 def newest(model_dir: str) -> str:
@@ -23,16 +31,66 @@ def short_name(checkpoint: str) -> str:
     return "/".join(os.path.abspath(checkpoint).split(os.sep)[-2:])
 
 
+def sha256_of(checkpoint: str) -> str:
+    """The SHA-256 of a checkpoint's index, which holds checksums of all of its tensors.
+
+    Raises:
+        InputError: if there is no such checkpoint.
+    """
+    try:
+        with open(f"{checkpoint}.index", "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError as error:
+        raise InputError(
+            f"{checkpoint}.index: cannot be read ({error.strerror}); give the path of a "
+            "checkpoint without its extension"
+        ) from error
+
+
+def save_format(model_dir: str) -> None:
+    """Writes the format version beside a model's checkpoints."""
+    with (
+        atomic_path(os.path.join(model_dir, FORMAT_FILE)) as temporary,
+        open(temporary, "w", encoding="utf-8") as file,
+    ):
+        json.dump({"version": FORMAT_VERSION}, file)
+        file.write("\n")
+
+
+def check_format(model_dir: str) -> None:
+    """Raises InputError if a folder holds a model of a format that this version does not read.
+
+    A folder without a format version is of version 1.
+    """
+    path = os.path.join(model_dir, FORMAT_FILE)
+    try:
+        with open(path, encoding="utf-8") as file:
+            version = json.load(file)["version"]
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"{path}: cannot be read as a format version ({error!r}); make the model again with "
+            "inatdet train and another --model_dir"
+        ) from error
+    if version != FORMAT_VERSION:
+        raise InputError(
+            f"{path}: the model has format version {version!r}, this version of inatdet reads "
+            f"{FORMAT_VERSION}; make it again with inatdet train and another --model_dir"
+        )
+
+
 def restore(model: tf_keras.Model, checkpoint: str) -> None:
-    """Puts a checkpoint's weights into a model.
+    """Reads a checkpoint's weights into a model.
 
     Args:
         model: built with the settings that the checkpoint was trained with.
         checkpoint: its path, without extension.
 
     Raises:
-        InputError: if there is no such checkpoint, or it is of another model.
+        InputError: if there is no such checkpoint, or it is of another model or format version.
     """
+    check_format(os.path.dirname(checkpoint))
     read_into(
         checkpoint,
         "does not fit the detector of the settings",
@@ -42,12 +100,12 @@ def restore(model: tf_keras.Model, checkpoint: str) -> None:
 
 
 def read_into(checkpoint: str, problem: str, remedy: str, **objects: tf_keras.Model) -> None:
-    """Reads a checkpoint of which every weight of some models must be found.
+    """Reads a checkpoint, which must have every weight of some models.
 
     Args:
         checkpoint: its path, without extension.
-        problem: what is wrong with a checkpoint that does not fit, for the error.
-        remedy: what to do then.
+        problem: what is wrong with a checkpoint that does not fit, for the error message.
+        remedy: what to do then, likewise.
         objects: the models, by the names under which the checkpoint has them.
 
     Raises:

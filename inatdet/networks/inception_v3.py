@@ -22,6 +22,7 @@ import tf_keras
 
 from inatdet.choices import Choice
 from inatdet.errors import InputError
+from inatdet.networks import padding as padded
 from inatdet.networks import pretrained
 
 TRUNK_STRIDE = 16
@@ -32,7 +33,7 @@ class Padding(Choice):
     """How the stem and the reductions pad.
 
     `SAME` puts feature cell i at pixel 16 i, where the anchors are. `VALID` is what Keras and slim
-    do for classification; it is here so that the network can be compared with theirs.
+    use for classification; it exists so that the network can be compared with theirs.
     """
 
     SAME = "same"
@@ -44,13 +45,13 @@ class BatchNorm(Choice):
 
     `FROZEN`: the moving statistics of the pretrained network; beta still trains (the Object
     Detection API's default). `TRAINED`: those of the replica's batch, for training from scratch.
-    `SYNCHRONISED`: those of all replicas' batches together. A batch's statistics include what the
-    images are padded with.
+    `SYNCHRONIZED`: those of all replicas' batches together. A batch's statistics include the
+    padding of its images.
     """
 
     FROZEN = "frozen"
     TRAINED = "trained"
-    SYNCHRONISED = "synchronised"
+    SYNCHRONIZED = "synchronised"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +69,7 @@ class _Pool:
 
 @dataclasses.dataclass(frozen=True)
 class _Fork:
-    """Layers side by side on one input, their outputs concatenated."""
+    """Parallel convolutions of one input, their outputs concatenated."""
 
     ways: tuple[_Conv, ...]
 
@@ -176,6 +177,37 @@ _HEAD_BLOCKS = (
 _LAST_OF_LEVEL = {"mixed2": "3", "mixed7": "4", "mixed10": "5"}
 
 
+@dataclasses.dataclass(frozen=True)
+class _Features:
+    """Features on their way through the network.
+
+    Attributes:
+        plain: as the layers give them.
+        masked: zero outside the images after every layer; None if this is not asked for.
+        inside: where the images are, for `masked`.
+    """
+
+    plain: tf.Tensor
+    masked: tf.Tensor | None = None
+    inside: padded.Mask | None = None
+
+
+def _through(
+    layer: tf_keras.layers.Layer, inputs: Sequence[_Features], **kwargs: object
+) -> _Features:
+    """A layer on one or several features; both the plain and the masked ones go through it."""
+
+    def called(tensors: list[tf.Tensor]) -> tf.Tensor:
+        return layer(tensors if len(tensors) > 1 else tensors[0], **kwargs)
+
+    plain = called([x.plain for x in inputs])
+    if inputs[0].masked is None:
+        return _Features(plain)
+    inside = inputs[0].inside.behind(layer)
+    masked = called([x.masked for x in inputs])
+    return _Features(plain, inside.apply(layer, masked), inside)
+
+
 class _Builder:
     """Turns the tables above into Keras layers, numbering the convolutions."""
 
@@ -192,49 +224,54 @@ class _Builder:
         self._width = width
         # None leaves the choice to the `training` argument of the call.
         self._bn_training = False if batch_norm is BatchNorm.FROZEN else None
-        self._synchronised = batch_norm is BatchNorm.SYNCHRONISED
+        self._synchronized = batch_norm is BatchNorm.SYNCHRONIZED
         self._momentum = momentum
 
     def scaled(self, filters: int) -> int:
         return max(1, round(filters * self._width))
 
-    def _conv(self, x, conv: _Conv):
+    def _conv(self, x: _Features, conv: _Conv) -> _Features:
         number = self._next_conv
         self._next_conv += 1
-        x = tf_keras.layers.Conv2D(
+        convolution = tf_keras.layers.Conv2D(
             self.scaled(conv.filters),
             conv.kernel,
             strides=conv.stride,
             padding=self._padding.value if conv.shrinks else "same",
             use_bias=False,
             name=f"conv{number}",
-        )(x)
-        x = tf_keras.layers.BatchNormalization(
+        )
+        batch_norm = tf_keras.layers.BatchNormalization(
             scale=False,
             epsilon=BATCH_NORM_EPSILON,
             momentum=self._momentum,
-            synchronized=self._synchronised,
+            synchronized=self._synchronized,
             name=f"batch_norm{number}",
-        )(x, training=self._bn_training)
-        return tf_keras.layers.Activation("relu", name=f"relu{number}")(x)
+        )
+        x = _through(convolution, [x])
+        x = _through(batch_norm, [x], training=self._bn_training)
+        return _through(tf_keras.layers.Activation("relu", name=f"relu{number}"), [x])
 
-    def _step(self, x, step: _Step):
+    def _step(self, x: _Features, step: _Step) -> _Features:
         if isinstance(step, _Conv):
             return self._conv(x, step)
         if isinstance(step, _Fork):
-            return tf_keras.layers.Concatenate()([self._conv(x, way) for way in step.ways])
+            ways = [self._conv(x, way) for way in step.ways]
+            return _through(tf_keras.layers.Concatenate(), ways)
         if step.stride == 1:
-            return tf_keras.layers.AveragePooling2D(3, strides=1, padding="same")(x)
-        return tf_keras.layers.MaxPooling2D(3, strides=2, padding=self._padding.value)(x)
+            pool = tf_keras.layers.AveragePooling2D(3, strides=1, padding="same")
+        else:
+            pool = tf_keras.layers.MaxPooling2D(3, strides=2, padding=self._padding.value)
+        return _through(pool, [x])
 
-    def chain(self, x, steps: Sequence[_Step]):
+    def chain(self, x: _Features, steps: Sequence[_Step]) -> _Features:
         for step in steps:
             x = self._step(x, step)
         return x
 
-    def mixed(self, x, block: _Mixed):
+    def mixed(self, x: _Features, block: _Mixed) -> _Features:
         outputs = [self.chain(x, branch) for branch in block.branches]
-        return tf_keras.layers.Concatenate(name=block.name)(outputs)
+        return _through(tf_keras.layers.Concatenate(name=block.name), outputs)
 
 
 def _conv_count(steps: Sequence[_Step]) -> int:
@@ -270,12 +307,46 @@ def trunk(
         `[batch, ceil(height / 16), ceil(width / 16), 768 * width]` (with SAME padding). Height and
         width are free.
     """
-    builder = _Builder(0, padding, width, batch_norm, momentum)
     image = tf_keras.Input((None, None, 3), name="image")
-    x = builder.chain(image, _STEM)
+    x = _trunk_features(_Features(image), _Builder(0, padding, width, batch_norm, momentum))
+    return tf_keras.Model(image, x.plain, name="inception_v3_trunk")
+
+
+def trunk_and_masked(
+    width: float = 1.0,
+    batch_norm: BatchNorm = BatchNorm.FROZEN,
+    momentum: float = 0.99,
+) -> tuple[tf_keras.Model, tf_keras.Model]:
+    """The trunk with SAME padding, twice, from the same layers: as it is, and masked.
+
+    Args:
+        width: factor on every number of filters; 1 is Inception V3.
+        batch_norm: which statistics batch norm uses in training.
+        momentum: of the moving statistics, where they are trained.
+
+    Returns:
+        What `trunk` returns; and a model with the same weights from the two results of
+        `padding.align` to features that are zero outside the images. Their cells are those of each
+        image alone, from the upper left.
+    """
+    image = tf_keras.Input((None, None, 3), name="image")
+    aligned = tf_keras.Input((None, None, 3), name="aligned")
+    inside = tf_keras.Input((None, None, 1), name="inside")
+    x = _trunk_features(
+        _Features(image, aligned, padded.Mask(inside)),
+        _Builder(0, Padding.SAME, width, batch_norm, momentum),
+    )
+    return (
+        tf_keras.Model(image, x.plain, name="inception_v3_trunk"),
+        tf_keras.Model([aligned, inside], x.masked, name="masked_trunk"),
+    )
+
+
+def _trunk_features(x: _Features, builder: _Builder) -> _Features:
+    x = builder.chain(x, _STEM)
     for block in _TRUNK_BLOCKS:
         x = builder.mixed(x, block)
-    return tf_keras.Model(image, x, name="inception_v3_trunk")
+    return x
 
 
 def pyramid(
@@ -284,7 +355,7 @@ def pyramid(
     batch_norm: BatchNorm = BatchNorm.FROZEN,
     momentum: float = 0.99,
 ) -> Pyramid:
-    """The whole network, with what it has of each stride.
+    """The whole network, with the last features of each stride.
 
     Args:
         padding: how the stem and the reductions pad; only with SAME do the strides hold exactly.
@@ -300,13 +371,13 @@ def pyramid(
     """
     builder = _Builder(0, padding, width, batch_norm, momentum)
     image = tf_keras.Input((None, None, 3), name="image")
-    x = builder.chain(image, _STEM[:-1])
-    levels = {"2": x}
+    x = builder.chain(_Features(image), _STEM[:-1])
+    levels = {"2": x.plain}
     x = builder.chain(x, _STEM[-1:])
     for block in (*_TRUNK_BLOCKS, *_HEAD_BLOCKS):
         x = builder.mixed(x, block)
         if block.name in _LAST_OF_LEVEL:
-            levels[_LAST_OF_LEVEL[block.name]] = x
+            levels[_LAST_OF_LEVEL[block.name]] = x.plain
     return Pyramid(image, levels, name="inception_v3")
 
 
@@ -343,21 +414,21 @@ def head_stage(
     """
     builder = _Builder(NUM_TRUNK_CONVS, padding, width, batch_norm, momentum)
     crops = tf_keras.Input((crop_size, crop_size, in_channels), name="crops")
-    x = crops
+    x = _Features(crops)
     for block in _HEAD_BLOCKS:
         x = builder.mixed(x, block)
-    return tf_keras.Model(crops, x, name="inception_v3_head_stage")
+    return tf_keras.Model(crops, x.plain, name="inception_v3_head_stage")
 
 
 def load_pretrained(models: Sequence[tf_keras.Model], path: str) -> None:
-    """Puts the weights of Keras applications' Inception V3 into a trunk or a head stage.
+    """Loads the weights of Keras applications' Inception V3 into trunks, head stages or pyramids.
 
     Args:
         models: results of `trunk`, `head_stage` and `pyramid`, of width 1.
         path: an .h5 file of `tf_keras.applications.InceptionV3(include_top=False)`.
 
     Raises:
-        InputError: if the file is damaged or of another network, or the models are narrowed.
+        InputError: if the file is damaged or of another network, or a model is of another width.
     """
     weights = pretrained.read_inception_v3(path)
     for model in models:

@@ -1,13 +1,13 @@
-"""An image in a padded batch seen exactly as if it stood alone.
+"""Features of an image in a padded batch that are exactly those of the image alone.
 
-Where an image stands alone, convolutions see zeros beyond its border. Inside a padded batch they
-see what the layers before them made of the padding: ReLU of a bias, mixed with what leaked out of
-the image. Setting the activations outside each image to zero behind every layer removes that.
+Beyond the border of a single image, convolutions see zeros. In a padded batch they see what the
+layers before them made of the padding: ReLU of a bias, mixed with what leaked out of the image.
+Setting the activations outside each image to zero after every layer removes that.
 
-One thing more differs. A stride of two with SAME padding starts at the first pixel of a side of
-even length, and one pixel before it on a side of odd length, so that the grid of cells depends on
-the side, and four such layers on the side modulo 16. An image that is moved down and right by what
-its sides lack to multiples of 16, on a canvas of such sides, has the very grid that it has alone.
+There is one more difference. With SAME padding, a stride of two starts at the first pixel of a side
+of even length, but one pixel before it on a side of odd length. So the grid of cells depends on the
+side, and with four such layers on the side modulo 16. An image that is moved down and right, by
+what its sides lack to multiples of 16, on a canvas of such sides, has the grid that it has alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _STRIDE = 16
 
 
 def align(images: tf.Tensor, image_size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Moves each image to where its cells are those that it has alone.
+    """Moves each image to where its cells are the ones that it has alone.
 
     Args:
         images: `[batch, height, width, channels]`, each image at the upper left.
@@ -42,42 +42,40 @@ def align(images: tf.Tensor, image_size: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
     return images * tf.cast(inside, images.dtype), inside
 
 
-def masked(trunk: tf_keras.Model) -> tf_keras.Model:
-    """A trunk's twin, with the same layers and weights, that sees nothing outside the images.
+class Mask:
+    """Which cells of a feature map lie inside the images, while a network is built.
 
     Args:
-        trunk: convolutions, batch norms, ReLUs, poolings and concatenations with SAME padding, as
-            `inception_v3.trunk` makes it.
-
-    Returns:
-        A model from the two results of `align` to features that are zero outside the images. Their
-        cells are those of each image alone, from the upper left.
+        inside: float `[batch, rows, columns, 1]`, 1 inside the images and 0 around them.
     """
-    image = tf_keras.Input((None, None, 3), name="image")
-    inside = tf_keras.Input((None, None, 1), name="inside")
-    layers = tf_keras.layers
-    done = {id(trunk.input): (image, inside)}
-    smaller, shares = {}, {}
-    known = {id(node.outputs) for nodes in trunk._nodes_by_depth.values() for node in nodes}
-    for layer in trunk.layers:
-        if isinstance(layer, layers.InputLayer):
-            continue
-        (node,) = [node for node in layer.inbound_nodes if id(node.outputs) in known]
-        inputs = [done[id(tensor)] for tensor in node.keras_inputs]
-        x = [tensor for tensor, _ in inputs]
-        mask = inputs[0][1]
-        y = layer(x if len(x) > 1 else x[0], **node.call_kwargs)
-        if getattr(layer, "strides", (1, 1)) == (2, 2):
-            # A cell of the next level is inside where the second of its first two pixels is.
-            if id(mask) not in smaller:
-                smaller[id(mask)] = mask[:, 1::2, 1::2]
-            mask = smaller[id(mask)]
-        if isinstance(layer, (layers.Activation, layers.MaxPooling2D)):
-            y = layers.Multiply()([y, mask])
-        if isinstance(layer, layers.AveragePooling2D):
-            # The share of each window that is inside: Keras leaves out what is beyond the border.
-            if id(mask) not in shares:
-                shares[id(mask)] = tf.maximum(layer(mask), 0.1)
-            y = y / shares[id(mask)]
-        done[id(node.outputs)] = (y, mask)
-    return tf_keras.Model([image, inside], done[id(trunk.output)][0], name="masked_trunk")
+
+    def __init__(self, inside: tf.Tensor):
+        self._inside = inside
+        self._next_level: Mask | None = None
+        self._share: tf.Tensor | None = None
+
+    def behind(self, layer: tf_keras.layers.Layer) -> Mask:
+        """The mask of what a layer makes of this map: this one, or that of half the cells."""
+        if getattr(layer, "strides", (1, 1)) != (2, 2):
+            return self
+        if self._next_level is None:
+            # A cell of the next level is inside if the second of its first two pixels is.
+            self._next_level = Mask(self._inside[:, 1::2, 1::2])
+        return self._next_level
+
+    def apply(self, layer: tf_keras.layers.Layer, features: tf.Tensor) -> tf.Tensor:
+        """Makes a layer's output what it is where each image stands alone.
+
+        Args:
+            layer: the layer.
+            features: its output, of this mask's cells.
+        """
+        if isinstance(layer, (tf_keras.layers.Activation, tf_keras.layers.MaxPooling2D)):
+            return tf_keras.layers.Multiply()([features, self._inside])
+        if isinstance(layer, tf_keras.layers.AveragePooling2D):
+            # Divided by the share of each window that is inside: Keras leaves out of its means
+            # what is beyond the border of the map.
+            if self._share is None:
+                self._share = tf.maximum(layer(self._inside), 0.1)
+            return features / self._share
+        return features

@@ -1,9 +1,9 @@
 """ImageNet weights of Inception V3: the Keras applications file, found and read.
 
 The file is `inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5`; its address and its hash
-are those in `tf_keras/src/applications/inception_v3.py`. It is kept where Keras keeps it, so a copy
-that Keras has downloaded before is used. Keras' own `get_file` is not: it downloads to the final
-name, so that an interruption leaves half a file.
+are those in `tf_keras/src/applications/inception_v3.py`. It is stored where Keras stores it, so a
+copy that Keras has already downloaded is used. Keras' own `get_file` is not: it downloads to the
+final name, so an interruption leaves half a file.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ConvWeights:
 
 
 def default_cache_dir() -> str:
-    """Where Keras keeps the weights of its applications."""
+    """Where Keras stores the weights of its applications."""
     home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
     return os.path.join(home, "models")
 
@@ -57,11 +57,11 @@ def find_weights(
     base_url: str = BASE_URL,
     md5: str = MD5,
 ) -> str:
-    """Finds the weights file, downloading it if need be.
+    """Finds the weights file, downloading it if necessary.
 
     Args:
         weights: a path, or `imagenet` for the file of Keras applications.
-        cache_dir: where that file is kept; Keras' own folder by default.
+        cache_dir: where that file is stored; Keras' own folder by default.
         base_url: the folder it is downloaded from.
         md5: its hash.
 
@@ -106,8 +106,8 @@ def read_inception_v3(path: str) -> list[ConvWeights]:
         path: an .h5 file as Keras 2 writes it, of the network with or without its top.
 
     Returns:
-        94 of them, in the order in which Keras makes them. That is the order of the numbers in the
-        layers' names, wherever the numbers start; the order in the file is another one.
+        94 of them, in the order in which Keras creates them: that of the numbers in the layers'
+        names, wherever the numbers start. The order in the file is different.
 
     Raises:
         InputError: if the file is missing, damaged, or of another network.
@@ -120,7 +120,7 @@ def read_inception_v3(path: str) -> list[ConvWeights]:
     except (OSError, KeyError, RuntimeError, UnicodeDecodeError) as error:
         detail = str(error).strip("'\"").splitlines()[0]
         raise InputError(
-            f"{path}: damaged, or no Keras weights file in HDF5 ({detail}); download it again"
+            f"{path}: damaged, or not a Keras weights file in HDF5 ({detail}); download it again"
         ) from error
     convs = [weights for weights in layers if [w.ndim for w in weights] == [4]]
     norms = [weights for weights in layers if [w.ndim for w in weights] == [1, 1, 1]]
@@ -138,13 +138,13 @@ def read_inception_v3(path: str) -> list[ConvWeights]:
             f"give {FILE_NAME}"
         )
     if not all(np.isfinite(weight).all() for weights in (*convs, *norms) for weight in weights):
-        raise InputError(f"{path}: holds weights that are no finite numbers; download it again")
+        raise InputError(f"{path}: holds weights that are not finite; download it again")
     return found
 
 
 def _read_layers(file: h5py.File) -> list[list[np.ndarray]]:
     """The weights of each layer, the layers in the order of the numbers in their names."""
-    # A whole model, not only its weights, keeps them one level deeper.
+    # A file of a whole model, not only its weights, has them one level deeper.
     group = file if "layer_names" in file.attrs else file["model_weights"]
     names = sorted((_text(name) for name in group.attrs["layer_names"]), key=_number)
     return [

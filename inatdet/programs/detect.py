@@ -2,23 +2,24 @@
 
     inatdet detect --model_dir=MODEL --input='RECORDS/val-*' --output=detections.parquet
 
-The newest checkpoint is used, with the settings and the labels that were kept beside it. Boxes are
+The newest checkpoint is used, with the settings and the labels that were saved beside it. Boxes are
 in pixels of the original images. `inatdet evaluate` turns the file into tables.
 """
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 
 from absl import flags
 
 from inatdet.data.taxonomy import Granularity
-from inatdet.detection import task  # noqa: F401 (registers the task)
+from inatdet.detection import experiments
 from inatdet.detection.inference import detect
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
-from inatdet.training import experiment
+from inatdet.programs.libraries import quiet_libraries
 
 
 def define_flags() -> None:
@@ -31,7 +32,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("checkpoint", None, "Which checkpoint, instead of the newest.")
     flags.DEFINE_multi_string(
-        "config_file", [], "YAML files of settings, instead of those kept in --model_dir."
+        "config_file", [], "YAML files of settings, instead of those saved in --model_dir."
     )
     flags.DEFINE_string("params_override", "", "More settings: a.b=c,d.e=f or a YAML file.")
     flags.DEFINE_string("taxonomy", None, "A taxonomy.json, if --model_dir has none.")
@@ -41,7 +42,7 @@ def _coarser(values: flags.FlagValues) -> list[Granularity]:
     names = [granularity.value for granularity in Granularity]
     for name in values.granularities:
         if name not in names:
-            raise InputError(f"--granularities={name}: must be among {', '.join(names)}")
+            raise InputError(f"--granularities={name}: each must be one of {', '.join(names)}")
     return [Granularity(name) for name in values.granularities]
 
 
@@ -49,16 +50,22 @@ def main(argv: Sequence[str]) -> None:
     """The program."""
     del argv
     values = flags.FLAGS
-    experiment.log_less(values)
+    quiet_libraries(values)
     if values.config_file:
-        params = experiment.read_experiment(values.config_file, values.params_override)
+        params = experiments.read_experiment(values.config_file, values.params_override)
     else:
-        params = experiment.read_kept(values.model_dir, values.params_override)
+        params = experiments.read_saved(values.model_dir, values.params_override)
     if values.taxonomy:
         params.task.taxonomy = values.taxonomy
     checkpoint = values.checkpoint or checkpoints.newest(values.model_dir)
     images = detect(
-        params, checkpoint, values.model_dir, values.input, values.output, _coarser(values)
+        params,
+        checkpoint,
+        values.model_dir,
+        values.input,
+        values.output,
+        _coarser(values),
+        command=shlex.join(["inatdet", "detect", *sys.argv[2:]]),
     )
     print(
         f"{values.output}: detections in {images} images, {checkpoints.short_name(checkpoint)}",

@@ -6,8 +6,8 @@ r"""Saves a trained detector as a SavedModel that plain TensorFlow loads.
     found = detector.detect(tf.constant([open("photo.jpg", "rb").read()]))
 
 `found` has `boxes` (x, y, width, height in pixels of the image), `names`, `labels`, `scores` and
-`count`. `serving_default` is the same as a signature. inatdet need not be installed where it is
-used; where it is, `inatdet predict --saved_model=SAVED photo.jpg` draws what is found.
+`count`. The signature `serving_default` does the same. The saved detector works without inatdet;
+`inatdet predict --saved_model=SAVED photo.jpg` draws what it finds.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from inatdet.detection import experiments
 from inatdet.detection.serving import export
 from inatdet.networks import checkpoints
-from inatdet.training import experiment
+from inatdet.programs.libraries import quiet_libraries
 
 
 def define_flags() -> None:
     """Defines this program's flags."""
     flags.DEFINE_string("model_dir", None, "Where the checkpoints are.", required=True)
-    flags.DEFINE_string("output_dir", None, "The folder to make.", required=True)
+    flags.DEFINE_string("output_dir", None, "The folder to create.", required=True)
     flags.DEFINE_string("checkpoint", None, "Which checkpoint, instead of the newest.")
     flags.DEFINE_string("params_override", "", "More settings: a.b=c,d.e=f or a YAML file.")
 
@@ -34,8 +35,8 @@ def main(argv: Sequence[str]) -> None:
     """The program."""
     del argv
     values = flags.FLAGS
-    experiment.log_less(values)
-    params = experiment.read_kept(values.model_dir, values.params_override)
+    quiet_libraries(values)
+    params = experiments.read_saved(values.model_dir, values.params_override)
     checkpoint = values.checkpoint or checkpoints.newest(values.model_dir)
     export(params, checkpoint, values.model_dir, values.output_dir)
     print(f"{values.output_dir}: {checkpoints.short_name(checkpoint)}", file=sys.stderr)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Training whatever the model: settings, devices, the loop, and what it reports."""

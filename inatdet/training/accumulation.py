@@ -1,8 +1,8 @@
-"""Gradient accumulation: one optimizer step from several batches, one after another in memory.
+"""Gradient accumulation: one optimizer step from several batches, one of them in memory at a time.
 
 The gradient of a step's loss is the mean of its batches' gradients, since every image has its own
-normalisers in the losses and every batch of training is full. Replicas add up on their own; the
-optimizer reduces over them once, and clips what comes out.
+normalizers in the losses and every training batch is full. Each replica sums its own batches; the
+optimizer reduces over replicas once, and clips the result.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Batch = dict[str, tf.Tensor]
 
 
 class AccumulatingTrainer(base_trainer.Trainer):
-    """Model Garden's trainer, but with `task.accumulate_steps` batches a step."""
+    """Model Garden's trainer, but with `task.accumulate_steps` batches per step."""
 
     def next_train_inputs(self, iterator) -> tuple[Batch, ...]:
         """The batches of the next step."""
@@ -28,12 +28,12 @@ def mean_over(
     function: Callable[[Batch], Sequence[tf.Tensor]],
     like: Sequence[tf.Tensor | tf.Variable],
 ) -> list[tf.Tensor]:
-    """The mean of a function's values over batches, of which one at a time is computed.
+    """The mean of a function's values over batches, computed for one batch at a time.
 
     Args:
         batches: of any shapes.
         function: from a batch to tensors.
-        like: tensors of the shapes and types of the function's.
+        like: tensors of the same shapes and types as the function's.
 
     Returns:
         The mean of each tensor.
@@ -41,8 +41,8 @@ def mean_over(
     if len(batches) == 1:
         return list(function(batches[0]))
 
-    # A loop, and not one copy of the model for each batch: nothing in such copies would keep them
-    # from running at the same time, and the graph would grow with their number.
+    # A loop rather than one copy of the model per batch: nothing would keep such copies from
+    # running at the same time, and the graph would grow with their number.
     def body(index: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
         batch = tf.switch_case(index, [lambda batch=batch: batch for batch in batches])
         return index + 1, *(total + value for total, value in zip(sums, function(batch)))

@@ -7,11 +7,15 @@ import dataclasses
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
-EXPERIMENT = "inatdet_faster_rcnn"
+from inatdet.choices import Choice
+from inatdet.data.taxonomy import Granularity
+from inatdet.errors import InputError
+from inatdet.tfrecords.sampling import Sampling
+
+_PRECISIONS = ("float32", "bfloat16", "float16")
 
 # The fields of Model Garden's schedules that are learning rates, and those that count steps.
 _RATES = frozenset({"learning_rate", "initial_learning_rate", "values", "warmup_learning_rate"})
-
 _STEPS = frozenset({"boundaries", "decay_steps", "warmup_steps"})
 
 
@@ -21,16 +25,16 @@ class InputConfig(hyperparams.Config):
 
     Attributes:
         input_path: a pattern of TFRecord files.
-        batch_size: images a replica and step; 1 [OD API: 1 a worker].
+        batch_size: images per replica and batch; 1 [OD API: 1 per worker].
         is_training: shuffle, flip [OD API: the only augmentation] and repeat.
-        shuffle_buffer: examples among which the order is drawn.
+        shuffle_buffer: number of examples from which the next one is drawn.
         cache: keeps the encoded examples in memory.
         single_instance: trains only on images with exactly one box. [paper] iNaturalist's boxes
-            were drawn at super-class level, so in an image with several not every box need be of
-            the image's species. Off by default: the paper trains on all.
-        sampling: `none`; `repeat_factor` [Gupta et al., "LVIS", 2019]; or `class_balanced` [Shen
-            et al., "Relay Backpropagation", 2016]: how often images of rare labels are shown in
-            training; see `inatdet.tfrecords.sampling.Sampling`.
+            were drawn at super-class level, so in an image with several boxes, not every box need
+            be of the image's species. Off by default: the paper trains on all images.
+        sampling: how often images of rare labels are shown in training: `none`; `repeat_factor`
+            [Gupta et al., "LVIS", 2019]; or `class_balanced` [Shen et al., "Relay
+            Backpropagation", 2016]; see `inatdet.tfrecords.sampling.Sampling`.
         repeat_threshold: share of images below which a label's images are repeated [LVIS: .001].
     """
 
@@ -45,31 +49,100 @@ class InputConfig(hyperparams.Config):
 
 
 @dataclasses.dataclass
-class DetectionExperiment(cfg.ExperimentConfig):
+class TrainingTask(cfg.TaskConfig):
+    """What every task has; tasks add their model and the settings of their images.
+
+    Attributes:
+        granularity: `species`, `super` or `generic`: which labels.
+        taxonomy: the taxonomy.json beside the TFRecords; the number of labels comes from it.
+        accumulate_steps: batches of `train_data` that a replica processes, one after another, in
+            one step of the optimizer: the same as one batch of that many times the images, in the
+            memory of a single batch [ours]. Trained batch norm sees one of the batches at a time.
+        reference_batch_size: images per step, over all replicas and accumulated batches, for which
+            the learning rate and the steps are stated. With more images per step the learning rate
+            grows and the steps shrink in proportion (the linear scaling rule of Goyal et al.,
+            "Accurate, Large Minibatch SGD", 2017). 0 leaves both as they are.
+        seed: makes the initial weights, the order and flips of the images and the random sampling
+            in the model repeatable; none by default. (Sums over threads can still differ in their
+            last digits.)
+        train_data: the images that are trained on.
+        validation_data: the images of the validation losses, and those that are detected in.
+    """
+
+    granularity: str = "species"
+    taxonomy: str = ""
+    accumulate_steps: int = 1
+    reference_batch_size: int = 1
+    seed: int | None = None
+    train_data: InputConfig = dataclasses.field(
+        default_factory=lambda: InputConfig(is_training=True)
+    )
+    validation_data: InputConfig = dataclasses.field(default_factory=InputConfig)
+
+    def check(self) -> None:
+        """Raises InputError for a setting that is out of range; tasks add their own checks."""
+        check_choice("task.granularity", self.granularity, Granularity)
+        check_choice("task.train_data.sampling", self.train_data.sampling, Sampling)
+        if not self.train_data.repeat_threshold > 0:
+            raise InputError(
+                f"task.train_data.repeat_threshold is {self.train_data.repeat_threshold}; it is a "
+                "share of images and must be above 0"
+            )
+        if self.accumulate_steps < 1:
+            raise InputError(
+                f"task.accumulate_steps is {self.accumulate_steps}; it must be at least 1"
+            )
+
+
+@dataclasses.dataclass
+class Experiment(cfg.ExperimentConfig):
     """Model Garden's experiment, and which one it is.
 
     Attributes:
-        experiment: the name under which the defaults are registered; in a pipeline's file it says
-            which defaults the file goes on from, and it is kept with a model's settings.
+        experiment: the name under which the defaults are registered. A pipeline's file names here
+            the experiment whose defaults it starts from; the name is saved with a model's settings.
     """
 
-    experiment: str = EXPERIMENT
+    experiment: str = ""
+
+    def check(self) -> None:
+        """Raises InputError for a setting that is out of range, the task's included."""
+        precision = self.runtime.mixed_precision_dtype
+        if precision not in (None, "", *_PRECISIONS):
+            raise InputError(
+                f"runtime.mixed_precision_dtype is {precision!r}; it must be one of "
+                f"{', '.join(_PRECISIONS)}"
+            )
+        self.task.check()
 
 
-def images_per_step(task: cfg.TaskConfig, num_replicas: int) -> int:
+def check_choice(name: str, value: str, choices: type[Choice]) -> None:
+    """Raises InputError if a setting is not among its choices.
+
+    Args:
+        name: of the setting, for the error.
+        value: the setting.
+        choices: what it may be.
+    """
+    allowed = [choice.value for choice in choices]
+    if value not in allowed:
+        raise InputError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+
+
+def images_per_step(task: TrainingTask, num_replicas: int) -> int:
     """How many images one step of the optimizer sees."""
     return task.train_data.batch_size * task.accumulate_steps * num_replicas
 
 
-def scale_to_replicas(params: cfg.ExperimentConfig, num_replicas: int) -> float:
+def scale_to_replicas(params: Experiment, num_replicas: int) -> float:
     """Applies the linear scaling rule in place.
 
     Args:
         params: an experiment, unlocked.
-        num_replicas: how many replicas take `accumulate_steps` batches each in one step.
+        num_replicas: how many replicas process `accumulate_steps` batches each in one step.
 
     Returns:
-        The factor: images a step over `task.reference_batch_size`, or 1 where that is 0.
+        The factor: images per step over `task.reference_batch_size`, or 1 where that is 0.
     """
     reference = params.task.reference_batch_size
     factor = images_per_step(params.task, num_replicas) / reference if reference else 1.0

@@ -1,4 +1,4 @@
-"""The devices that a model trains and detects on, and what it computes in."""
+"""The devices that a model runs on, and the precision that it computes in."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from inatdet.errors import InputError
 
 
 def set_precision(runtime: cfg.RuntimeConfig) -> None:
-    """Sets what the networks of this process compute in; weights are float32 in any case.
+    """Sets the precision that the networks of this process compute in; weights are always float32.
 
     Args:
-        runtime: `mixed_precision_dtype` is `bfloat16`, `float16`, or `float32` or nothing.
+        runtime: `mixed_precision_dtype` is `bfloat16`, `float16`, `float32`, or empty for float32.
     """
     performance.set_mixed_precision_policy(runtime.mixed_precision_dtype or "float32")
 
@@ -23,10 +23,10 @@ def strategy_of(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
     """The devices that the settings ask for.
 
     Args:
-        runtime: `num_gpus` 0 is the CPU.
+        runtime: with `num_gpus` 0, the CPU is used.
 
     Returns:
-        One device, or all of them mirrored.
+        A strategy of one device, or of all of them mirrored.
 
     Raises:
         InputError: if there are fewer GPUs than asked for.

@@ -1,11 +1,9 @@
-"""What a training run says while it goes on, and when it must not go on."""
+"""What a training run reports as it proceeds, and when it must stop."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
-from typing import TextIO
 
 import numpy as np
 import tensorflow as tf
@@ -36,7 +34,7 @@ def losses_text(output: dict[str, tf.Tensor], total: str) -> str:
 
 
 class StopOnNonFiniteLoss:
-    """An Orbit train action that ends the run before a bad model is saved.
+    """An Orbit train action that ends the run before a model with non-finite losses is saved.
 
     Args:
         global_step: the step counter.
@@ -51,7 +49,7 @@ class StopOnNonFiniteLoss:
         """Checks every loss of a loop.
 
         Raises:
-            RunError: if one is infinite or no number.
+            RunError: if one is infinite or NaN.
         """
         losses = {name: value for name, value in output.items() if "loss" in name}
         bad = [name for name, value in losses.items() if not np.isfinite(float(value))]
@@ -61,20 +59,20 @@ class StopOnNonFiniteLoss:
         raise RunError(
             f"not finite by step {int(self._global_step.numpy())}: {', '.join(bad)}; "
             f"{f'the last checkpoint is {saved}' if saved else 'nothing was saved yet'}; "
-            "lower the learning rate, or warm it up, and run the same command again"
+            "lower the learning rate or use a warm-up, and run the same command again"
         )
 
 
 class ProgressLine:
-    """An Orbit train action that prints a line a loop: step, losses, images/s, time left.
+    """An Orbit train action that reports each loop in a line: step, losses, images/s, time left.
 
-    It also puts `images_per_second` into the output, so that TensorBoard shows it.
+    It also adds `images_per_second` to the output, so that TensorBoard shows it.
 
     Args:
         global_step: the step counter.
         total_steps: where the run ends.
         images_per_step: over all replicas.
-        stream: where to print; stderr where there is none.
+        notify: receives the lines.
     """
 
     def __init__(
@@ -82,12 +80,12 @@ class ProgressLine:
         global_step: tf.Variable,
         total_steps: int,
         images_per_step: int,
-        stream: TextIO | None = None,
+        notify: Callable[[str], None],
     ):
         self._global_step = global_step
         self._total = total_steps
         self._images_per_step = images_per_step
-        self._stream = stream
+        self._notify = notify
         self._last: tuple[int, float] | None = None
 
     def start(self) -> None:
@@ -95,7 +93,7 @@ class ProgressLine:
         self._last = (int(self._global_step.numpy()), time.monotonic())
 
     def __call__(self, output: dict[str, tf.Tensor]) -> None:
-        """Prints the line of the loop that ended."""
+        """Reports the loop that ended."""
         if self._last is None:
             self.start()
             return
@@ -104,11 +102,9 @@ class ProgressLine:
         seconds = (now - self._last[1]) / max(steps, 1)
         self._last = (step, now)
         output["images_per_second"] = tf.constant(self._images_per_step / max(seconds, 1e-9))
-        print(
+        self._notify(
             f"step {step:>{len(str(self._total))}}/{self._total}"
             f" | loss {losses_text(output, 'training_loss')}"
             f" | {float(output['images_per_second']):.1f} images/s"
-            f" | {duration((self._total - step) * seconds)} left",
-            file=self._stream or sys.stderr,
-            flush=True,
+            f" | {duration((self._total - step) * seconds)} left"
         )

@@ -6,7 +6,7 @@ from inatdet.detection import boxes
 from tests.detection import reference
 
 
-def test_codes_against_numpy_and_back(rng=np.random.default_rng(0)):
+def test_codes_against_numpy_and_back(rng):
     truth, anchors = reference.random_boxes(rng, 40), reference.random_boxes(rng, 40)
     codes = boxes.encode(
         tf.constant(truth, tf.float32), tf.constant(anchors, tf.float32), reference.CODE_SCALES
@@ -17,7 +17,7 @@ def test_codes_against_numpy_and_back(rng=np.random.default_rng(0)):
     np.testing.assert_allclose(back, truth, atol=1e-2)
 
 
-def test_decode_against_numpy(rng=np.random.default_rng(1)):
+def test_decode_against_numpy(rng):
     anchors = reference.random_boxes(rng, 30)
     codes = rng.normal(0, 2, (30, 4))
     expected = [reference.decode(c, a) for c, a in zip(codes, anchors)]
@@ -27,7 +27,7 @@ def test_decode_against_numpy(rng=np.random.default_rng(1)):
     np.testing.assert_allclose(decoded, expected, rtol=1e-4, atol=1e-3)
 
 
-def test_other_scales(rng=np.random.default_rng(3)):
+def test_other_scales(rng):
     truth, anchors = reference.random_boxes(rng, 9), reference.random_boxes(rng, 9)
     scales = (1.0, 2.0, 3.0, 4.0)
     codes = boxes.encode(tf.constant(truth, tf.float32), tf.constant(anchors, tf.float32), scales)
@@ -50,7 +50,7 @@ def test_clip_uses_each_image_s_own_size():
     np.testing.assert_allclose(clipped[:, 0], [[0, 0, 20, 30], [0, 0, 40, 45]])
 
 
-def test_iou_against_numpy_with_empty_boxes(rng=np.random.default_rng(2)):
+def test_iou_against_numpy_with_empty_boxes(rng):
     a = np.concatenate([reference.random_boxes(rng, 12), np.zeros((1, 4))])
     b = np.concatenate([reference.random_boxes(rng, 9), a[:2], np.zeros((2, 4))])
     expected = [[reference.iou(x, y) for y in b] for x in a]
@@ -72,3 +72,19 @@ def test_suppression_against_numpy(seed):
         expected = reference.nms(items[image], scores[image], 20, 0.5)
         assert int(count[image]) == len(expected)
         assert kept[image, : len(expected)].numpy().tolist() == expected
+
+
+def test_boxes_go_back_to_the_original_image():
+    resized = np.array([[[0, 0, 50, 100], [10, 20, 30, 60]], [[5, 5, 5, 5], [0, 0, 0, 0]]], float)
+    got = boxes.to_original(resized, np.array([[50, 100], [10, 10]]), [[100, 150], [10, 30]])
+    np.testing.assert_allclose(
+        got, [[[0, 0, 150, 100], [30, 20, 60, 40]], [[15, 5, 0, 0], [0, 0, 0, 0]]]
+    )
+
+
+def test_boxes_go_back_without_losing_a_digit(rng):
+    resized = reference.random_boxes(rng, 50, 600, 800).astype(np.float32)[np.newaxis]
+    sizes = np.array([[600, 799]], np.int32), np.array([[1537, 2047]], np.int32)
+    ymin, xmin, ymax, xmax = np.moveaxis(resized * (sizes[1] / sizes[0])[:, [0, 1, 0, 1]], -1, 0)
+    expected = np.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=-1).astype(np.float32)
+    np.testing.assert_array_equal(boxes.to_original(tf.constant(resized), *sizes), expected)

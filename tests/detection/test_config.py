@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from inatdet.detection.experiments import read_experiment
+from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
-from inatdet.training import devices, experiment
+from inatdet.training import devices
 from inatdet.training.config import scale_to_replicas
 
 PAPER = ["species", "super", "generic"]
@@ -13,25 +15,21 @@ PAPER = ["species", "super", "generic"]
 
 @pytest.mark.parametrize("granularity", PAPER)
 def test_the_paper_s_pipelines_state_the_defaults(granularity):
-    stated = experiment.read_experiment([f"pipelines/{granularity}.yaml"])
-    defaults = experiment.read_experiment([], f"task.granularity={granularity}")
+    stated = read_experiment([f"pipelines/{granularity}.yaml"])
+    defaults = read_experiment([], f"task.granularity={granularity}")
     assert stated.as_dict() == defaults.as_dict()
 
 
 @pytest.mark.parametrize("path", sorted(glob.glob("pipelines/*.yaml")))
 def test_every_pipeline_is_read_and_builds_its_optimizer(path):
-    from inatdet.detection.task import DetectionTask
-
-    params = experiment.read_experiment([path])
+    params = read_experiment([path])
     optimizer = DetectionTask.create_optimizer(params.trainer.optimizer_config)
     assert optimizer.clipnorm == 10.0
     assert params.task.granularity in path
 
 
 def test_the_learning_rate_falls_at_its_steps():
-    from inatdet.detection.task import DetectionTask
-
-    params = experiment.read_experiment(["pipelines/species.yaml"])
+    params = read_experiment(["pipelines/species.yaml"])
     rate = DetectionTask.create_optimizer(params.trainer.optimizer_config).learning_rate
     values = [float(rate(step)) for step in (0, 3_000_000, 3_000_001, 3_500_001, 4_000_000)]
     assert values == pytest.approx([3e-4, 3e-4, 3e-5, 3e-6, 3e-6])
@@ -39,11 +37,9 @@ def test_the_learning_rate_falls_at_its_steps():
 
 @pytest.mark.parametrize("kind", ["linear", "polynomial"])
 def test_the_learning_rate_warms_up_under_the_scaling_rule(kind):
-    from inatdet.detection.task import DetectionTask
-
     warmup = {"linear": {"warmup_steps": 8000, "warmup_learning_rate": 3e-5}}
     warmup["polynomial"] = {"warmup_steps": 8000, "power": 2.0}
-    params = experiment.read_experiment(
+    params = read_experiment(
         ["pipelines/species.yaml"], "task.train_data.batch_size=2,task.accumulate_steps=2"
     )
     params.trainer.optimizer_config.warmup.override({"type": kind, kind: warmup[kind]})
@@ -63,10 +59,10 @@ def test_the_learning_rate_warms_up_under_the_scaling_rule(kind):
 
 
 def test_the_linear_scaling_rule():
-    params = experiment.read_experiment(["pipelines/species.yaml"])
+    params = read_experiment(["pipelines/species.yaml"])
     assert scale_to_replicas(params, 1) == 1.0
     assert params.trainer.train_steps == 4_000_000
-    params = experiment.read_experiment(
+    params = read_experiment(
         ["pipelines/species.yaml"],
         "task.train_data.batch_size=2,trainer.optimizer_config.warmup.type=linear,"
         "trainer.optimizer_config.warmup.linear.warmup_steps=8000",
@@ -80,7 +76,7 @@ def test_the_linear_scaling_rule():
 
 
 def test_the_rule_can_be_switched_off():
-    params = experiment.read_experiment(
+    params = read_experiment(
         ["pipelines/species.yaml"], "task.reference_batch_size=0,task.train_data.batch_size=16"
     )
     assert scale_to_replicas(params, 2) == 1.0
@@ -100,7 +96,7 @@ def test_the_rule_can_be_switched_off():
             "task.accumulate_steps=2,task.model.backbone.batch_norm=synchronised",
             "replicas do not meet between their batches",
         ),
-        ([], "task.validation_pictures=-1", "0 shows none"),
+        ([], "task.validation_pictures=-1", "0, which shows none"),
         ([], "runtime.enable_xla=true", "set task.model.head.xla=true"),
         ([], "task.train_data.sampling=all", "sampling is 'all'; it must be one of none, repeat"),
         ([], "task.train_data.repeat_threshold=0", "share of images and must be above 0"),
@@ -110,17 +106,17 @@ def test_the_rule_can_be_switched_off():
 )
 def test_bad_settings_get_a_sentence(files, override, message):
     with pytest.raises(InputError, match=message):
-        experiment.read_experiment(files, override)
+        read_experiment(files, override)
 
 
-def test_a_file_that_is_no_yaml(tmp_path):
+def test_a_file_that_is_not_valid_yaml(tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text("task: [unclosed")
     with pytest.raises(InputError, match=r"bad\.yaml: cannot be read as settings"):
-        experiment.read_experiment([str(path)])
+        read_experiment([str(path)])
 
 
 def test_more_gpus_than_there_are():
-    params = experiment.read_experiment([], "runtime.num_gpus=99")
+    params = read_experiment([], "runtime.num_gpus=99")
     with pytest.raises(InputError, match="TensorFlow sees 0; set NUM_GPUS=0"):
         devices.strategy_of(params.runtime)

@@ -6,15 +6,16 @@ from inatdet.detection import crops
 from tests.detection import reference
 
 
-def test_against_numpy_in_a_padded_batch(rng=np.random.default_rng(0)):
+def test_against_numpy_in_a_padded_batch(rng):
     sizes = [(100, 150), (75, 160)]  # pixels; 7 x 10 and 5 x 10 cells in a map of 7 x 10
     features = rng.normal(size=(2, 7, 10, 3)).astype(np.float32)
     features[1, 5:] = 1e6  # what lies in the padding must not be seen
     boxes = np.stack([reference.random_boxes(rng, 5, *size) for size in sizes])
     boxes[:, 0] = [[0, 0, *size] for size in sizes]
     got = crops.crop_and_pool(
-        tf.constant(features), tf.constant(boxes, tf.float32), tf.constant(sizes), 16, 6, 2
-    )
+        tf.constant(features), tf.constant(boxes, tf.float32), tf.constant(sizes),
+        stride=16, crop_size=6, pool_size=2,
+    )  # fmt: skip
     assert got.shape == (10, 3, 3, 3)
     for image in range(2):
         for index in range(5):
@@ -25,15 +26,16 @@ def test_against_numpy_in_a_padded_batch(rng=np.random.default_rng(0)):
 def test_one_cell():
     features = tf.constant([[[[3.0, 5.0]]]])
     got = crops.crop_and_pool(
-        features, tf.constant([[[0.0, 0, 9, 9]]]), tf.constant([[10, 12]]), 16, 4, 2
-    )
+        features, tf.constant([[[0.0, 0, 9, 9]]]), tf.constant([[10, 12]]),
+        stride=16, crop_size=4, pool_size=2,
+    )  # fmt: skip
     np.testing.assert_array_equal(got, np.broadcast_to([3.0, 5.0], (1, 2, 2, 2)))
 
 
 @pytest.mark.parametrize(
     ("height", "width", "level"),
     [
-        (0, 0, 3),  # the filling behind the last proposal
+        (0, 0, 3),  # the filling after the last proposal
         (1, 1, 3),
         (223, 223, 3),
         (224, 224, 4),
@@ -55,7 +57,7 @@ PYRAMID = {3: (16, 20), 4: (8, 10), 5: (4, 5)}  # cells on a canvas of 128 x 160
 
 
 @pytest.mark.parametrize("level4_size", [20.0, 40.0, 1e6, 0.1])
-def test_pyramid_against_numpy_in_a_padded_batch(level4_size, rng=np.random.default_rng(0)):
+def test_pyramid_against_numpy_in_a_padded_batch(level4_size, rng):
     sizes = [(120, 150), (97, 160)]
     features = {level: rng.normal(size=(2, *cells, 3)) for level, cells in PYRAMID.items()}
     for level, x in features.items():
@@ -76,9 +78,9 @@ def test_pyramid_against_numpy_in_a_padded_batch(level4_size, rng=np.random.defa
         levels,
         tf.constant(boxes, tf.float32),
         tf.constant(sizes),
-        level4_size,
-        4,
-        2,
+        level4_size=level4_size,
+        crop_size=4,
+        samples=2,
     )
     assert got.shape == (24, 4, 4, 3)
     used = set()
@@ -98,8 +100,9 @@ def test_pyramid_s_gradient_goes_to_the_level_of_the_box():
     with tf.GradientTape() as tape:
         tape.watch(pyramid)
         cut = crops.crop_from_pyramid(
-            pyramid, [3, 4, 5], box, tf.constant([[120, 150]]), 32.0, 3, 2
-        )
+            pyramid, [3, 4, 5], box, tf.constant([[120, 150]]),
+            level4_size=32.0, crop_size=3, samples=2,
+        )  # fmt: skip
         total = tf.reduce_sum(cut)
     below, level4, above = tape.gradient(total, pyramid)
     assert not np.any(below)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from inatdet.detection.config import FasterRCNNConfig, MinibatchConfig, ProposalConfig
+from inatdet.detection.experiments import read_experiment
 from inatdet.detection.fpn_config import FPNConfig
-from inatdet.training import experiment
 
 ROOT = Path(__file__).parents[2]
 FIDELITY = ROOT / "docs" / "fidelity.md"
@@ -109,13 +109,13 @@ DEFAULTS = {f"task.model.{path}": value for path, value in MODEL.items()} | OTHE
 
 
 def field(path, root=None):
-    root = experiment.read_experiment([]) if root is None else root
+    root = read_experiment([]) if root is None else root
     return functools.reduce(getattr, path.split("."), root)
 
 
 @pytest.fixture(scope="module")
 def params():
-    return experiment.read_experiment([])
+    return read_experiment([])
 
 
 def plain(value):

@@ -5,48 +5,18 @@ import tensorflow as tf
 from inatdet.detection import boxes as box_math
 from inatdet.detection import marginals
 from inatdet.detection.c4 import C4FasterRCNN
-from inatdet.detection.config import FasterRCNNConfig
-
-NUM_CLASSES = 4
-
-
-def small_config(**model):
-    config = FasterRCNNConfig()
-    config.override(
-        {
-            "backbone": {"width": 0.125, "batch_norm": "trained", "weights": ""},
-            "anchors": {"base": 64.0},
-            "rpn": {"channels": 16, "max_proposals": 20, "sample_size": 32},
-            "head": {"sample_size": 8},
-        }
-    )
-    config.override(model)
-    return config
+from tests.detection.small import (
+    NUM_CLASSES,
+    assert_padding_is_not_seen,
+    batch_of,
+    small_config,
+)
 
 
 @pytest.fixture(scope="module")
 def model():
     tf.random.set_seed(0)
     return C4FasterRCNN(small_config(), NUM_CLASSES)
-
-
-def batch_of(sizes, padded=None, seed=0, boxes=2):
-    rng = np.random.default_rng(seed)
-    height, width = padded or np.max(sizes, axis=0)
-    images = np.zeros((len(sizes), height, width, 3), np.float32)
-    truth = np.zeros((len(sizes), boxes, 4), np.float32)
-    labels = np.zeros((len(sizes), boxes), np.int32)
-    for index, (h, w) in enumerate(sizes):
-        images[index, :h, :w] = rng.uniform(0, 255, (h, w, 3))
-        if boxes:
-            truth[index, 0] = [h * 0.2, w * 0.2, h * 0.8, w * 0.9]
-            labels[index, 0] = 1 + index % NUM_CLASSES
-    return {
-        "image": tf.constant(images),
-        "image_size": tf.constant(sizes, tf.int32),
-        "boxes": tf.constant(truth),
-        "labels": tf.constant(labels),
-    }
 
 
 @pytest.mark.parametrize("sizes", [[(64, 96)], [(70, 91), (96, 64)], [(33, 50)]])
@@ -63,16 +33,6 @@ def test_detections_of_any_shape(model, sizes):
         labels, scores = found.labels[index, :count].numpy(), found.scores[index, :count].numpy()
         assert (np.diff(scores) <= 0).all()
         assert set(labels) <= set(range(1, NUM_CLASSES + 1))
-
-
-def assert_padding_is_not_seen(model):
-    clean = batch_of([(64, 80)], padded=(96, 96))
-    dirty = dict(clean)
-    inside = np.zeros((1, 96, 96, 1), bool)
-    inside[:, :64, :80] = True
-    dirty["image"] = tf.where(inside, clean["image"], 200.0)
-    for a, b in zip(model(clean, training=False), model(dirty, training=False)):
-        np.testing.assert_array_equal(a, b)
 
 
 def test_what_lies_in_the_padding_is_not_seen(model):
@@ -151,7 +111,7 @@ def test_the_network_sees_pixels_from_minus_one_to_one_and_zeros_in_the_padding(
     batch = batch_of([(64, 80)], padded=(96, 96))
     scaled = batch["image"].numpy() * 2 / 255 - 1
     scaled[:, 64:] = scaled[:, :, 80:] = 0
-    first = model._first_stage(batch["image"], batch["image_size"], False)
+    first = model.first_stage(batch["image"], batch["image_size"], False)
     np.testing.assert_allclose(first.features, model.trunk(scaled, training=False), atol=1e-5)
 
 

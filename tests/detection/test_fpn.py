@@ -2,38 +2,25 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from inatdet.detection import task as detectors
+from inatdet.detection import forms
 from inatdet.detection.c4 import C4FasterRCNN
 from inatdet.detection.fpn import FPNFasterRCNN
 from inatdet.detection.fpn_config import FPNConfig
 from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
-from inatdet.training import experiment
-from tests.detection.test_faster_rcnn import (
+from tests.detection.small import (
     NUM_CLASSES,
     assert_padding_is_not_seen,
     batch_of,
     small_config,
 )
-from tests.networks.test_backbones import RESNET
-
-SMALL = (
-    "task.model.backbone.width=0.125,task.model.decoder.fpn.num_filters=16,"
-    "task.model.head.hidden=[32],task.model.canvases=[128x160,160x128],"
-    "task.short_edge=96,task.long_edge=128,task.model.rpn.max_proposals=16"
-)
-
-
-def params_of(more=""):
-    return experiment.read_experiment(
-        ["pipelines/fpn_mini_species.yaml"], SMALL + (f",{more}" if more else "")
-    )
+from tests.settings import RESNET, small_pyramid
 
 
 @pytest.fixture(scope="module")
 def model():
     tf.random.set_seed(0)
-    return detectors.build(params_of().task.model, NUM_CLASSES)
+    return forms.build(small_pyramid().task.model, NUM_CLASSES)
 
 
 def statistics(model):
@@ -41,26 +28,26 @@ def statistics(model):
 
 
 def test_settings_say_which_form():
-    params = params_of()
+    params = small_pyramid()
     assert params.experiment == "inatdet_fpn"
     assert isinstance(params.task.model, FPNConfig)
     assert params.as_dict()["experiment"] == "inatdet_fpn"
-    assert isinstance(detectors.build(small_config(), NUM_CLASSES), C4FasterRCNN)
+    assert isinstance(forms.build(small_config(), NUM_CLASSES), C4FasterRCNN)
 
 
 def test_the_small_canvas_that_holds_an_image(model):
     wide, high = (128, 160), (160, 128)
     for size, expected in [((96, 128), wide), ((128, 96), wide), ((129, 100), high)]:
-        image = model._on_canvas(tf.ones([1, *size, 3]))
+        image = model.first_stage.on_canvas(tf.ones([1, *size, 3]))
         assert tuple(image.shape[1:3]) == expected
         assert float(tf.reduce_sum(image)) == size[0] * size[1] * 3
     with pytest.raises(tf.errors.InvalidArgumentError, match="larger than every canvas"):
-        model._on_canvas(tf.ones([1, 161, 100, 3]))
+        model.first_stage.on_canvas(tf.ones([1, 161, 100, 3]))
 
 
 def test_anchors_of_a_level_are_of_its_size_and_where_its_cells_are(model):
     batch = batch_of([(96, 128)])
-    first = model._first_stage(batch["image"], batch["image_size"], False)
+    first = model.first_stage(batch["image"], batch["image_size"], False)
     # 6 anchors a cell on 16x20, 8x10 and 4x5 cells.
     assert first.anchors.shape == (6 * (320 + 80 + 20), 4)
     assert first.box_codes.shape == (1, 2520, 4)
@@ -69,8 +56,8 @@ def test_anchors_of_a_level_are_of_its_size_and_where_its_cells_are(model):
     areas = np.sqrt(np.prod(sides, axis=1))
     for start, level in ((0, 3), (1920, 4), (2400, 5)):
         np.testing.assert_allclose(areas[start], 4 * 2**level, rtol=1e-4)
-        centre = (first.anchors[start + 6, :2] + first.anchors[start + 6, 2:]) / 2
-        np.testing.assert_allclose(centre, [0, 2**level], atol=1e-4)
+        center = (first.anchors[start + 6, :2] + first.anchors[start + 6, 2:]) / 2
+        np.testing.assert_allclose(center, [0, 2**level], atol=1e-4)
 
 
 def test_what_lies_in_the_padding_is_not_seen(model):
@@ -83,7 +70,7 @@ def test_batch_norm_is_frozen_in_the_backbone_alone(model):
     assert all((a == b.numpy()).all() for a, b in zip(before, statistics(model)))
     model.losses_of(batch_of([(96, 128)]), training=True)
     assert all((a != b.numpy()).any() for a, b in zip(before, statistics(model)))
-    frozen = detectors.build(params_of("task.model.backbone.batch_norm=frozen").task.model, 2)
+    frozen = forms.build(small_pyramid("task.model.backbone.batch_norm=frozen").task.model, 2)
     before = [v.numpy() for v in statistics(frozen)]
     frozen.losses_of(batch_of([(96, 128)]), training=True)
     moved = {v.name for a, v in zip(before, statistics(frozen)) if (a != v.numpy()).any()}
@@ -93,9 +80,9 @@ def test_batch_norm_is_frozen_in_the_backbone_alone(model):
 
 def test_it_learns_and_detects_in_batches_of_any_shape():
     tf.random.set_seed(0)
-    params = params_of()
+    params = small_pyramid()
     task = DetectionTask(params.task)
-    model = detectors.build(params.task.model, NUM_CLASSES)
+    model = forms.build(params.task.model, NUM_CLASSES)
     optimizer = task.create_optimizer(params.trainer.optimizer_config)
     signature = {
         "image": tf.TensorSpec([None, None, None, 3]),
@@ -122,9 +109,9 @@ def test_it_learns_and_detects_in_batches_of_any_shape():
 
 
 def test_on_resnet():
-    config = params_of().task.model
+    config = small_pyramid().task.model
     config.backbone.override({**RESNET, "batch_norm": "trained"})
-    model = detectors.build(config, NUM_CLASSES)
+    model = forms.build(config, NUM_CLASSES)
     assert isinstance(model, FPNFasterRCNN)
     losses, _ = model.losses_of(batch_of([(96, 128)]), training=True)
     assert np.isfinite([float(loss) for loss in losses]).all()
@@ -137,7 +124,7 @@ def test_on_resnet():
         ("task.model.canvases=[100x160]", r"100x160; it must be a height and a width"),
         ("task.model.canvases=[128]", "128; it must be a height and a width"),
         ("task.model.canvases=[96x128]", "none that holds a batch of 101x101 pixels"),
-        ("task.model.backbone.mask_padding=true", "which a feature pyramid cannot do"),
+        ("task.model.backbone.mask_padding=true", "which a feature pyramid does not support"),
         ("task.model.min_level=1", "min_level is 1 and task.model.max_level 5; they must be 2 to"),
         ("task.model.max_level=2", "min_level is 3 and task.model.max_level 2; they must be 2 to"),
         ("task.long_edge=140,task.model.canvases=[128x160]", "holds a batch of 140x96 pixels"),
@@ -145,4 +132,4 @@ def test_on_resnet():
 )
 def test_settings_that_do_not_fit(override, message):
     with pytest.raises(InputError, match=message):
-        params_of(override)
+        small_pyramid(override)

@@ -7,7 +7,7 @@ from inatdet.detection import heads
 from inatdet.detection.config import RPNConfig
 
 
-def test_the_first_stage_is_a_convolution_with_relu6_and_two_ways_out(rng=np.random.default_rng(0)):
+def test_the_first_stage_is_a_convolution_with_relu6_and_two_ways_out(rng):
     head = heads.RegionProposalHead(5, 2, 1.0)
     features = rng.normal(size=(2, 3, 4, 6)).astype(np.float32)
     codes, logits = head(tf.constant(features))
@@ -42,7 +42,7 @@ def test_the_first_stage_starts_from_a_truncated_normal():
         assert not layer.bias.numpy().any()
 
 
-def test_the_second_stage_is_a_mean_and_one_dense_layer_each_way(rng=np.random.default_rng(1)):
+def test_the_second_stage_is_a_mean_and_one_dense_layer_each_way(rng):
     crops = tf_keras.Input((4, 4, 6))
     stage = tf_keras.Model(crops, tf_keras.layers.Conv2D(40, 1)(crops))
     head = heads.BoxHead(stage, num_classes=300)
@@ -66,7 +66,7 @@ def test_the_second_stage_is_a_mean_and_one_dense_layer_each_way(rng=np.random.d
 
 
 @pytest.mark.parametrize("pairs", [0, 1, 29, 30, 200])
-def test_box_codes_of_pairs_are_those_of_all_classes(pairs, rng=np.random.default_rng(2)):
+def test_box_codes_of_pairs_are_those_of_all_classes(pairs, rng):
     stage = tf_keras.Sequential([tf_keras.Input((1, 1, 6))])
     head = heads.BoxHead(stage, num_classes=30)
     head(tf.zeros([1, 1, 1, 6]))

@@ -4,7 +4,7 @@ import tensorflow as tf
 from inatdet.detection import losses
 
 
-def test_classification_is_the_mean_over_each_image_s_sample(rng=np.random.default_rng(0)):
+def test_classification_is_the_mean_over_each_image_s_sample(rng):
     logits = rng.normal(size=(2, 4, 3))
     labels = rng.integers(0, 3, (2, 4))
     weight = np.array([[1, 1, 1, 0], [1, 0, 0, 0]], np.float32)
@@ -21,12 +21,14 @@ def test_classification_is_the_mean_over_each_image_s_sample(rng=np.random.defau
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
-def test_localisation_by_hand():
+def test_localization_by_hand():
     # Image 1: one positive of two sampled, codes off by 0.5 and 3: .5*.25 + (3 - .5) = 2.625; / 2.
     # Image 2: nothing positive. The mean over the images is 2.625 / 4.
     codes = tf.constant([[[0.5, 3, 0, 0], [9, 9, 9, 9]], [[7.0, 7, 7, 7], [7, 7, 7, 7]]])
     positive = tf.constant([[True, False], [False, False]])
-    loss = losses.localisation_loss(codes, tf.zeros([2, 2, 4]), positive, tf.ones([2, 2]), 1.0)
+    loss = losses.localization_loss(
+        codes, tf.zeros([2, 2, 4]), positive, tf.ones([2, 2]), delta=1.0
+    )
     np.testing.assert_allclose(loss, 2.625 / 4)
 
 
@@ -34,4 +36,4 @@ def test_nothing_sampled_costs_nothing():
     zero = tf.zeros([1, 3])
     logits, codes = tf.random.normal([1, 3, 5]), tf.random.normal([1, 3, 4])
     assert float(losses.classification_loss(logits, tf.zeros([1, 3], tf.int32), zero)) == 0
-    assert float(losses.localisation_loss(codes, codes + 1, zero > 0, zero, 1.0)) == 0
+    assert float(losses.localization_loss(codes, codes + 1, zero > 0, zero, delta=1.0)) == 0

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from inatdet.detection.c4 import C4FasterRCNN
 from tests.detection import reference
-from tests.detection.test_faster_rcnn import NUM_CLASSES, batch_of, small_config
+from tests.detection.small import NUM_CLASSES, batch_of, small_config
 
 SIZES = [(96, 112), (80, 64)]
 
@@ -14,7 +14,7 @@ SIZES = [(96, 112), (80, 64)]
 def expected_losses(model, config, batch):
     """Straight down in NumPy, image by image; the network's layers are the only TensorFlow."""
     sums = []
-    first = model._first_stage(batch["image"], batch["image_size"], False)
+    first = model.first_stage(batch["image"], batch["image_size"], False)
     for image, (height, width) in enumerate(batch["image_size"].numpy()):
         real = batch["labels"][image].numpy() > 0
         truth = batch["boxes"][image].numpy().astype(float)[real]

@@ -3,14 +3,14 @@ import tensorflow as tf
 
 from benchmarks.measuring import invented_batch
 from inatdet.detection.c4 import C4FasterRCNN
+from inatdet.detection.experiments import read_experiment
 from inatdet.detection.task import DetectionTask
-from inatdet.training import experiment
 
 NUM_SPECIES = 2854
 
 
 def test_one_step_and_one_detection_at_600_pixels_with_2854_species():
-    params = experiment.read_experiment(["pipelines/species.yaml"])
+    params = read_experiment(["pipelines/species.yaml"])
     task = DetectionTask(params.task)
     tf.random.set_seed(0)
     model = C4FasterRCNN(params.task.model, NUM_SPECIES)

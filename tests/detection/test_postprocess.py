@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inatdet.detection import boxes, postprocess
+from inatdet.detection.config import DetectionsConfig
+from inatdet.detection.postprocess import ClassifiedProposals
 from tests.detection import reference
 
 HEIGHT, WIDTH = 600, 800
@@ -24,17 +26,19 @@ def random_outputs(seed, num_proposals, num_classes, code_scale=1.0):
 
 def ours(scores, codes, proposals, valid=None, size=(HEIGHT, WIDTH), **options):
     options = {
-        "candidates": 100_000, "iou_threshold": 0.6, "max_per_class": 100, "max_detections": 300,
-        "code_scales": reference.CODE_SCALES,
+        "candidates": 100_000, "nms_iou": 0.6, "max_per_class": 100, "max_detections": 300,
     } | options  # fmt: skip
     valid = tf.ones(tf.shape(proposals)[:2], tf.bool) if valid is None else valid
     return postprocess.detections_of(
-        tf.cast(scores, tf.float32),
-        functools.partial(boxes.of_pairs, codes),
-        proposals,
-        valid,
+        ClassifiedProposals(
+            tf.cast(scores, tf.float32),
+            functools.partial(boxes.of_pairs, codes),
+            proposals,
+            valid,
+        ),
         tf.constant([size] * len(proposals)),
-        **options,
+        DetectionsConfig(**options),
+        reference.CODE_SCALES,
     )
 
 
@@ -81,7 +85,7 @@ def test_same_as_combined_non_max_suppression(
     ("max_per_class", "max_detections", "asked"),
     [
         (30, 30, [90]),  # 90 pairs are 60 of the best class, 30 of the next: 30 are soon kept
-        (20, 30, [90]),  # suppression must go on behind the 30th, for the second class
+        (20, 30, [90]),  # suppression must continue after the 30th, for the second class
         (10, 30, [90, 1200]),  # two classes are not enough
     ],
 )
@@ -98,8 +102,10 @@ def test_box_codes_of_the_best_pairs_are_enough(max_per_class, max_detections, a
         return functools.partial(boxes.of_pairs, codes)(places, classes)
 
     got = postprocess.detections_of(
-        scores, box_codes, proposals, tf.ones([1, 60], tf.bool), tf.constant([[HEIGHT, WIDTH]]),
-        100_000, 0.6, **limits, code_scales=reference.CODE_SCALES,
+        ClassifiedProposals(scores, box_codes, proposals, tf.ones([1, 60], tf.bool)),
+        tf.constant([[HEIGHT, WIDTH]]),
+        DetectionsConfig(candidates=100_000, nms_iou=0.6, **limits),
+        reference.CODE_SCALES,
     )  # fmt: skip
     assert counts == asked
     np.testing.assert_allclose(got.scores, expected.nmsed_scores)
@@ -110,7 +116,7 @@ def test_box_codes_of_the_best_pairs_are_enough(max_per_class, max_detections, a
 @pytest.mark.parametrize(
     ("shape", "count"), [((2, 30, 50), 40), ((1, 7, 11), 9), ((2, 8, 3), 24), ((0, 30, 50), 40)]
 )
-def test_best_pairs_are_the_first_of_equal_ones(shape, count, rng=np.random.default_rng(0)):
+def test_best_pairs_are_the_first_of_equal_ones(shape, count, rng):
     scores = rng.integers(0, 40, shape).astype(np.float32)
     values, pairs = postprocess._best_pairs(tf.constant(scores), count)
     flat = scores.reshape(len(scores), shape[1] * shape[2])
@@ -205,13 +211,18 @@ def test_the_images_of_a_batch_do_not_meet():
 
 
 def test_an_empty_batch():
-    # A replica gets one when the images run out before the others' are seen.
+    # A replica gets one when its images run out before those of the others.
     empty = [x[:0] for x in random_outputs(0, 10, 3)]
     empty[0] = tf.cast(empty[0], tf.float32)
     valid, size = tf.zeros([0, 10], tf.bool), tf.zeros([0, 2], tf.int32)
     scores, codes, proposals = empty
-    found = tf.function(postprocess.detections_of)(
-        scores, functools.partial(boxes.of_pairs, codes), proposals, valid, size, 100, 0.6, 100,
-        300, reference.CODE_SCALES,
-    )  # fmt: skip
+    box_codes = functools.partial(boxes.of_pairs, codes)
+
+    @tf.function
+    def detections(scores, proposals, valid, size):
+        classified = ClassifiedProposals(scores, box_codes, proposals, valid)
+        config = DetectionsConfig(candidates=100)
+        return postprocess.detections_of(classified, size, config, reference.CODE_SCALES)
+
+    found = detections(scores, proposals, valid, size)
     assert found.boxes.shape[0] == 0

@@ -3,16 +3,17 @@ import pytest
 import tensorflow as tf
 
 from inatdet.detection import proposals
+from inatdet.detection.config import ProposalConfig
 from tests.detection import reference
 
 
 def selected(anchors, codes, logits, usable, sizes, scales=reference.CODE_SCALES, **options):
-    options = {
-        "candidates": 0, "iou_threshold": 0.7, "min_score": 0.0, "max_proposals": 200,
-    } | options  # fmt: skip
+    config = ProposalConfig(
+        **{"candidates": 0, "nms_iou": 0.7, "min_score": 0.0, "max_proposals": 200} | options
+    )
     arrays = (tf.constant(x, tf.float32) for x in (anchors, codes, logits))
     return proposals.select_proposals(
-        *arrays, tf.constant(usable), tf.constant(sizes), **options, code_scales=scales
+        *arrays, tf.constant(usable), tf.constant(sizes), config=config, code_scales=scales
     )
 
 
@@ -106,7 +107,8 @@ def test_no_gradient_passes():
     with tf.GradientTape() as tape:
         found = proposals.select_proposals(
             anchors, codes, logits, tf.ones([1, 9], tf.bool), tf.constant([[99, 99]]),
-            0, 0.7, 0.0, 4, reference.CODE_SCALES,
+            config=ProposalConfig(nms_iou=0.7, max_proposals=4),
+            code_scales=reference.CODE_SCALES,
         )  # fmt: skip
         total = tf.reduce_sum(found.boxes)
     assert tape.gradient(total, codes) is None

@@ -8,6 +8,10 @@ from inatdet.detection import targets
 from tests.detection import reference
 
 
+def true_boxes(boxes, is_real):
+    return targets.GroundTruth(tf.constant(boxes), tf.cast(is_real, tf.int32))
+
+
 def as_naive(matches):
     box = np.where(matches.negative, -1, -2)
     return np.where(matches.positive, matches.box, box)
@@ -15,7 +19,7 @@ def as_naive(matches):
 
 @pytest.mark.parametrize("force", [True, False])
 @pytest.mark.parametrize("num_truth", [0, 1, 5])
-def test_matching_against_numpy(force, num_truth, rng=np.random.default_rng(3)):
+def test_matching_against_numpy(force, num_truth, rng):
     boxes = np.stack([reference.random_boxes(rng, 80) for _ in range(2)]).astype(np.float32)
     usable = rng.uniform(size=(2, 80)) < 0.8
     truth = np.zeros((2, 6, 4), np.float32)
@@ -24,8 +28,8 @@ def test_matching_against_numpy(force, num_truth, rng=np.random.default_rng(3)):
     truth[0, :num_truth] = boxes[0, :num_truth]  # overlaps of exactly 1
     is_truth[:, :num_truth] = True
     matches = targets.match(
-        tf.constant(boxes), tf.constant(usable), tf.constant(truth), tf.constant(is_truth),
-        0.6, 0.3, force,
+        tf.constant(boxes), tf.constant(usable), true_boxes(truth, is_truth),
+        positive_iou=0.6, negative_iou=0.3, force=force,
     )  # fmt: skip
     for image in range(2):
         expected = reference.match(
@@ -53,8 +57,9 @@ def test_ties_and_thresholds_against_numpy(boxes, truth, data):
     is_truth = np.arange(len(truth) + 2)[None] < len(truth)
     for positive, negative, force in [(0.7, 0.3, True), (0.5, 0.5, False)]:
         matches = targets.match(
-            tf.constant([boxes], tf.float32), tf.constant(usable[None]), tf.constant(padded),
-            tf.constant(is_truth), positive, negative, force,
+            tf.constant([boxes], tf.float32), tf.constant(usable[None]),
+            true_boxes(padded, is_truth),
+            positive_iou=positive, negative_iou=negative, force=force,
         )  # fmt: skip
         got = as_naive(targets.Matches(*(field[0].numpy() for field in matches)))
         expected = reference.match(boxes, usable, truth, positive, negative, force)
@@ -89,7 +94,8 @@ def test_sampling_takes_as_many_as_there_are_and_may_be(kinds, size, fraction):
 def test_a_truth_that_no_box_meets_forces_none():
     matches = targets.match(
         tf.constant([[[0.0, 0, 10, 10]]]), tf.constant([[True]]),
-        tf.constant([[[50.0, 50, 60, 60]]]), tf.constant([[True]]), 0.7, 0.3, True,
+        true_boxes([[[50.0, 50, 60, 60]]], [[True]]),
+        positive_iou=0.7, negative_iou=0.3, force=True,
     )  # fmt: skip
     assert not matches.positive.numpy().any()
     assert matches.negative.numpy().all()
@@ -99,7 +105,8 @@ def test_the_best_of_tied_anchors_is_the_first():
     box = [0.0, 0, 10, 10]
     matches = targets.match(
         tf.constant([[box, box]]), tf.constant([[True, True]]),
-        tf.constant([[[0.0, 0, 10, 30]]]), tf.constant([[True]]), 0.7, 0.3, True,
+        true_boxes([[[0.0, 0, 10, 30]]], [[True]]),
+        positive_iou=0.7, negative_iou=0.3, force=True,
     )  # fmt: skip
     # Overlap 1/3: neither positive nor negative by itself; only the first is forced.
     assert matches.positive.numpy().tolist() == [[True, False]]
@@ -154,14 +161,16 @@ def test_sampling_is_even():
 
 
 def test_targets_of_a_sample():
-    truth = tf.constant([[[0.0, 0, 10, 10], [20, 20, 40, 60]]])
+    truth = targets.GroundTruth(
+        tf.constant([[[0.0, 0, 10, 10], [20, 20, 40, 60]]]), tf.constant([[7, 3]])
+    )
     boxes = np.array([[20.0, 20, 40, 58], [0, 50, 10, 60], [0, 0, 10, 9]], np.float32)
     matches = targets.match(
-        tf.constant(boxes[None]), tf.ones([1, 3], tf.bool), truth, tf.ones([1, 2], tf.bool),
-        0.5, 0.5, False,
+        tf.constant(boxes[None]), tf.ones([1, 3], tf.bool), truth,
+        positive_iou=0.5, negative_iou=0.5, force=False,
     )  # fmt: skip
     chosen = targets.sample(matches, 4, 1.0)
-    labels = targets.class_targets(tf.constant([[7, 3]]), matches, chosen).numpy()[0]
+    labels = targets.class_targets(truth, matches, chosen).numpy()[0]
     sampled = tf.gather(tf.constant(boxes), chosen.indices)
     codes = targets.box_code_targets(
         sampled, truth, matches, chosen, reference.CODE_SCALES
@@ -171,6 +180,6 @@ def test_targets_of_a_sample():
         if chosen.weight.numpy()[0, place]:
             by_box[int(index)] = (int(labels[place]), codes[place])
     assert {index: label for index, (label, _) in by_box.items()} == {0: 3, 1: 0, 2: 7}
-    expected = reference.encode(truth.numpy()[0, 1], boxes[0])
+    expected = reference.encode(truth.boxes.numpy()[0, 1], boxes[0])
     np.testing.assert_allclose(by_box[0][1], expected, atol=1e-4)
     np.testing.assert_array_equal(by_box[1][1], 0)

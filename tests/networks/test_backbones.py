@@ -5,14 +5,12 @@ import tf_keras
 
 from inatdet.detection.c4 import C4FasterRCNN
 from inatdet.detection.config import FasterRCNNConfig
+from inatdet.detection.experiments import read_experiment
 from inatdet.errors import InputError
 from inatdet.networks import backbones
 from inatdet.networks.config import BackboneConfig
-from inatdet.training import experiment
-from tests.detection.test_faster_rcnn import NUM_CLASSES, batch_of, small_config
-
-# On a narrower one, TensorFlow 2.20's gradients with oneDNN write where they should not.
-RESNET = {"type": "resnet", "weights": "", "resnet": {"model_id": 10, "depth_multiplier": 0.25}}
+from tests.detection.small import NUM_CLASSES, batch_of, small_config
+from tests.settings import RESNET
 
 
 def config_of(**settings):
@@ -32,7 +30,7 @@ def with_random_statistics(model):
 def test_the_registered_inception_v3_is_the_trunk_and_the_head_stage():
     config = config_of(width=0.125)
     whole = with_random_statistics(backbones.whole(config))
-    trunk, stage = backbones.trunk_and_stage(config, crop_size=None)
+    trunk, stage, _ = backbones.split(config, crop_size=None)
     for half in (trunk, stage):
         for layer in half.layers:
             if layer.weights:
@@ -60,7 +58,7 @@ def test_the_registered_inception_v3_is_the_trunk_and_the_head_stage():
 def test_a_backbone_of_model_garden_is_cut_without_a_difference(settings, channels):
     config = config_of(**settings)
     whole = with_random_statistics(backbones.whole(config))
-    trunk, stage = backbones._cut(whole)
+    trunk, stage = backbones.cut(whole)
     image = np.random.default_rng(1).uniform(-1, 1, (2, 64, 96, 3)).astype(np.float32)
     levels = whole(image, training=False)
     features = trunk(image, training=False)
@@ -142,7 +140,7 @@ def test_a_checkpoint_of_model_garden_is_loaded_into_both_halves(tmp_path):
 )
 def test_what_no_detector_can_be_built_on(override, message):
     with pytest.raises(InputError, match=message):
-        experiment.read_experiment([], f"task.model.backbone.{override}")
+        read_experiment([], f"task.model.backbone.{override}")
 
 
 def test_settings_keep_the_chosen_backbone_s_section_alone():

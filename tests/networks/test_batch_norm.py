@@ -35,10 +35,10 @@ def after_a_step(batch_norm, strategy, batches):
 def together():
     """One device with both images."""
     strategy = tf.distribute.OneDeviceStrategy("CPU:0")
-    return after_a_step(BatchNorm.SYNCHRONISED, strategy, [IMAGES])
+    return after_a_step(BatchNorm.SYNCHRONIZED, strategy, [IMAGES])
 
 
-def test_synchronised_statistics_are_those_of_the_whole_batch(together):
+def test_synchronized_statistics_are_those_of_the_whole_batch(together):
     features, statistics, trunk = together
     first = trunk.get_layer("conv0")(IMAGES).numpy().reshape(-1, trunk.get_layer("conv0").filters)
     mean, variance = first.mean(axis=0), first.var(axis=0)
@@ -48,13 +48,13 @@ def test_synchronised_statistics_are_those_of_the_whole_batch(together):
     expected = MOMENTUM + variance * (1 - MOMENTUM)
     np.testing.assert_allclose(moved["moving_variance"], expected, rtol=1e-4)
 
-    apart, synchronised, _ = after_a_step(
-        BatchNorm.SYNCHRONISED, devices.mirrored(), [IMAGES[:1], IMAGES[1:]]
+    apart, synchronized, _ = after_a_step(
+        BatchNorm.SYNCHRONIZED, devices.mirrored(), [IMAGES[:1], IMAGES[1:]]
     )
     np.testing.assert_allclose(tf.concat(apart, 0), features[0], atol=1e-3)
-    assert statistics.keys() == synchronised.keys()
+    assert statistics.keys() == synchronized.keys()
     for name, value in statistics.items():
-        np.testing.assert_allclose(synchronised[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
+        np.testing.assert_allclose(synchronized[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
 def test_trained_statistics_are_each_device_s_own_and_their_mean_is_kept(together):

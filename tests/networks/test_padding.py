@@ -7,7 +7,7 @@ import tensorflow as tf
 from inatdet.detection.c4 import C4FasterRCNN
 from inatdet.errors import InputError
 from inatdet.networks import padding
-from tests.detection.test_faster_rcnn import NUM_CLASSES, batch_of, small_config
+from tests.detection.small import NUM_CLASSES, batch_of, small_config
 
 # All remainders of 16 matter: they decide where each stride of two begins.
 SIZES = [(64, 112), (70, 91), (37, 50), (63, 97)]
@@ -33,7 +33,7 @@ def masking(plain):
 
 
 def features_of(model, batch):
-    return model._first_stage(batch["image"], batch["image_size"], False).features.numpy()
+    return model.first_stage(batch["image"], batch["image_size"], False).features.numpy()
 
 
 def alone(batch, index):
@@ -96,7 +96,7 @@ def test_without_masks_only_images_that_fill_the_batch_are_as_alone(plain):
     assert difference.max() > 1e-2
 
 
-def test_every_weight_gets_a_gradient_through_the_twin(masking):
+def test_every_weight_gets_a_gradient_through_the_masked_trunk(masking):
     names = [v.name for v in masking.trainable_variables]
     assert len(names) == len(set(map(id, masking.trainable_variables))) == 94 * 2 + 6 + 4
     with tf.GradientTape() as tape:

@@ -279,13 +279,13 @@ def of_another_network(_, out):
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (truncated, "damaged, or no Keras weights file .*truncated"),
-        (no_hdf5, "damaged, or no Keras weights file"),
-        (no_layers, "damaged, or no Keras weights file"),
-        (without_a_dataset, "damaged, or no Keras weights file"),
+        (truncated, "damaged, or not a Keras weights file .*truncated"),
+        (no_hdf5, "damaged, or not a Keras weights file"),
+        (no_layers, "damaged, or not a Keras weights file"),
+        (without_a_dataset, "damaged, or not a Keras weights file"),
         (without_a_layer, "not the weights of Inception V3: 93 convolutions"),
         (with_other_shapes, "not the weights of Inception V3: .* parameters"),
-        (with_a_nan, "no finite numbers"),
+        (with_a_nan, "are not finite"),
         (of_another_network, "not the weights of Inception V3"),
         (lambda *_: None, "no such weights file"),
     ],

@@ -1,16 +1,14 @@
 import os
 
-import numpy as np
 import pytest
 
 from inatdet.data.formats.detections import read_detections
 from inatdet.data.taxonomy import Granularity
+from inatdet.detection import inference
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
-from inatdet.programs import detect as program
-from inatdet.training import experiment
 from tests import devices, records, untrained
-from tests.programs.test_train import SMALL
+from tests.settings import small
 
 
 @pytest.fixture(scope="module")
@@ -23,18 +21,8 @@ def model_dir(data, tmp_path_factory):
     return untrained.save(data, tmp_path_factory.mktemp("model"), step=7)
 
 
-def params_of(data):
-    return experiment.read_experiment(
-        ["pipelines/mini_species.yaml"], SMALL.rstrip(",") + ",task.validation_data.batch_size=3"
-    )
-
-
-def test_boxes_go_back_to_the_original_image():
-    boxes = np.array([[[0, 0, 50, 100], [10, 20, 30, 60]], [[5, 5, 5, 5], [0, 0, 0, 0]]], float)
-    got = program.original_boxes(boxes, np.array([[50, 100], [10, 10]]), [[100, 150], [10, 30]])
-    np.testing.assert_allclose(
-        got, [[[0, 0, 150, 100], [30, 20, 60, 40]], [[15, 5, 0, 0], [0, 0, 0, 0]]]
-    )
+def params_of():
+    return small("task.validation_data.batch_size=3")
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -42,8 +30,8 @@ def test_every_image_once_in_its_own_pixels(data, model_dir, tmp_path, several):
     strategy = devices.mirrored() if several else None
     coarser = [Granularity.SUPER, Granularity.GENERIC]
     output = tmp_path / "found.parquet"
-    seen = program.detect(
-        params_of(data), f"{model_dir}/ckpt-7", model_dir, data, str(output), coarser, strategy
+    seen = inference.detect(
+        params_of(), f"{model_dir}/ckpt-7", model_dir, data, str(output), coarser, strategy
     )
     assert seen == 11
     found = read_detections(output, Granularity.SPECIES, records.taxonomy())
@@ -61,7 +49,7 @@ def test_every_image_once_in_its_own_pixels(data, model_dir, tmp_path, several):
     names = ["found.generic.parquet", "found.parquet", "found.super.parquet"]
     assert sorted(os.listdir(tmp_path)) == names
     for granularity in coarser:
-        path = program.marginal_path(str(output), granularity)
+        path = inference.marginal_path(str(output), granularity)
         coarse = read_detections(path, granularity, records.taxonomy())
         assert coarse.settings["merge"] == "marginal"
         assert coarse.settings["trained_on"] == "species"
@@ -73,17 +61,17 @@ def test_every_image_once_in_its_own_pixels(data, model_dir, tmp_path, several):
 
 def test_only_coarser_levels_can_be_summed(data, model_dir, tmp_path):
     with pytest.raises(InputError, match="must be coarser than the model's granularity"):
-        program.detect(
-            params_of(data), f"{model_dir}/ckpt-7", model_dir, data, str(tmp_path / "x.parquet"),
+        inference.detect(
+            params_of(), f"{model_dir}/ckpt-7", model_dir, data, str(tmp_path / "x.parquet"),
             [Granularity.SPECIES],
         )  # fmt: skip
 
 
 def test_a_checkpoint_of_another_detector(data, model_dir, tmp_path):
-    params = params_of(data)
+    params = params_of()
     params.task.model.backbone.width = 0.25
     with pytest.raises(InputError, match="does not fit the detector of the settings"):
-        program.detect(params, f"{model_dir}/ckpt-7", model_dir, data, str(tmp_path / "x"))
+        inference.detect(params, f"{model_dir}/ckpt-7", model_dir, data, str(tmp_path / "x"))
     assert os.listdir(tmp_path) == []
 
 
@@ -94,7 +82,7 @@ def test_a_damaged_shard_is_named_and_nothing_is_written(data, model_dir, tmp_pa
         file.truncate(os.path.getsize(shard) - 10)
     output = tmp_path / "found" / "x.parquet"
     with pytest.raises(InputError, match=f"{os.path.basename(shard)}.*write it again"):
-        program.detect(params_of(data), f"{model_dir}/ckpt-7", model_dir, pattern, str(output))
+        inference.detect(params_of(), f"{model_dir}/ckpt-7", model_dir, pattern, str(output))
     assert os.listdir(output.parent) == []
 
 

@@ -9,13 +9,11 @@ import tensorflow as tf
 
 from inatdet.data.formats.detections import read_detections
 from inatdet.data.taxonomy import Granularity
-from inatdet.detection import inference, serving
+from inatdet.detection import inference, prediction, serving
 from inatdet.errors import InputError
-from inatdet.programs import predict
 from inatdet.tfrecords import examples
-from inatdet.training import experiment
 from tests import records, untrained
-from tests.programs.test_train import SMALL
+from tests.settings import small
 
 ELSEWHERE = """
 import json, sys
@@ -48,13 +46,9 @@ def model_dir(data, tmp_path_factory):
     return untrained.save(data, tmp_path_factory.mktemp("model"))
 
 
-def params_of():
-    return experiment.read_experiment(["pipelines/mini_species.yaml"], SMALL.rstrip(","))
-
-
 def test_plain_tensorflow_finds_what_detect_finds(data, model_dir, tmp_path):
     saved = tmp_path / "saved"
-    serving.export(params_of(), f"{model_dir}/ckpt-1", model_dir, str(saved))
+    serving.export(small(), f"{model_dir}/ckpt-1", model_dir, str(saved))
     assert os.listdir(tmp_path) == ["saved"]
     photos = []
     for serialized in tf.data.TFRecordDataset(tf.io.gfile.glob(data)):
@@ -67,7 +61,7 @@ def test_plain_tensorflow_finds_what_detect_finds(data, model_dir, tmp_path):
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
 
-    params = params_of()
+    params = small()
     params.task.validation_data.batch_size = 1
     output = tmp_path / "found.parquet"
     inference.detect(params, f"{model_dir}/ckpt-1", model_dir, data, str(output))
@@ -84,12 +78,12 @@ def test_plain_tensorflow_finds_what_detect_finds(data, model_dir, tmp_path):
         np.testing.assert_allclose(found["boxes"][image][:count], expected.boxes[rows], atol=1e-2)
 
     detector = serving.saved_detector(str(saved))
-    _, drawn = predict.detect_in(detector, photos[0], 0.0, 4, upright=False)
+    _, drawn = prediction.detect_in(detector, photos[0], 0.0, 4, upright=False)
     assert [one.name for one in drawn] == found["names"][0][:4]
     boxes = [[one.x, one.y, one.width, one.height] for one in drawn]
     np.testing.assert_allclose(boxes, np.array(found["boxes"][0])[:4], atol=0.01)
 
 
 def test_an_existing_folder_is_not_touched(model_dir, tmp_path):
-    with pytest.raises(InputError, match="exists; name a folder that does not"):
-        serving.export(params_of(), f"{model_dir}/ckpt-1", model_dir, str(tmp_path))
+    with pytest.raises(InputError, match="already exists; name another folder"):
+        serving.export(small(), f"{model_dir}/ckpt-1", model_dir, str(tmp_path))

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inatdet.detection import serving
+from inatdet.detection import prediction, serving
 from inatdet.errors import InputError
-from inatdet.programs import predict
 from tests import records, untrained
 
 ORIENTATION = 0x0112
@@ -34,7 +33,7 @@ def photo(path, size=(128, 96), seed=0, **options):
 
 
 def found_in(detector, path, upright=False):
-    return predict.detect_in(detector, path, 0.0, 5, upright)
+    return prediction.detect_in(detector, path, 0.0, 5, upright)
 
 
 def test_the_program(model_dir, tmp_path):
@@ -81,8 +80,8 @@ def test_the_program(model_dir, tmp_path):
     assert changed[min(y, 94), min(x, 126)]
 
 
-def test_what_is_no_saved_detector_is_named(tmp_path):
-    with pytest.raises(InputError, match="no SavedModel that can be loaded"):
+def test_what_is_not_a_saved_detector_is_named(tmp_path):
+    with pytest.raises(InputError, match="cannot be loaded as a SavedModel"):
         serving.saved_detector(str(tmp_path))
 
 
@@ -121,11 +120,11 @@ def test_a_truncated_file(detector, tmp_path):
 
 def test_limits(detector, tmp_path):
     path = photo(tmp_path / "a.jpg")
-    _, found = predict.detect_in(detector, path, 0.0, 10, False)
+    _, found = prediction.detect_in(detector, path, 0.0, 10, False)
     limit = found[3].score
-    _, likely = predict.detect_in(detector, path, limit, 10, False)
+    _, likely = prediction.detect_in(detector, path, limit, 10, False)
     assert likely == [one for one in found if one.score >= limit]
-    assert predict.detect_in(detector, path, 1.0, 10, False)[1] == []
+    assert prediction.detect_in(detector, path, 1.0, 10, False)[1] == []
 
 
 def test_which_files(tmp_path, monkeypatch):
@@ -133,20 +132,20 @@ def test_which_files(tmp_path, monkeypatch):
     for name in ("b/2.JPG", "b/1.png", "b/notes.txt", "b/.x.jpg", "b/out/1.jpg", "a[1].jpg"):
         os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
         open(name, "w").close()
-    assert predict.find_images(["b", "a[1].jpg", "b/1.png"], "b/out") == [
+    assert prediction.find_images(["b", "a[1].jpg", "b/1.png"], "b/out") == [
         "b/1.png", "b/2.JPG", "a[1].jpg",
     ]  # fmt: skip
-    assert predict.find_images(["**/1.*", "none*"]) == ["b/1.png", "b/out/1.jpg", "none*"]
-    assert predict.picture_paths(["a/X.jpg", "b/x.png", "c/y.tar.gz"], "out") == [
+    assert prediction.find_images(["**/1.*", "none*"]) == ["b/1.png", "b/out/1.jpg", "none*"]
+    assert prediction.picture_paths(["a/X.jpg", "b/x.png", "c/y.tar.gz"], "out") == [
         "out/X.jpg", "out/x-2.jpg", "out/y.tar.jpg",
     ]  # fmt: skip
     with pytest.raises(InputError, match=r"b/1\.jpg: the picture would replace this image"):
-        predict.picture_paths(["b/1.png", "b/../b/1.jpg"], "b")
+        prediction.picture_paths(["b/1.png", "b/../b/1.jpg"], "b")
 
 
 def test_json_is_plain():
-    detections = [predict.Detection(1.5, 2.0, 3.25, 4.0, "Šárka", 2, np.float32(0.25).item())]
-    line = predict.as_json("é.jpg", Image.new("RGB", (7, 5)), detections)
+    detections = [prediction.Detection(1.5, 2.0, 3.25, 4.0, "Šárka", 2, np.float32(0.25).item())]
+    line = prediction.as_json("é.jpg", Image.new("RGB", (7, 5)), detections)
     assert json.loads(line) == {
         "file": "é.jpg", "width": 7, "height": 5,
         "detections": [{"x": 1.5, "y": 2.0, "width": 3.25, "height": 4.0, "name": "Šárka",
@@ -158,5 +157,5 @@ def test_json_is_plain():
 def test_a_picture_is_whole_or_absent(tmp_path, monkeypatch):
     monkeypatch.setattr(predict, "as_jpeg", lambda _: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
-        predict.draw(Image.new("RGB", (9, 9)), [], str(tmp_path / "a.jpg"))
+        prediction.draw(Image.new("RGB", (9, 9)), [], str(tmp_path / "a.jpg"))
     assert os.listdir(tmp_path) == []

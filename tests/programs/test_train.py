@@ -9,30 +9,15 @@ from inatdet.data.counts import LabelCounts
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
 from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError, RunError
-from inatdet.programs import train as program
 from inatdet.tfrecords.label_counts import SplitCounts
-from inatdet.training import experiment
+from inatdet.training import loop
 from tests import devices, records
-
-SMALL = (
-    "task.model.backbone.width=0.125,task.model.backbone.batch_norm_momentum=0.8,"
-    "task.model.rpn.channels=32,task.model.rpn.max_proposals=16,task.model.head.crop_size=8,"
-    "task.short_edge=96,task.long_edge=128,task.train_data.batch_size=4,task.seed=1,"
-    "trainer.steps_per_loop=5,trainer.summary_interval=5,trainer.checkpoint_interval=10,"
-)
+from tests.settings import training_on
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     return records.write(tmp_path_factory.mktemp("records"))
-
-
-def settings(data, steps, more=""):
-    return experiment.read_experiment(
-        ["pipelines/mini_species.yaml"],
-        SMALL + f"task.train_data.input_path={data},trainer.train_steps={steps},"
-        f"task.taxonomy={os.path.dirname(data)}/taxonomy.json" + (f",{more}" if more else ""),
-    )
 
 
 def scalars(model_dir):
@@ -46,16 +31,15 @@ def scalars(model_dir):
     return values
 
 
-def test_the_losses_fall_and_an_interrupted_run_goes_on(data, tmp_path, capfd):
-    program.train(settings(data, 20), "train", str(tmp_path))
+def test_the_losses_fall_and_an_interrupted_run_is_resumed(data, tmp_path):
+    loop.train(training_on(data, 20), "train", str(tmp_path))
     assert tf.train.latest_checkpoint(str(tmp_path)).endswith("ckpt-20")
-    capfd.readouterr()
-    last = program.train(settings(data, 40), "train", str(tmp_path))
-    said = capfd.readouterr().err
-    assert "going on from step 20" in said
-    assert "step 25/40 | loss" in said
-    assert "images/s" in said
-    assert "left" in said
+    lines = []
+    last = loop.train(training_on(data, 40), "train", str(tmp_path), notify=lines.append)
+    assert f"resuming from step 20 in {tmp_path}" in lines
+    (line,) = [line for line in lines if line.startswith("step 25/40 | loss")]
+    assert "images/s" in line
+    assert line.endswith(" left")
 
     shown = scalars(tmp_path)
     for name in ("rpn_objectness", "rpn_boxes", "classes", "boxes"):
@@ -65,37 +49,40 @@ def test_the_losses_fall_and_an_interrupted_run_goes_on(data, tmp_path, capfd):
     before = (losses[5] + losses[10]) / 2
     assert (losses[30] + losses[35] + losses[40]) / 3 < 0.7 * before
     assert last["training_loss"] == pytest.approx(losses[40])
-    assert losses[25] < before  # it did not start anew
+    assert losses[25] < before  # it did not start again
 
     checkpoint = tf.train.load_checkpoint(str(tmp_path))
     assert checkpoint.get_tensor("global_step/.ATTRIBUTES/VARIABLE_VALUE") == 40
 
-    capfd.readouterr()
-    assert program.train(settings(data, 40), "train", str(tmp_path)) == {}
-    assert "trained already: 40 of 40 steps" in capfd.readouterr().err
+    lines.clear()
+    again = loop.train(training_on(data, 40), "train", str(tmp_path), notify=lines.append)
+    assert again == {}
+    assert f"{tmp_path} is already trained: 40 of 40 steps" in lines
 
 
 def test_a_seed_repeats_a_run(data, tmp_path):
     runs = []
     for name in ("a", "b"):
-        program.train(settings(data, 5), "train", str(tmp_path / name))
+        loop.train(training_on(data, 5), "train", str(tmp_path / name))
         runs.append(scalars(tmp_path / name)["training_loss"][5])
     assert runs[0] == pytest.approx(runs[1], rel=1e-2)
 
 
-def test_two_devices_with_accumulation_in_float16_and_on_without(data, tmp_path, capfd):
+def test_two_devices_with_accumulation_in_float16_and_on_without(data, tmp_path):
     switches = (
         "task.train_data.batch_size=2,task.accumulate_steps=2,task.reference_batch_size=4,"
         "runtime.mixed_precision_dtype=float16,trainer.steps_per_loop=2,"
         "trainer.checkpoint_interval=2,trainer.summary_interval=2"
     )
-    params = settings(data, 4, switches)
-    first = program.train(params, "train", str(tmp_path), strategy=devices.mirrored())
-    assert "8 images a step, 2 times the reference" in capfd.readouterr().err
+    params = training_on(data, 4, switches)
+    lines = []
+    first = loop.train(params, "train", str(tmp_path), devices.mirrored(), lines.append)
+    assert "8 images per step, 2 times the reference" in lines[0]
     assert params.trainer.train_steps == 2
-    # The same model goes on on one device, in float32.
-    last = program.train(settings(data, 5), "train", str(tmp_path))
-    assert "going on from step 2" in capfd.readouterr().err
+    # Training the same model continues on one device, in float32.
+    lines.clear()
+    last = loop.train(training_on(data, 5), "train", str(tmp_path), notify=lines.append)
+    assert f"resuming from step 2 in {tmp_path}" in lines
     assert np.isfinite([first["training_loss"], last["training_loss"]]).all()
     checkpoint = tf.train.load_checkpoint(str(tmp_path))
     assert checkpoint.get_tensor("global_step/.ATTRIBUTES/VARIABLE_VALUE") == 5
@@ -103,7 +90,7 @@ def test_two_devices_with_accumulation_in_float16_and_on_without(data, tmp_path,
 
 def test_rare_labels_are_shown_more_often(tmp_path):
     data = records.write(tmp_path / "records")
-    params = settings(data, 5, "task.train_data.sampling=class_balanced")
+    params = training_on(data, 5, "task.train_data.sampling=class_balanced")
 
     def shares():
         batches = DetectionTask(params.task).build_inputs(params.task.train_data).take(150)
@@ -118,16 +105,17 @@ def test_rare_labels_are_shown_more_often(tmp_path):
     np.testing.assert_allclose(shares(), [0.75, 0.125, 0.125], atol=0.07)
     os.remove(tmp_path / "records" / "train.label_counts.json")
     with pytest.raises(InputError, match=r"train\.label_counts\.json: no such file"):
-        program.train(params, "train", str(tmp_path / "model"))
+        loop.train(params, "train", str(tmp_path / "model"))
 
 
-def test_what_tensorboard_shows(data, tmp_path, capfd):
+def test_what_tensorboard_shows(data, tmp_path):
     more = (
         f"task.validation_data.input_path={data},task.validation_data.batch_size=4,"
         "task.validation_pictures=3,trainer.validation_interval=5"
     )
-    program.train(settings(data, 10, more), "train_and_eval", str(tmp_path))
-    assert "validation at step 5 | loss " in capfd.readouterr().err
+    lines = []
+    loop.train(training_on(data, 10, more), "train_and_eval", str(tmp_path), notify=lines.append)
+    assert [line for line in lines if line.startswith("validation at step 5 | loss ")]
     losses = {f"loss/{name}" for name in ("rpn_objectness", "rpn_boxes", "classes", "boxes")}
     counts = {f"sampled/{name}" for name in ("rpn_positives", "proposals", "positives")}
 
@@ -162,26 +150,26 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(data, tmp_path)
         "trainer.optimizer_config.optimizer.type=sgd,trainer.optimizer_config.warmup.type=null"
     )
     with pytest.raises(RunError, match="not finite by step"):
-        program.train(settings(data, 40, more), "train", str(tmp_path))
+        loop.train(training_on(data, 40, more), "train", str(tmp_path))
     assert tf.train.latest_checkpoint(str(tmp_path)) is None
 
 
 def test_a_model_is_not_continued_on_other_labels(data, tmp_path):
-    program.train(settings(data, 5), "train", str(tmp_path))
+    loop.train(training_on(data, 5), "train", str(tmp_path))
     other = Taxonomy.from_categories([Category(1, "Alia", "Aves")], {1})
     other.save(tmp_path / "other.json")
-    params = settings(data, 10)
+    params = training_on(data, 10)
     params.task.taxonomy = str(tmp_path / "other.json")
     with pytest.raises(InputError, match="choose another --model_dir"):
-        program.train(params, "train", str(tmp_path))
+        loop.train(params, "train", str(tmp_path))
 
 
 def test_what_is_missing_is_named(data, tmp_path):
-    params = settings(data, 5)
+    params = training_on(data, 5)
     params.task.taxonomy = ""
     with pytest.raises(InputError, match=r"task.taxonomy is not set"):
-        program.train(params, "train", str(tmp_path / "a"))
-    params = settings("nowhere/train-*", 5)
+        loop.train(params, "train", str(tmp_path / "a"))
+    params = training_on("nowhere/train-*", 5)
     params.task.taxonomy = f"{os.path.dirname(data)}/taxonomy.json"
     with pytest.raises(InputError, match=r"nowhere/train-\*"):
-        program.train(params, "train", str(tmp_path / "b"))
+        loop.train(params, "train", str(tmp_path / "b"))

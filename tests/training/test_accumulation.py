@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
+from inatdet.detection.experiments import read_experiment
 from inatdet.detection.task import DetectionTask
-from inatdet.training import experiment
 from tests import devices, records
 
 IMAGES = 4
@@ -24,7 +24,7 @@ SETTINGS = (
 def task(tmp_path_factory):
     folder = tmp_path_factory.mktemp("taxonomy")
     records.taxonomy().save(folder / "taxonomy.json")
-    params = experiment.read_experiment(
+    params = read_experiment(
         ["pipelines/mini_species.yaml"], f"{SETTINGS},task.taxonomy={folder}/taxonomy.json"
     )
     return DetectionTask(params.task)

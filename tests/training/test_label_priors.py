@@ -8,7 +8,7 @@ from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
 from inatdet.training import experiment, label_priors
 from tests import records
-from tests.programs.test_train import settings
+from tests.settings import training_on
 
 TAU = "task.model.detections.logit_adjustment=1.5"
 
@@ -42,17 +42,21 @@ def test_of_two_equal_logits_the_rarer_label_wins():
     np.testing.assert_allclose(found, [2 / 3 * 0.1, 2 / 3 * 0.9], rtol=1e-6)
 
 
+def save_priors(params, model_dir):
+    DetectionTask(params.task).save_companions(str(model_dir))
+
+
 @pytest.fixture
-def kept(tmp_path):
-    """Settings and a folder as `inatdet.programs.train` leaves them before the first step."""
-    params = settings(records.write(tmp_path / "records"), 5, TAU)
-    label_priors.keep(params.task, str(tmp_path / "model"))
+def saved(tmp_path):
+    """Settings and a folder as training leaves them before the first step."""
+    params = training_on(records.write(tmp_path / "records"), 5, TAU)
+    save_priors(params, tmp_path / "model")
     experiment.adopt_taxonomy(params, str(tmp_path / "model"))
     return params, tmp_path / "model"
 
 
-def test_the_model_takes_what_training_kept(kept):
-    params, model_dir = kept
+def test_the_model_reads_what_training_saved(saved):
+    params, model_dir = saved
     # Of 16 images 0, 1, 2, ... every third is of the same label: 6, 5 and 5.
     np.testing.assert_allclose(label_priors.read(str(model_dir), 3), [6 / 16, 5 / 16, 5 / 16])
     (model_dir / "label_priors.json").write_text('{"share": [0.9, 0.1, 0.0]}')
@@ -72,15 +76,15 @@ def test_the_model_takes_what_training_kept(kept):
 
 
 def test_sampling_changes_what_training_sees(tmp_path):
-    params = settings(
+    params = training_on(
         records.write(tmp_path / "records"), 5, "task.train_data.sampling=class_balanced"
     )
-    label_priors.keep(params.task, str(tmp_path))
+    save_priors(params, tmp_path)
     np.testing.assert_allclose(label_priors.read(str(tmp_path), 3), np.full(3, 1 / 3))
 
 
-def test_what_is_missing_is_named(kept, tmp_path):
-    params, model_dir = kept
+def test_what_is_missing_is_named(saved, tmp_path):
+    params, model_dir = saved
     (model_dir / "label_priors.json").write_text(json.dumps({"share": [0.5, 0.5]}))
     with pytest.raises(InputError, match="shares of 2 labels, the model has 3"):
         DetectionTask(params.task).build_model()
@@ -89,7 +93,7 @@ def test_what_is_missing_is_named(kept, tmp_path):
         DetectionTask(params.task).build_model()
     (tmp_path / "records" / "train.label_counts.json").unlink()
     with pytest.raises(InputError, match=r"label_counts\.json: no such file"):
-        label_priors.keep(params.task, str(model_dir))
+        save_priors(params, model_dir)
     params.task.model.detections.logit_adjustment = 0.0
-    label_priors.keep(params.task, str(model_dir))
+    save_priors(params, model_dir)
     assert not (model_dir / "label_priors.json").exists()

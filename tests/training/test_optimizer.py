@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from inatdet.detection.experiments import read_experiment
 from inatdet.detection.task import DetectionTask
-from inatdet.training import experiment
 from inatdet.training.config import scale_to_replicas
 
 
 def paper_s_optimizer(override="", replicas=1):
-    params = experiment.read_experiment(["pipelines/species.yaml"], override)
+    params = read_experiment(["pipelines/species.yaml"], override)
     scale_to_replicas(params, replicas)
     return DetectionTask.create_optimizer(params.trainer.optimizer_config)
 

@@ -6,9 +6,10 @@ import tensorflow as tf
 import tf_keras
 
 from inatdet.detection.c4 import C4FasterRCNN
+from inatdet.detection.experiments import read_experiment
 from inatdet.errors import InputError
-from inatdet.training import devices, experiment
-from tests.detection.test_faster_rcnn import NUM_CLASSES, batch_of, small_config
+from inatdet.training import devices
+from tests.detection.small import NUM_CLASSES, batch_of, small_config
 
 # Relative steps between neighbouring numbers: 2^-8 and 2^-11.
 STEP = {"bfloat16": 2**-8, "float16": 2**-11}
@@ -21,7 +22,7 @@ SAMPLING = {
 
 
 def use(dtype):
-    devices.set_precision(experiment.read_experiment(
+    devices.set_precision(read_experiment(
         [], f"runtime.mixed_precision_dtype={dtype}"
     ).runtime)  # fmt: skip
 
@@ -96,6 +97,6 @@ def test_xla_computes_the_same(full):
         np.testing.assert_allclose(compiled, plain, rtol=1e-3, atol=1e-5)
 
 
-def test_a_precision_that_there_is_not():
+def test_an_unknown_precision():
     with pytest.raises(InputError, match="must be one of float32, bfloat16, float16"):
-        experiment.read_experiment([], "runtime.mixed_precision_dtype=float8")
+        read_experiment([], "runtime.mixed_precision_dtype=float8")

@@ -1,5 +1,3 @@
-import io
-
 import pytest
 import tensorflow as tf
 
@@ -25,21 +23,21 @@ def output_of(**values):
 def test_the_line_has_step_losses_speed_and_time_left(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    step, stream = tf.Variable(0, dtype=tf.int64), io.StringIO()
-    line = progress.ProgressLine(step, total_steps=300, images_per_step=8, stream=stream)
+    step, lines = tf.Variable(0, dtype=tf.int64), []
+    line = progress.ProgressLine(step, total_steps=300, images_per_step=8, notify=lines.append)
     line.start()
     step.assign(100)
     now[0] += 40.0  # .4 s a step: 20 images/s, 80 s for the 200 steps left
     output = output_of(training_loss=1.5, loss__classes=1.0, loss__boxes=0.5)
     line(output)
-    assert stream.getvalue() == (
-        "step 100/300 | loss 1.500 (classes 1.000, boxes 0.500) | 20.0 images/s | 1 min 20 s left\n"
-    )
+    assert lines == [
+        "step 100/300 | loss 1.500 (classes 1.000, boxes 0.500) | 20.0 images/s | 1 min 20 s left"
+    ]
     assert float(output["images_per_second"]) == pytest.approx(20.0)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_ends_the_run(bad):
+def test_a_loss_that_is_not_finite_ends_the_run(bad):
     stop = progress.StopOnNonFiniteLoss(tf.Variable(70), lambda: "model/ckpt-50")
     stop(output_of(training_loss=1.0, loss__classes=1.0, sampled__proposals=float("nan")))
     with pytest.raises(RunError, match=r"by step 70: loss/classes; .*model/ckpt-50"):

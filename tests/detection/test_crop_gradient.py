@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from inatdet.detection import crops as bilinear
+from inatdet.detection import crops
 
 SIZE = 6
 
 
 def gradient_of(features, boxes, image_index, of_crops):
-    """By the operation's own gradient, of one crop after the other, so that none gets lost."""
+    """By the operation's own gradient, of one crop after the other, so that no term is lost."""
     total = np.zeros(features.shape)
     for i in range(len(boxes)):
         total += tf.raw_ops.CropAndResizeGradImage(
@@ -42,12 +42,12 @@ def test_crops_and_gradient(shape):
     def crops_and_gradient(features):
         with tf.GradientTape() as tape:
             tape.watch(features)
-            crops = bilinear.crop(features, boxes, image_index, SIZE)
-        return crops, tape.gradient(crops, features, of_crops)
+            cut = crops.crop(features, boxes, image_index, SIZE)
+        return cut, tape.gradient(cut, features, of_crops)
 
-    crops, gradient = crops_and_gradient(features)
+    cut, gradient = crops_and_gradient(features)
     expected = tf.image.crop_and_resize(features, boxes, image_index, [SIZE, SIZE])
-    np.testing.assert_array_equal(crops, expected)
+    np.testing.assert_array_equal(cut, expected)
     expected = gradient_of(features, boxes, image_index, of_crops)
     np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-5)
     assert not np.any(gradient[1])
@@ -65,8 +65,8 @@ def test_the_gradient_is_the_same_every_time():
     def gradient():
         with tf.GradientTape() as tape:
             tape.watch(features)
-            crops = bilinear.crop(features, boxes, tf.zeros([64], tf.int32), 14)
-        return tape.gradient(crops, features, of_crops)
+            cut = crops.crop(features, boxes, tf.zeros([64], tf.int32), 14)
+        return tape.gradient(cut, features, of_crops)
 
     first = gradient()
     for _ in range(30):
@@ -77,10 +77,10 @@ def test_bfloat16():
     features = tf.constant(np.arange(12.0).reshape([1, 3, 4, 1]), tf.bfloat16)
     with tf.GradientTape() as tape:
         tape.watch(features)
-        crops = bilinear.crop(features, tf.constant([[0.0, 0, 1, 1]]), tf.constant([0]), 2)
-    assert crops.dtype == tf.bfloat16
-    np.testing.assert_array_equal(tf.cast(crops[0, :, :, 0], tf.float32), [[0, 3], [8, 11]])
-    gradient = tf.cast(tape.gradient(crops, features), tf.float32)
+        cut = crops.crop(features, tf.constant([[0.0, 0, 1, 1]]), tf.constant([0]), 2)
+    assert cut.dtype == tf.bfloat16
+    np.testing.assert_array_equal(tf.cast(cut[0, :, :, 0], tf.float32), [[0, 3], [8, 11]])
+    gradient = tf.cast(tape.gradient(cut, features), tf.float32)
     corners = np.zeros([3, 4])
     corners[[0, 0, 2, 2], [0, 3, 0, 3]] = 1
     np.testing.assert_array_equal(gradient[0, :, :, 0], corners)

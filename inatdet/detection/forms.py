@@ -1,0 +1,24 @@
+"""The forms of the detector, one for each class of settings."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inatdet.detection.c4 import C4FasterRCNN
+from inatdet.detection.config import DetectorConfig, FasterRCNNConfig
+from inatdet.detection.faster_rcnn import FasterRCNN
+from inatdet.detection.fpn import FPNFasterRCNN
+from inatdet.detection.fpn_config import FPNConfig
+
+_FORMS = {FasterRCNNConfig: C4FasterRCNN, FPNConfig: FPNFasterRCNN}
+
+
+def build(config: DetectorConfig, num_classes: int, priors: np.ndarray | None = None) -> FasterRCNN:
+    """Builds a detector.
+
+    Args:
+        config: its settings, whose class determines the form.
+        num_classes: labels without the background.
+        priors: `[classes]`, shares of the labels in training, for logit adjustment.
+    """
+    return _FORMS[type(config)](config, num_classes, priors, name="faster_rcnn")

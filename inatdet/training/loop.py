@@ -1,0 +1,142 @@
+"""The training loop: Model Garden's, with progress lines, validation and safe resumption."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+
+import orbit
+import tensorflow as tf
+import tf_keras
+from official.core import task_factory, train_lib, train_utils
+
+from inatdet.networks import checkpoints
+from inatdet.tfrecords.damage import reading_errors
+from inatdet.tfrecords.reading import find_files
+from inatdet.training import devices, experiment
+from inatdet.training.accumulation import AccumulatingTrainer
+from inatdet.training.config import Experiment, TrainingTask, images_per_step, scale_to_replicas
+from inatdet.training.progress import ProgressLine, StopOnNonFiniteLoss, losses_text
+
+MODES = ("train", "eval", "train_and_eval")
+
+_log = logging.getLogger(__name__)
+
+# What Orbit prints, of which the progress line says the same in fewer words.
+_ORBIT_LOG = "orbit.log"
+
+
+def train(
+    params: Experiment,
+    mode: str,
+    model_dir: str,
+    strategy: tf.distribute.Strategy | None = None,
+    notify: Callable[[str], None] = _log.info,
+) -> dict[str, float]:
+    """Trains, or computes the validation losses.
+
+    Args:
+        params: the settings, unlocked; their task is an `inatdet.training.task.Task`, registered
+            with Model Garden.
+        mode: one of `MODES`.
+        model_dir: where checkpoints, summaries and settings go. Training resumes from the newest
+            checkpoint there.
+        strategy: the devices, instead of those of `params.runtime`.
+        notify: receives one line for each loop of steps, each validation and each remark.
+
+    Returns:
+        The last values of a training run's losses (empty when nothing was left to train).
+
+    Raises:
+        InputError: for settings that do not fit the data or the machine.
+        RunError: when a loss is not finite.
+    """
+    devices.set_precision(params.runtime)
+    strategy = strategy or devices.strategy_of(params.runtime)
+    replicas = strategy.num_replicas_in_sync
+    factor = scale_to_replicas(params, replicas)
+    patterns = _patterns(params.task, mode)
+    for pattern in patterns:  # before anything is built, which takes time
+        find_files(pattern)
+    checkpoints.check_format(model_dir)
+    experiment.adopt_taxonomy(params, model_dir)
+    per_step = images_per_step(params.task, replicas)
+    if factor != 1.0:
+        notify(
+            f"{per_step} images per step, {factor:g} times the reference: learning rate times "
+            f"{factor:g}, {params.trainer.train_steps} steps"
+        )
+    with strategy.scope():
+        task = task_factory.get_task(params.task, logging_dir=model_dir)
+    if "train" in mode:
+        experiment.save(params, model_dir)
+        task.save_companions(model_dir)
+    params.lock()
+    if params.task.seed is not None:
+        tf_keras.utils.set_random_seed(params.task.seed)
+    with strategy.scope():
+        trainer = train_utils.create_trainer(
+            params,
+            task,
+            train="train" in mode,
+            evaluate="eval" in mode,
+            trainer_cls=AccumulatingTrainer,
+        )
+    step, last_step = trainer.global_step, params.trainer.train_steps
+    progress = ProgressLine(step, last_step, per_step, notify)
+    last: dict[str, float] = {}
+    train_actions = [
+        StopOnNonFiniteLoss(step, lambda: tf.train.latest_checkpoint(model_dir)),
+        progress,
+        lambda output: last.update({name: float(value) for name, value in output.items()}),
+    ]
+    summaries = orbit.utils.SummaryManager(
+        os.path.join(model_dir, params.trainer.validation_summary_subdir),
+        tf.summary.scalar,
+        global_step=step,
+    )
+    eval_actions = [
+        lambda output: notify(
+            f"validation at step {int(step.numpy())}"
+            f" | loss {losses_text(output, 'validation_loss')}"
+        )
+    ]
+    if "eval" in mode:
+        eval_actions += task.evaluation_actions(trainer.model, strategy, summaries, step)
+    os.makedirs(model_dir, exist_ok=True)
+    with (
+        open(os.path.join(model_dir, _ORBIT_LOG), "a", encoding="utf-8") as log,
+        contextlib.redirect_stdout(log),
+    ):
+        runner = train_lib.OrbitExperimentRunner(
+            distribution_strategy=strategy,
+            task=task,
+            mode=mode,
+            params=params,
+            model_dir=model_dir,
+            train_actions=train_actions,
+            eval_actions=eval_actions,
+            eval_summary_manager=summaries,
+            trainer=trainer,
+        )
+        start = int(step.numpy())
+        if start:
+            notify(f"resuming from step {start} in {model_dir}")
+        progress.start()
+        with reading_errors(*patterns):
+            runner.run()
+    if mode == "train" and start >= last_step:
+        notify(f"{model_dir} is already trained: {start} of {last_step} steps")
+    return last
+
+
+def _patterns(settings: TrainingTask, mode: str) -> list[str]:
+    """The TFRecords that a mode reads."""
+    patterns = []
+    if "train" in mode:
+        patterns.append(settings.train_data.input_path)
+    if "eval" in mode:
+        patterns.append(settings.validation_data.input_path)
+    return patterns
