@@ -18,6 +18,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from inatdet.version import __version__
+
 if TYPE_CHECKING:
     from inatdet.data.annotations import Annotations, Image
     from inatdet.data.checking import OnBad
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from inatdet.report.comparison import ComparisonReport, compare
     from inatdet.report.report import Report, evaluate
     from inatdet.report.table import Table
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Annotations",

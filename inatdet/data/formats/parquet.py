@@ -278,20 +278,3 @@ def _labels_by_name(
     if granularity is Granularity.SUPER:
         return labels_of_super_classes(path, [label.name for label in space], labels, taxonomy)
     return {Granularity.GENERIC: np.ones(len(labels), np.int64)}
-
-
-class _Stored(msgspec.Struct):
-    granularity: str
-
-
-def stored_granularity(path: str) -> Granularity | None:
-    """The granularity that a file of `DetectionsWriter` says its labels have.
-
-    Returns:
-        None if the file is of another kind, damaged, or does not say.
-    """
-    try:
-        text = (pq.read_schema(path).metadata or {})[_METADATA_KEY]
-        return Granularity(msgspec.json.decode(text, type=_Stored).granularity)
-    except (pa.ArrowException, OSError, KeyError, ValueError, RecursionError):
-        return None
