@@ -83,8 +83,26 @@ def are_right(
     """
     right = np.zeros(len(boxes), bool)
     for box, label in zip(true_boxes, np.broadcast_to(true_labels, len(true_boxes))):
-        right |= (labels == label) & (_iou(boxes, box) >= RIGHT_IOU)
+        right |= (labels == label) & (iou(boxes, box) >= RIGHT_IOU)
     return right
+
+
+def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The IoU of each box with the box of the same row.
+
+    Args:
+        boxes: float `[n, 4]`.
+        others: float `[n, 4]`, or one box `[4]` for all.
+
+    Returns:
+        float `[n]`; 0 where both have no area.
+    """
+    *edges, area = _edges(boxes)
+    *other_edges, other_area = _edges(others)
+    shared = _intersection(edges, other_edges)
+    union = area + other_area - shared
+    ratio: np.ndarray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return ratio
 
 
 def reach_half_iou(found: np.ndarray, boxes: np.ndarray, is_crowd: np.ndarray) -> np.ndarray:
@@ -137,16 +155,6 @@ def _suppress_block(boxes: np.ndarray, real: np.ndarray, iou_threshold: float) -
         union *= iou_threshold
         kept[worse] &= ~((shared > union) & kept[better])
     return kept
-
-
-def _iou(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """The IoU of each of `[n, 4]` with one box `[4]`; 0 where both have no area."""
-    *edges, area = _edges(boxes)
-    *other_edges, other_area = _edges(box)
-    shared = _intersection(edges, other_edges)
-    union = area + other_area - shared
-    iou: np.ndarray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-    return iou
 
 
 def _edges(boxes: np.ndarray) -> tuple[np.ndarray, ...]:

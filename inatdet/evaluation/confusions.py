@@ -104,7 +104,9 @@ def answers(truth: GroundTruth, columns: np.ndarray, found: Overlaps) -> np.ndar
         last column counts true boxes without an answer.
     """
     # The others answer no box, and how many they are is not asked here.
-    answering = found.any_label & best_of_each_image(columns, MAX_DETECTIONS[-1])
+    answering = found.any_label & best_of_each_image(
+        columns[:, 0], columns[:, 5], MAX_DETECTIONS[-1]
+    )
     evaluation = loaded(truth, columns[answering])
     found_for = evaluation.confusion_matrix(iou_thr=0.5, max_det=MAX_DETECTIONS[-1])["matrix"]
     matrix: np.ndarray = found_for[:-1].astype(np.int64)

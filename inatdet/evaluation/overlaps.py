@@ -89,19 +89,23 @@ def can_change_metrics(columns: np.ndarray, found: Overlaps) -> np.ndarray:
     return scores >= lowest[labels]
 
 
-def best_of_each_image(columns: np.ndarray, count: int) -> np.ndarray:
-    """The best-scored detections of each image; of equal scores, the earlier ones.
+def best_of_each_image(image_ids: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
+    """The best-scored detections of each image, of equal scores the earlier ones.
+
+    Args:
+        image_ids: `[detections]`.
+        scores: `[detections]`.
+        count: how many to keep of each image.
 
     Returns:
         bool `[detections]`.
     """
-    images = columns[:, 0]
-    order = np.argsort(images, kind="stable")
-    first = np.flatnonzero(np.diff(images[order], prepend=-np.inf))
+    order = np.argsort(image_ids, kind="stable")
+    first = np.flatnonzero(np.diff(image_ids[order], prepend=-np.inf))
     sizes = np.diff(first, append=len(order))
     if not len(sizes) or sizes.max() <= count:
-        return np.ones(len(columns), bool)
-    order = np.lexsort((-columns[:, 5], images))  # stable; the last key counts most
-    best = np.zeros(len(columns), bool)
+        return np.ones(len(image_ids), bool)
+    order = np.lexsort((-scores, image_ids))  # stable; the last key counts most
+    best = np.zeros(len(image_ids), bool)
     best[order[np.arange(len(order)) - np.repeat(first, sizes) < count]] = True
     return best

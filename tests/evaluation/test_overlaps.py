@@ -82,7 +82,21 @@ def test_best_of_each_image():
     columns = np.zeros((6, 7))
     columns[:, 0] = [5, 3, 5, 5, 3, 5]
     columns[:, 5] = [0.1, 0.2, 0.9, 0.5, 0.2, 0.5]
-    assert best_of_each_image(columns, 2).tolist() == [False, True, True, True, True, False]
-    assert best_of_each_image(columns, 1).tolist() == [False, True, True, False, False, False]
-    assert best_of_each_image(columns, 4).all()
-    assert best_of_each_image(columns[:0], 1).tolist() == []
+    assert best_of_each_image(columns[:, 0], columns[:, 5], 2).tolist() == [
+        False,
+        True,
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert best_of_each_image(columns[:, 0], columns[:, 5], 1).tolist() == [
+        False,
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert best_of_each_image(columns[:, 0], columns[:, 5], 4).all()
+    assert best_of_each_image(columns[:0][:, 0], columns[:0][:, 5], 1).tolist() == []

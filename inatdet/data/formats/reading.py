@@ -63,7 +63,9 @@ def read_annotations(
     options = Options(
         _text(names), _text(super_categories), _text(images_dir), Corners(corners), OnBad(on_bad)
     )
-    annotations = replace(annotation_formats.read_annotations(path, options), sha256=sha256_of(path))
+    annotations = replace(
+        annotation_formats.read_annotations(path, options), sha256=sha256_of(path)
+    )
     return annotations if taxonomy is None else annotations.with_taxonomy(taxonomy)
 
 

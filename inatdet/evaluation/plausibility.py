@@ -1,0 +1,300 @@
+"""Warnings about files that are valid and still look wrong.
+
+Detections that are plausible as numbers and wrong as data, corners where widths and heights belong
+or names shifted by one, give an average precision near zero without any error. Each rule here
+measures one such mistake against the ground truth, says how many detections or images it concerns,
+and names the reading that would fit. The rules stay silent on detections that are merely bad: a
+warning needs another reading that fits several times better, or a count that no working detector
+produces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from inatdet.data.boxes import RIGHT_IOU, iou
+from inatdet.data.detections import NO_LABEL, Detections
+from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.evaluation.overlaps import best_of_each_image
+from inatdet.evaluation.protocol import Prepared
+from inatdet.evaluation.readings import better_reading
+
+_BEST_PER_IMAGE = 3  # detections of an image that are compared with its true boxes
+_MAX_IMAGES = 5000  # that the comparison looks at: enough for shares to a percent
+_SEVERAL_TIMES = 3.0  # how much better other names must fit ...
+_LEAST_AGREEMENT = 0.3  # ... and how well at least
+_LEAST_MATCHES = 20  # detections on true boxes, below which names are not judged
+_FEW, _MANY = 0.01, 0.1  # shares
+_LEAVES_BY = 0.05  # share of the image's longer side
+
+
+@dataclass(frozen=True)
+class DataWarning:
+    """Something that looks wrong.
+
+    Attributes:
+        kind: what it is about, in one word: `boxes`, `classes`, `coverage`, `images` or `scores`.
+        message: one sentence: which file, what, how many, and what to do.
+    """
+
+    kind: str
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def data_warnings(prepared: Prepared) -> tuple[DataWarning, ...]:
+    """What looks wrong with the ground truth and with each model's detections."""
+    found = [*_about_annotations(prepared)]
+    for detections in prepared.detections:
+        if not len(detections):
+            message = (
+                f"{detections.path}: has no detections in the images evaluated; check the file"
+            )
+            found.append(DataWarning("coverage", message))
+            continue
+        matches = _Matches(prepared, detections)
+        found += _about_boxes(detections, matches)
+        found += _about_classes(detections, prepared.taxonomy, matches)
+        found += _about_scores(detections)
+        found += _about_coverage(detections, len(prepared.kept.images))
+    return tuple(found)
+
+
+def _about_annotations(prepared: Prepared) -> Iterator[DataWarning]:
+    annotations, evaluated = prepared.annotations, len(prepared.kept.images)
+    path, total = annotations.path, len(annotations.images)
+    if repeated := total - len({image.file_name for image in annotations.images}):
+        yield DataWarning(
+            "images",
+            f"{path}: {repeated:,} of {total:,} images have the file name of another image; list "
+            "each image once",
+        )
+    rows = np.column_stack([annotations.image_ids, annotations.category_ids, annotations.boxes])
+    if repeated := _repeats(rows):
+        yield DataWarning(
+            "boxes",
+            f"{path}: {repeated:,} of {len(rows):,} boxes are exact repeats, which make an image "
+            "count as having several boxes; list each box once",
+        )
+    if evaluated < total / 2:
+        yield DataWarning(
+            "images",
+            f"{path}: only {evaluated:,} of {total:,} images are evaluated, those with exactly one "
+            "box; use --all_images to evaluate the others too",
+        )
+
+
+class _Matches:
+    """The best-scored detections of some images beside the true boxes of those images.
+
+    Attributes:
+        rows: int `[n]`, which detections.
+        sizes: float64 `[n, 2]`, the width and height of their images.
+    """
+
+    def __init__(self, prepared: Prepared, detections: Detections):
+        truth = prepared.truths[detections.trained_on]
+        ids = np.unique(truth.box_images)
+        if len(ids) > _MAX_IMAGES:
+            ids = np.random.default_rng(0).choice(ids, _MAX_IMAGES, replace=False)
+        rows = np.flatnonzero(np.isin(detections.image_ids, ids))
+        best = best_of_each_image(
+            detections.image_ids[rows], detections.scores[rows], _BEST_PER_IMAGE
+        )
+        self.rows = rows[best]
+        self._image_ids = detections.image_ids[self.rows]
+        order = np.argsort(truth.box_images, kind="stable")
+        self._true_boxes, self._true_labels = truth.boxes[order], truth.labels[order]
+        self._first = np.searchsorted(truth.box_images[order], self._image_ids, "left")
+        self._end = np.searchsorted(truth.box_images[order], self._image_ids, "right")
+        size_of = {image.id: (image.width, image.height) for image in prepared.kept.images}
+        sizes = [size_of[image_id] for image_id in self._image_ids.tolist()]
+        self.sizes = np.array(sizes, np.float64).reshape(-1, 2)
+
+    def closest(self, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The largest IoU of each of boxes `[n, 4]` with a true box of its image, and its label."""
+        best, label = np.zeros(len(boxes)), np.zeros(len(boxes), np.int64)
+        nth = 0
+        while len(rows := np.flatnonzero(self._end - self._first > nth)):
+            true = self._first[rows] + nth
+            overlap = iou(boxes[rows], self._true_boxes[true])
+            better = overlap > best[rows]
+            best[rows[better]] = overlap[better]
+            label[rows[better]] = self._true_labels[true[better]]
+            nth += 1
+        return best, label
+
+    def fit(self, boxes: np.ndarray) -> float:
+        """The best IoU in an image, averaged over images, if the detections were `[n, 4]`."""
+        overlap, _ = self.closest(boxes)
+        ids, image = np.unique(self._image_ids, return_inverse=True)
+        highest = np.zeros(len(ids))
+        np.maximum.at(highest, image, overlap)
+        return float(highest.mean()) if len(ids) else 0.0
+
+
+def _about_boxes(detections: Detections, matches: _Matches) -> Iterator[DataWarning]:
+    boxes, sizes = detections.boxes[matches.rows], matches.sizes
+    if reading := better_reading(boxes, sizes, matches.fit):
+        yield DataWarning(
+            "boxes",
+            f"{detections.path}: the boxes look like {reading}, but are read as x, y, width, "
+            "height in pixels of the original image; convert them",
+        )
+        return
+    over = (boxes[:, :2] + boxes[:, 2:] - sizes).max(axis=1, initial=-np.inf)
+    leaving = over > _LEAVES_BY * sizes.max(axis=1, initial=0)
+    if len(leaving) and leaving.mean() > 0.5:
+        yield DataWarning(
+            "boxes",
+            f"{detections.path}: {leaving.mean():.0%} of the best-scored boxes leave their image; "
+            "check that they are x, y, width, height in pixels, and belong to these images",
+        )
+
+
+def _about_classes(
+    detections: Detections, taxonomy: Taxonomy, matches: _Matches
+) -> Iterator[DataWarning]:
+    level, total = detections.trained_on, len(detections)
+    labels = detections.labels[level]
+    overlap, true = matches.closest(detections.boxes[matches.rows])
+    right_place = overlap >= RIGHT_IOU
+    found, true = labels[matches.rows][right_place], true[right_place]
+    if level is not Granularity.GENERIC and len(found) >= _LEAST_MATCHES:
+        right = float((found == true).mean())
+        least = max(_SEVERAL_TIMES * right, _LEAST_AGREEMENT)
+        shifted = {by: _shifted_agreement(found, true, by, level, taxonomy) for by in (-1, 1)}
+        by = max(shifted, key=lambda by: shifted[by])
+        permuted = _permuted_agreement(found, true, taxonomy.num_labels(level))
+        said = f"{right:.0%} of {len(found):,} detections on a true box have its class"
+        if shifted[by] >= least:
+            yield DataWarning(
+                "classes",
+                f"{detections.path}: class numbers look {'too low' if by > 0 else 'too high'} by "
+                f"one: {said}, but {shifted[by]:.0%} would after a shift; check which number the "
+                "model's first class has",
+            )
+        elif permuted >= least:
+            yield DataWarning(
+                "classes",
+                f"{detections.path}: classes seem to be in another order: {said}, but "
+                f"{permuted:.0%} would after renaming; give the model's own order with --names or "
+                "--taxonomy",
+            )
+    nameless = int((labels == NO_LABEL).sum())
+    if nameless > _MANY * total:
+        yield DataWarning(
+            "classes",
+            f"{detections.path}: {nameless:,} of {total:,} detections are of categories without a "
+            "true box, such as a root category; check the category ids",
+        )
+    if level is not Granularity.GENERIC and total >= _LEAST_MATCHES and len(np.unique(labels)) == 1:
+        yield DataWarning(
+            "classes",
+            f"{detections.path}: all {total:,} detections are of one class; check that the file "
+            "has the model's classes, or evaluate it as generic",
+        )
+
+
+def _shifted_agreement(
+    found: np.ndarray, true: np.ndarray, by: int, level: Granularity, taxonomy: Taxonomy
+) -> float:
+    """The share of found labels that are the true ones after a step in the order of the classes."""
+    if level is Granularity.SPECIES:
+        # The order of category ids, which includes categories without a box.
+        every = sorted(taxonomy.species + taxonomy.unboxed, key=lambda category: category.id)
+        label_of = taxonomy.label_of_category(level)
+        ladder = np.array([label_of.get(category.id, NO_LABEL) for category in every])
+    else:
+        ladder = np.arange(1, taxonomy.num_labels(level) + 1)
+    step = np.zeros(taxonomy.num_labels(level) + 1, np.int64)
+    if by > 0:
+        step[ladder[:-1]] = ladder[1:]
+    else:
+        step[ladder[1:]] = ladder[:-1]
+    step[NO_LABEL] = NO_LABEL
+    return float((step[found] == true).mean())
+
+
+def _permuted_agreement(found: np.ndarray, true: np.ndarray, num_labels: int) -> float:
+    """The share of found labels that are the true ones after the best renaming of each.
+
+    The renaming is learned on every other match and tested on the rest, and vice versa, so that few
+    matches per class do not agree by chance. It gives no two classes the same name: otherwise
+    naming all after the most frequent class would agree well.
+    """
+    shares = []
+    for half in (0, 1):
+        counts = np.zeros((num_labels + 1, num_labels + 1), np.int64)
+        np.add.at(counts, (found[half::2], true[half::2]), 1)
+        counts[NO_LABEL] = 0
+        renamed = np.zeros(num_labels + 1, np.int64)
+        given = np.zeros(num_labels + 1, bool)
+        for cell in np.argsort(-counts, axis=None, kind="stable"):
+            label, name = divmod(int(cell), num_labels + 1)
+            if not counts[label, name]:
+                break
+            if not renamed[label] and not given[name]:
+                renamed[label], given[name] = name, True
+        shares.append(float((renamed[found[1 - half :: 2]] == true[1 - half :: 2]).mean()))
+    return sum(shares) / 2
+
+
+def _about_scores(detections: Detections) -> Iterator[DataWarning]:
+    low, high = detections.scores.min(), detections.scores.max()
+    if len(detections) > 1 and low == high:
+        yield DataWarning(
+            "scores",
+            f"{detections.path}: all {len(detections):,} scores are {low:g}, so average precision "
+            "depends on the order of the rows; write the model's own scores",
+        )
+    elif low < 0 or high > 1:
+        yield DataWarning(
+            "scores",
+            f"{detections.path}: scores range from {low:g} to {high:g} instead of 0 to 1; they are "
+            "ranked as they are, so check that higher means more certain",
+        )
+
+
+def _about_coverage(detections: Detections, num_images: int) -> Iterator[DataWarning]:
+    path, total = detections.path, len(detections)
+    without = num_images - len(np.unique(detections.image_ids))
+    if without > _MANY * num_images:
+        yield DataWarning(
+            "coverage",
+            f"{path}: {without:,} of the {num_images:,} images evaluated have no detection; check "
+            "that the model ran on all of them, with a low enough score threshold",
+        )
+    labels = detections.labels[detections.trained_on]
+    rows = np.column_stack([detections.image_ids, labels, detections.scores, detections.boxes])
+    repeated = _repeats(rows)
+    if repeated > _FEW * total:
+        yield DataWarning(
+            "coverage",
+            f"{path}: {repeated:,} of {total:,} detections are exact repeats, which count as "
+            "false; write each once",
+        )
+    empty = int((detections.boxes[:, 2:] <= 0).any(axis=1).sum())
+    if empty > _FEW * total:
+        yield DataWarning(
+            "coverage",
+            f"{path}: {empty:,} of {total:,} boxes have no area, as padding has; leave padding out",
+        )
+
+
+def _repeats(rows: np.ndarray) -> int:
+    """How many rows of float64 `[n, columns]` repeat an earlier one exactly."""
+    # Sorting one number per row takes a tenth of the time that sorting rows takes. Two different
+    # rows share a number once in some 10^19 times.
+    bits = np.ascontiguousarray(rows + 0.0).view(np.uint64)  # + 0.0 turns -0 into 0
+    mixed = np.zeros(len(rows), np.uint64)
+    for column in bits.T:
+        mixed = (mixed ^ column) * np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= mixed >> np.uint64(29)
+    mixed.sort()
+    return int((mixed[1:] == mixed[:-1]).sum())
