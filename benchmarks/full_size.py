@@ -136,7 +136,7 @@ def write(output_dir: str, coco_json: bool, seed: int = 0) -> None:
             ids = np.repeat(np.arange(block.start, block.stop) + 1, DETECTIONS_PER_IMAGE)
             for level, writer in writers.items():
                 coarse = taxonomy.coarsen(labels, Granularity.SPECIES, level)
-                # Scores are higher: a super-class has the sum of its species's probabilities.
+                # Scores are higher: a super-class has the sum of its species' probabilities.
                 ranked = scores ** (
                     1.0 if level is Granularity.SPECIES else 0.5 + 0.3 * (coarse % 2)
                 )

@@ -60,7 +60,7 @@ def test_every_name_is_there_and_documented():
         inatdet.train  # noqa: B018
 
 
-def test_importing_takes_no_time_and_evaluating_no_heavy_library(folder):
+def test_importing_is_quick_and_evaluating_needs_no_heavy_library(folder):
     code = (
         "import time; start = time.perf_counter(); import inatdet\n"
         "print('SECONDS', time.perf_counter() - start)\n"

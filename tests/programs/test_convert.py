@@ -1,4 +1,4 @@
-"""Tests of the program that turns other kinds of files into ours, and ours into COCO's."""
+"""Tests of the program that converts between other formats and this project's."""
 
 import json
 import pathlib
@@ -40,7 +40,7 @@ def by_pycocotools(truth, results):
 
 
 @pytest.mark.parametrize("level", Granularity)
-def test_anybody_can_evaluate_what_is_written(scene, tmp_path, level):
+def test_any_coco_evaluator_can_use_what_is_written(scene, tmp_path, level):
     """pycocotools on the two files written says what we say, at each granularity."""
     annotations, taxonomy, detections = scene
     truth, results = str(tmp_path / "truth.json"), str(tmp_path / "results.json")
@@ -77,7 +77,7 @@ def test_parquet_and_json_hold_the_same(scene, tmp_path, level):
     np.testing.assert_allclose(read[0].boxes, read[1].boxes, rtol=1e-6)
 
 
-def test_what_cannot_be(scene, tmp_path):
+def test_impossible_conversions_are_refused(scene, tmp_path):
     annotations, taxonomy, detections = scene
     with pytest.raises(InputError, match=r"must end in \.parquet or \.json"):
         convert.convert_detections(detections, taxonomy, "d.csv", Granularity.SPECIES)

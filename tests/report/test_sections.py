@@ -5,7 +5,7 @@ from inatdet.report.report import Report
 from inatdet.report.sections import SECTIONS
 
 
-def test_names_headings_and_links_are_there_once():
+def test_names_headings_and_links_are_unique():
     for values in (
         [section.name for section in SECTIONS],
         [section.heading for section in SECTIONS],
@@ -16,7 +16,7 @@ def test_names_headings_and_links_are_there_once():
     assert [figure.table_file for figure in figures] == ["pr_curves.csv"]
 
 
-def test_no_section_is_called_like_something_else_of_a_report():
+def test_no_section_hides_another_attribute_of_a_report():
     # table5 and table6 are properties of their own, for their types.
     others = set(dir(Report)) | set(Report.__dataclass_fields__)
     assert {section.name for section in SECTIONS} & others == {"table5", "table6"}
