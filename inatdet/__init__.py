@@ -18,6 +18,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from inatdet.version import VERSION
+
 if TYPE_CHECKING:
     from inatdet.data.annotations import Annotations, Image
     from inatdet.data.checking import OnBad
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from inatdet.report.report import Report, evaluate
     from inatdet.report.table import Table
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "Annotations",
