@@ -108,7 +108,7 @@ def test_boxes_are_those_of_the_pixels_in_the_image(x, y):
 
 def test_a_folder_that_is_something_else_is_not_touched(tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(InputError, match="exists and is no mini dataset"):
+    with pytest.raises(InputError, match="exists and is not a mini dataset"):
         mini.make(str(tmp_path))
     assert os.listdir(tmp_path) == ["thesis.txt"]
 
