@@ -52,7 +52,7 @@ def shards_in(folder, count=2):
         (Granularity.SPECIES, True, LabelCounts(1, (0, 1, 0), (0, 1, 0))),
     ],
 )
-def test_counts_are_kept_beside_the_shards(
+def test_counts_are_stored_beside_the_shards(
     annotations, tmp_path, granularity, single_instance, expected
 ):
     SplitCounts.of(annotations, TAXONOMY).save(str(tmp_path), "train")
@@ -82,7 +82,7 @@ def test_versions(annotations, tmp_path):
     assert read_label_counts(pattern, Granularity.SUPER, False) == before
 
 
-def test_what_is_missing_is_named(annotations, tmp_path):
+def test_what_is_missing_or_wrong(annotations, tmp_path):
     def read(pattern):
         return read_label_counts(pattern, Granularity.SPECIES, False)
 

@@ -84,7 +84,7 @@ def change_box(dataset):
         (change_box, ["00000", "00001", "00002", "00003"]),
     ],
 )
-def test_what_cannot_be_kept_is_written_again(dataset, interrupted, change, again):
+def test_what_cannot_be_reused_is_written_again(dataset, interrupted, change, again):
     change(dataset)
     convert(dataset)
     assert interrupted == again
@@ -110,7 +110,7 @@ def test_other_settings_start_from_the_beginning(dataset, interrupted, changes):
     assert interrupted == ["00000", "00001", "00002", "00003"]
 
 
-def test_no_stale_shards_stay(dataset):
+def test_stale_shards_are_removed(dataset):
     convert(dataset)
     for name in ("val-00000-of-00001.tfrecord", ".train-00001-of-00004.tfrecord.abc"):
         with open(os.path.join(dataset.output_dir, name), "w"):

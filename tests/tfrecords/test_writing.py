@@ -83,7 +83,7 @@ def test_shards_are_shuffled_by_the_seed(dataset):
     assert ids != sorted(ids)
 
 
-def test_boxless_images_on_request(dataset):
+def test_boxless_images_if_wanted(dataset):
     summary = convert(dataclasses.replace(dataset, keep_boxless=True))
     assert summary["images"] == 20 and summary["left_out"] == {}
     empty = [int(e["image_id"]) for e in examples(dataset) if not len(e["boxes"])]
@@ -111,34 +111,34 @@ def test_granularity_of_the_standard_fields(dataset, granularity, names):
 # --- what is wrong with images ---
 
 
-def spoil_missing(path):
+def damage_missing(path):
     os.remove(path)
 
 
-def spoil_png(path):
+def damage_png(path):
     PIL.Image.new("RGB", (22, 24)).save(path, "png")
 
 
-def spoil_cut(path):
+def damage_cut(path):
     with open(path, "r+b") as file:
         file.truncate(os.path.getsize(path) // 2)
 
 
-def spoil_size(path):
+def damage_size(path):
     PIL.Image.new("RGB", (9, 9)).save(path, "jpeg")
 
 
 @pytest.mark.parametrize(
-    ("spoil", "problem", "words"),
+    ("damage", "problem", "words"),
     [
-        (spoil_missing, "image file is missing", r"1 of 18 images .* pictures/6\.jpg"),
-        (spoil_png, "image file is not a JPEG", r"6\.jpg \(image 106\) is a PNG"),
-        (spoil_cut, "image file is damaged", r"6\.jpg \(image 106\) is damaged"),
-        (spoil_size, "image file has another size", "9 x 9 pixels"),
+        (damage_missing, "image file is missing", r"1 of 18 images .* pictures/6\.jpg"),
+        (damage_png, "image file is not a JPEG", r"6\.jpg \(image 106\) is a PNG"),
+        (damage_cut, "image file is damaged", r"6\.jpg \(image 106\) is damaged"),
+        (damage_size, "image file has another size", "9 x 9 pixels"),
     ],
 )
-def test_bad_image_files(dataset, spoil, problem, words):
-    spoil(os.path.join(dataset.images_dir, "pictures", "6.jpg"))
+def test_bad_image_files(dataset, damage, problem, words):
+    damage(os.path.join(dataset.images_dir, "pictures", "6.jpg"))
     with pytest.raises(InputError, match=words) as caught:
         convert(dataset)
     assert "--on_bad=skip" in str(caught.value) and "\n" not in str(caught.value)
@@ -149,7 +149,7 @@ def test_bad_image_files(dataset, spoil, problem, words):
     assert 106 not in [int(e["image_id"]) for e in examples(dataset)]
     assert counts(dataset).total_images == 17
     assert counts(dataset).boxes == (8, 11)  # image 106 showed one of the former
-    # What was skipped is an error again, though its shard is there.
+    # What was skipped is an error again, although its shard exists.
     with pytest.raises(InputError, match=words):
         convert(dataset)
 
@@ -162,7 +162,7 @@ def test_wrong_folder_of_images(dataset, tmp_path):
     assert not shards(dataset)
 
 
-def test_bad_records_are_counted(dataset):
+def test_bad_entries_are_counted(dataset):
     edit(dataset, lambda record: record["annotations"][0].update(bbox=[0, 0, 500, 500]))
     with pytest.raises(InputError, match="annotation 0 has the box"):
         convert(dataset)

@@ -134,7 +134,7 @@ def test_bad_text_files(truth, tmp_path, name, text, message):
     assert str(folder) in str(caught.value)
 
 
-def test_kinds_that_are_unclear(truth, tmp_path):
+def test_unclear_kinds(truth, tmp_path):
     def read(path):
         read_detections(path, Granularity.SPECIES, truth.taxonomy(), truth.images)
 
