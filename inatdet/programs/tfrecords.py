@@ -20,6 +20,7 @@ from absl import flags
 
 from inatdet.data.checking import OnBad
 from inatdet.data.taxonomy import Granularity
+from inatdet.tfrecords.conversion import Conversion
 
 
 def define_flags() -> None:
@@ -53,7 +54,7 @@ def define_flags() -> None:
 def main(argv: Sequence[str]) -> None:
     """Runs the program; see the module's docstring."""
     # Imported here, because TensorFlow takes seconds to import, and help needs none.
-    from inatdet.tfrecords.writing import Conversion, convert
+    from inatdet.tfrecords.writing import convert
 
     del argv
     values = flags.FLAGS

@@ -24,6 +24,8 @@ from inatdet.tfrecords.journal import Journal, Shard
 from inatdet.tfrecords.label_counts import SplitCounts
 from inatdet.tfrecords.shards import map_ahead, shard_names, write_shard
 
+__all__ = ["Conversion", "convert"]
+
 _NAMED_FILES = 5
 
 
@@ -57,7 +59,15 @@ def convert(conversion: Conversion, progress: bool = False) -> dict[str, Any]:
     taxonomy.save(os.path.join(conversion.output_dir, TAXONOMY_FILE))
     taxonomy.write_label_maps(conversion.output_dir)
     serialize = _serializer(conversion, annotations, taxonomy)
-    shards = _write(conversion, order, names, serialize, journal, finished, progress)
+    shards = _write(
+        conversion,
+        journal,
+        order=order,
+        names=names,
+        finished=finished,
+        serialize=serialize,
+        progress=progress,
+    )
 
     written = {annotations.images[position].id for position in order.tolist()}
     for shard in shards:
@@ -171,12 +181,12 @@ def _serializer(
         example = encode(
             image,
             jpeg,
-            annotations.boxes[boxes],
-            annotations.category_ids[boxes],
-            annotations.areas[boxes],
-            annotations.is_crowd[boxes],
-            taxonomy,
-            conversion.granularity,
+            boxes=annotations.boxes[boxes],
+            category_ids=annotations.category_ids[boxes],
+            areas=annotations.areas[boxes],
+            is_crowd=annotations.is_crowd[boxes],
+            taxonomy=taxonomy,
+            granularity=conversion.granularity,
         )
         return example.SerializeToString(), len(boxes)
 
@@ -185,22 +195,23 @@ def _serializer(
 
 def _write(
     conversion: Conversion,
+    journal: Journal,
+    *,
     order: np.ndarray,
     names: list[str],
-    serialize: Callable[[int], tuple[bytes, int] | BadFileError],
-    journal: Journal,
     finished: Mapping[str, Shard],
+    serialize: Callable[[int], tuple[bytes, int] | BadFileError],
     progress: bool,
 ) -> list[Shard]:
     """Writes the shards that are not finished.
 
     Args:
         conversion: what to do.
+        journal: where to record finished shards.
         order: int `[images]`, positions of images; shard i of n has every n-th from the i-th on.
         names: of the shards.
-        serialize: see `_serializer`.
-        journal: where to record finished shards.
         finished: the shards that need not be written, by name.
+        serialize: see `_serializer`.
         progress: whether to show a progress bar.
 
     Returns:
