@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 from absl import app, flags
 
-from inatdet.data.formats.detections import DetectionsWriter, read_detections, write_coco_json
+from inatdet.data.formats.detections import DetectionsWriter, read_detections, write_coco_detections
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
 
 # super-class: (species, boxes of the published validation file)
@@ -144,7 +144,7 @@ def write(output_dir: str, coco_json: bool, seed: int = 0) -> None:
     if coco_json:
         fine = detection_paths(output_dir)[Granularity.SPECIES]
         detections = read_detections(fine, Granularity.SPECIES, taxonomy)
-        write_coco_json(os.path.join(output_dir, "detections.json"), detections, taxonomy)
+        write_coco_detections(os.path.join(output_dir, "detections.json"), detections, taxonomy)
 
 
 def main(argv: Sequence[str]) -> None:

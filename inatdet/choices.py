@@ -1,4 +1,4 @@
-"""Settings that are one of several words."""
+"""Base of the settings that are one of a few words."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import enum
 
 
 class Choice(str, enum.Enum):
-    """Base of the enumerations whose values stand in flags, settings and files.
+    """Base of the enumerations whose values appear in flags, settings and files.
 
-    A member is its value: it compares equal to the string and is printed as it.
+    A member equals its string value and prints as it.
     """
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Errors that a user can mend, and how the programs report them."""
+"""The errors that programs report in one sentence, without a traceback."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import os
 
 
 class InputError(ValueError):
-    """Something given to a program is wrong.
+    """Something the user gave is wrong, and the user can fix it.
 
-    The message is one sentence for the person at the keyboard: which file, which record, what is
-    wrong with it, and what to do.
+    The message is one sentence: which file, which entry, what is wrong with it, and what to do.
+    """
+
+
+class RunError(RuntimeError):
+    """Work cannot continue although its input is fine, as when the loss becomes NaN.
+
+    The message is one sentence: what happened, how far the work got, and what to do.
     """
 
 
 def cannot_read(path: str | os.PathLike[str], error: OSError) -> InputError:
-    """The error about a file or folder that the system does not let us read."""
+    """The error for a file or folder that the operating system cannot read."""
     return InputError(f"{os.fspath(path)}: cannot be read ({error.strerror})")
-
-
-class RunError(RuntimeError):
-    """Work that cannot go on, through no fault of its input: a loss that is no number, say.
-
-    The message is one sentence: what happened, where things stand, and what to do.
-    """

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, written under a temporary name and then renamed; their hashes."""
+"""Files: written completely or not at all, of a known format version, and their hashes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import os
 import tempfile
 from collections.abc import Iterator
 
+from inatdet.errors import InputError
+
 _BLOCK = 1 << 20  # bytes read at a time
 
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
-    """Yields a temporary name beside `path` that becomes `path` when the block ends well.
+    """Yields a temporary path that is renamed to `path` when the block succeeds.
 
     Args:
-        path: the file to make; its folder is made when missing.
+        path: the file to write; its folder is created if missing.
 
     Yields:
-        The name to write to, in the same folder, so that the rename is atomic. When the block
+        The path to write to, in the same folder, so that the rename is atomic. If the block
         raises, the temporary file is removed and `path` is left as it was.
     """
     path = os.fspath(path)
@@ -29,7 +31,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
     os.close(handle)
     try:
         yield temporary
-        # mkstemp makes files that only their owner reads; results are meant to be shared.
+        # mkstemp makes the file readable by its owner only, but results are meant to be shared.
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
@@ -38,6 +40,27 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
         raise
+
+
+def check_version(path: str | os.PathLike[str], version: object, newest: int, remedy: str) -> None:
+    """Refuses a file of a format version that this code does not know.
+
+    Args:
+        path: the file, for the message.
+        version: what the file says: a whole number from 1; None if it says nothing, as files
+            written before formats had versions do, which is accepted.
+        newest: the newest version that is read; all older ones are read too.
+        remedy: the command that writes the file again, for the end of the message.
+
+    Raises:
+        InputError: the version is newer, or not a version at all.
+    """
+    if version is None or (type(version) is int and 1 <= version <= newest):
+        return
+    raise InputError(
+        f"{os.fspath(path)}: has format version {str(version)[:40]}, but this version of inatdet "
+        f"reads versions up to {newest}; update inatdet, or {remedy}"
+    )
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

@@ -175,7 +175,10 @@ def test_parquet_knows_its_granularity(truth, folder):
         writer.append(np.array([1]), np.array([2]), np.array([0.5]), np.array([RIGHT]))
     found = inatdet.read_detections("super.parquet", truth)
     assert found.trained_on is inatdet.Granularity.SUPER
-    with pytest.raises(InputError, match=r"species\.json: does not say which granularity"):
+    with pytest.raises(
+        InputError,
+        match=r"species\.json: only Parquet files",
+    ):
         inatdet.read_detections("species.json", truth)
     with pytest.raises(InputError, match=r"nothing\.json: cannot be read"):
         inatdet.read_detections("nothing.json", truth)

@@ -1,1 +1,4 @@
-"""What an image, a box and a label are. No model code."""
+"""What is said about images: label spaces, annotations, detections, and the files they are in.
+
+Nothing here needs TensorFlow.
+"""

@@ -1,19 +1,22 @@
-"""TODO."""
+"""Overlaps of boxes in NumPy, and what follows from them: suppression and matches.
+
+All boxes here are `x, y, width, height`, with (x, y) the top left corner.
+"""
 
 from __future__ import annotations
 
 import concurrent.futures
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
-_IOU = 0.5 - 1e-6  # the least that counts; the libraries may round otherwise than we do
-
-
 RIGHT_IOU = 0.5
+"""The IoU with a true box from which a detection in a picture counts as right."""
 
+_HALF_IOU = 0.5 - 1e-6  # slightly below .5, because the COCO libraries may round differently
 
-_BLOCK_CELLS = 1 << 16  # boxes that a thread works on at a time
+_BLOCK_CELLS = 1 << 16  # boxes that a thread processes at a time
 
 
 def suppress(
@@ -24,13 +27,13 @@ def suppress(
     Of equal scores the earlier row is the better one.
 
     Args:
-        groups: int `[n]`; only boxes of one group suppress each other.
+        groups: int `[n]`; only boxes of the same group suppress each other.
         scores: `[n]`.
-        boxes: `[n, 4]`, `x, y, width, height`.
-        iou_threshold: a box is dropped when it overlaps a better kept one by more than this.
+        boxes: `[n, 4]`.
+        iou_threshold: a box is dropped if its IoU with a better box that is kept exceeds this.
 
     Returns:
-        bool `[n]`, which rows stay.
+        bool `[n]`, which rows are kept.
     """
     keep = np.zeros(len(groups), bool)
     if not len(groups):
@@ -38,8 +41,8 @@ def suppress(
     order = _by_group(groups, scores)
     starts = np.flatnonzero(np.diff(groups[order], prepend=groups[order[0]] - 1))
     sizes = np.diff(starts, append=len(order))
-    keep[order[starts]] = True  # the best of each
-    # Groups of like size are padded to one another and worked on together.
+    keep[order[starts]] = True  # the best of each group
+    # Groups of similar size are padded to the same size and processed together.
     by_size = np.argsort(sizes, kind="stable")
     sizes = sizes[by_size]
     first = int(np.searchsorted(sizes, 2))
@@ -52,11 +55,11 @@ def suppress(
 
     def kept_of(block: slice) -> np.ndarray:
         ranks = np.arange(sizes[block][-1])[:, None]
-        rows = order[np.minimum(starts[by_size[block]] + ranks, len(order) - 1)]
+        rows: np.ndarray = order[np.minimum(starts[by_size[block]] + ranks, len(order) - 1)]
         real = ranks < sizes[block]
-        x, y, width, height = np.moveaxis(boxes[rows], -1, 0)
-        corners = np.stack([x, y, x + width, y + height, width * height])
-        return rows[_suppress_block(corners, real, iou_threshold)]
+        edges = np.stack(_edges(boxes[rows]))
+        kept: np.ndarray = rows[_suppress_block(edges, real, iou_threshold)]
+        return kept
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
         for kept in threads.map(kept_of, blocks):
@@ -64,8 +67,47 @@ def suppress(
     return keep
 
 
+def are_right(
+    boxes: np.ndarray, labels: np.ndarray, true_boxes: np.ndarray, true_labels: np.ndarray
+) -> np.ndarray:
+    """Which detections in an image overlap a true box of their label by `RIGHT_IOU` or more.
+
+    Args:
+        boxes: float `[n, 4]`.
+        labels: `[n]`.
+        true_boxes: float `[m, 4]`.
+        true_labels: `[m]`, or one label that all true boxes have.
+
+    Returns:
+        bool `[n]`.
+    """
+    right = np.zeros(len(boxes), bool)
+    for box, label in zip(true_boxes, np.broadcast_to(true_labels, len(true_boxes))):
+        right |= (labels == label) & (_iou(boxes, box) >= RIGHT_IOU)
+    return right
+
+
+def reach_half_iou(found: np.ndarray, boxes: np.ndarray, is_crowd: np.ndarray) -> np.ndarray:
+    """Which detections overlap the true box of the same row by an IoU of about .5 or more.
+
+    Args:
+        found: `[n, 4]`, detections.
+        boxes: `[n, 4]`, a true box for each.
+        is_crowd: bool `[n]`; for a crowd, the share of the detection that lies inside the true box
+            takes the place of the IoU.
+
+    Returns:
+        bool `[n]`. An IoU within 1e-6 below .5 counts too.
+    """
+    *edges, area = _edges(found)
+    *true_edges, true_area = _edges(boxes)
+    shared = _intersection(edges, true_edges)
+    reach: np.ndarray = shared >= _HALF_IOU * np.where(is_crowd, area, area + true_area - shared)
+    return reach
+
+
 def _by_group(groups: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Rows group by group, in each the best first and of equal scores the earlier one."""
+    """Rows group by group, within a group the best first, of equal scores the earlier one."""
     order = np.argsort(groups, kind="stable")
     in_order, ordered = groups[order], scores[order]
     # Detectors write the best first; then there is nothing more to do.
@@ -78,64 +120,61 @@ def _suppress_block(boxes: np.ndarray, real: np.ndarray, iou_threshold: float) -
     """Suppresses within columns.
 
     Args:
-        boxes: `[5, ranks, groups]`: x, y, right, bottom, area; best first.
+        boxes: `[5, ranks, groups]`: see `_edges`; best first.
         real: bool `[ranks, groups]`, False where a group is padded.
         iou_threshold: as in `suppress`.
 
     Returns:
-        bool `[ranks, groups]`, which stay.
+        bool `[ranks, groups]`, which are kept.
     """
-    stays = real.copy()
-    x, y, right, bottom, area = boxes
+    kept = real.copy()
+    edges, area = boxes[:4], boxes[4]
     for better in range(len(real) - 1):
         worse = slice(better + 1, None)
-        shared = np.minimum(right[worse], right[better])
-        shared -= np.maximum(x[worse], x[better])
-        height = np.minimum(bottom[worse], bottom[better])
-        height -= np.maximum(y[worse], y[better])
-        np.maximum(shared, 0, out=shared)
-        np.maximum(height, 0, out=height)
-        shared *= height
+        shared = _intersection(edges[:, worse], edges[:, better])
         union = area[worse] + area[better]
         union -= shared
         union *= iou_threshold
-        stays[worse] &= ~((shared > union) & stays[better])
-    return stays
+        kept[worse] &= ~((shared > union) & kept[better])
+    return kept
 
 
-def are_right(
-    boxes: np.ndarray, labels: np.ndarray, true_boxes: np.ndarray, true_labels: np.ndarray
+def _iou(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """The IoU of each of `[n, 4]` with one box `[4]`; 0 where both have no area."""
+    *edges, area = _edges(boxes)
+    *other_edges, other_area = _edges(box)
+    shared = _intersection(edges, other_edges)
+    union = area + other_area - shared
+    iou: np.ndarray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return iou
+
+
+def _edges(boxes: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Left, top, right, bottom and area of boxes `[..., 4]`, each `[...]`."""
+    x, y, width, height = np.moveaxis(boxes, -1, 0)
+    return x, y, x + width, y + height, width * height
+
+
+def _intersection(
+    edges: Sequence[np.ndarray] | np.ndarray, others: Sequence[np.ndarray] | np.ndarray
 ) -> np.ndarray:
-    """Which detections in an image have a true box of their label at `RIGHT_IOU` or more.
+    """The area that boxes share: the one place that computes it.
 
     Args:
-        boxes: `[n, 4]`, `x, y, width, height`.
-        labels: `[n]`.
-        true_boxes: `[m, 4]`.
-        true_labels: `[m]`, or the one that all have.
-
-    Returns:
-        Bool `[n]`.
+        edges: left, top, right, bottom, each of the same shape.
+        others: the same of other boxes; the shapes broadcast.
     """
-    right = np.zeros(len(boxes), bool)
-    for box, label in zip(true_boxes, np.broadcast_to(true_labels, len(true_boxes))):
-        right |= (labels == label) & (_overlap(boxes, box) >= RIGHT_IOU)
-    return right
+    left, top, right, bottom = edges
+    other_left, other_top, other_right, other_bottom = others
+    # In place, because `_suppress_block` calls this for millions of boxes.
+    shared: np.ndarray = np.minimum(right, other_right)
+    shared -= np.maximum(left, other_left)
+    height = np.minimum(bottom, other_bottom)
+    height -= np.maximum(top, other_top)
+    np.maximum(shared, 0, out=shared)
+    np.maximum(height, 0, out=height)
+    shared *= height
+    return shared
 
 
-def _overlap(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """IoU of `[n, 4]` with `[4]`, both x, y, width, height."""
-    low = np.maximum(boxes[:, :2], box[:2])
-    high = np.minimum(boxes[:, :2] + boxes[:, 2:], box[:2] + box[2:])
-    shared = np.maximum(high - low, 0).prod(axis=1)
-    union = boxes[:, 2:].prod(axis=1) + box[2:].prod() - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-
-
-def _reaches(found: np.ndarray, boxes: np.ndarray, is_crowd: np.ndarray) -> np.ndarray:
-    """Row by row, `[n, 4]` twice; bool `[n]`."""
-    (x, y, width, height), (a, b, wide, high) = found.T, boxes.T
-    shared = np.maximum(np.minimum(x + width, a + wide) - np.maximum(x, a), 0)
-    shared *= np.maximum(np.minimum(y + height, b + high) - np.maximum(y, b), 0)
-    area = width * height
-    return shared >= _IOU * np.where(is_crowd, area, area + wide * high - shared)
+_reaches = reach_half_iou  # the former name

@@ -1,64 +1,62 @@
-"""TODO."""
+"""Images and boxes per category: the one place that counts them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.taxonomy import Granularity, Taxonomy
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """The labels of one granularity in some images. Boxes around a crowd do not count.
+    """How often each label of one granularity occurs. Boxes around a crowd do not count.
 
     Attributes:
-        total_images: how many images there are.
-        images: how many have at least one box of label 1, 2, ...
-        boxes: how many boxes each label has.
+        total_images: the number of images, with and without boxes.
+        images: for each label 1, 2, ..., the number of images with at least one box of it.
+        boxes: for each label 1, 2, ..., the number of its boxes.
     """
 
     total_images: int
     images: tuple[int, ...]
     boxes: tuple[int, ...]
 
+    @classmethod
+    def of(
+        cls, annotations: Annotations, taxonomy: Taxonomy, granularity: Granularity
+    ) -> LabelCounts:
+        """Counts the labels of annotations.
 
-def _at_each_granularity(
-    annotations: Annotations, taxonomy: Taxonomy
-) -> dict[Granularity, LabelCounts]:
-    return {granularity: _count(annotations, taxonomy, granularity) for granularity in Granularity}
-
-
-def _count(annotations: Annotations, taxonomy: Taxonomy, granularity: Granularity) -> LabelCounts:
-    label_of = taxonomy.label_of_category(granularity)
-    ids, position = np.unique(annotations.category_ids, return_inverse=True)
-    label_of_id = np.array([label_of.get(category_id, 0) for category_id in ids.tolist()], np.int64)
-    labels = label_of_id[position]
-    counted = (labels > 0) & ~annotations.is_crowd
-    labels, image_ids = labels[counted] - 1, annotations.image_ids[counted]
-    pairs = np.unique(np.stack([image_ids, labels]), axis=1)
-    size = taxonomy.num_labels(granularity)
-    return LabelCounts(
-        total_images=len(annotations.images),
-        images=tuple(np.bincount(pairs[1], minlength=size).tolist()),
-        boxes=tuple(np.bincount(labels, minlength=size).tolist()),
-    )
+        Args:
+            annotations: all of its images count.
+            taxonomy: the label spaces; boxes of a category without a label do not count.
+            granularity: of the labels.
+        """
+        label_of = taxonomy.label_of_category(granularity)
+        ids, position = np.unique(annotations.category_ids, return_inverse=True)
+        label_of_id = np.array([label_of.get(i, 0) for i in ids.tolist()], np.int64)
+        labels = label_of_id[position]
+        counted = (labels > 0) & ~annotations.is_crowd
+        counts = _count(labels[counted], annotations.image_ids[counted])
+        everything = range(1, taxonomy.num_labels(granularity) + 1)
+        return cls(
+            total_images=len(annotations.images),
+            images=tuple(counts.images.get(label, 0) for label in everything),
+            boxes=tuple(counts.boxes.get(label, 0) for label in everything),
+        )
 
 
 @dataclass(frozen=True)
 class TrainingCounts:
-    """How often each species was seen in training; by category id, 0 where there is no entry.
+    """How often each species was seen in training. Boxes around a crowd count.
 
     Attributes:
-        boxes: its boxes.
-        images: the images with a box of it.
+        boxes: the number of its boxes, by category id; no entry means 0.
+        images: the number of images with a box of it, by category id; no entry means 0.
     """
 
     boxes: Mapping[int, int]
@@ -67,9 +65,29 @@ class TrainingCounts:
     @classmethod
     def of(cls, annotations: Annotations) -> TrainingCounts:
         """Counts the boxes that a model was trained on."""
-        pairs = np.column_stack([annotations.category_ids, annotations.image_ids])
-        return cls(_counted(pairs[:, 0]), _counted(np.unique(pairs, axis=0)[:, 0]))
+        counts = _count(annotations.category_ids, annotations.image_ids)
+        return cls(counts.boxes, counts.images)
 
 
-def _counted(values: np.ndarray) -> dict[int, int]:
-    return dict(zip(*(x.tolist() for x in np.unique(values, return_counts=True))))
+@dataclass(frozen=True)
+class _Counts:
+    """The numbers of boxes and of images by label or category id; those that occur."""
+
+    boxes: dict[int, int]
+    images: dict[int, int]
+
+
+def _count(kinds: np.ndarray, image_ids: np.ndarray) -> _Counts:
+    """Counts boxes and images.
+
+    Args:
+        kinds: int64 `[boxes]`, labels or category ids.
+        image_ids: int64 `[boxes]`.
+    """
+    pairs = np.unique(np.column_stack([kinds, image_ids]), axis=0)
+    return _Counts(boxes=_occurrences(kinds), images=_occurrences(pairs[:, 0]))
+
+
+def _occurrences(values: np.ndarray) -> dict[int, int]:
+    found, counts = np.unique(values, return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist()))

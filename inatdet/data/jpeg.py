@@ -1,4 +1,4 @@
-"""Is a file the JPEG that the annotations speak of? Answered from its header, mostly."""
+"""Reads image files and checks, mostly from their headers, that they match the annotations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _END_OF_IMAGE = b"\xff\xd9"
 
 
 class FileProblem(Choice):
-    """What can be wrong with an image's file; the values are the words that people read."""
+    """What can be wrong with an image file; the values are the words that people read."""
 
     MISSING = "image file is missing"
     NOT_JPEG = "image file is not a JPEG"
@@ -24,11 +24,11 @@ class FileProblem(Choice):
 
 
 class BadFileError(Exception):
-    """An image's file cannot be used.
+    """An image file cannot be used.
 
     Attributes:
         problem: the kind of problem.
-        image_id: whose file it is.
+        image_id: the image that the file belongs to.
     """
 
     def __init__(self, problem: FileProblem, image: Image, message: str):
@@ -41,14 +41,14 @@ def read_jpeg(images_dir: str, image: Image) -> bytes:
     """Reads the file of an image and checks that it is what the annotations say.
 
     Args:
-        images_dir: the folder that file names start from.
-        image: with a safe file name.
+        images_dir: the folder that file names are relative to.
+        image: must have a safe file name.
 
     Returns:
-        The file's bytes as they are.
+        The bytes of the file, unchanged.
 
     Raises:
-        BadFileError: it is missing, no JPEG, cut short, or of another size.
+        BadFileError: the file is missing, not a JPEG, truncated, or of a different size.
     """
     path = os.path.join(images_dir, image.file_name)
     try:
@@ -65,36 +65,47 @@ def read_jpeg(images_dir: str, image: Image) -> bytes:
 
 
 def check_jpeg(data: bytes, image: Image, path: str) -> None:
-    """Checks the bytes of a file; see `read_jpeg`."""
-    who = f"{path} (image {image.id})"
+    """Checks the bytes of an image file.
+
+    Args:
+        data: the bytes.
+        image: what the annotations say about the image.
+        path: the file, for the message.
+
+    Raises:
+        BadFileError: they are not a JPEG, truncated, or of a different size.
+    """
+    name = f"{path} (image {image.id})"
     try:
         with PIL.Image.open(io.BytesIO(data)) as picture:
             kind, size = picture.format, picture.size
             turned = kind == "JPEG" and picture.getexif().get(_EXIF_ORIENTATION, 1) >= 5
-            # A whole file ends with this marker. Some cameras write more behind it: then only
-            # decoding can tell, which is too slow to do to every file.
+            # A complete file ends with this marker. Some cameras write more after it; then only
+            # decoding can tell, which is too slow to do for every file.
             if kind == "JPEG" and not data.rstrip(b"\0").endswith(_END_OF_IMAGE):
                 picture.load()
     except PIL.UnidentifiedImageError as error:
         raise BadFileError(
-            FileProblem.NOT_JPEG, image, f"{who} is no image; fetch it again"
+            FileProblem.NOT_JPEG, image, f"{name} is not an image; fetch it again"
         ) from error
     except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
         raise BadFileError(
-            FileProblem.DAMAGED, image, f"{who} is damaged; fetch it again"
+            FileProblem.DAMAGED, image, f"{name} is damaged; fetch it again"
         ) from error
-    # Several pictures in one file (MPO) begin with an ordinary JPEG, and readers take that.
+    # A file of several images (MPO) begins with an ordinary JPEG, which is what readers take.
     if kind not in ("JPEG", "MPO"):
         raise BadFileError(
             FileProblem.NOT_JPEG,
             image,
-            f"{who} is a {kind}, and only JPEG can be stored as it is; convert it first",
+            f"{name} is a {kind}, but only JPEG can be stored unchanged; convert it first",
         )
     if size != (image.width, image.height):
-        hint = " (its EXIF orientation turns it, which boxes and readers ignore)" if turned else ""
+        hint = (
+            " (its EXIF orientation rotates it, which boxes and readers ignore)" if turned else ""
+        )
         raise BadFileError(
             FileProblem.SIZE,
             image,
-            f"{who} is {size[0]} x {size[1]} pixels{hint}, but the annotations say "
+            f"{name} is {size[0]} x {size[1]} pixels{hint}, but the annotations say "
             f"{image.width} x {image.height}; correct the annotations or the file",
         )

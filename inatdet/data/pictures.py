@@ -1,4 +1,4 @@
-"""Boxes with captions on pictures. The one place that draws them; it knows no detector."""
+"""Pictures: images with captioned boxes drawn on them. All drawing of boxes is here."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from PIL import ImageDraw, ImageFont, UnidentifiedImageError
 from inatdet.errors import InputError
 
 MIN_SCORE = 0.5
-"""Beside an image's best detection, those with at least this score are drawn."""
+"""Besides the best detection of an image, those with at least this score are drawn."""
 
 MOST_DRAWN = 5
+"""The number of detections that are drawn at most."""
 
 LONGEST_SIDE = 480
+"""The longer side of a picture, in pixels, at most."""
 
-
-# Green and red that colour-blind readers can tell apart: Okabe and Ito, "Color Universal Design",
-# 2008. The rest of their palette, but for black, tells labels apart.
+# Green and red that color-blind readers can tell apart: Okabe and Ito, "Color Universal Design",
+# 2008. The rest of their palette, except black, distinguishes labels.
 RIGHT, WRONG = "#009E73", "#D55E00"
 PALETTE = (WRONG, "#0072B2", RIGHT, "#CC79A7", "#E69F00", "#56B4E9")
 
@@ -31,19 +32,19 @@ _JPEG_QUALITY = 85
 
 
 def open_picture(path: str | os.PathLike[str], remedy: str) -> PILImage.Image:
-    """Reads an image file as it is stored: its EXIF orientation is not applied.
+    """Reads an image file as it is stored, without applying its EXIF orientation.
 
-    That is how TensorFlow decodes images in training and detection, so boxes fit.
+    TensorFlow decodes images like this in training and detection, so the boxes fit.
 
     Args:
-        path: of a file in any format that Pillow reads.
-        remedy: what to do if it cannot be read, for the end of the sentence.
+        path: a file in any format that Pillow reads.
+        remedy: what to do if it cannot be read, for the end of the message.
 
     Returns:
-        The picture, RGB.
+        The image, RGB.
 
     Raises:
-        InputError: it is missing, damaged or no image.
+        InputError: the file is missing, damaged or not an image.
     """
     try:
         with PILImage.open(path) as file:
@@ -61,31 +62,31 @@ def draw_boxes(
     picture: PILImage.Image,
     boxes: np.ndarray,
     captions: Sequence[str],
-    colours: Sequence[str],
+    colors: Sequence[str],
 ) -> None:
-    """Draws boxes, each with a caption on its upper edge, onto a picture.
+    """Draws boxes onto a picture, each with a caption on its upper edge.
 
     Args:
-        picture: RGB; it is changed.
+        picture: RGB; changed in place.
         boxes: `[n, 4]`, `x, y, width, height` in pixels of the picture, best first; the best are
             drawn last, on top of the others.
-        captions: n of them.
-        colours: n of them, as Pillow knows them.
+        captions: `[n]`.
+        colors: `[n]`, names or hexadecimal codes as Pillow accepts them.
     """
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(_FONT_SIZE)
-    for box, caption, colour in reversed(list(zip(boxes, captions, colours))):
+    for box, caption, color in reversed(list(zip(boxes, captions, colors))):
         x, y, width, height = np.asarray(box).tolist()
-        draw.rectangle((x, y, x + width, y + height), outline=colour, width=_LINE)
+        draw.rectangle((x, y, x + width, y + height), outline=color, width=_LINE)
         left, _, end, bottom = font.getbbox(caption)
         x = min(max(x, 0), max(picture.width - (end - left) - 8, 0))
         y = y - bottom - 6 if y >= bottom + 6 else max(y, 0)
-        draw.rectangle((x, y, x + end - left + 8, y + bottom + 6), fill=colour)
+        draw.rectangle((x, y, x + end - left + 8, y + bottom + 6), fill=color)
         draw.text((x + 4 - left, y + 3), caption, fill="white", font=font)
 
 
 def as_jpeg(picture: PILImage.Image) -> bytes:
-    """The bytes of a picture as a JPEG file."""
+    """A picture as the bytes of a JPEG file."""
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return buffer.getvalue()
@@ -98,17 +99,17 @@ def draw_detections(
     scores: np.ndarray,
     right: np.ndarray,
 ) -> PILImage.Image:
-    """Draws the best detections on an image: the first, and of the next few the likely ones.
+    """Draws the best detection of an image, and the next few if they score `MIN_SCORE` or more.
 
     Args:
-        picture: RGB; it stays as it is.
-        boxes: `[n, 4]`, `x, y, width, height` as fractions of the picture; best first.
-        names: n of them.
+        picture: the image, RGB; not changed.
+        boxes: `[n, 4]`, `x, y, width, height` as fractions of the image; best first.
+        names: `[n]`, of the labels.
         scores: `[n]`.
-        right: bool `[n]`; these are drawn in green, others in red.
+        right: bool `[n]`; the right ones are drawn in green, the others in red.
 
     Returns:
-        The drawing, no side longer than `LONGEST_SIDE`.
+        The picture, no side longer than `LONGEST_SIDE`.
     """
     count = max(1, int((scores[:MOST_DRAWN] >= MIN_SCORE).sum()))
     picture = picture.copy()

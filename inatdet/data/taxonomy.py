@@ -1,8 +1,8 @@
-"""Label spaces: a species belongs to a super-class, and every super-class is an animal.
+"""Label spaces: every species belongs to a super-class, and every super-class is an animal.
 
-Categories are the dataset's; labels are the model's. A category id can be 0, and ids can have gaps,
-so an id is never used as a label: labels are 1..C at each granularity, and 0 stays background.
-Every label number of the project comes from here.
+Categories belong to the dataset, labels to the model. A category id may be 0, and ids may have
+gaps, so an id is never used as a label: labels are 1..C at each granularity, and 0 is background.
+All label numbers in the project come from here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import functools
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from inatdet.choices import Choice
 from inatdet.errors import InputError, cannot_read
-from inatdet.files import atomic_path
+from inatdet.files import atomic_path, check_version
 
 PAPER_SUPER_CLASSES: tuple[str, ...] = (
     "Insecta",
@@ -35,15 +35,18 @@ PAPER_SUPER_CLASSES: tuple[str, ...] = (
 """The nine super-classes with boxes, in the order of the paper's Table 5."""
 
 GENERIC_NAME = "animal"
-"""The name of the one label at the generic granularity."""
+"""The name of the only label at the generic granularity."""
 
 TAXONOMY_FILE = "taxonomy.json"
+"""The name of the file of label spaces that lies beside TFRecords and checkpoints."""
+
 _FORMAT = "inatdet taxonomy"
 _VERSION = 1
+_WRITE_AGAIN = "write the file again with `inatdet tfrecords`"
 
 
 class Granularity(Choice):
-    """How finely animals are told apart. The members are ordered from fine to coarse."""
+    """How finely animals are told apart: a level of labels. The members go from fine to coarse."""
 
     SPECIES = "species"
     SUPER = "super"
@@ -57,10 +60,10 @@ class Granularity(Choice):
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A category of the dataset, as its file lists it.
+    """A category of the dataset, as its annotation file lists it.
 
     Attributes:
-        id: the dataset's number; 0 is allowed.
+        id: the dataset's number for it; 0 is allowed.
         name: the species' name.
         supercategory: the super-class it belongs to.
     """
@@ -70,23 +73,23 @@ class Category:
     supercategory: str
 
     @classmethod
-    def from_record(cls, record: Any) -> Category:
-        """Makes a category of an entry of a COCO-style `categories` list.
+    def from_entry(cls, entry: Any) -> Category:
+        """Makes a category from an entry of a COCO-style `categories` list.
 
         Args:
-            record: a mapping with `id`, `name` and `supercategory`; other keys are not looked at.
+            entry: a mapping with `id`, `name` and `supercategory`; other keys are ignored.
 
         Raises:
             ValueError: something is missing or of the wrong type; the message says what, in words
-                that follow the name of the record.
+                that follow the name of the entry.
         """
-        category_id = record.get("id") if isinstance(record, Mapping) else None
+        category_id = entry.get("id") if isinstance(entry, Mapping) else None
         if type(category_id) is not int or not -(2**63) <= category_id < 2**63:
             raise ValueError("has no whole number as its id")
         for key in ("name", "supercategory"):
-            if not isinstance(record.get(key), str) or not record[key].strip():
+            if not isinstance(entry.get(key), str) or not entry[key].strip():
                 raise ValueError(f"has no {key}")
-        return cls(category_id, record["name"], record["supercategory"])
+        return cls(category_id, entry["name"], entry["supercategory"])
 
 
 @dataclass(frozen=True)
@@ -114,9 +117,9 @@ class Taxonomy:
 
         Args:
             categories: all categories, in the order of the dataset's file.
-            boxed_ids: ids of the categories that have at least one box; repeats do not matter.
+            boxed_ids: ids of the categories that have at least one box; may contain repeats.
             super_classes: the super-classes in the order of their labels. By default those with a
-                box: in the paper's order if they are all among the paper's nine, else in order of
+                box: in the paper's order if all are among the paper's nine, otherwise in order of
                 first appearance in `categories`.
 
         Raises:
@@ -160,11 +163,12 @@ class Taxonomy:
     def label_of_category(self, granularity: Granularity) -> Mapping[int, int]:
         """The label of each category that has one.
 
-        A category without a box has no label at the species granularity, the label of its
-        super-class at the super granularity if that super-class has one, and 1 at the generic.
+        At the species granularity, a category without a box has none. At the super granularity, it
+        has the label of its super-class, if that has one. At the generic granularity, every
+        category has label 1.
 
         Returns:
-            label by category id.
+            Labels by category id.
         """
         return self._label_of_category[granularity]
 
@@ -174,10 +178,10 @@ class Taxonomy:
         Args:
             labels: integers of any shape, each in 1..`num_labels(source)`.
             source: the granularity of `labels`.
-            target: the granularity wanted.
+            target: the granularity to convert to.
 
         Returns:
-            Labels at `target`, of the shape and type of `labels`.
+            Labels at `target`, with the shape and dtype of `labels`.
 
         Raises:
             ValueError: `target` is finer than `source`, or a label is out of range.
@@ -194,21 +198,20 @@ class Taxonomy:
             return labels.copy()
         if target is Granularity.GENERIC:
             return np.ones_like(labels)
-        return self._super_of_species[labels - 1].astype(labels.dtype)
+        coarse: np.ndarray = self._super_of_species[labels - 1].astype(labels.dtype)
+        return coarse
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the label spaces as JSON, for `load`."""
-        record = {
+        content = {
             "format": _FORMAT,
             "version": _VERSION,
             "super_classes": list(self.super_classes),
-            "species": [
-                {"label": i + 1, **_category_record(c)} for i, c in enumerate(self.species)
-            ],
-            "unboxed": [_category_record(category) for category in self.unboxed],
+            "species": [{"label": i + 1, **asdict(c)} for i, c in enumerate(self.species)],
+            "unboxed": [asdict(category) for category in self.unboxed],
         }
         with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-            json.dump(record, file, ensure_ascii=False, indent=1)
+            json.dump(content, file, ensure_ascii=False, indent=1)
             file.write("\n")
 
     @classmethod
@@ -216,43 +219,43 @@ class Taxonomy:
         """Reads what `save` wrote.
 
         Raises:
-            InputError: the file is not there, is no taxonomy, or contradicts itself.
+            InputError: the file is missing, is not a taxonomy or contradicts itself, or its format
+                version is newer than this code.
         """
         path = os.fspath(path)
         try:
             with open(path, encoding="utf-8") as file:
-                record = json.load(file)
+                content = json.load(file)
         except OSError as error:
             raise cannot_read(path, error) from error
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}: is not valid JSON ({error}); write it anew") from error
-        try:
-            return cls._from_record(record)
-        except ValueError as error:
+            raise InputError(f"{path}: is not valid JSON ({error}); {_WRITE_AGAIN}") from error
+        if not isinstance(content, dict) or content.get("format") != _FORMAT:
             raise InputError(
-                f"{path}: {error}; write the file anew with the tfrecords program"
-            ) from error
+                f"{path}: is not a taxonomy (its format is not {_FORMAT!r}); {_WRITE_AGAIN}"
+            )
+        check_version(path, content.get("version"), _VERSION, _WRITE_AGAIN)
+        try:
+            return cls._from_content(content)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}; {_WRITE_AGAIN}") from error
 
     @classmethod
-    def _from_record(cls, record: Any) -> Taxonomy:
-        if not isinstance(record, dict) or record.get("format") != _FORMAT:
-            raise ValueError(f"is not a taxonomy (its format is not {_FORMAT!r})")
-        if record.get("version") != _VERSION:
-            raise ValueError(f"has version {record.get('version')!r}, not {_VERSION}")
-        super_classes = record.get("super_classes")
+    def _from_content(cls, content: Mapping[str, Any]) -> Taxonomy:
+        super_classes = content.get("super_classes")
         if not isinstance(super_classes, list) or not all(
             isinstance(name, str) and name for name in super_classes
         ):
             raise ValueError("has no list of names as its super_classes")
         lists: dict[str, list[Category]] = {}
         for key in ("species", "unboxed"):
-            entries = record.get(key)
+            entries = content.get(key)
             if not isinstance(entries, list):
-                raise InputError(f"has no list of {key}")
+                raise ValueError(f"has no list of {key}")
             lists[key] = []
             for i, entry in enumerate(entries):
                 try:
-                    lists[key].append(Category.from_record(entry))
+                    lists[key].append(Category.from_entry(entry))
                 except ValueError as error:
                     raise ValueError(f"entry {i + 1} of {key} {error}") from error
                 if key == "species" and entry.get("label") != i + 1:
@@ -267,7 +270,12 @@ class Taxonomy:
         return taxonomy
 
     def write_label_maps(self, directory: str | os.PathLike[str]) -> None:
-        """Writes `species_label_map.pbtxt`, `super_…` and `generic_…` as the OD API reads them."""
+        """Writes label maps for the Object Detection API, one per granularity.
+
+        Args:
+            directory: where to write `species_label_map.pbtxt`, `super_label_map.pbtxt` and
+                `generic_label_map.pbtxt`.
+        """
         for granularity in Granularity:
             path = os.path.join(directory, f"{granularity}_label_map.pbtxt")
             with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
@@ -304,9 +312,9 @@ class Taxonomy:
 
 
 def _check_super_classes(given: Sequence[str], boxed: Sequence[str], listed: set[str]) -> None:
-    """Raises InputError unless the given super-classes are distinct, known and cover all boxes."""
+    """Raises `InputError` unless those given are distinct, known and cover all boxes."""
     if len(set(given)) != len(given):
-        raise InputError(f"the super-classes {', '.join(given)} name one twice; name each once")
+        raise InputError(f"the super-classes {', '.join(given)} have a repeat; name each once")
     for name in given:
         if name not in listed:
             raise InputError(f"no category has the super-class {name!r}; check the spelling")
@@ -318,16 +326,8 @@ def _check_super_classes(given: Sequence[str], boxed: Sequence[str], listed: set
             )
 
 
-def _category_record(category: Category) -> dict[str, Any]:
-    return {
-        "id": category.id,
-        "name": category.name,
-        "supercategory": category.supercategory,
-    }
-
-
 def _escape(name: str) -> str:
     """Escapes a string for protobuf's text format, in single quotes."""
-    # Control characters by their octal code, as the text format has it; UTF-8 may stand as it is.
+    # The text format has octal codes for control characters; UTF-8 needs no escape.
     escaped = name.replace("\\", "\\\\").replace("'", "\\'")
     return "".join(c if c.isprintable() or ord(c) > 127 else f"\\{ord(c):03o}" for c in escaped)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from inatdet.data.annotations import Annotations, Image
-from inatdet.data.checking import OnBad, safe_file_name
+from inatdet.data.checking import OnBad, is_safe_file_name
 from inatdet.data.formats.coco import read_annotations
 from inatdet.data.taxonomy import Category, Granularity
 from inatdet.errors import InputError
@@ -149,13 +149,13 @@ def test_no_boxes_at_all(write):
         ([-500, 0, 10, 10], None),
     ],
 )
-def test_edges(write, box, expected):
+def test_boxes_at_the_edges(write, box, expected):
     """Image 1 is 50 wide and 60 high; up to one pixel over the edge is cut off."""
     record = copy.deepcopy(GOOD)
     record["annotations"][0]["bbox"] = box
     annotations = read_annotations(write(record), OnBad.SKIP)
     if expected is None:
-        assert annotations.skipped == {"box reaches outside its image": 1}
+        assert annotations.skipped == {"box extends beyond its image": 1}
         assert 7 not in annotations.box_ids
     else:
         assert annotations.skipped == {}
@@ -177,12 +177,12 @@ NAN, INF = float("nan"), float("inf")
         ("images", {"file_name": None}, "image is malformed", "image 3 has no file_name"),
         ("images", {"file_name": "../3.jpg"}, "image has an unsafe file name", "'../3.jpg'"),
         ("images", {"file_name": "/etc/3.jpg"}, "image has an unsafe file name", "unsafe"),
-        ("images", {"width": None}, "image has no proper size", "width None"),
-        ("images", {"width": 0}, "image has no proper size", "width 0"),
-        ("images", {"height": -5}, "image has no proper size", "height -5"),
-        ("images", {"height": "80"}, "image has no proper size", "height '80'"),
-        ("images", {"width": NAN}, "image has no proper size", "width nan"),
-        ("images", {"id": 1}, "image id is repeated", "image 1 has the id of an image before"),
+        ("images", {"width": None}, "image has an invalid size", "width None"),
+        ("images", {"width": 0}, "image has an invalid size", "width 0"),
+        ("images", {"height": -5}, "image has an invalid size", "height -5"),
+        ("images", {"height": "80"}, "image has an invalid size", "height '80'"),
+        ("images", {"width": NAN}, "image has an invalid size", "width nan"),
+        ("images", {"id": 1}, "image id is repeated", "image 1 has the id of an earlier image"),
         ("categories", {"id": "4"}, "category is malformed", "category number 1"),
         ("categories", {"name": None}, "category is malformed", "category 4 has no name"),
         ("categories", {"supercategory": " "}, "category is malformed", "no supercategory"),
@@ -201,31 +201,31 @@ NAN, INF = float("nan"), float("inf")
         ("annotations", {"iscrowd": []}, "annotation is malformed", "iscrowd"),
         ("annotations", {"image_id": 99}, "annotation's image is missing", "the image 99"),
         ("annotations", {"category_id": 1}, "annotation's category is missing", "the category 1"),
-        ("annotations", {"bbox": [1, 1, 0, 5]}, "box has no proper size", "[1, 1, 0, 5]"),
-        ("annotations", {"bbox": [1, 1, 5, -5]}, "box has no proper size", "[1, 1, 5, -5]"),
-        ("annotations", {"bbox": [NAN, 1, 5, 5]}, "box has no proper size", "[nan, 1, 5, 5]"),
-        ("annotations", {"bbox": [1, 1, INF, 5]}, "box has no proper size", "inf"),
-        ("annotations", {"area": -1}, "box has no proper size", "the area -1"),
-        ("annotations", {"area": NAN}, "box has no proper size", "the area nan"),
-        ("annotations", {"bbox": [1, 1, 500, 5]}, "box reaches outside", "its 50 x 60 image"),
+        ("annotations", {"bbox": [1, 1, 0, 5]}, "box has an invalid size", "[1, 1, 0, 5]"),
+        ("annotations", {"bbox": [1, 1, 5, -5]}, "box has an invalid size", "[1, 1, 5, -5]"),
+        ("annotations", {"bbox": [NAN, 1, 5, 5]}, "box has an invalid size", "[nan, 1, 5, 5]"),
+        ("annotations", {"bbox": [1, 1, INF, 5]}, "box has an invalid size", "inf"),
+        ("annotations", {"area": -1}, "box has an invalid size", "the area -1"),
+        ("annotations", {"area": NAN}, "box has an invalid size", "the area nan"),
+        ("annotations", {"bbox": [1, 1, 500, 5]}, "box extends beyond", "its 50 x 60 image"),
         ("annotations", {"id": 6}, "annotation id is repeated", "annotation 6"),
     ],
 )
-def test_each_bad_record(write, where, change, problem, words):
-    """The first record of a list is spoilt, after a copy of the last two for the repeated ids."""
+def test_each_kind_of_bad_entry(write, where, change, problem, words):
+    """The first entry of a list is made bad; for repeated ids, it becomes the last."""
     record = copy.deepcopy(GOOD)
     record[where][0].update(change)
     if "repeated" in problem:
         # The one that comes later is the bad one.
         record[where] = record[where][1:] + record[where][:1]
-    # Boxes of image 3 and category 4 would be bad as a consequence; they are not the question.
+    # Boxes of image 3 and category 4 would be bad as a consequence, which is not tested here.
     if where != "annotations":
         record["annotations"] = [record["annotations"][0]]
     path = write(record)
     with pytest.raises(InputError) as caught:
         read_annotations(path)
     message = str(caught.value)
-    assert message.startswith(f"{path}: 1 bad record ({problem}") and "\n" not in message
+    assert message.startswith(f"{path}: 1 bad entry ({problem}") and "\n" not in message
     assert words in message and "--on_bad=skip" in message
     annotations = read_annotations(path, OnBad.SKIP)
     assert list(annotations.skipped.values()) == [1] and next(iter(annotations.skipped)).startswith(
@@ -241,20 +241,20 @@ def test_each_bad_record(write, where, change, problem, words):
 
 @pytest.mark.parametrize("key", ["images", "categories", "annotations"])
 @pytest.mark.parametrize("record", [3, None, "x", [], ["id"]])
-def test_records_that_are_no_objects(write, key, record):
+def test_entries_that_are_not_objects(write, key, record):
     path = write({**GOOD, key: [*GOOD[key], record]})
     with pytest.raises(InputError, match=f"number {len(GOOD[key]) + 1} of the list"):
         read_annotations(path)
     assert sum(read_annotations(path, OnBad.SKIP).skipped.values()) == 1
 
 
-def test_skipping_counts_and_carries_over(write):
+def test_skipped_entries_are_counted_with_what_depends_on_them(write):
     record = copy.deepcopy(GOOD)
     record["images"][1]["height"] = 0  # Image 1 has two boxes,
     record["categories"][0]["name"] = None  # category 4 the two others.
     annotations = read_annotations(write(record), OnBad.SKIP)
     assert annotations.skipped == {
-        "image has no proper size": 1,
+        "image has an invalid size": 1,
         "category is malformed": 1,
         "annotation's image is missing": 2,
         "annotation's category is missing": 2,
@@ -270,7 +270,7 @@ def test_only_the_first_few_are_named(write):
     with pytest.raises(InputError) as caught:
         read_annotations(write(record))
     message = str(caught.value)
-    assert "50 bad records (annotation's image is missing: 50), first annotation 100" in message
+    assert "50 bad entries (annotation's image is missing: 50), first annotation 100" in message
     assert "annotation 104" in message and "annotation 105" not in message
 
 
@@ -300,7 +300,7 @@ def test_only_the_first_few_are_named(write):
     ],
 )
 def test_file_names(name, safe):
-    assert safe_file_name(name) is safe
+    assert is_safe_file_name(name) is safe
 
 
 @pytest.mark.parametrize("on_bad", list(OnBad))
@@ -359,7 +359,7 @@ def test_random_files_against_plain_python(write):
 
 
 def test_a_tenth_of_inat2017_is_quick(write):
-    """50,000 boxes; the whole takes ten times as long, some eight seconds."""
+    """50,000 boxes; all of iNat2017 takes ten times as long, about eight seconds."""
     record = {
         "images": [
             {"id": i, "file_name": f"{i:032x}.jpg", "width": 800, "height": 600}

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from inatdet.data.formats.detections import DetectionsWriter, read_detections, write_coco_json
+from inatdet.data.formats.coco import write_coco_detections
+from inatdet.data.formats.detections import DetectionsWriter, read_detections
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
 from inatdet.errors import InputError
 
@@ -54,7 +55,7 @@ def test_species_round_trip(tmp_path):
     assert os.listdir(tmp_path) == ["d.parquet"]
 
 
-def test_labels_go_by_category_id_and_name_not_by_number(tmp_path):
+def test_labels_are_matched_by_category_id_and_name(tmp_path):
     # The model knew only Corvus and Pica; the ground truth has Apis before them.
     model_s = Taxonomy.from_categories(CATEGORIES, {5, 9})
     path = write(tmp_path / "d.parquet", labels=np.array([1, 2, 1]), taxonomy=model_s)
@@ -67,7 +68,7 @@ def test_labels_go_by_category_id_and_name_not_by_number(tmp_path):
     assert Granularity.SPECIES not in found.labels
 
 
-def test_a_species_without_box_in_the_truth_counts_at_the_coarser_levels(tmp_path):
+def test_a_species_without_a_true_box_counts_at_coarser_granularities(tmp_path):
     path = write(tmp_path / "d.parquet")
     no_pica = Taxonomy.from_categories(CATEGORIES, {5, 0})
     found = read_detections(path, Granularity.SPECIES, no_pica)
@@ -88,7 +89,7 @@ def test_few_detections(tmp_path, count):
     assert len(read_detections(path, Granularity.SPECIES, TAXONOMY)) == count
 
 
-def test_nothing_is_left_of_a_failed_writing(tmp_path):
+def test_failed_writing_leaves_nothing(tmp_path):
     def interrupted():
         with DetectionsWriter(tmp_path / "d.parquet", Granularity.SPECIES, TAXONOMY) as writer:
             writer.append(IMAGE_IDS, LABELS, SCORES, BOXES)
@@ -129,7 +130,7 @@ def test_coarse_coco_json_is_read_by_label(tmp_path):
     assert found.labels[Granularity.GENERIC].tolist() == [1]
 
 
-def test_an_empty_list_is_no_detections(tmp_path):
+def test_an_empty_list_has_no_detections(tmp_path):
     (tmp_path / "d.json").write_text("[]")
     assert len(read_detections(tmp_path / "d.json", Granularity.GENERIC, TAXONOMY)) == 0
 
@@ -138,7 +139,7 @@ def test_an_empty_list_is_no_detections(tmp_path):
 def test_coco_json_round_trip(tmp_path, granularity):
     labels = TAXONOMY.coarsen(LABELS, Granularity.SPECIES, granularity)
     before = read_detections(write(tmp_path / "d", granularity, labels), granularity, TAXONOMY)
-    write_coco_json(tmp_path / "d.json", before, TAXONOMY)
+    write_coco_detections(tmp_path / "d.json", before, TAXONOMY)
     after = read_detections(tmp_path / "d.json", granularity, TAXONOMY)
     for name in ("image_ids", "scores", "boxes"):
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
@@ -171,14 +172,14 @@ def test_bad_values_in_parquet(tmp_path, changes, message):
         ({"score": NAN}, "valid JSON"),  # Python writes NaN, which JSON does not have
         (
             {"score": "high"},
-            r"detection 2 is no COCO result \(Expected `float`, got `str`.*score",
+            r"detection 2 is malformed \(Expected `float`, got `str`.*score",
         ),
         ({"score": 1e308 * 10}, "valid JSON"),
-        ({"bbox": [1, 2, 3]}, "detection 2 is no COCO result"),
+        ({"bbox": [1, 2, 3]}, "detection 2 is malformed"),
         ({"bbox": [1, 2, -3, 4]}, "negative size"),
         ({"category_id": 77}, "detection 2 has category 77, which is not among"),
-        ({"category_id": 1.5}, "detection 2 is no COCO result"),
-        ({"image_id": 2**70}, r"64 bits|no COCO result"),
+        ({"category_id": 1.5}, "detection 2 is malformed"),
+        ({"image_id": 2**70}, r"64 bits|is malformed"),
     ],
 )
 def test_bad_values_in_json(tmp_path, changes, message):
@@ -204,13 +205,13 @@ def test_truncated_files(tmp_path, share):
 
 def test_the_wrong_granularity_is_noticed(tmp_path):
     path = write(tmp_path / "d.parquet")
-    with pytest.raises(InputError, match="holds species detections but was given as super"):
+    with pytest.raises(InputError, match="contains species detections but was given as super"):
         read_detections(path, Granularity.SUPER, TAXONOMY)
 
 
 def test_other_parquet_files(tmp_path):
     pq.write_table(pa.table({"x": [1.0]}), tmp_path / "a.parquet")
-    with pytest.raises(InputError, match="does not name its label space"):
+    with pytest.raises(InputError, match="does not describe its label space"):
         read_detections(tmp_path / "a.parquet", Granularity.SPECIES, TAXONOMY)
     table = pq.read_table(write(tmp_path / "d.parquet"))
     pq.write_table(table.drop_columns(["score"]), tmp_path / "b.parquet")
@@ -222,7 +223,7 @@ def test_other_parquet_files(tmp_path):
         read_detections(tmp_path / "c.parquet", Granularity.SPECIES, TAXONOMY)
     words = table.set_column(2, "score", pa.array(["a", "b", "c"]))
     pq.write_table(words, tmp_path / "e.parquet")
-    with pytest.raises(InputError, match="'score' holds string, not numbers"):
+    with pytest.raises(InputError, match="'score' contains string, not numbers"):
         read_detections(tmp_path / "e.parquet", Granularity.SPECIES, TAXONOMY)
     twice = table.append_column("score", table["score"])
     pq.write_table(twice, tmp_path / "f.parquet")

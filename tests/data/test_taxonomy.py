@@ -68,12 +68,12 @@ def test_given_super_classes():
         (CATEGORIES, [], None, "no category has a box"),
         (CATEGORIES, [0, 4], None, "category 4, which is not listed"),
         ([*CATEGORIES, Category(0, "again", "Aves")], BOXED, None, "same id"),
-        (CATEGORIES, BOXED, ["Aves", "Aves", "Insecta"], "twice"),
+        (CATEGORIES, BOXED, ["Aves", "Aves", "Insecta"], "have a repeat"),
         (CATEGORIES, BOXED, ["Aves"], "'Insecta' has boxes"),
         (CATEGORIES, BOXED, ["Aves", "Insecta", "aves"], "no category has the super-class 'aves'"),
     ],
 )
-def test_what_does_not_fit(categories, boxed, supers, words):
+def test_inconsistent_arguments(categories, boxed, supers, words):
     with pytest.raises(InputError, match=words):
         Taxonomy.from_categories(categories, boxed, supers)
 
@@ -137,6 +137,15 @@ def test_file_round_trip(taxonomy, tmp_path):
     assert Taxonomy.load(path) == given
 
 
+def test_files_without_a_version_are_read(taxonomy, tmp_path):
+    path = tmp_path / "taxonomy.json"
+    taxonomy.save(path)
+    content = json.loads(path.read_text())
+    assert content.pop("version") == 1
+    path.write_text(json.dumps(content))
+    assert Taxonomy.load(path) == taxonomy
+
+
 def _spoil(record, key, value):
     record[key] = value
     return record
@@ -147,7 +156,10 @@ def _spoil(record, key, value):
     [
         (lambda r: [], "not a taxonomy"),
         (lambda r: _spoil(r, "format", "x"), "not a taxonomy"),
-        (lambda r: _spoil(r, "version", 99), "version 99"),
+        (
+            lambda r: _spoil(r, "version", 99),
+            r"version 99, but .* up to 1; update",
+        ),
         (lambda r: _spoil(r, "super_classes", None), "super_classes"),
         (lambda r: _spoil(r, "super_classes", [1, 2]), "super_classes"),
         (lambda r: _spoil(r, "super_classes", ["Aves"]), "'Insecta' has boxes"),
@@ -159,7 +171,7 @@ def _spoil(record, key, value):
         (lambda r: _spoil(r, "unboxed", [{"id": 3, "name": ""}]), "has no name"),
     ],
 )
-def test_damaged_files_get_a_sentence(taxonomy, tmp_path, spoil, words):
+def test_damaged_files(taxonomy, tmp_path, spoil, words):
     path = tmp_path / "taxonomy.json"
     taxonomy.save(path)
     path.write_text(json.dumps(spoil(json.loads(path.read_text()))))
@@ -169,7 +181,7 @@ def test_damaged_files_get_a_sentence(taxonomy, tmp_path, spoil, words):
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"format": "inatdet', "[" * 100_000])
-def test_no_json(tmp_path, text):
+def test_files_that_are_not_json(tmp_path, text):
     path = tmp_path / "taxonomy.json"
     path.write_text(text)
     with pytest.raises(InputError, match="not valid JSON"):

@@ -10,7 +10,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from inatdet.data.formats.coco import read_annotations, write_annotations
+from inatdet.data.formats.coco import read_coco_annotations, write_coco_annotations
 from inatdet.data.formats.detections import read_detections
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
@@ -95,7 +95,7 @@ def test_a_taxonomy_of_another_dataset(scene, tmp_path):
     path = tmp_path / "truth.json"
     wrong = Taxonomy.from_categories(annotations.categories, [3], ["Insecta"])
     with pytest.raises(InputError, match="category 7 has no super label in the taxonomy"):
-        write_annotations(path, annotations, wrong, Granularity.SUPER)
+        write_coco_annotations(path, annotations, wrong, Granularity.SUPER)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -126,7 +126,7 @@ def test_the_program(tmp_path):
     )
     assert result.returncode == 0, result.stderr
     assert "4 super detections are in" in result.stderr
-    taxonomy = read_annotations(truth).taxonomy
+    taxonomy = read_coco_annotations(truth).taxonomy
     labels = read_detections(found, Granularity.SUPER, taxonomy).labels[Granularity.SUPER]
     assert labels.tolist() == [2, 2, 2, 1]
     result = run(f"--annotations={truth}", "--detections=kind=x", f"--output={found}")

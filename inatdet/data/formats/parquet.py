@@ -1,19 +1,17 @@
-"""Parquet files of detections, our own: one row a detection.
+"""The project's own files of detections: Parquet with one row per detection.
 
-A file's metadata hold its own label space. So labels can be matched by category id and by name with
-those of the ground truth, which may have been derived from another file.
+The columns are `image_id`, `label`, `score`, `x`, `y`, `width` and `height`; boxes are in pixels of
+the original image. The label space is in the metadata: see `parquet_metadata`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,15 +24,21 @@ from inatdet.data.detections import (
     labels_of_categories,
     labels_of_super_classes,
 )
+from inatdet.data.formats.parquet_metadata import (
+    Label,
+    Metadata,
+    decode,
+    encode,
+    label_space_sha256,
+    labels_of,
+)
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import atomic_path
 
 MAGIC = b"PAR1"
-"""What every Parquet file begins with."""
+"""The first bytes of every Parquet file."""
 
-_METADATA_KEY = b"inatdet"
-_VERSION = 1
 _BOX_COLUMNS = ("x", "y", "width", "height")
 _SCHEMA = pa.schema(
     [
@@ -45,18 +49,16 @@ _SCHEMA = pa.schema(
     ]
 )
 _ROWS_AT_ONCE = 1 << 17
-# iNat2017's label space takes 250 kB; as Python objects, JSON can be thirty times as large.
-_LONGEST_METADATA = 16 << 20
-# A row takes over ten bytes: scores and boxes do not repeat. A small file that says it holds
-# billions of rows, all alike, was made to fill the memory. The first million costs only 80 MB.
+# A row takes more than ten bytes, because scores and boxes do not repeat. A small file that claims
+# billions of identical rows was made to fill the memory. The first million takes only 80 MB.
 _FREE_ROWS = 1 << 20
 _ROWS_PER_BYTE = 1
 
 
 class DetectionsWriter:
-    """Writes a Parquet file of detections, bit by bit.
+    """Writes a Parquet file of detections, piece by piece.
 
-    The file appears under its name only when the `with` block ends well.
+    The file appears under its name only when the `with` block succeeds.
 
     Args:
         path: the file.
@@ -64,7 +66,9 @@ class DetectionsWriter:
         taxonomy: the label spaces of the model.
         model: which model made the detections.
         settings: how it made them; anything that JSON can hold.
-        rows_per_group: how many rows to collect before they go to the disk.
+        rows_per_group: how many rows to collect before they are written to the disk.
+        checkpoint_sha256: the SHA-256 of the checkpoint that made the detections.
+        command: the command that writes the file.
     """
 
     def __init__(
@@ -72,22 +76,24 @@ class DetectionsWriter:
         path: str | os.PathLike[str],
         granularity: Granularity,
         taxonomy: Taxonomy,
+        *,
         model: str = "",
         settings: Mapping[str, Any] | None = None,
         rows_per_group: int = _ROWS_AT_ONCE,
+        checkpoint_sha256: str = "",
+        command: str = "",
     ):
-        labels = [{"name": name} for name in taxonomy.names(granularity)]
-        if granularity is Granularity.SPECIES:
-            for label, category in zip(labels, taxonomy.species, strict=True):
-                label |= {"category_id": category.id, "supercategory": category.supercategory}
-        metadata = {
-            "version": _VERSION,
-            "granularity": granularity.value,
-            "labels": labels,
-            "model": model,
-            "settings": dict(settings or {}),
-        }
-        self._schema = _SCHEMA.with_metadata({_METADATA_KEY: json.dumps(metadata).encode()})
+        labels = labels_of(taxonomy, granularity)
+        metadata = Metadata(
+            granularity=granularity.value,
+            labels=labels,
+            model=model,
+            settings=dict(settings or {}),
+            label_space_sha256=label_space_sha256(labels),
+            checkpoint_sha256=checkpoint_sha256,
+            command=command,
+        )
+        self._schema = _SCHEMA.with_metadata(encode(metadata))
         self._rows_per_group = rows_per_group
         self._waiting: list[pa.RecordBatch] = []
         self._stack = contextlib.ExitStack()
@@ -137,66 +143,80 @@ class DetectionsWriter:
         self._stack.__exit__(kind, error, traceback)
 
 
-class _Label(msgspec.Struct):
-    name: str
-    category_id: int | None = None
-
-
-class _Metadata(msgspec.Struct):
-    version: int
-    granularity: str
-    labels: list[_Label]
-    model: str
-    settings: dict[str, Any]
-
-
-def read_parquet(path: str, granularity: Granularity, taxonomy: Taxonomy) -> Detections:
+def read_parquet_detections(
+    path: str, granularity: Granularity | None, taxonomy: Taxonomy
+) -> Detections:
     """Reads what `DetectionsWriter` wrote.
 
     Args:
         path: the file.
-        granularity: of the model's labels.
+        granularity: of the model's labels; None for that of the file.
         taxonomy: the label spaces to express the labels in.
 
     Raises:
-        InputError: the file is damaged, larger than it can honestly be, or none of detections.
+        InputError: the file is damaged, larger than it can be, not one of detections, of a newer
+            version or of another granularity.
     """
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            metadata = _metadata(path, file.schema_arrow.metadata or {}, granularity)
-            _check_schema(path, file.schema_arrow)
-            rows = file.metadata.num_rows
-            check_count(path, rows)
-            if rows > _FREE_ROWS + _ROWS_PER_BYTE * os.path.getsize(path):
-                raise InputError(
-                    f"{path}: says that it holds {rows:,} detections, more than its bytes; it is "
-                    "damaged or not what a detector writes"
-                )
-            image_ids, labels, scores, boxes = _columns(path, file)
-    except InputError:
-        raise
-    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: of names not in UTF-8
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"{path}: is damaged or no Parquet file of detections ({reason}); write it again"
-        ) from error
+    with _open(path) as file:
+        metadata = decode(path, file.schema_arrow.metadata)
+        found = Granularity(metadata.granularity)
+        if granularity not in (None, found):
+            raise InputError(
+                f"{path}: contains {found} detections but was given as {granularity}; "
+                f"give it as --detections={found}={path}"
+            )
+        _check_schema(path, file.schema_arrow)
+        rows = file.metadata.num_rows
+        check_count(path, rows)
+        if rows > _FREE_ROWS + _ROWS_PER_BYTE * os.path.getsize(path):
+            raise InputError(
+                f"{path}: claims to contain {rows:,} detections, more than it has bytes; it is "
+                "damaged or was not written by a detector"
+            )
+        image_ids, labels, scores, boxes = _columns(path, file)
     check_columns(path, image_ids, scores, boxes)
-    check_labels(path, labels, len(metadata.labels), granularity)
-    by_level = _labels_by_name(path, labels, metadata.labels, granularity, taxonomy)
+    check_labels(path, labels, len(metadata.labels), found)
+    by_granularity = _labels_by_name(path, labels, metadata.labels, found, taxonomy)
     return Detections(
-        path,
-        granularity,
-        image_ids,
-        by_level,
-        scores,
-        boxes,
-        metadata.model,
-        metadata.settings,
+        path=path,
+        trained_on=found,
+        image_ids=image_ids,
+        labels=by_granularity,
+        scores=scores,
+        boxes=boxes,
+        model=metadata.model,
+        settings=metadata.settings,
     )
 
 
+def read_metadata(path: str | os.PathLike[str]) -> Metadata:
+    """Reads what a file of `DetectionsWriter` says about its detections, but not these.
+
+    Raises:
+        InputError: the file cannot be read, is not one of detections, or of a newer version.
+    """
+    path = os.fspath(path)
+    with _open(path) as file:
+        return decode(path, file.schema_arrow.metadata)
+
+
+@contextlib.contextmanager
+def _open(path: str) -> Iterator[pq.ParquetFile]:
+    """A Parquet file; whatever goes wrong with it inside the block is an `InputError`."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield file
+    except InputError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: names not in UTF-8
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path}: is damaged or not a Parquet file of detections ({reason}); write it again"
+        ) from error
+
+
 def _check_schema(path: str, schema: pa.Schema) -> None:
-    """Looks at the types before anything is read, which may be strings of any length."""
+    """Checks the types of the columns before any is read, as strings may have any length."""
     for name in _SCHEMA.names:
         if schema.names.count(name) != 1:
             number = "no column" if name not in schema.names else "several columns"
@@ -207,7 +227,7 @@ def _check_schema(path: str, schema: pa.Schema) -> None:
         kind = schema.field(name).type
         if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
             raise InputError(
-                f"{path}: column {name!r} holds {str(kind)[:80]}, not numbers; write it as "
+                f"{path}: column {name!r} contains {str(kind)[:80]}, not numbers; write it as "
                 f"{_SCHEMA.field(name).type}"
             )
 
@@ -215,7 +235,7 @@ def _check_schema(path: str, schema: pa.Schema) -> None:
 def _columns(
     path: str, file: pq.ParquetFile
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Image ids, labels, scores and boxes, read batch by batch to where they stay."""
+    """Image ids, labels, scores and boxes, read batch by batch into their final arrays."""
     rows = file.metadata.num_rows
     image_ids, labels = np.empty(rows, np.int64), np.empty(rows, np.int32)
     scores, boxes = np.empty(rows), np.empty((rows, len(_BOX_COLUMNS)))
@@ -230,47 +250,20 @@ def _columns(
                     f"{path}: column {name!r} has empty cells; fill or remove those rows"
                 )
             if stop <= rows:
-                with np.errstate(invalid="ignore"):  # NaN of damaged files; it is found later
+                with np.errstate(invalid="ignore"):  # NaN in damaged files; it is found later
                     places[name][start:stop] = column.cast(kind).to_numpy()
         start = stop
     if start != rows:
         raise InputError(
-            f"{path}: holds {start:,} detections but says {rows:,}; it is damaged, write it again"
+            f"{path}: contains {start:,} detections, not {rows:,} as it claims; write it again"
         )
     return image_ids, labels, scores, boxes
-
-
-def _metadata(path: str, stored: Mapping[bytes, bytes], granularity: Granularity) -> _Metadata:
-    text = stored.get(_METADATA_KEY, b"")
-    if len(text) > _LONGEST_METADATA:
-        raise InputError(
-            f"{path}: has {len(text):,} bytes of metadata, where {_LONGEST_METADATA:,} are the "
-            "most; write it again with shorter settings"
-        )
-    try:
-        metadata = msgspec.json.decode(text, type=_Metadata)
-        found = Granularity(metadata.granularity)
-    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
-        raise InputError(
-            f"{path}: does not name its label space in its metadata; write it with "
-            "inatdet.data.formats.detections.DetectionsWriter, or give COCO results JSON"
-        ) from error
-    if metadata.version != _VERSION:
-        raise InputError(
-            f"{path}: has format version {metadata.version}, this program reads {_VERSION}"
-        )
-    if found is not granularity:
-        raise InputError(
-            f"{path}: holds {found} detections but was given as {granularity}; "
-            f"give it as --detections={found}={path}"
-        )
-    return metadata
 
 
 def _labels_by_name(
     path: str,
     labels: np.ndarray,
-    space: list[_Label],
+    space: Sequence[Label],
     granularity: Granularity,
     taxonomy: Taxonomy,
 ) -> dict[Granularity, np.ndarray]:
@@ -285,20 +278,3 @@ def _labels_by_name(
     if granularity is Granularity.SUPER:
         return labels_of_super_classes(path, [label.name for label in space], labels, taxonomy)
     return {Granularity.GENERIC: np.ones(len(labels), np.int64)}
-
-
-class _Stored(msgspec.Struct):
-    granularity: str
-
-
-def stored_granularity(path: str) -> Granularity | None:
-    """The granularity that a file of `DetectionsWriter` says its labels have.
-
-    Returns:
-        None if the file is of another kind, damaged, or does not say.
-    """
-    try:
-        text = (pq.read_schema(path).metadata or {})[_METADATA_KEY]
-        return Granularity(msgspec.json.decode(text, type=_Stored).granularity)
-    except (pa.ArrowException, OSError, KeyError, ValueError, RecursionError):
-        return None

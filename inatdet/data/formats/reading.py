@@ -9,13 +9,11 @@ from dataclasses import replace
 from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad
 from inatdet.data.detections import Detections
+from inatdet.data.formats import annotations as annotation_formats
 from inatdet.data.formats import detections as detection_formats
-from inatdet.data.formats.annotations import Options, read_any_annotations
 from inatdet.data.formats.names import read_names
-from inatdet.data.formats.parquet import stored_granularity
 from inatdet.data.formats.voc import Corners
 from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.errors import InputError
 from inatdet.files import sha256_of
 
 Path = str | os.PathLike[str]
@@ -61,10 +59,11 @@ def read_annotations(
         >>> truth.taxonomy.super_classes
         ('Insecta', 'Aves')
     """
-    options = Options(
+    options = annotation_formats.Options(
         _text(names), _text(super_categories), _text(images_dir), Corners(corners), OnBad(on_bad)
     )
-    annotations = replace(read_any_annotations(path, options), sha256=sha256_of(path))
+    annotations = annotation_formats.read_annotations(path, options)
+    annotations = replace(annotations, sha256=sha256_of(path))
     return annotations if taxonomy is None else annotations.with_taxonomy(taxonomy)
 
 
@@ -103,21 +102,13 @@ def read_detections(
         >>> inatdet.read_detections("species.json", truth, granularity="species")
         Detections('species.json': 5 species detections)
     """
-    path = os.fspath(path)
-    if granularity is None:
-        granularity = None if os.path.isdir(path) else stored_granularity(path)
-        if granularity is None and os.path.exists(path):
-            raise InputError(
-                f"{path}: does not say which granularity its labels have; give species, super or "
-                "generic"
-            )
     found = detection_formats.read_detections(
         path,
-        Granularity(granularity or Granularity.SPECIES),
+        None if granularity is None else Granularity(granularity),
         truth.taxonomy,
         truth.images,
-        read_names(names) if isinstance(names, (str, os.PathLike)) else names,
-        Corners(corners),
+        names=read_names(names) if isinstance(names, (str, os.PathLike)) else names,
+        corners=Corners(corners),
     )
     return replace(
         found,

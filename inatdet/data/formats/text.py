@@ -1,4 +1,4 @@
-"""Text files with one box a line, as YOLO and the VOC devkit write them."""
+"""Text files with one box per line, as YOLO and the VOC devkit write them, and folders of files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import numpy as np
 
 from inatdet.errors import InputError, cannot_read
 
-_PIECE = 1 << 22
-"""Bytes read at a time; no line is longer."""
+_PIECE = 1 << 22  # bytes read at a time; no line is longer
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,8 +20,8 @@ class Lines:
 
     Attributes:
         path: the file.
-        numbers: of each line, from 1.
-        fields: of each line, what white space separates.
+        numbers: the number of each line, from 1.
+        fields: the fields of each line, which white space separates.
     """
 
     path: str
@@ -33,7 +32,7 @@ class Lines:
         return len(self.numbers)
 
     def fault(self, row: int, what: str) -> InputError:
-        """An error about one of the lines; `what` goes on after its number."""
+        """An error about one of the lines; `what` follows its number in the message."""
         return InputError(f"{self.path}, line {self.numbers[row]}: {what}")
 
     def check_fields(self, names: str) -> None:
@@ -46,18 +45,18 @@ class Lines:
                 )
 
     def floats(self, first: int = 0) -> np.ndarray:
-        """The fields from the one at position `first` on; all lines must have as many.
+        """The fields from position `first` on as numbers; all lines must have equally many.
 
         Returns:
             float64 `[lines, fields - first]`, all finite.
 
         Raises:
-            InputError: one is no finite number.
+            InputError: a field is not a finite number.
         """
         rows = [fields[first:] for fields in self.fields] if first else self.fields
         try:
             values = np.fromiter(map(float, itertools.chain.from_iterable(rows)), np.float64)
-            good = np.isfinite(values).all()
+            good = bool(np.isfinite(values).all())
         except ValueError:
             good = False
         if not good:
@@ -65,22 +64,15 @@ class Lines:
                 for field in fields:
                     if not _is_finite(field):
                         word = field[:40].decode("utf-8", "backslashreplace")
-                        raise self.fault(row, f"has {word!r} where a finite number must be")
+                        raise self.fault(row, f"has {word!r} instead of a finite number")
         return values.reshape(len(rows), len(rows[0]) if rows else 0)
-
-
-def _is_finite(field: bytes) -> bool:
-    try:
-        return bool(np.isfinite(float(field)))
-    except ValueError:
-        return False
 
 
 def iterate_lines(path: str) -> Iterator[Lines]:
     """Yields the lines of a file that are not blank, a few megabytes at a time.
 
     Raises:
-        InputError: the file cannot be read, or has a line without end.
+        InputError: the file cannot be read, or has an endless line.
     """
     try:
         with open(path, "rb") as file:
@@ -89,8 +81,8 @@ def iterate_lines(path: str) -> Iterator[Lines]:
                 whole, newline, rest = (rest + piece).rpartition(b"\n")
                 if not newline and len(rest) > _PIECE:
                     raise InputError(
-                        f"{path}, line {number}: is longer than {_PIECE:,} bytes; this is no text "
-                        "file of boxes"
+                        f"{path}, line {number}: is longer than {_PIECE:,} bytes; this is not a "
+                        "text file of boxes"
                     )
                 if newline:
                     lines = _split(path, whole.split(b"\n"), number)
@@ -101,17 +93,13 @@ def iterate_lines(path: str) -> Iterator[Lines]:
         raise cannot_read(path, error) from error
 
 
-def _split(path: str, lines: list[bytes], first: int) -> Lines:
-    numbers, rows = [], []
-    for number, line in enumerate(lines, first):
-        if fields := line.split():
-            numbers.append(number)
-            rows.append(fields)
-    return Lines(path, numbers, rows)
-
-
 def files_in(folder: str, suffix: str) -> list[str]:
-    """The names of the files in a folder that end so (in lower case), sorted.
+    """The names of the files in a folder with a suffix, sorted.
+
+    Args:
+        folder: the folder; its subfolders are not searched.
+        suffix: in lower case; names may be in upper case.
+
 
     Raises:
         InputError: the folder cannot be read.
@@ -123,7 +111,11 @@ def files_in(folder: str, suffix: str) -> list[str]:
 
 
 def files_below(folder: str, suffixes: Sequence[str]) -> list[str]:
-    """The files with one of these endings (lower case) in a folder and the folders in it.
+    """The files with one of several suffixes in a folder and its subfolders.
+
+    Args:
+        folder: the folder.
+        suffixes: in lower case; names may be in upper case.
 
     Returns:
         Their paths relative to the folder, with forward slashes, sorted.
@@ -143,3 +135,19 @@ def files_below(folder: str, suffixes: Sequence[str]) -> list[str]:
                 path = name if inside == "." else os.path.join(inside, name)
                 found.append(path.replace(os.sep, "/"))
     return sorted(found)
+
+
+def _split(path: str, lines: list[bytes], first: int) -> Lines:
+    numbers, rows = [], []
+    for number, line in enumerate(lines, first):
+        if fields := line.split():
+            numbers.append(number)
+            rows.append(fields)
+    return Lines(path, numbers, rows)
+
+
+def _is_finite(field: bytes) -> bool:
+    try:
+        return bool(np.isfinite(float(field)))
+    except ValueError:
+        return False

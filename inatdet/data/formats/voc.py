@@ -1,16 +1,17 @@
-"""Pascal VOC's annotations: one XML file an image, one `object` element a box.
+"""Pascal VOC's formats: annotations in XML, and the devkit's results in text, that is, detections.
 
-The devkit's boxes are inclusive corners counted from 1: the pixel at the top left corner alone is
-`xmin=1, ymin=1, xmax=1, ymax=1`. Many programs write corners of other kinds into the same XML.
+Annotations have one XML file per image and one `object` element per box. Results have one text file
+per class and one line per detection: `image score xmin ymin xmax ymax`.
+
+The devkit's boxes are inclusive corners counted from 1: the pixel in the top left corner alone is
+`xmin=1, ymin=1, xmax=1, ymax=1`. Many programs write corners of other kinds in the same formats.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import re
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,34 +24,37 @@ from inatdet.data.checking import OnBad, collect
 from inatdet.data.detections import Detections, NamedClasses, check_columns, check_count
 from inatdet.data.formats.names import ImagesByName, with_super_category
 from inatdet.data.formats.text import files_below, files_in, iterate_lines
+from inatdet.data.formats.xml_elements import Element
 from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.errors import InputError, cannot_read
+from inatdet.errors import InputError
+
+SUFFIX = ".xml"
+"""Of files of annotations."""
+
+RESULTS_SUFFIX = ".txt"
+"""Of files of detections."""
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
-FIELDS = f"image score {' '.join(CORNERS)}"
+"""The elements of a box in XML, in the order in which results have them too."""
 
-# comp3_det_val_Corvus corax.txt; the set's name has no underscore, the class' may.
+_FIELDS = f"image score {' '.join(CORNERS)}"
+# comp3_det_val_Corvus corax.txt; the name of the set has no underscore, that of the class may.
 _NAME = re.compile(r".+?_det_[^_]+_(?P<name>.+)\.txt", re.DOTALL | re.IGNORECASE)
 
 
-SUFFIX = ".xml"
-RESULTS_SUFFIX = ".txt"
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
-_LONGEST = 16 << 20  # bytes; twenty thousand boxes in one image
-
-
 class Corners(Choice):
-    """What `xmin, ymin, xmax, ymax` are.
+    """What `xmin, ymin, xmax, ymax` mean.
 
-    `INCLUSIVE`: the first and last pixel inside, counted from 1, as in VOC and its devkit.
-    `EDGES`: the edges' distances from the top left corner of the image, as CVAT and others write.
+    `INCLUSIVE`: the first and last pixel inside the box, counted from 1, as in VOC and its devkit.
+    `EDGES`: the distances of the box's edges from the image's top left corner, as CVAT and others
+    write them.
     """
 
     INCLUSIVE = "inclusive"
     EDGES = "edges"
 
     def boxes(self, corners: np.ndarray) -> np.ndarray:
-        """Corners `[n, 4]` as `x, y, width, height` in pixels, float64 `[n, 4]`."""
+        """Boxes `x, y, width, height` in pixels, float64 `[n, 4]`, from corners `[n, 4]`."""
         low, high = corners[:, :2], corners[:, 2:]
         if self is Corners.INCLUSIVE:
             low = low - 1
@@ -59,6 +63,7 @@ class Corners(Choice):
 
 def read_voc_annotations(
     folder: str | os.PathLike[str],
+    *,
     super_categories: Mapping[str, str] | None,
     names: Sequence[str] | None = None,
     corners: Corners = Corners.INCLUSIVE,
@@ -66,32 +71,32 @@ def read_voc_annotations(
 ) -> Annotations:
     """Reads a folder of XML files.
 
-    An object that is marked as difficult becomes a crowd: like in VOC's protocol, finding it counts
-    neither for nor against a detector.
+    An object marked as difficult becomes a crowd: as in VOC's protocol, finding it counts neither
+    for nor against a detector.
 
     Args:
-        folder: holds the XML files, perhaps in folders, which are put before the file names.
-        super_categories: the super-class of each name.
+        folder: contains the XML files, perhaps in subfolders, whose paths then precede the names of
+            the image files.
+        super_categories: the super-class by category name.
         names: the categories in the order of their ids 0, 1, ...; by default all names that occur,
-            by the alphabet.
-        corners: what the boxes' corners are.
-        on_bad: what to do with bad boxes.
+            in alphabetical order.
+        corners: what the corners of boxes mean.
+        on_bad: what to do about bad boxes.
 
     Returns:
         The annotations; images and boxes are numbered from 1.
 
     Raises:
-        InputError: a file is damaged, or an element is missing or wrong.
+        InputError: a file is damaged, or an element is missing or invalid.
     """
     folder = os.fspath(folder)
     places: list[str] = []
-
     ids = {name: number for number, name in enumerate(names or ())}
 
-    def records() -> Iterator[tuple[str, Any]]:
+    def entries() -> Iterator[tuple[str, Any]]:
         files = files_below(folder, (SUFFIX,))
         for image_id, name in enumerate(tqdm(files, unit="file", delay=2, disable=None), 1):
-            element = _Element.parse(os.path.join(folder, name))
+            element = Element.parse(os.path.join(folder, name), root="annotation")
             size = element.child("size")
             inside, slash, _ = name.rpartition("/")
             yield (
@@ -121,15 +126,15 @@ def read_voc_annotations(
                     },
                 )
         for name, number in ids.items():
-            category = with_super_category(name, super_categories, folder)
-            yield "categories", {"id": number, **category}
+            entry = with_super_category(name, super_categories, folder)
+            yield "categories", {"id": number, **entry}
 
-    annotations = collect(folder, records(), on_bad, lambda box_id: places[box_id - 1])
-    return annotations if names is not None else _by_the_alphabet(annotations)
+    annotations = collect(folder, entries(), on_bad, lambda box_id: places[box_id - 1])
+    return annotations if names is not None else _in_alphabetical_order(annotations)
 
 
-def _by_the_alphabet(annotations: Annotations) -> Annotations:
-    """The same with categories whose ids 0, 1, ... follow the order of their names."""
+def _in_alphabetical_order(annotations: Annotations) -> Annotations:
+    """The same annotations with category ids 0, 1, ... in the order of their names."""
     order = sorted(annotations.categories, key=lambda category: category.name)
     new_ids = np.zeros(len(order), np.int64)
     new_ids[[category.id for category in order]] = np.arange(len(order))
@@ -140,120 +145,41 @@ def _by_the_alphabet(annotations: Annotations) -> Annotations:
     )
 
 
-class _NoDoctype(ElementTree.TreeBuilder):
-    """Entities, which can blow up a small file to gigabytes, are defined in a document type."""
-
-    def doctype(self, name: str, public: str | None, system: str | None) -> None:
-        """Is called when one begins."""
-        raise InputError("has a document type, which annotations do not need; remove it")
-
-
-class _Element:
-    """An XML element that knows its place in the file."""
-
-    def __init__(self, element: ElementTree.Element, where: str):
-        self._element = element
-        self.where = where
-
-    @classmethod
-    def parse(cls, path: str) -> _Element:
-        """The root of a file.
-
-        Raises:
-            InputError: the file is no XML, too long, or has a document type.
-        """
-        try:
-            with open(path, "rb") as file:
-                data = file.read(_LONGEST + 1)
-            if len(data) > _LONGEST:
-                raise InputError(f"is longer than {_LONGEST:,} bytes; this is no annotation")
-            parser = ElementTree.XMLParser(target=_NoDoctype())  # noqa: S314
-            parser.feed(data)
-            root = parser.close()
-        except OSError as error:
-            raise cannot_read(path, error) from error
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
-        except (ElementTree.ParseError, ValueError, LookupError) as error:
-            raise InputError(f"{path}: is not valid XML ({error}); fetch it again") from error
-        if root.tag != "annotation":
-            raise InputError(f"{path}: is no annotation of VOC (its element is {root.tag[:40]!r})")
-        return cls(root, path)
-
-    def fault(self, what: str) -> InputError:
-        """An error about this element."""
-        return InputError(f"{self.where}: {what}")
-
-    def child(self, tag: str) -> _Element:
-        """The one child with a tag."""
-        found = self._element.findall(tag)
-        if len(found) != 1:
-            raise self.fault(f"has {len(found)} elements <{tag}>; there must be one")
-        return _Element(found[0], f"{self.where}, <{tag}>")
-
-    def children(self, tag: str) -> Iterator[_Element]:
-        """All children with a tag, in order."""
-        for number, element in enumerate(self._element.findall(tag), 1):
-            yield _Element(element, f"{self.where}, <{tag}> number {number}")
-
-    def text(self) -> str:
-        """The text inside."""
-        text = (self._element.text or "").strip()
-        if not text:
-            raise self.fault("is empty")
-        return text
-
-    def number(self) -> float:
-        """The number inside."""
-        text = self.text()
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise self.fault(f"is {text[:40]!r}, no finite number")
-        return value
-
-    def whole_number(self) -> int:
-        """The whole number inside."""
-        value = self.number()
-        if value != int(value):
-            raise self.fault(f"is {value:g}, no whole number")
-        return int(value)
-
-    def flag(self, tag: str) -> bool:
-        """Whether a child with a tag, which may be missing, says 1."""
-        return bool(self._element.findall(tag)) and self.child(tag).number() == 1
-
-
-def is_voc_results(name: str) -> bool:
-    """Whether a file is called as the devkit calls its results."""
+def is_voc_detections(name: str) -> bool:
+    """Whether a file is named as the devkit names its results."""
     return _NAME.fullmatch(name) is not None
 
 
-def read_voc_results(
+def read_voc_detections(
     path: str,
     granularity: Granularity,
     taxonomy: Taxonomy,
     images: ImagesByName,
+    *,
     corners: Corners = Corners.INCLUSIVE,
 ) -> Detections:
-    """Reads a folder of results files.
+    """Reads a folder of the devkit's results.
 
     Args:
         path: the folder; a class without detections may have an empty file or none.
         granularity: of the model's labels.
         taxonomy: the label spaces.
         images: the annotations' images.
-        corners: what the corners are.
+        corners: what the corners mean.
 
     Raises:
-        InputError: a file is no such text, an image or a class is unknown, or a box ends before it
-            begins.
+        InputError: a file is not such text, an image or a class is unknown, or a box ends before
+            it begins.
     """
     files: dict[str, str] = {}
     for file in files_in(path, RESULTS_SUFFIX):
-        name = _NAME.fullmatch(file)["name"]
+        match = _NAME.fullmatch(file)
+        if match is None:
+            raise InputError(
+                f"{path}: {file[:80]!r} is not named as the devkit names its results, such as "
+                "comp3_det_val_NAME.txt; remove it"
+            )
+        name = match["name"]
         if name in files:
             raise InputError(
                 f"{path}: has two files of {name[:80]!r}, {files[name]} and {file}; give a folder "
@@ -269,11 +195,11 @@ def read_voc_results(
         for lines in iterate_lines(file):
             if not len(lines):
                 continue
-            lines.check_fields(FIELDS)
+            lines.check_fields(_FIELDS)
             values = lines.floats(first=1)
             boxes = corners.boxes(values[:, 1:])
             for row in np.flatnonzero((boxes[:, 2:] < 0).any(axis=1)).tolist():
-                raise lines.fault(row, f"has the corners {values[row, 1:].tolist()}, back to front")
+                raise lines.fault(row, f"has the corners {values[row, 1:].tolist()}, in reverse")
             ids.append(_image_ids(lines.fields, images, file))
             own.append(np.full(len(lines), position))
             numbers.append(np.column_stack([values[:, 0], boxes]))
@@ -287,7 +213,7 @@ def read_voc_results(
 
 
 def _image_ids(fields: Sequence[Sequence[bytes]], images: ImagesByName, file: str) -> np.ndarray:
-    """The image of each line; lines of one image mostly follow one another."""
+    """The id of each line's image; lines of the same image are mostly adjacent."""
     ids, last, image_id = [], None, 0
     for row in fields:
         if row[0] != last:

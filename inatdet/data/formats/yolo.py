@@ -1,7 +1,7 @@
-"""YOLO's text files: one an image, one line a box, `class x_center y_center width height`.
+"""YOLO's text files: one per image, one line per box, `class x_center y_center width height`.
 
-All but the class are fractions of the image's width and height. Detections have a sixth field, the
-confidence (`save_txt=True save_conf=True`).
+All fields but the class are fractions of the image's width and height. Detections have a sixth
+field, the confidence (written with `save_txt=True save_conf=True`).
 """
 
 from __future__ import annotations
@@ -23,48 +23,20 @@ from inatdet.data.formats.text import Lines, files_below, files_in, iterate_line
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
 
-FIELDS = "class x_center y_center width height"
-DETECTION_FIELDS = f"{FIELDS} confidence"
 SUFFIX = ".txt"
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-_NAMES_FILE = "classes.txt"
-"""The list of names, which some programs put beside the labels."""
+"""Of files of annotations and of detections."""
 
+_FIELDS = "class x_center y_center width height"
+_DETECTION_FIELDS = f"{_FIELDS} confidence"
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+_NAMES_FILE = "classes.txt"  # the list of names, which some programs put beside the labels
+# A box may extend beyond the image a little, but a center of 2 is a coordinate in pixels.
 _MOST_OF_IMAGE = 2.0
-"""A box may reach over the edge a little, but a centre of 2 is a coordinate in pixels."""
 
 
-def boxes_of(lines: Lines, values: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Boxes in pixels.
-
-    Args:
-        lines: where they come from.
-        values: float64 `[lines, fields]`, the class and the four fractions first.
-        width: of the image.
-        height: of the image.
-
-    Returns:
-        float64 `[lines, 4]`, `x, y, width, height`.
-
-    Raises:
-        InputError: a class is no whole number, or a box is not made of fractions.
-    """
-    classes, boxes = values[:, 0], values[:, 1:5]
-    for row in np.flatnonzero((classes != np.floor(classes)) | (classes < 0)).tolist():
-        raise lines.fault(row, f"has the class {classes[row]:g}, which is not 0, 1, ...")
-    wrong = (np.abs(boxes) > _MOST_OF_IMAGE).any(axis=1) | (boxes[:, 2:] < 0).any(axis=1)
-    for row in np.flatnonzero(wrong).tolist():
-        raise lines.fault(
-            row,
-            f"has the box {boxes[row].tolist()}, which is not made of fractions of the image; "
-            "divide by its width and height",
-        )
-    corner = boxes[:, :2] - boxes[:, 2:] / 2
-    return np.concatenate([corner, boxes[:, 2:]], axis=1) * [width, height, width, height]
-
-
-def read_yolo_labels(
+def read_yolo_annotations(
     folder: str | os.PathLike[str],
+    *,
     images_dir: str | os.PathLike[str],
     names: Sequence[str],
     super_categories: Mapping[str, str] | None,
@@ -73,26 +45,26 @@ def read_yolo_labels(
     """Reads a folder of label files.
 
     Args:
-        folder: holds `a/1.txt` for the image `a/1.jpg`; an image without such a file has no box.
-        images_dir: the images, whose sizes the label files do not say.
-        names: of class 0, 1, ..., which become the categories of these ids.
-        super_categories: the super-class of each name.
-        on_bad: what to do with bad boxes.
+        folder: contains `a/1.txt` for the image `a/1.jpg`; an image without a file has no box.
+        images_dir: the folder of the images, whose sizes the label files do not contain.
+        names: of class 0, 1, ..., which become the categories with these ids.
+        super_categories: the super-class by category name.
+        on_bad: what to do about bad boxes.
 
     Returns:
         The annotations; images and boxes are numbered from 1.
 
     Raises:
-        InputError: a file is wrong, or belongs to no image.
+        InputError: a file is invalid, or belongs to no image.
     """
     folder, images_dir = os.fspath(folder), os.fspath(images_dir)
     labels = set(files_below(folder, (SUFFIX,)))
-    images = files_below(images_dir, IMAGE_SUFFIXES)
+    images = files_below(images_dir, _IMAGE_SUFFIXES)
     if not images:
-        raise InputError(f"{images_dir}: has no images; give the folder that they are in")
+        raise InputError(f"{images_dir}: contains no images; give the folder that they are in")
     places: list[str] = []
 
-    def records() -> Iterator[tuple[str, Any]]:
+    def entries() -> Iterator[tuple[str, Any]]:
         for number, name in enumerate(names):
             yield (
                 "categories",
@@ -111,9 +83,9 @@ def read_yolo_labels(
             for lines in iterate_lines(os.path.join(folder, label)):
                 if not len(lines):
                     continue
-                lines.check_fields(FIELDS)
+                lines.check_fields(_FIELDS)
                 values = lines.floats()
-                boxes = boxes_of(lines, values, width, height)
+                boxes = _pixel_boxes(lines, values, width, height)
                 for row, box in enumerate(boxes.tolist()):
                     places.append(f"{label}, line {lines.numbers[row]},")
                     yield (
@@ -126,55 +98,36 @@ def read_yolo_labels(
                         },
                     )
 
-    annotations = collect(folder, records(), on_bad, lambda box_id: places[box_id - 1])
+    annotations = collect(folder, entries(), on_bad, lambda box_id: places[box_id - 1])
     labels.discard(_NAMES_FILE)
     if labels:
         raise InputError(
             f"{folder}: {min(labels)} belongs to no image in {images_dir}; {len(labels)} files "
-            "are like this: give the folder that mirrors this one"
+            "are like this: give the folder of images with the same structure"
         )
     return annotations
 
 
-def _size(path: str) -> tuple[int, int]:
-    """Width and height of an image, from its first bytes."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged metadata
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                turned = image.getexif().get(ExifTags.Base.Orientation, 1)
-                size = image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombWarning) as error:
-        raise InputError(f"{path}: is no image that can be read; replace it") from error
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{path}: has too many pixels for a photograph; replace it") from error
-    if turned in (5, 6, 7, 8):
-        raise InputError(
-            f"{path}: is turned by its EXIF orientation, which detectors here do not look at; "
-            "save it upright"
-        )
-    return size
-
-
-def read_yolo_results(
+def read_yolo_detections(
     path: str,
     granularity: Granularity,
     taxonomy: Taxonomy,
     images: ImagesByName,
+    *,
     names: Sequence[str] | None = None,
 ) -> Detections:
-    """Reads a folder of text files.
+    """Reads a folder of text files with confidences.
 
     Args:
-        path: the folder; a file has the name of its image, and an image without detections none.
+        path: the folder; a file has the name of its image, and an image without detections has no
+            file.
         granularity: of the model's labels.
         taxonomy: the label spaces.
-        images: the annotations' images, whose sizes the fractions are of.
+        images: the annotations' images; the fractions are of their sizes.
         names: the names of class 0, 1, ...; by default class i is label i + 1 of the taxonomy.
 
     Raises:
-        InputError: a file is no such text, its image or a class is unknown.
+        InputError: a file is not such text, or its image or a class is unknown.
     """
     classes = NamedClasses(names or taxonomy.names(granularity), granularity, taxonomy)
     ids = [np.zeros(0, np.int64)]
@@ -187,14 +140,14 @@ def read_yolo_results(
         for lines in iterate_lines(file):
             if not len(lines):
                 continue
-            lines.check_fields(DETECTION_FIELDS)
+            lines.check_fields(_DETECTION_FIELDS)
             values = lines.floats()
-            boxes = boxes_of(lines, values, image.width, image.height)
+            boxes = _pixel_boxes(lines, values, image.width, image.height)
             for row in np.flatnonzero(values[:, 0] >= len(classes)).tolist():
                 raise lines.fault(
                     row,
-                    f"has the class {values[row, 0]:g}, where classes go from 0 to "
-                    f"{len(classes) - 1}; give the model's own with --names=data.yaml",
+                    f"has the class {values[row, 0]:g}, but classes go from 0 to "
+                    f"{len(classes) - 1}; give the model's classes with --names=data.yaml",
                 )
             ids.append(np.full(len(lines), image.id, np.int64))
             numbers.append(np.column_stack([values[:, 0], boxes, values[:, 5]]))
@@ -205,3 +158,53 @@ def read_yolo_results(
     check_columns(path, image_ids, scores, boxes)
     labels = classes.labels(path, found[:, 0].astype(np.int64))
     return Detections(path, granularity, image_ids, labels, scores, boxes)
+
+
+def _pixel_boxes(lines: Lines, values: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Converts fractions of an image to boxes in pixels.
+
+    Args:
+        lines: where the values come from.
+        values: float64 `[lines, fields]`, first the class and the four fractions.
+        width: of the image, in pixels.
+        height: of the image, in pixels.
+
+    Returns:
+        float64 `[lines, 4]`, `x, y, width, height`.
+
+    Raises:
+        InputError: a class is not a whole number, or a box is not made of fractions.
+    """
+    classes, boxes = values[:, 0], values[:, 1:5]
+    for row in np.flatnonzero((classes != np.floor(classes)) | (classes < 0)).tolist():
+        raise lines.fault(row, f"has the class {classes[row]:g}, which is not 0, 1, ...")
+    wrong = (np.abs(boxes) > _MOST_OF_IMAGE).any(axis=1) | (boxes[:, 2:] < 0).any(axis=1)
+    for row in np.flatnonzero(wrong).tolist():
+        raise lines.fault(
+            row,
+            f"has the box {boxes[row].tolist()}, which is not made of fractions of the image; "
+            "divide by its width and height",
+        )
+    corner = boxes[:, :2] - boxes[:, 2:] / 2
+    return np.concatenate([corner, boxes[:, 2:]], axis=1) * [width, height, width, height]
+
+
+def _size(path: str) -> tuple[int, int]:
+    """Width and height of an image, from its header."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about damaged metadata
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+                size = image.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombWarning) as error:
+        raise InputError(f"{path}: is not an image that can be read; replace it") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path}: has too many pixels for a photograph; replace it") from error
+    if orientation in (5, 6, 7, 8):
+        raise InputError(
+            f"{path}: is rotated by its EXIF orientation, which detectors here ignore; save it "
+            "upright"
+        )
+    return size

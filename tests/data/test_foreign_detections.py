@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import inatdet
-from inatdet.data.formats.annotations import Options, read_any_annotations
-from inatdet.data.formats.coco import write_annotations
+from inatdet.data.formats.annotations import Options, read_annotations
+from inatdet.data.formats.coco import write_coco_annotations
 from inatdet.data.formats.detections import read_detections
 from inatdet.data.formats.voc import Corners
 from inatdet.data.taxonomy import Granularity
@@ -31,7 +31,7 @@ def truth(tmp_path):
     """LVIS' annotations as ours, in which the three categories are 1, 2, 3."""
     (tmp_path / "super.json").write_text(json.dumps(SUPER))
     options = Options(super_categories_path=str(tmp_path / "super.json"))
-    return read_any_annotations(FOREIGN / "lvis.json", options)
+    return read_annotations(FOREIGN / "lvis.json", options)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,9 @@ def truth(tmp_path):
 )
 def test_real_files(truth, kind, tolerance):
     taxonomy = truth.taxonomy
-    found = read_detections(FOREIGN / kind, Granularity.SPECIES, taxonomy, truth.images, NAMES)
+    found = read_detections(
+        FOREIGN / kind, Granularity.SPECIES, taxonomy, truth.images, names=NAMES
+    )
     stem_of = {image.id: image.file_name[-5:-4] for image in truth.images}
     rows = sorted(
         (stem_of[i], taxonomy.species[label - 1].name, round(score, 3), box)
@@ -65,20 +67,20 @@ def test_yolo_classes_are_labels_by_default(truth):
     taxonomy = truth.taxonomy
     found = read_detections(path, Granularity.SPECIES, taxonomy, truth.images)
     assert found.labels[Granularity.SPECIES].tolist() == [1, 3, 1, 2]
-    with pytest.raises(InputError, match="line 2: has the class 2, where classes go from 0 to 1"):
+    with pytest.raises(InputError, match="line 2: has the class 2, but classes go from 0 to 1"):
         read_detections(path, Granularity.SUPER, taxonomy, truth.images)
     swapped = [NAMES[1], NAMES[0], NAMES[2]]
-    found = read_detections(path, Granularity.SPECIES, taxonomy, truth.images, swapped)
+    found = read_detections(path, Granularity.SPECIES, taxonomy, truth.images, names=swapped)
     assert found.labels[Granularity.SPECIES].tolist() == [2, 3, 2, 1]
     with pytest.raises(InputError, match="has detections of 'x', but none of"):
-        read_detections(path, Granularity.SPECIES, taxonomy, truth.images, ["x", "y", "z"])
+        read_detections(path, Granularity.SPECIES, taxonomy, truth.images, names=["x", "y", "z"])
 
 
 @pytest.mark.parametrize("kind", ["lvis_results.json", "yolo_results/labels", "voc_results"])
 def test_the_measures_are_those_of_lvis(truth, tmp_path, kind):
     """Its own evaluation says AP 0.933, AP50 1, AP75 1, AR 0.933 (tests/foreign/README.md)."""
     annotations = tmp_path / "truth.json"
-    write_annotations(annotations, truth, truth.taxonomy)
+    write_coco_annotations(annotations, truth, truth.taxonomy)
     written = inatdet.read_annotations(annotations)
     names = FOREIGN / "yolo_labels" / "data.yaml"
     found = inatdet.read_detections(FOREIGN / kind, written, granularity="species", names=names)
@@ -109,13 +111,13 @@ def test_voc_results_of_super_classes(truth, tmp_path):
     [
         ("a.txt", "0 .5 .5 .5 .5", r"a\.txt, line 1: has 5 fields; .* height confidence"),
         ("a.txt", "0 .5 .5 .5 .5 .9\n\n0 .5 .5 .5 .5 x", r"a\.txt, line 3: has 'x'"),
-        ("a.txt", "0 .5 .5 .5 .5 1e999", "has '1e999' where a finite number must be"),
+        ("a.txt", "0 .5 .5 .5 .5 1e999", "has '1e999' instead of a finite number"),
         ("a.txt", "0 50 50 10 10 .5", "not made of fractions"),
         ("a.txt", b"\xff 1 1 1 1 1", "line 1: has"),
-        ("z.txt", "0 .5 .5 .5 .5 .9", r"z\.txt: the annotations have no image of the name 'z'"),
+        ("z.txt", "0 .5 .5 .5 .5 .9", r"z\.txt: the annotations have no image named 'z'"),
         ("c4_det_t_Pica pica.txt", "a .5 1 1 5", "has 5 fields; .* image score xmin ymin xmax"),
-        ("c4_det_t_Pica pica.txt", "a .5 9 1 5 5", "line 1: has the corners .* back to front"),
-        ("c4_det_t_Pica pica.txt", "z .5 1 1 5 5", "no image of the name 'z'"),
+        ("c4_det_t_Pica pica.txt", "a .5 9 1 5 5", "line 1: has the corners .* in reverse"),
+        ("c4_det_t_Pica pica.txt", "z .5 1 1 5 5", "no image named 'z'"),
         ("c4_det_t_Pica pica.txt", "a high 1 1 5 5", "has 'high'"),
         ("c4_det_t_Pika.txt", "a .5 1 1 5 5", "has detections of 'Pika', but none of"),
     ],
@@ -129,7 +131,7 @@ def test_bad_text_files(truth, tmp_path, name, text, message):
     assert str(folder) in str(caught.value)
 
 
-def test_kinds_that_are_unclear(truth, tmp_path):
+def test_unclear_kinds(truth, tmp_path):
     def read(path):
         read_detections(path, Granularity.SPECIES, truth.taxonomy, truth.images)
 

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from inatdet.data.annotations import Image as Record
+from inatdet.data.annotations import Image as ImageEntry
 from inatdet.data.checking import OnBad
 from inatdet.data.formats import names as names_of_files
 from inatdet.data.formats import text
-from inatdet.data.formats.annotations import Options, read_any_annotations
-from inatdet.data.formats.coco import read_annotations, write_annotations
+from inatdet.data.formats.annotations import Options, read_annotations
+from inatdet.data.formats.coco import write_coco_annotations
 from inatdet.data.formats.names import ImagesByName, read_names, read_super_categories
 from inatdet.data.formats.voc import Corners
 from inatdet.data.taxonomy import Granularity
@@ -32,7 +32,7 @@ TRUTH = {
 
 @pytest.fixture
 def options(tmp_path):
-    """Everything that the files of tests/foreign do not say themselves."""
+    """Everything that the files in tests/foreign do not contain."""
     (tmp_path / "super.json").write_text(json.dumps(SUPER))
     (tmp_path / "images").mkdir()
     for name, size in SIZES.items():
@@ -59,8 +59,8 @@ def truth_of(annotations):
 
 @pytest.mark.parametrize("kind", ["yolo_labels/labels", "voc_annotations", "lvis.json"])
 def test_real_files(kind, options, tmp_path):
-    """What is read is the truth, and so it is after it was written as our JSON."""
-    annotations = read_any_annotations(FOREIGN / kind, Options(**options))
+    """What is read is the truth, also after writing it as COCO's JSON."""
+    annotations = read_annotations(FOREIGN / kind, Options(**options))
     assert truth_of(annotations) == TRUTH
     found = {image.file_name.rpartition("/")[2]: image for image in annotations.images}
     assert {name: (i.width, i.height) for name, i in found.items()} == SIZES
@@ -69,7 +69,7 @@ def test_real_files(kind, options, tmp_path):
     np.testing.assert_allclose(sorted(annotations.boxes.tolist()), exact, atol=2e-3)
     assert {c.name: c.supercategory for c in annotations.categories} == SUPER
     path = tmp_path / "ours.json"
-    write_annotations(path, annotations, annotations.taxonomy)
+    write_coco_annotations(path, annotations, annotations.taxonomy)
     again = read_annotations(path)
     assert again.images == annotations.images and again.categories == annotations.categories
     np.testing.assert_array_equal(again.boxes, annotations.boxes)
@@ -78,15 +78,15 @@ def test_real_files(kind, options, tmp_path):
 
 
 def test_names_of_lvis_images(options):
-    annotations = read_any_annotations(FOREIGN / "lvis.json", Options(**options))
+    annotations = read_annotations(FOREIGN / "lvis.json", Options(**options))
     assert [image.file_name for image in annotations.images][:1] == ["val2017/a.jpg"]
     assert annotations.areas[0] == 60 * 60 * 0.75  # the file's
 
 
 def test_annotations_at_a_coarser_granularity(options, tmp_path):
-    annotations = read_any_annotations(FOREIGN / "voc_annotations", Options(**options))
+    annotations = read_annotations(FOREIGN / "voc_annotations", Options(**options))
     path = tmp_path / "super.json"
-    write_annotations(path, annotations, annotations.taxonomy, Granularity.SUPER)
+    write_coco_annotations(path, annotations, annotations.taxonomy, Granularity.SUPER)
     coarse = read_annotations(path)
     assert [(c.id, c.name) for c in coarse.categories] == [(1, "Insecta"), (2, "Aves")]
     assert sorted(coarse.category_ids.tolist()) == [1, 2, 2]
@@ -108,10 +108,10 @@ def voc(tmp_path, content, name="a.xml"):
 def test_corners(options, tmp_path):
     """The devkit's boxes from 1 to 100 are all of 100 pixels; edges from 1 to 100 are 99 wide."""
     folder = voc(tmp_path, VOC.format(OBJECT.format("", 1)))
-    read = read_any_annotations(folder, Options(**options | {"names_path": None}))
+    read = read_annotations(folder, Options(**options | {"names_path": None}))
     assert read.boxes.tolist() == [[0, 0, 100, 80]]
     edges = Options(**options | {"names_path": None}, corners=Corners.EDGES)
-    assert read_any_annotations(folder, edges).boxes.tolist() == [[1, 1, 99, 79]]
+    assert read_annotations(folder, edges).boxes.tolist() == [[1, 1, 99, 79]]
 
 
 def test_difficult_objects_are_crowds_and_folders_stay(options, tmp_path):
@@ -119,7 +119,7 @@ def test_difficult_objects_are_crowds_and_folders_stay(options, tmp_path):
         "<difficult>0</difficult><part><name>head</name></part>", 50
     )
     folder = voc(tmp_path, VOC.format(things), "x/y/a.xml")
-    read = read_any_annotations(folder, Options(**options))
+    read = read_annotations(folder, Options(**options))
     assert read.is_crowd.tolist() == [True, False]
     assert read.images[0].file_name == "x/y/a.jpg"
     assert read.category_ids.tolist() == [2, 2]  # the list of names has it as class 2
@@ -136,11 +136,11 @@ LAUGHS = '<!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>'
         (LAUGHS + VOC.format(OBJECT.format("", "&b;")), "has a document type"),
         ('<!DOCTYPE a SYSTEM "file:///etc/passwd">' + VOC.format(""), "has a document type"),
         ('<?xml version="1.0" encoding="nonsense"?>' + VOC.format(""), "is not valid XML"),
-        ("<kml/>", "is no annotation of VOC"),
+        ("<kml/>", "root element is <kml>, not <annotation>"),
         (VOC.format("").replace("width", "breadth"), "<size>: has 0 elements <width>"),
-        (VOC.format("").replace("<width>100", "<width>1.5"), "<width>: is 1.5, no whole number"),
+        (VOC.format("").replace("<width>100", "<width>1.5"), "<width>: is 1.5, not a whole number"),
         (VOC.format("").replace("<width>100", "<width>1e999"), "<width>: is '1e999'"),
-        (VOC.format("").replace("<width>100", "<width>0"), "image 1 has no proper size"),
+        (VOC.format("").replace("<width>100", "<width>0"), "image 1 has an invalid size"),
         (VOC.format("").replace("a.jpg", "../a.jpg"), "unsafe file_name"),
         (VOC.format("").replace("a.jpg", ""), "<filename>: is empty"),
         (VOC.format(OBJECT.format("", "x")), "<object> number 1, <bndbox>, <xmin>: is 'x'"),
@@ -156,14 +156,14 @@ LAUGHS = '<!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>'
 )
 def test_bad_voc_files(content, message, options, tmp_path):
     with pytest.raises(InputError, match=message) as caught:
-        read_any_annotations(voc(tmp_path, content), Options(**options))
+        read_annotations(voc(tmp_path, content), Options(**options))
     assert "voc" in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_bad_boxes_can_be_left_out(options, tmp_path):
+def test_bad_boxes_can_be_skipped(options, tmp_path):
     folder = voc(tmp_path, VOC.format(OBJECT.format("", 1) + OBJECT.format("", 102)))
-    read = read_any_annotations(folder, Options(**options, on_bad=OnBad.SKIP))
-    assert len(read.boxes) == 1 and read.skipped == {"box has no proper size": 1}
+    read = read_annotations(folder, Options(**options, on_bad=OnBad.SKIP))
+    assert len(read.boxes) == 1 and read.skipped == {"box has an invalid size": 1}
 
 
 @pytest.mark.parametrize(
@@ -174,54 +174,54 @@ def test_bad_boxes_can_be_left_out(options, tmp_path):
             r"a\.txt, line 2: has 4 fields; each line must have these 5: class",
         ),
         ("0 .5 .5 .5 .5 .9", "has 6 fields"),
-        ("0 .5 .5 .5 high", "has 'high' where a finite number must be"),
+        ("0 .5 .5 .5 high", "has 'high' instead of a finite number"),
         ("0 .5 .5 .5 inf", "has 'inf'"),
         ("0.5 .5 .5 .5 .5", "has the class 0.5"),
         ("-1 .5 .5 .5 .5", "has the class -1"),
         ("0 60 45 60 60", "not made of fractions"),
         ("0 .5 .5 -.5 .5", "not made of fractions"),
         ("7 .5 .5 .5 .5", r"a\.txt, line 2, has the category 7"),
-        ("0 .9 .9 .5 .5", r"a\.txt, line 2, has the box .* outside its 120 x 90 image"),
+        ("0 .9 .9 .5 .5", r"a\.txt, line 2, has the box .* beyond its 120 x 90 image"),
     ],
 )
 def test_bad_yolo_labels(line, message, options, tmp_path):
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "a.txt").write_text(f"0 .5 .5 .5 .5\n{line}\n")
     with pytest.raises(InputError, match=message):
-        read_any_annotations(tmp_path / "labels", Options(**options))
+        read_annotations(tmp_path / "labels", Options(**options))
 
 
 def test_yolo_labels_and_their_images(options, tmp_path):
     folder = shutil.copytree(FOREIGN / "yolo_labels" / "labels", tmp_path / "labels")
     (folder / "stray.txt").write_text("")
     with pytest.raises(InputError, match=r"stray\.txt belongs to no image"):
-        read_any_annotations(folder, Options(**options))
+        read_annotations(folder, Options(**options))
     (folder / "stray.txt").rename(folder / "classes.txt")
-    assert len(read_any_annotations(folder, Options(**options)).boxes) == 3
+    assert len(read_annotations(folder, Options(**options)).boxes) == 3
     with pytest.raises(InputError, match=r"give --names=data\.yaml and --images_dir"):
-        read_any_annotations(folder, Options(**options | {"images_dir": None}))
-    with pytest.raises(InputError, match="which super-class 'Corvus corax' belongs to"):
-        read_any_annotations(folder, Options(**options | {"super_categories_path": None}))
+        read_annotations(folder, Options(**options | {"images_dir": None}))
+    with pytest.raises(InputError, match="the super-class of 'Corvus corax' is unknown"):
+        read_annotations(folder, Options(**options | {"super_categories_path": None}))
     turned = Image.Exif()
     turned[0x0112] = 6
     image = tmp_path / "images" / "a.jpg"
     Image.new("RGB", (90, 120)).save(image, exif=turned)
-    with pytest.raises(InputError, match="turned by its EXIF"):
-        read_any_annotations(folder, Options(**options))
+    with pytest.raises(InputError, match="rotated by its EXIF"):
+        read_annotations(folder, Options(**options))
     image.write_bytes(b"no image")
-    with pytest.raises(InputError, match="is no image that can be read"):
-        read_any_annotations(folder, Options(**options))
+    with pytest.raises(InputError, match="is not an image that can be read"):
+        read_annotations(folder, Options(**options))
 
 
-def test_kinds_that_are_unclear(options, tmp_path):
+def test_unclear_kinds(options, tmp_path):
     with pytest.raises(InputError, match=r"has neither \.xml nor \.txt files"):
-        read_any_annotations(tmp_path / "images", Options(**options))
+        read_annotations(tmp_path / "images", Options(**options))
     with pytest.raises(InputError, match=r"has both \.xml and \.txt files"):
-        read_any_annotations(FOREIGN, Options(**options))
+        read_annotations(FOREIGN, Options(**options))
     with pytest.raises(InputError, match="No such file"):
-        read_any_annotations(tmp_path / "absent", Options(**options))
+        read_annotations(tmp_path / "absent", Options(**options))
     with pytest.raises(InputError, match="has no supercategory"):
-        read_any_annotations(
+        read_annotations(
             FOREIGN / "lvis.json", Options(**options | {"super_categories_path": None})
         )
 
@@ -231,11 +231,11 @@ def test_kinds_that_are_unclear(options, tmp_path):
     [
         ("data.yaml", "names: [a b, 'no', no, 1]", "names 'no' twice"),
         ("data.yaml", "names: [a b, 'x', no, 1]\nnc: 4", ["a b", "x", "no", "1"]),
-        ("data.yml", "nc: 2\nnames:\n  0: a\n  1: b: c", "is no YAML"),
+        ("data.yml", "nc: 2\nnames:\n  0: a\n  1: b: c", "is not valid YAML"),
         ("data.yaml", "names: {1: b, 0: a}", ["a", "b"]),
         ("data.yaml", "names: {1: b, 2: a}", "do not go from 0 to 1"),
-        ("data.yaml", "names: 3", "has no list of `names`"),
-        ("data.yaml", "[" * 600, "is no YAML"),
+        ("data.yaml", "names: 3", "has no list `names`"),
+        ("data.yaml", "[" * 600, "is not valid YAML"),
         ("data.yaml", "names: [[a]]", "class 0 has no name"),
         ("classes.txt", "a b\r\n c\n\n", ["a b", "c"]),
         ("classes.txt", "a\n\nb\n", "class 1 has no name"),
@@ -280,22 +280,22 @@ def test_names_that_are_too_long(tmp_path, monkeypatch):
 
 def test_images_by_name():
     images = [
-        Record(1, "train/Aves/1.jpg", 1, 1),
-        Record(2, "train/Insecta/1.jpg", 1, 1),
-        Record(3, "train/Aves/2.b.jpg", 1, 1),
+        ImageEntry(1, "train/Aves/1.jpg", 1, 1),
+        ImageEntry(2, "train/Insecta/1.jpg", 1, 1),
+        ImageEntry(3, "train/Aves/2.b.jpg", 1, 1),
     ]
     found = ImagesByName(images)
     assert found.find("2.b", "x").id == 3
     assert found.find("Aves_1", "x").id == 1
     assert found.find("train_Insecta_1", "x").id == 2
-    with pytest.raises(InputError, match="x: the annotations have several images of the name '1'"):
+    with pytest.raises(InputError, match="x: the annotations have several images named '1'"):
         found.find("1", "x")
-    with pytest.raises(InputError, match="no image of the name '3'"):
+    with pytest.raises(InputError, match="no image named '3'"):
         found.find("3", "x")
 
 
 @pytest.mark.parametrize("piece", [1 << 22, 30, 7])
-def test_lines_wherever_they_are_cut(tmp_path, monkeypatch, piece):
+def test_lines_across_pieces(tmp_path, monkeypatch, piece):
     path = tmp_path / "x.txt"
     path.write_bytes(b"1 2\n\n  \n3 4\r\n5 6")
     monkeypatch.setattr(text, "_PIECE", piece)
@@ -305,7 +305,7 @@ def test_lines_wherever_they_are_cut(tmp_path, monkeypatch, piece):
     assert np.concatenate(values).tolist() == [[1, 2], [3, 4], [5, 6]]
 
 
-def test_a_line_without_end(tmp_path, monkeypatch):
+def test_an_endless_line(tmp_path, monkeypatch):
     monkeypatch.setattr(text, "_PIECE", 8)
     path = tmp_path / "x.txt"
     path.write_bytes(b"1 2\n" + b"9" * 100)

@@ -1,0 +1,139 @@
+"""What a Parquet file of detections says about itself: its label space, and where it comes from.
+
+The metadata are JSON under the key `inatdet` of the Parquet schema. With the label space in them,
+labels can be matched by category id and by name with those of the ground truth, which may be
+derived from another file.
+
+Version 2 added `label_space_sha256`, `checkpoint_sha256` and `command`; version 1 is still read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.errors import InputError
+from inatdet.files import check_version
+
+_KEY = b"inatdet"
+_VERSION = 2
+# iNat2017's label space takes 250 kB; as Python objects, JSON can be thirty times as large.
+_LONGEST = 16 << 20
+
+
+class Label(msgspec.Struct, frozen=True):
+    """A label of a file's own label space.
+
+    Attributes:
+        name: of the species or super-class; "animal" for the generic label.
+        category_id: the dataset's number for the species; None at the coarser granularities.
+        supercategory: the super-class of the species; None at the coarser granularities.
+    """
+
+    name: str
+    category_id: int | None = None
+    supercategory: str | None = None
+
+
+class Metadata(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file says about its detections.
+
+    Attributes:
+        version: of the file's format.
+        granularity: of the labels, the value of a `Granularity`.
+        labels: the label space: label 1, 2, ...
+        model: which model made the detections, as a path or a name; may be empty.
+        settings: how it made them.
+        label_space_sha256: see `label_space_sha256`; empty before version 2.
+        checkpoint_sha256: of the checkpoint that made the detections; empty if unknown.
+        command: the command that wrote the file; empty if unknown.
+    """
+
+    version: int = _VERSION
+    granularity: str
+    labels: list[Label]
+    model: str
+    settings: dict[str, Any]
+    label_space_sha256: str = ""
+    checkpoint_sha256: str = ""
+    command: str = ""
+
+
+class _Version(msgspec.Struct):
+    """The part of the metadata that every version has."""
+
+    version: int
+
+
+def labels_of(taxonomy: Taxonomy, granularity: Granularity) -> list[Label]:
+    """The label space of a taxonomy at a granularity, as files store it."""
+    if granularity is Granularity.SPECIES:
+        return [Label(c.name, c.id, c.supercategory) for c in taxonomy.species]
+    return [Label(name) for name in taxonomy.names(granularity)]
+
+
+def label_space_sha256(labels: Sequence[Label]) -> str:
+    """A hash by which files with the same label space can be recognized.
+
+    It is the SHA-256, in hexadecimal, of the labels as JSON: a list with one object per label, in
+    the order of the labels, with the keys `category_id`, `name` and `supercategory` in this order.
+    Keys without a value are left out, so is white space, and all but ASCII is escaped.
+    """
+    text = json.dumps(_entries(labels), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def encode(metadata: Metadata) -> dict[bytes, bytes]:
+    """The metadata of a Parquet schema."""
+    fields = msgspec.structs.asdict(metadata) | {"labels": _entries(metadata.labels)}
+    return {_KEY: json.dumps(fields).encode()}
+
+
+def decode(path: str, stored: Mapping[bytes, bytes] | None) -> Metadata:
+    """The metadata in those of a Parquet schema.
+
+    Args:
+        path: the file, for the message.
+        stored: the metadata of the schema.
+
+    Raises:
+        InputError: they are missing, malformed, too long, of a newer version, or the label space
+            is not the one that its hash was computed from.
+    """
+    text = (stored or {}).get(_KEY, b"")
+    if len(text) > _LONGEST:
+        raise InputError(
+            f"{path}: has {len(text):,} bytes of metadata, but at most {_LONGEST:,} are allowed; "
+            "write it again with shorter settings"
+        )
+    try:
+        version = msgspec.json.decode(text, type=_Version).version
+        check_version(path, version, _VERSION, "write the file again with `inatdet detect`")
+        metadata = msgspec.json.decode(text, type=Metadata)
+        Granularity(metadata.granularity)
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        raise InputError(
+            f"{path}: does not describe its label space in its metadata; write it with `inatdet "
+            "detect` or `inatdet convert`, or give COCO results"
+        ) from error
+    if version >= 2 and metadata.label_space_sha256 != label_space_sha256(metadata.labels):
+        raise InputError(
+            f"{path}: its label space does not match the hash stored with it; the file is damaged "
+            "or was edited, so write it again"
+        )
+    return metadata
+
+
+def _entries(labels: Sequence[Label]) -> list[dict[str, Any]]:
+    """Labels as JSON objects, without the keys that have no value."""
+    return [
+        {key: value for key, value in msgspec.structs.asdict(label).items() if value is not None}
+        for label in labels
+    ]
