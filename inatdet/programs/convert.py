@@ -1,4 +1,4 @@
-r"""Converts annotations and detections of other programs to this one's formats and COCO's JSON.
+r"""Converts annotations and detections from and to the formats of other programs.
 
 Annotations become COCO-style JSON with super-categories, which every program here reads:
 
