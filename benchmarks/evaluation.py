@@ -1,13 +1,13 @@
-"""Time and memory of a whole report at iNat2017's size, beside bare counting and its peers.
+"""Time and memory of a whole report at iNat2017's size, compared with bare counting and with peers.
 
     python -m benchmarks.full_size --output_dir=DIR
     python -m benchmarks.evaluation --data_dir=DIR
 
-Each line is a process of its own, which counts from when its libraries are loaded: files read,
-numbers counted, files written. `bare` is one count of the species detections by hotcoco from an
-array in memory: loading, evaluating, accumulating. The peers, `pip install '.[bench]'`, count the
-first images only, and get them in memory, too. Intervals come from few halves here: their time is
-in proportion to the halves. `--parts` chooses among the lines; `--phases` says where the reports'
+Each line is a process of its own, timed from when its libraries are loaded: reading files, counting
+numbers, writing files. `bare` is a single count of the species detections by hotcoco from an array
+in memory: loading, evaluating, accumulating. The peers (`pip install '.[bench]'`) count the first
+images only, and also get them in memory. Intervals come from few halves here; their time is
+proportional to the number of halves. `--parts` selects lines; `--phases` shows where the reports'
 time goes.
 """
 
@@ -31,12 +31,11 @@ from absl import app, flags
 
 from benchmarks.full_size import detection_paths
 from benchmarks.measuring import peak_gib, print_table, seconds
-from inatdet.data.formats.coco import read_annotations
-from inatdet.data.formats.detections import read_detections
+from inatdet.data.formats.reading import read_annotations, read_detections
 from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation import average_precision
 from inatdet.evaluation.average_precision import Engine
-from inatdet.programs import evaluate as program
+from inatdet.report.report import evaluate
 
 _FRACTION = 0.05
 _RESAMPLES = 20
@@ -45,48 +44,49 @@ _LONGEST_START = 60.0  # seconds
 
 
 def _report(folder: str, phases: bool, **settings: object) -> float:
-    """Reads, evaluates and writes everything there is of the species model."""
+    """Reads, evaluates and writes everything that the species model allows."""
     start = time.perf_counter()
-    fine, *coarser = detection_paths(folder).items()
-    detections = [f"{fine[0]}={fine[1]}"] + [f"{fine[0]}/{g}={path}" for g, path in coarser]
-    told = _Stopwatch(sys.stderr) if phases else io.StringIO()
-    with tempfile.TemporaryDirectory() as output_dir, contextlib.redirect_stderr(told):
-        report = program.evaluate(os.path.join(folder, "val.json"), detections, **settings)
-        print("writing", file=sys.stderr)
+    notify = _Stopwatch() if phases else lambda message: None
+    notify("reading the annotations")
+    truth = read_annotations(os.path.join(folder, "val.json"))
+    detections = []
+    for level, path in detection_paths(folder).items():
+        notify(f"reading the {level} detections")
+        summed_from = None if level is Granularity.SPECIES else Granularity.SPECIES
+        detections.append(read_detections(path, truth, summed_from=summed_from))
+    report = evaluate(truth, detections, notify=notify, **settings)
+    with tempfile.TemporaryDirectory() as output_dir:
+        notify("writing")
         report.save(output_dir)
-        print("end", file=sys.stderr)
+    notify("end")
     return time.perf_counter() - start
 
 
-class _Stopwatch(io.TextIOBase):
-    """Passes each line on when the next one comes, with the time between them."""
+class _Stopwatch:
+    """Prints each message when the next one comes, with the time in between."""
 
-    def __init__(self, stream: io.TextIOBase):
-        self._stream, self._last, self._since = stream, "", time.perf_counter()
+    def __init__(self) -> None:
+        self._last, self._since = "", time.perf_counter()
 
-    def write(self, text: str) -> int:
-        """Takes a line or its end."""
-        if text.strip():
-            now = time.perf_counter()
-            if self._last:
-                self._stream.write(
-                    f"{now - self._since:7.2f} s, peak {peak_gib():.2f} GiB: {self._last}\n"
-                )
-            self._last, self._since = text.strip(), now
-        return len(text)
+    def __call__(self, message: str) -> None:
+        """Takes a message."""
+        now = time.perf_counter()
+        if self._last:
+            took = f"{now - self._since:7.2f} s, peak {peak_gib():.2f} GiB"
+            print(f"{took}: {self._last}", file=sys.stderr)
+        self._last, self._since = message, now
 
 
 def _loaded(folder: str, fraction: float) -> tuple[average_precision.GroundTruth, np.ndarray]:
-    """The truth and the detections of the first images, as arrays."""
+    """The true boxes of the first images, and the detections in them."""
     annotations = read_annotations(os.path.join(folder, "val.json"))
-    taxonomy = annotations.taxonomy
     ids = [image.id for image in annotations.images]
     ids = ids[: max(1, int(fraction * len(ids)))]
     path = detection_paths(folder)[Granularity.SPECIES]
-    found = read_detections(path, Granularity.SPECIES, taxonomy)
+    found = read_detections(path, annotations)
     found = found.select(np.isin(found.image_ids, ids))
     truth = average_precision.ground_truth_at(
-        annotations.keep_images(ids), taxonomy, Granularity.SPECIES
+        annotations.keep_images(ids), annotations.taxonomy, Granularity.SPECIES
     )
     return truth, average_precision.result_columns(found, Granularity.SPECIES)
 
@@ -161,7 +161,7 @@ def _in_a_process(name: str, folder: str, phases: bool) -> tuple[float, float] |
     process.start()
     loaded.wait(_LONGEST_START)
     # A virtual machine may wait for its host when it touches memory that it has not used for a
-    # while, 2 s a GiB have been seen; no line shall be the one that pays for it.
+    # while (2 s per GiB have been observed); that must not be charged to any one line.
     touch = f"import numpy; numpy.ones({_TOUCHED_GIB} << 27)"
     subprocess.run([sys.executable, "-c", touch], check=True)
     start.set()
@@ -192,7 +192,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("data_dir", None, "Where benchmarks.full_size wrote.", required=True)
+    flags.DEFINE_string("data_dir", None, "Output of benchmarks.full_size.", required=True)
     flags.DEFINE_list("parts", list(PARTS), "Which lines.")
-    flags.DEFINE_bool("phases", False, "Say where the time goes.")
+    flags.DEFINE_bool("phases", False, "Show where the time goes.")
     app.run(main)

@@ -1,13 +1,13 @@
-"""Draws a validation set of iNat2017's size and imbalance, and detections in it.
+"""Invents a validation set of iNat2017's size and imbalance, and detections in it.
 
     python -m benchmarks.full_size --output_dir=DIR
 
-Nothing but the numbers is real: 48,736 images with one box each, 2,854 species in the nine
-super-classes with the published counts (visipedia/inat_comp, 2017/README.md), 100 detections an
-image, their confusions inside and across super-classes invented. Writes val.json,
-detections.parquet and, with --coco_json, detections.json. In the place of detections by summed
-probabilities, detections.super.parquet and detections.generic.parquet have as many boxes, coarse
-labels and scores that rank them otherwise.
+Only the counts are real: 48,736 images with one box each, 2,854 species in the nine super-classes
+with the published counts (visipedia/inat_comp, 2017/README.md). The 100 detections per image, with
+confusions inside and across super-classes, are invented. Writes val.json, detections.parquet and,
+with --coco_json, detections.json. In place of detections by summed probabilities,
+detections.super.parquet and detections.generic.parquet have as many boxes, coarse labels, and
+scores that rank the boxes differently.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 from absl import app, flags
 
-from inatdet.data.formats.detections import DetectionsWriter, read_detections, write_coco_json
+from inatdet.data.formats.detections import DetectionsWriter, read_detections, write_coco_detections
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
 
 # super-class: (species, boxes of the published validation file)
@@ -40,7 +40,7 @@ _IMAGE_SIZE = (800, 600)
 
 
 def species_of_images(rng: np.random.Generator) -> np.ndarray:
-    """A category id, 0.., for each image: within a super-class a long tail, every species once."""
+    """A category id from 0 for each image: a long tail in each super-class, no species missing."""
     ids, first = [], 0
     for count, images in PUBLISHED.values():
         weight = 1.0 / (1 + np.arange(count)) ** 0.6
@@ -51,13 +51,13 @@ def species_of_images(rng: np.random.Generator) -> np.ndarray:
 
 
 def categories() -> list[Category]:
-    """2,854 of them, super-class by super-class."""
+    """The 2,854 categories, super-class by super-class."""
     names = [name for name, (count, _) in PUBLISHED.items() for _ in range(count)]
     return [Category(i, f"{name} {i}", name) for i, name in enumerate(names)]
 
 
 def write_annotations(path: str, species: np.ndarray, boxes: np.ndarray) -> None:
-    """Writes one box an image as COCO-style JSON; image ids are 1.."""
+    """Writes one box per image as COCO-style JSON; image ids start at 1."""
     width, height = _IMAGE_SIZE
     content = {
         "images": [
@@ -86,7 +86,7 @@ def write_annotations(path: str, species: np.ndarray, boxes: np.ndarray) -> None
 def detections_of_image(
     rng: np.random.Generator, species: np.ndarray, boxes: np.ndarray, members: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels, scores and boxes of a block of images, `[images, 100]` and `[images, 100, 4]`."""
+    """Labels and scores, `[images, 100]`, and boxes, `[images, 100, 4]`, of a block of images."""
     shape = (len(species), DETECTIONS_PER_IMAGE)
     rank = np.arange(DETECTIONS_PER_IMAGE)
     kind = rng.uniform(size=shape)
@@ -136,7 +136,7 @@ def write(output_dir: str, coco_json: bool, seed: int = 0) -> None:
             ids = np.repeat(np.arange(block.start, block.stop) + 1, DETECTIONS_PER_IMAGE)
             for level, writer in writers.items():
                 coarse = taxonomy.coarsen(labels, Granularity.SPECIES, level)
-                # More like the best: a super-class has the sum of its species' probabilities.
+                # Scores are higher: a super-class has the sum of its species' probabilities.
                 ranked = scores ** (
                     1.0 if level is Granularity.SPECIES else 0.5 + 0.3 * (coarse % 2)
                 )
@@ -144,7 +144,7 @@ def write(output_dir: str, coco_json: bool, seed: int = 0) -> None:
     if coco_json:
         fine = detection_paths(output_dir)[Granularity.SPECIES]
         detections = read_detections(fine, Granularity.SPECIES, taxonomy)
-        write_coco_json(os.path.join(output_dir, "detections.json"), detections, taxonomy)
+        write_coco_detections(os.path.join(output_dir, "detections.json"), detections, taxonomy)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -154,6 +154,6 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("output_dir", None, "Where the files go.", required=True)
+    flags.DEFINE_string("output_dir", None, "The folder to write to.", required=True)
     flags.DEFINE_bool("coco_json", False, "Write COCO results JSON as well.")
     app.run(main)

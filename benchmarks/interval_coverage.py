@@ -1,22 +1,22 @@
-"""How often 95% intervals hold the true value.
+"""How often 95% intervals contain the true value.
 
     python -m benchmarks.interval_coverage
 
-A population of images is invented: classes of unequal difficulty, one true box an image, two models
-whose detections are right, badly placed, of another class or of nothing. Samples are drawn from it
-many times, and each kind of interval is taken from each sample:
+A population of images is invented: classes of unequal difficulty, one true box per image, two
+models whose detections are right, badly placed, of another class or on nothing. Many samples are
+drawn from it, and each kind of interval is computed from each sample:
 
-- `halves`: what the reports have, `inatdet.evaluation.resampling`;
+- `halves`: the intervals of the reports, `inatdet.evaluation.resampling`;
 - `bootstrap`: the 2.5 and 97.5 percentiles over images drawn with replacement, an image drawn twice
   counted as two;
 - `bootstrap, std err`: 1.96 times the standard deviation of the same, around the measure;
-- of the difference of the two models: `halves, paired` and `hotcoco.compare`.
+- for the difference between the two models: `halves, paired` and `hotcoco.compare`.
 
-An interval can be asked for two things: the value that a sample of endless size would have (here
-one of `_MANY` images a class), and the mean over samples of this size, which differs because
-average precision of a class with few images is biased. Printed is in what share of the samples the
-interval held each, the intervals' mean width, the width that 1.96 standard deviations of the
-measure itself make, and the measure's bias.
+An interval may be meant to contain either of two values: that of an infinitely large sample (here
+one of `_MANY` images per class), or the mean over samples of this size, which differs because
+average precision of a class with few images is biased. Printed are the share of the samples in
+which the interval contained each, the mean width of the intervals, the width that 1.96 standard
+deviations of the measure itself give, and the bias of the measure.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def draw(rng: np.random.Generator, per_class: int) -> tuple[GroundTruth, list[np
         areas=np.full(count, _BOX**2 / 2),
         is_crowd=np.zeros(count, bool),
     )
-    # What makes an image hard is hard for both models.
+    # An image that is hard is hard for both models.
     hard = rng.normal(0, 1, count) + np.linspace(-1, 1.5, CLASSES)[labels]
     return truth, [_detected(rng, labels, hard + shift) for shift in (0.0, -0.3)]
 
@@ -63,7 +63,7 @@ def _detected(rng: np.random.Generator, labels: np.ndarray, hard: np.ndarray) ->
     rank = np.arange(_DETECTIONS)
     right = rng.normal(0, 1, shape) > hard[:, None] + 0.5 * rank
     names = np.where(right, labels[:, None], rng.integers(0, CLASSES, shape)) + 1
-    # How much narrower than the true box, so that IoU is 1 - off; some are elsewhere.
+    # How much narrower than the true box a detection is: IoU is 1 - off. Some are elsewhere.
     off = np.clip(np.abs(rng.normal(0, 0.2, shape)) + 0.05 * np.maximum(hard, 0)[:, None], 0, 0.9)
     x = np.where(rng.uniform(size=shape) < 0.15, 2 * _BOX, 0.0)
     scores = 1 / (1 + np.exp(-(1.5 * right + rng.normal(0, 1, shape) - 0.7 * rank)))
@@ -101,7 +101,7 @@ def bootstrap(
 def intervals(
     rng: np.random.Generator, per_class: int, resamples: int, seed: int
 ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Measure, lower and upper end, `[5]` each, of each kind of interval on a new sample."""
+    """Measures and their intervals' lower and upper ends, `[5]` each, by kind of interval."""
     truth, (first, second) = draw(rng, per_class)
     one, two = average_precision.counted(truth, first), average_precision.counted(truth, second)
     values = measured(truth, first)
@@ -138,31 +138,31 @@ def main(argv: Sequence[str]) -> None:
     for per_class in map(int, values.images_per_class):
         runs = [
             intervals(rng, per_class, values.resamples, seed)
-            for seed in tqdm(range(values.samples), desc=f"{per_class} images a class")
+            for seed in tqdm(range(values.samples), desc=f"{per_class} images per class")
         ]
         for kind in runs[0]:
             middle, lower, upper = (np.array(part) for part in zip(*(run[kind] for run in runs)))
-            endless = one if kind in ("halves", "bootstrap", "bootstrap, std err") else two - one
+            infinite = one if kind in ("halves", "bootstrap", "bootstrap, std err") else two - one
             for measure in SHOWN:
                 column = METRICS.index(measure)
                 low, high, at = lower[:, column], upper[:, column], middle[:, column]
                 held = [
                     f"{100 * ((low <= goal) & (goal <= high)).mean():.0f}%"
-                    for goal in (endless[column], at.mean())
+                    for goal in (infinite[column], at.mean())
                 ]
                 rows.append(
                     (per_class, kind, measure, *held, f"{(high - low).mean():.2f}",
-                     f"{2 * Z_95 * at.std():.2f}", f"{at.mean() - endless[column]:+.2f}")
+                     f"{2 * Z_95 * at.std():.2f}", f"{at.mean() - infinite[column]:+.2f}")
                 )  # fmt: skip
     print_table(
-        ("images a class", "interval", "measure", "holds the endless sample's value",
-         "holds the mean", "width", "right width", "bias of the measure"),
+        ("images per class", "interval", "measure", "contains the infinite sample's value",
+         "contains the mean", "width", "right width", "bias of the measure"),
         rows,
     )  # fmt: skip
 
 
 if __name__ == "__main__":
-    flags.DEFINE_list("images_per_class", ["10", "50"], "Sizes of samples.")
-    flags.DEFINE_integer("samples", 300, "How often each is drawn.", lower_bound=2)
-    flags.DEFINE_integer("resamples", 200, "Halves and bootstrap samples.", lower_bound=2)
+    flags.DEFINE_list("images_per_class", ["10", "50"], "Sizes of the samples.")
+    flags.DEFINE_integer("samples", 300, "Samples of each size.", lower_bound=2)
+    flags.DEFINE_integer("resamples", 200, "Halves, and bootstrap samples.", lower_bound=2)
     app.run(main)

@@ -1,10 +1,10 @@
-"""How long reading takes at iNat2017's size, and how much memory.
+"""The time and memory that reading takes at the size of iNat2017.
 
     python -m benchmarks.full_size --output_dir=DIR --coco_json
     python -m benchmarks.reading --data_dir=DIR
 
-Each file is read in a process of its own, several times in turn; the median time is shown, and by
-how much the process' peak memory grew while the file was read. `json.load` is beside them.
+Each file is read several times, each time in a new process. The output has the median time and the
+growth of the process' peak memory while the file was read, with `json.load` for comparison.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags
 
-from inatdet.data.formats.coco import read_annotations
+from inatdet.data.formats.annotations import read_annotations
 from inatdet.data.formats.detections import read_detections
 from inatdet.data.taxonomy import Granularity
 
 Reader = Callable[[str], Callable[[], int]]
-"""Of a folder, prepares what is measured: a function that reads and counts rows."""
+"""Takes a folder and returns the function to measure, which reads a file and counts its rows."""
 
 
 def _annotations(folder: str) -> Callable[[], int]:
@@ -55,7 +55,7 @@ READERS: dict[str, tuple[str, Reader]] = {
 
 
 def _state() -> tuple[float, int]:
-    """Seconds, and the peak memory of this process so far in bytes."""
+    """The time in seconds, and the peak memory of this process so far in bytes."""
     return time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
@@ -68,7 +68,7 @@ def _measure(name: str, folder: str, results: multiprocessing.SimpleQueue) -> No
 
 
 def main(argv: Sequence[str]) -> None:
-    """The program."""
+    """Measures and prints a table."""
     del argv
     folder = flags.FLAGS.data_dir
     context = multiprocessing.get_context("spawn")
@@ -76,7 +76,7 @@ def main(argv: Sequence[str]) -> None:
     for repeat in range(flags.FLAGS.repeats):
         for name in READERS:
             if name == "json.load" and repeat:
-                continue  # it only takes long
+                continue  # once is enough, as it takes long
             results = context.SimpleQueue()
             process = context.Process(target=_measure, args=(name, folder, results))
             process.start()
@@ -96,6 +96,6 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("data_dir", None, "Where benchmarks.full_size wrote.", required=True)
-    flags.DEFINE_integer("repeats", 3, "How often each file is read.", lower_bound=1)
+    flags.DEFINE_string("data_dir", None, "Folder that benchmarks.full_size wrote.", required=True)
+    flags.DEFINE_integer("repeats", 3, "Number of times to read each file.", lower_bound=1)
     app.run(main)

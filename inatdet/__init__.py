@@ -18,7 +18,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from inatdet.version import __version__
+from inatdet.version import VERSION
 
 if TYPE_CHECKING:
     from inatdet.data.annotations import Annotations, Image
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from inatdet.report.comparison import ComparisonReport, compare
     from inatdet.report.report import Report, evaluate
     from inatdet.report.table import Table
+
+__version__ = VERSION
 
 __all__ = [
     "Annotations",

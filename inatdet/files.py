@@ -1,4 +1,4 @@
-"""Files that the project writes, complete or absent; their hashes and format versions."""
+"""Files: written completely or not at all, of a known format version, and their hashes."""
 
 from __future__ import annotations
 

@@ -1,3 +1,3 @@
 """The version of this package: its one place."""
 
-__version__ = "0.2.0"
+VERSION = "0.2.0"

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Where datasets come from."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inatdet.data.boxes import _reaches
+from inatdet.data.boxes import reach_half_iou
 from inatdet.evaluation.average_precision import GroundTruth
 
 _ROWS_AT_ONCE = 1 << 16  # per thread; they stay in its cache
@@ -56,7 +56,7 @@ def overlaps(truth: GroundTruth, columns: np.ndarray) -> Overlaps:
         nth = 0
         while len(rows := np.flatnonzero(left > nth)):
             box = first[image[rows]] + nth
-            close = rows[_reaches(found[rows, 1:5], boxes[box], is_crowd[box])]
+            close = rows[reach_half_iou(found[rows, 1:5], boxes[box], is_crowd[box])]
             any_label[start + close] = True
             same = found[close, 6] == labels[first[image[close]] + nth]
             own_label[start + close[same]] = True

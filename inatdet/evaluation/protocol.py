@@ -129,7 +129,7 @@ def prepare(
     if not kept.images:
         raise InputError(
             f"{annotations.path}: no image has exactly one box, so none is left to evaluate; "
-            "use --all_images"
+            "evaluate all images with --all_images, or all_images=True in Python"
         )
     inside = tuple(_in_images(d, annotations, kept) for d in detections)
     return Prepared(annotations, all_images, kept, tuple(detections), inside)

@@ -98,14 +98,22 @@ def evaluate(
         on_truth = None
         if key[1] is Granularity.SPECIES:  # at coarser levels hardly any can be left out
             on_truth = overlaps(prepared.truths[key[1]], columns)
-        counted = _count(prepared, key, columns, on_truth, engine, halves, notify)
+        counted = _count(
+            prepared, key, columns, on_truth, engine=engine, halves=halves, notify=notify
+        )
         table6.append(counted.row)
         sizes += counted.sizes
         if counted.on_halves is not None:
             on_halves[key] = counted.on_halves
         if on_truth is not None:
             species = _species_tables(
-                prepared, columns, on_truth, counted, training, halves, notify
+                prepared,
+                counted,
+                columns,
+                on_truth,
+                training=training,
+                halves=halves,
+                notify=notify,
             )
         del columns, on_truth
     return Results(
@@ -190,6 +198,7 @@ def _count(
     key: Key,
     columns: np.ndarray,
     on_truth: Overlaps | None,
+    *,
     engine: Engine,
     halves: Halves,
     notify: Notify,
@@ -229,9 +238,10 @@ class _SpeciesTables:
 
 def _species_tables(
     prepared: Prepared,
+    counted: _Counted,
     columns: np.ndarray,
     on_truth: Overlaps,
-    counted: _Counted,
+    *,
     training: TrainingCounts | None,
     halves: Halves,
     notify: Notify,
@@ -241,7 +251,13 @@ def _species_tables(
     if counted.on_halves is not None:
         counting = columns[can_change_metrics(columns, on_truth)]
         table5 = super_classes.with_standard_errors(
-            table5, truth, counting, taxonomy, halves, counted.on_halves, notify
+            table5,
+            truth,
+            counting,
+            taxonomy=taxonomy,
+            halves=halves,
+            on_halves=counted.on_halves,
+            notify=notify,
         )
         del counting
     notify("species model: confusions")

@@ -107,6 +107,7 @@ def with_standard_errors(
     rows: Sequence[Table5Row],
     truth: GroundTruth,
     columns: np.ndarray,
+    *,
     taxonomy: Taxonomy,
     halves: Halves,
     on_halves: np.ndarray,

@@ -1,4 +1,4 @@
-r"""Converts annotations and detections of other programs to this one's formats and COCO's JSON.
+r"""Converts annotations and detections from and to the formats of other programs.
 
 Annotations become COCO-style JSON with super-categories, which every program here reads:
 
@@ -32,8 +32,8 @@ from absl import flags
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.detections import Detections
-from inatdet.data.formats.coco import write_annotations
-from inatdet.data.formats.detections import DetectionsWriter, write_coco_json
+from inatdet.data.formats.coco import write_coco_annotations, write_coco_detections
+from inatdet.data.formats.parquet import DetectionsWriter
 from inatdet.data.formats.reading import read_detections
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
@@ -66,7 +66,7 @@ def convert_annotations(
         InputError: `output` has another extension.
     """
     _check_ending(output, (JSON,))
-    write_annotations(output, annotations, taxonomy, granularity)
+    write_coco_annotations(output, annotations, taxonomy, granularity)
     left_out = sum(annotations.skipped.values())
     skipped = f"; {left_out} bad entries were left out" if left_out else ""
     return f"{len(annotations.images):,} images and {len(annotations.boxes):,} boxes{skipped}"
@@ -98,7 +98,7 @@ def convert_detections(
     labels = detections.labels[granularity]
     kept = np.flatnonzero(labels)
     if output.lower().endswith(JSON):
-        write_coco_json(output, detections, taxonomy, granularity)
+        write_coco_detections(output, detections, taxonomy, granularity)
     else:
         with DetectionsWriter(
             output, granularity, taxonomy, detections.model, detections.settings

@@ -1,4 +1,15 @@
-"""TODO."""
+r"""Writes a dataset's images and boxes as TFRecords.
+
+    inatdet tfrecords --annotations=train_2017_bboxes.json --images_dir=inat2017 \
+        --output_dir=records --split=train
+    inatdet tfrecords --annotations=val_2017_bboxes.json --images_dir=inat2017 \
+        --output_dir=records --split=val --taxonomy=records/taxonomy.json
+
+The output folder contains `<split>-00000-of-00016.tfrecord` and so on, `taxonomy.json`, a label map
+per granularity, `<split>.label_counts.json` with how often each label occurs, and, once the split
+is complete, `<split>.json` with what was written, what was left out, and why. To resume an
+interrupted run, give the same command again.
+"""
 
 from __future__ import annotations
 
@@ -9,35 +20,42 @@ from absl import flags
 
 from inatdet.data.checking import OnBad
 from inatdet.data.taxonomy import Granularity
-from inatdet.tfrecords.writing import Conversion, convert
+from inatdet.tfrecords.conversion import Conversion
 
 
 def define_flags() -> None:
+    """Defines this program's flags."""
     flags.DEFINE_string("annotations", None, "COCO-style JSON with the boxes.", required=True)
-    flags.DEFINE_string("images_dir", None, "Folder that its file names start from.", required=True)
+    flags.DEFINE_string(
+        "images_dir", None, "Folder that its file names are relative to.", required=True
+    )
     flags.DEFINE_string("output_dir", None, "Folder to write to.", required=True)
     flags.DEFINE_string(
-        "split", None, "First part of the shards' names: train, val.", required=True
+        "split", None, "First part of the shards' names, such as train or val.", required=True
     )
-    flags.DEFINE_integer("num_shards", 0, "0: one a thousand images, but at least eight.")
+    flags.DEFINE_integer("num_shards", 0, "0 means one per thousand images, but at least eight.")
     flags.DEFINE_enum_class(
         "granularity",
         Granularity.SPECIES,
         Granularity,
-        "Whose labels stock OD API and Model Garden readers see; all three are written.",
+        "Whose labels readers of standard Object Detection API or Model Garden files see; the "
+        "labels of all three are written.",
     )
-    flags.DEFINE_string("taxonomy", None, "taxonomy.json to use: give train's when writing val.")
+    flags.DEFINE_string("taxonomy", None, "taxonomy.json to use: for val, that of train.")
     flags.DEFINE_list("super_classes", [], "Super-classes in the order of their labels.")
     flags.DEFINE_enum_class(
-        "on_bad", OnBad.ERROR, OnBad, "Stop at bad records and images, or leave them out."
+        "on_bad", OnBad.ERROR, OnBad, "Stop at bad entries and images, or leave them out."
     )
-    flags.DEFINE_bool("keep_boxless", False, "Write images without any box too.")
-    flags.DEFINE_integer("seed", 0, "Of the shuffling of images into shards.")
-    flags.DEFINE_integer("threads", 8, "Image files to read at the same time.")
+    flags.DEFINE_bool("keep_boxless", False, "Also write images without boxes.")
+    flags.DEFINE_integer("seed", 0, "Seed of the shuffling of images into shards.")
+    flags.DEFINE_integer("threads", 8, "Number of image files to read at the same time.")
 
 
 def main(argv: Sequence[str]) -> None:
     """Runs the program; see the module's docstring."""
+    # Imported here, because TensorFlow takes seconds to import, and help needs none.
+    from inatdet.tfrecords.writing import convert
+
     del argv
     values = flags.FLAGS
     conversion = Conversion(
@@ -63,6 +81,6 @@ def main(argv: Sequence[str]) -> None:
         print(f"left out: {count} ({problem})")
     if count := summary["boxes_without_species_label"]:
         print(
-            f"warning: {count} boxes have a species that {conversion.taxonomy} gives no label",
+            f"warning: {count} boxes have a species without a label in {conversion.taxonomy}",
             file=sys.stderr,
         )

@@ -15,6 +15,7 @@ from inatdet.data.detections import Detections
 from inatdet.data.pictures import as_jpeg, draw_detections, open_picture
 from inatdet.data.taxonomy import Granularity
 from inatdet.errors import InputError
+from inatdet.evaluation.average_precision import GroundTruth
 from inatdet.evaluation.protocol import Prepared
 from inatdet.files import atomic_path
 
@@ -82,51 +83,89 @@ def pictures(
         InputError: `name` is not in the taxonomy, or an image cannot be read.
     """
     granularity = granularity or detections.trained_on
-    names = prepared.taxonomy.names(granularity)
-    truth = prepared.truths[granularity]
     found = detections.select(detections.labels[granularity] > 0)
-    right = _are_right(found, truth.box_images, truth.labels, truth.boxes, granularity)
-    # Image by image, best first.
-    order = np.lexsort((-found.scores, found.image_ids))
-    ids, first = np.unique(found.image_ids[order], return_index=True)
-    best = order[first]
-    chosen = np.isin(ids, truth.box_images)
+    truth = prepared.truths[granularity]
+    right = _are_right(found, truth, granularity)
+    ranked = _Ranked.of(found)
+    wanted = np.isin(ranked.image_ids, truth.box_images)
     if name:
-        chosen &= np.isin(ids, _images_with(name, prepared))
+        wanted &= np.isin(ranked.image_ids, _images_with(name, prepared))
     if choose is Choose.RANDOM:
-        rows = np.random.default_rng(seed).permutation(np.flatnonzero(chosen))[:count]
+        places = np.random.default_rng(seed).permutation(np.flatnonzero(wanted))[:count]
     else:
-        chosen &= right[best] == (choose is Choose.BEST)
-        rows = np.flatnonzero(chosen)
-        rows = rows[np.argsort(-found.scores[best[rows]], kind="stable")][:count]
+        best = ranked.order[ranked.starts[:-1]]
+        wanted &= right[best] == (choose is Choose.BEST)
+        places = np.flatnonzero(wanted)
+        places = places[np.argsort(-found.scores[best[places]], kind="stable")][:count]
     images = {image.id: image for image in prepared.kept.images}
     drawn = []
-    for row in rows.tolist():
-        last = first[row + 1] if row + 1 < len(first) else len(order)
-        here = order[first[row] : last]
-        image = images[int(ids[row])]
-        labels = truth.labels[truth.box_images == image.id]
-        found_names = [names[i - 1] for i in found.labels[granularity][here].tolist()]
-        picture = open_picture(os.path.join(images_dir, image.file_name), "check --images_dir")
-        picture = draw_detections(
-            picture,
-            found.boxes[here] / ([image.width, image.height] * 2),
-            found_names,
-            found.scores[here],
-            right[here],
-        )
+    for place in places.tolist():
+        rows = ranked.order[ranked.starts[place] : ranked.starts[place + 1]]
+        image = images[int(ranked.image_ids[place])]
+        labels = np.unique(truth.labels[truth.box_images == image.id])
+        names = prepared.taxonomy.names(granularity)
         drawn.append(
-            Picture(
+            _drawn(
                 image,
+                os.path.join(images_dir, image.file_name),
                 choose,
-                tuple(names[i - 1] for i in np.unique(labels).tolist()),
-                found_names[0],
-                float(found.scores[here[0]]),
-                bool(right[here[0]]),
-                as_jpeg(picture),
+                truth=tuple(names[label - 1] for label in labels.tolist()),
+                answers=[names[label - 1] for label in found.labels[granularity][rows].tolist()],
+                found=found.select(rows),
+                right=right[rows],
             )
         )
     return tuple(drawn)
+
+
+@dataclass(frozen=True, eq=False)
+class _Ranked:
+    """Detections image by image, the best first.
+
+    Attributes:
+        image_ids: int64 `[images]`, the images with detections, ascending.
+        order: int64 `[detections]`, rows of the detections.
+        starts: int64 `[images + 1]`; `order[starts[i]:starts[i + 1]]` are those in image i.
+    """
+
+    image_ids: np.ndarray
+    order: np.ndarray
+    starts: np.ndarray
+
+    @classmethod
+    def of(cls, found: Detections) -> _Ranked:
+        order = np.lexsort((-found.scores, found.image_ids))
+        image_ids, first = np.unique(found.image_ids[order], return_index=True)
+        return cls(image_ids, order, np.append(first, len(order)))
+
+
+def _drawn(
+    image: Image,
+    path: str,
+    choose: Choose,
+    *,
+    truth: tuple[str, ...],
+    answers: Sequence[str],
+    found: Detections,
+    right: np.ndarray,
+) -> Picture:
+    """The picture of an image; `answers`, `found` and `right` are its detections, best first."""
+    picture = draw_detections(
+        open_picture(path, "check --images_dir"),
+        found.boxes / ([image.width, image.height] * 2),
+        answers,
+        found.scores,
+        right,
+    )
+    return Picture(
+        image,
+        choose,
+        truth=truth,
+        answer=answers[0],
+        score=float(found.scores[0]),
+        right=bool(right[0]),
+        jpeg=as_jpeg(picture),
+    )
 
 
 def save(drawn: Sequence[Picture], output_dir: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -156,20 +195,14 @@ def _images_with(name: str, prepared: Prepared) -> np.ndarray:
     return images
 
 
-def _are_right(
-    found: Detections,
-    box_images: np.ndarray,
-    box_labels: np.ndarray,
-    boxes: np.ndarray,
-    granularity: Granularity,
-) -> np.ndarray:
-    """Bool `[detections]`: a true box of the same image and label overlaps by `RIGHT_IOU`."""
+def _are_right(found: Detections, truth: GroundTruth, granularity: Granularity) -> np.ndarray:
+    """Bool `[detections]`: a true box of the same image and label overlaps by IoU .5 or more."""
     right = np.zeros(len(found), bool)
     order = np.argsort(found.image_ids, kind="stable")
-    start = np.searchsorted(found.image_ids[order], box_images, "left")
-    end = np.searchsorted(found.image_ids[order], box_images, "right")
+    start = np.searchsorted(found.image_ids[order], truth.box_images, "left")
+    end = np.searchsorted(found.image_ids[order], truth.box_images, "right")
     labels = found.labels[granularity]
-    for first, last, label, box in zip(start, end, box_labels, boxes):
+    for first, last, label, box in zip(start, end, truth.labels, truth.boxes):
         here = order[first:last]
         right[here] |= are_right(found.boxes[here], labels[here], box[np.newaxis], label)
     return right

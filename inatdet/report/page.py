@@ -46,9 +46,8 @@ def page(
     contents.append(("protocol", "Protocol"))
     counts = results.counts
     return environment.from_string(_asset("report.html")).render(
-        # Both are this package's own text and must not be escaped.
-        css=jinja2.utils.markupsafe.Markup(_asset("report.css")),
-        js=jinja2.utils.markupsafe.Markup(_asset("report.js")),
+        css=_asset("report.css"),
+        js=_asset("report.js"),
         summary=(
             f"{counts.images_kept:,} images with {counts.boxes_kept:,} boxes; "
             f"{counts.classes_with_truth[Granularity.SPECIES]:,} species; "

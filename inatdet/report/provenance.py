@@ -20,7 +20,7 @@ from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.protocol import PROTOCOL_VERSION, Prepared
 from inatdet.evaluation.resampling import Estimate
 from inatdet.files import atomic_path
-from inatdet.version import __version__
+from inatdet.version import VERSION
 
 FORMAT_VERSION = 1
 """The version of the form of report.json and comparison.json; raise it when a field that was there
@@ -38,7 +38,7 @@ def provenance(prepared: Prepared, command: str) -> dict[str, object]:
     return {
         "format_version": FORMAT_VERSION,
         "protocol_version": PROTOCOL_VERSION,
-        "inatdet_version": __version__,
+        "inatdet_version": VERSION,
         "command": command,
         "annotations": {"path": annotations.path, "sha256": annotations.sha256 or None},
         "taxonomy": {
@@ -80,7 +80,7 @@ def versions() -> list[tuple[str, str]]:
         ("protocol version", str(PROTOCOL_VERSION)),
         (
             "versions",
-            f"inatdet {__version__}, Python {platform.python_version()}, "
+            f"inatdet {VERSION}, Python {platform.python_version()}, "
             f"numpy {importlib.metadata.version('numpy')}",
         ),
     ]

@@ -221,7 +221,7 @@ SECTIONS = (
         "confusions",
         "Most frequent confusions",
         lambda results: Table.of(Confusion, results.confusions),
-        f"The {_SHOWN_CONFUSIONS} most frequent; share is in percent of the species's boxes.",
+        f"The {_SHOWN_CONFUSIONS} most frequent; share is in percent of the species' true boxes.",
         link="Confusions",
         excerpt=lambda results: Table.of(Confusion, results.confusions[:_SHOWN_CONFUSIONS]),
     ),

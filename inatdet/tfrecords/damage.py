@@ -1,13 +1,13 @@
-"""Which file or image is it? TensorFlow says that something cannot be read, but not what.
+"""Finds the damaged file or image: TensorFlow says that something cannot be read, but not what.
 
-Images and records are checked when TFRecords are written, so damage afterwards is rare, and looking
+Images and records are checked when TFRecords are written, so later damage is rare, and the search
 for it costs nothing until it happens.
 """
 
 from __future__ import annotations
 
 import contextlib
-import sys
+import logging
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -17,26 +17,29 @@ from inatdet.errors import InputError
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.reading import find_files
 
+_LOGGER = logging.getLogger(__name__)
+_WRITE_AGAIN = "write it again (make tfrecords)"
+
 
 @contextlib.contextmanager
 def reading_errors(*file_patterns: str) -> Iterator[None]:
-    """Makes a failure to read TFRecords in its block an `InputError` that names the culprit.
+    """Turns a failure to read TFRecords in its block into an `InputError` that names the culprit.
 
     Args:
-        *file_patterns: what the datasets used in the block are made of.
+        *file_patterns: the files that the datasets used in the block read.
 
     Raises:
-        InputError: if reading failed and a file or image is found that cannot be read.
+        InputError: reading failed, and a file or image is found that cannot be read.
     """
     try:
         yield
     except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
-        # From a dataset's functions, and from a file of records; all else is not ours to explain.
+        # From the functions of a dataset or from a file of records; the rest is not explained here.
         if not any(
             words in str(error) for words in ("Iterator::", "corrupted record", "truncated record")
         ):
             raise
-        print("the TFRecords cannot be read; looking for the place", file=sys.stderr)
+        _LOGGER.warning("the TFRecords cannot be read; searching them for the damage")
         for pattern in file_patterns:
             for file in tqdm(find_files(pattern), unit="file", disable=None):
                 problem = find_damage(file)
@@ -52,18 +55,18 @@ def find_damage(file: str) -> str | None:
         file: its path.
 
     Returns:
-        A sentence on the first that cannot be read, or None.
+        A sentence about the first that cannot be read; None if all can be read.
     """
-    again = "write it again (make tfrecords)"
     records = tf.data.TFRecordDataset(file)
     image_ids: list[int] = []
     try:
         for example in records.map(examples.decode):
             image_ids.append(int(example["image_id"]))
     except tf.errors.DataLossError:
-        return f"{file}: damaged after {len(image_ids)} records, or no TFRecord file; {again}"
+        count = len(image_ids)
+        return f"{file}: damaged after {count} records, or not a TFRecord file; {_WRITE_AGAIN}"
     except tf.errors.InvalidArgumentError:
-        return f"{file}: record {len(image_ids) + 1} is no example of inatdet tfrecords; {again}"
+        return f"{file}: record {len(image_ids) + 1} is not an example of inatdet; {_WRITE_AGAIN}"
     pixels = records.map(
         lambda record: tf.size(tf.io.decode_jpeg(examples.decode(record)["encoded"], channels=3)),
         num_parallel_calls=tf.data.AUTOTUNE,
@@ -76,6 +79,6 @@ def find_damage(file: str) -> str | None:
     except tf.errors.InvalidArgumentError:
         return (
             f"{file}: image {image_ids[whole]} (record {whole + 1}) cannot be decoded as a JPEG; "
-            f"replace its file and {again}"
+            f"replace its file and {_WRITE_AGAIN}"
         )
     return None

@@ -1,8 +1,8 @@
-"""One image and its boxes as one `tf.train.Example`, both ways.
+"""An image and its boxes as one `tf.train.Example`, in both directions.
 
-The keys are those of Model Garden's and the Object Detection API's readers, so that these can use
-the files too: they see the labels of one granularity. The labels of all three stand beside them
-under keys of our own. No key is named anywhere else.
+The keys are those that Model Garden and the Object Detection API read, so that they can use the
+files too; they see the labels of one granularity. The labels of all three are stored besides, under
+keys of our own. No key is named anywhere else.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ def encode(
 ) -> tf.train.Example:
     """Puts an image and its boxes into one example.
 
-    A box whose category has no label at some granularity (a category that has a box in this file
-    but none in the one that `taxonomy` was made of) gets label 0 there, which readers skip.
+    A box whose category has no label at a granularity (it has boxes in this file, but none in the
+    one that `taxonomy` was derived from) gets label 0 there, which readers skip.
 
     Args:
-        image: what the annotation file says of the image.
-        jpeg: the image's file, stored as it is.
+        image: what the annotation file says about the image.
+        jpeg: the image file, stored unchanged.
         boxes: `[boxes, 4]`, `x, y, width, height` in pixels.
         category_ids: `[boxes]`.
         areas: `[boxes]`, square pixels.
         is_crowd: `[boxes]`.
         taxonomy: the label spaces.
-        granularity: which labels and names other readers are to see.
+        granularity: which labels and names other readers see.
 
     Raises:
         KeyError: a category is not in `taxonomy`.
@@ -91,7 +91,7 @@ def encode(
 
 
 def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Takes one example apart, inside a graph. The image stays encoded.
+    """Parses one example, inside a graph. The image stays encoded.
 
     Args:
         serialized: string `[]`, a serialized example of `encode`.
@@ -104,7 +104,7 @@ def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         pixels.
 
     Raises:
-        tf.errors.InvalidArgumentError: it is no such example.
+        tf.errors.InvalidArgumentError: it is not such an example.
     """
     one, many = tf.io.FixedLenFeature, tf.io.RaggedFeature
     parsed = tf.io.parse_single_example(
@@ -131,7 +131,7 @@ def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def decode_labels(serialized: tf.Tensor, granularity: Granularity) -> tuple[tf.Tensor, tf.Tensor]:
-    """Takes nothing but the labels out of an example, inside a graph.
+    """Parses only the labels of an example, inside a graph.
 
     Args:
         serialized: string `[]`, a serialized example of `encode`.

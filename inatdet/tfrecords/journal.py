@@ -1,4 +1,8 @@
-"""What an interrupted writing of shards has finished, so that the next run goes on from there."""
+"""Which shards of a split are finished: a journal while it is incomplete, then a summary.
+
+From the journal, an interrupted run is resumed. Both files have a format version, and those from
+before there were versions are still read.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from inatdet.files import atomic_path
+from inatdet.files import atomic_path, check_version
+
+_FORMAT = "inatdet tfrecords"
+_VERSION = 1
+_REMEDY = "remove it and run `inatdet tfrecords` again"
 
 
 @dataclass(frozen=True)
@@ -20,11 +28,11 @@ class Shard:
 
     Attributes:
         file: its name in the output folder.
-        images: how many images it has.
-        boxes: how many boxes they have together.
-        bytes: the file's size.
-        left_out: how many images were left out, by problem.
-        left_out_ids: which images those were.
+        images: the number of its images.
+        boxes: the number of their boxes.
+        bytes: the size of the file.
+        left_out: the number of images that were left out, by problem.
+        left_out_ids: the ids of those images.
     """
 
     file: str
@@ -36,64 +44,88 @@ class Shard:
 
 
 class Journal:
-    """The finished shards of one split, kept in a hidden file while the split is incomplete.
+    """The finished shards of one split, in a hidden file while the split is incomplete.
 
-    A shard is taken over only if it was written with equal settings, where settings are everything
-    that its content depends on, and if its file still has the size it had.
+    A shard counts as finished only if it was written with the same settings, that is, everything
+    that its content depends on, and if its file still has the same size.
+
+    Args:
+        directory: the folder of the shards.
+        split: the first part of their names.
+        settings: what the content of the shards depends on; anything that JSON can hold.
+
+    Attributes:
+        summary_path: the file that is there once the split is complete.
     """
 
     def __init__(self, directory: str, split: str, settings: Mapping[str, Any]):
         self._directory, self._split = directory, split
-        # As they look after a turn through JSON, to compare with what is read.
+        # As JSON returns them, to compare them with what is read.
         self._settings = json.loads(json.dumps(settings))
         self._path = os.path.join(directory, f".{split}.journal")
         self.summary_path = os.path.join(directory, f"{split}.json")
 
     def finished(self) -> dict[str, Shard]:
-        """The shards that need not be written again, by file name."""
+        """The shards that need not be written again, by file name.
+
+        Raises:
+            InputError: the journal or summary has a newer format version.
+        """
         for read in (self._read_journal, self._read_summary):
             settings, shards = read()
             if settings == self._settings:
                 return {shard.file: shard for shard in shards if self._is_known(shard)}
         return {}
 
-    def begin(self, keep: Mapping[str, Shard]) -> None:
-        """Starts the journal anew with the shards in `keep`, and removes all others of the split.
+    def begin(self, kept: Mapping[str, Shard]) -> None:
+        """Starts a new journal with the shards in `kept`, and removes all others of the split.
 
-        Shards of an earlier run with other settings would be read together with the new ones.
+        Shards from an earlier run with other settings would be read together with the new ones.
         """
         os.makedirs(self._directory, exist_ok=True)
         with atomic_path(self._path) as temporary, open(temporary, "w") as file:
-            for record in (self._settings, *map(asdict, keep.values())):
-                file.write(json.dumps(record) + "\n")
+            header = {"format": _FORMAT, "version": _VERSION, "settings": self._settings}
+            for line in (header, *map(asdict, kept.values())):
+                file.write(json.dumps(line) + "\n")
         with contextlib.suppress(FileNotFoundError):
             os.remove(self.summary_path)
         escaped = os.path.join(glob.escape(self._directory), glob.escape(self._split))
         hidden = os.path.join(glob.escape(self._directory), f".{glob.escape(self._split)}")
         for path in glob.glob(f"{escaped}-*-of-*.tfrecord"):
-            if os.path.basename(path) not in keep:
+            if os.path.basename(path) not in kept:
                 os.remove(path)
         for path in glob.glob(f"{hidden}-*-of-*.tfrecord.*"):
-            os.remove(path)  # What a killed run was writing.
+            os.remove(path)  # what a killed run was writing
 
     def add(self, shard: Shard) -> None:
-        """Notes that a shard is finished."""
+        """Records that a shard is finished."""
         with open(self._path, "a") as file:
             file.write(json.dumps(asdict(shard)) + "\n")
 
     def end(self, summary: Mapping[str, Any], shards: list[Shard]) -> None:
-        """Writes the split's summary, which says that it is complete, and drops the journal."""
-        record = {**summary, "settings": self._settings, "files": [asdict(s) for s in shards]}
+        """Writes the summary, which marks the split as complete, and removes the journal.
+
+        Args:
+            summary: what to put into it besides settings and shards.
+            shards: all of the split's.
+        """
+        content = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            **summary,
+            "settings": self._settings,
+            "files": [asdict(shard) for shard in shards],
+        }
         with atomic_path(self.summary_path) as temporary, open(temporary, "w") as file:
-            json.dump(record, file, indent=1)
+            json.dump(content, file, indent=1)
             file.write("\n")
         with contextlib.suppress(FileNotFoundError):
             os.remove(self._path)
 
     def _is_known(self, shard: Shard) -> bool:
-        """Whether the file is as it was written, and which images it holds can be told."""
+        """Whether the file is as it was written, and it is known which images it contains."""
         if sum(shard.left_out.values()) != len(shard.left_out_ids):
-            return False  # of a version that did not note which images were left out
+            return False  # from before the ids of images that were left out were recorded
         try:
             return os.path.getsize(os.path.join(self._directory, shard.file)) == shard.bytes
         except OSError:
@@ -103,27 +135,35 @@ class Journal:
         try:
             with open(self._path, encoding="utf-8") as file:
                 lines = file.read().split("\n")
-            # What follows the last line break is a line that was not written to its end.
-            settings, *shards = (json.loads(line) for line in lines[:-1])
-            return settings, [Shard(**shard) for shard in shards]
-        except (OSError, ValueError, TypeError):
+            # After the last line break there is a line that was not written completely.
+            header, *shards = (json.loads(line) for line in lines[:-1])
+        except (OSError, ValueError):
+            return None, []
+        if isinstance(header, dict) and header.get("format") == _FORMAT:
+            check_version(self._path, header.get("version"), _VERSION, _REMEDY)
+            header = header.get("settings")  # all of the header before there were versions
+        try:
+            return header, [Shard(**shard) for shard in shards]
+        except TypeError:
             return None, []
 
     def _read_summary(self) -> tuple[Any, list[Shard]]:
+        content = _read_summary(self.summary_path)
         try:
-            with open(self.summary_path, encoding="utf-8") as file:
-                record = json.load(file)
-            return record["settings"], [Shard(**shard) for shard in record["files"]]
-        except (OSError, ValueError, TypeError, KeyError):
+            return content["settings"], [Shard(**shard) for shard in content["files"]]
+        except (TypeError, KeyError):
             return None, []
 
 
 def split_of(file_pattern: str) -> str | None:
     """The folder and name of the split whose shards a pattern matches.
 
+    Args:
+        file_pattern: a glob pattern.
+
     Returns:
         The path that the shards' names begin with; None if the pattern matches no shards, not all
-        of a split, or those of several.
+        of a split, or those of several splits.
     """
     shards = glob.glob(file_pattern)
     split = re.match(r"(.+)-\d{5}-of-(\d{5})", min(shards, default=""))
@@ -133,16 +173,33 @@ def split_of(file_pattern: str) -> str | None:
 
 
 def count_images(file_pattern: str) -> int | None:
-    """How many images a split's shards hold, from the summary beside them.
+    """The number of images in a split's shards, from the summary beside them.
 
     Args:
         file_pattern: matches all shards of one split.
 
     Returns:
-        The count; None if the pattern matches other files, or there is no summary.
+        The number; None if the pattern matches other files, or there is no summary.
+
+    Raises:
+        InputError: the summary has a newer format version.
     """
     split = split_of(file_pattern)
-    if split is None or not os.path.exists(f"{split}.json"):
-        return None
-    with open(f"{split}.json", encoding="utf-8") as summary:
-        return json.load(summary).get("images")
+    return None if split is None else _read_summary(f"{split}.json").get("images")
+
+
+def _read_summary(path: str) -> dict[str, Any]:
+    """What a summary says; nothing if there is no summary.
+
+    Raises:
+        InputError: it has a newer format version.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    check_version(path, content.get("version"), _VERSION, _REMEDY)
+    return content

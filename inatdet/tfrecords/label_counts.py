@@ -1,7 +1,7 @@
 """How often each label occurs in a split: counted when TFRecords are written, read in training.
 
-Long-tail options need these numbers before the first image is read; reading them out of 186 GB of
-TFRecords would be a second pass. So the writer puts them beside the shards, for all granularities.
+Long-tail options need these numbers before the first image is read, and to count them in 186 GB of
+TFRecords would be a second pass. So the writer stores them beside the shards, at all granularities.
 """
 
 from __future__ import annotations
@@ -15,8 +15,13 @@ from inatdet.data.annotations import Annotations
 from inatdet.data.counts import LabelCounts
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
-from inatdet.files import atomic_path
+from inatdet.files import atomic_path, check_version
 from inatdet.tfrecords.journal import split_of
+
+_SUFFIX = ".label_counts.json"
+_FORMAT = "inatdet label counts"
+_VERSION = 1
+_WRITE_AGAIN = "run `inatdet tfrecords` again with the same flags"
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class SplitCounts:
 
     Attributes:
         all_images: over all images.
-        single_instance: over the images with exactly one box, and that not around a crowd.
+        single_instance: over the images with exactly one box, which is not around a crowd.
     """
 
     all_images: Mapping[Granularity, LabelCounts]
@@ -36,66 +41,70 @@ class SplitCounts:
         """Counts the boxes of a split.
 
         Args:
-            annotations: its images, all of which count.
+            annotations: of the split's images; all of them count.
             taxonomy: the label spaces.
         """
-        return cls(
-            _at_each_granularity(annotations, taxonomy),
-            _at_each_granularity(annotations.single_instance(), taxonomy),
+        all_images, single_instance = (
+            {g: LabelCounts.of(some, taxonomy, g) for g in Granularity}
+            for some in (annotations, annotations.single_instance())
         )
+        return cls(all_images, single_instance)
 
     def save(self, directory: str, split: str) -> None:
-        """Writes the counts beside the shards of a split."""
-        record = {
+        """Writes the counts beside the shards of a split.
+
+        Args:
+            directory: the folder of the shards.
+            split: the first part of their names.
+        """
+        counts = {
             name: {granularity.value: asdict(counts) for granularity, counts in kind.items()}
             for name, kind in vars(self).items()
         }
+        content = {"format": _FORMAT, "version": _VERSION, **counts}
         with (
             atomic_path(os.path.join(directory, split + _SUFFIX)) as temporary,
             open(temporary, "w", encoding="utf-8") as file,
         ):
-            json.dump(record, file)
+            json.dump(content, file)
             file.write("\n")
 
 
 def read_label_counts(
     file_pattern: str, granularity: Granularity, single_instance: bool
 ) -> LabelCounts:
-    """What the writer counted in a split.
+    """Reads what the writer counted in a split.
 
     Args:
         file_pattern: matches all shards of the split.
         granularity: of the labels.
-        single_instance: only over the images with exactly one box.
+        single_instance: whether to count only over the images with exactly one box.
 
     Raises:
-        InputError: if the pattern matches other files, or no counts lie beside them.
+        InputError: the pattern matches other files, or there are no counts beside them that this
+            version can read.
     """
     split = split_of(file_pattern)
     if split is None:
         raise InputError(
-            f"{file_pattern}: labels are counted over a whole split, and these are not all shards "
-            "of one; give a pattern that matches those of one split, as train-*.tfrecord"
+            f"{file_pattern}: labels are counted over a whole split, but these are not all shards "
+            "of one; give a pattern that matches the shards of one split, such as train-*.tfrecord"
         )
     path = split + _SUFFIX
     try:
         with open(path, encoding="utf-8") as file:
-            record = json.load(file)
-        counts = record["single_instance" if single_instance else "all_images"]
-        return _from_record(counts[granularity.value])
+            content = json.load(file)
+        check_version(path, content.get("version"), _VERSION, _WRITE_AGAIN)
+        counts = content["single_instance" if single_instance else "all_images"][granularity.value]
+        return LabelCounts(counts["total_images"], tuple(counts["images"]), tuple(counts["boxes"]))
     except FileNotFoundError as error:
         raise InputError(
-            f"{path}: no such file; TFRecords written before labels were counted lack it: run "
-            "inatdet tfrecords with the same flags again, which adds it and keeps the shards"
+            f"{path}: no such file; TFRecords written before labels were counted lack it, so "
+            f"{_WRITE_AGAIN}, which adds it and keeps the shards"
         ) from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(
-            f"{path}: cannot be read as label counts ({error!r}); run inatdet tfrecords again"
+            f"{path}: cannot be read as label counts ({error!r}); {_WRITE_AGAIN}"
         ) from error
-
-
-_SUFFIX = ".label_counts.json"
-
-
-def _from_record(record: Mapping[str, object]) -> LabelCounts:
-    return LabelCounts(record["total_images"], tuple(record["images"]), tuple(record["boxes"]))

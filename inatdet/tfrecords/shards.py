@@ -1,4 +1,4 @@
-"""Writing one shard: images read ahead by threads, the file whole or absent."""
+"""Writes a shard: its images are read ahead in threads, and the file is complete or absent."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from inatdet.files import atomic_path
 from inatdet.tfrecords.journal import Shard
 
 IMAGES_PER_SHARD = 1000
-"""By default. iNat2017's images are some 250 kB each, and shards of 100 MB or more read well."""
+"""By default: iNat2017's images have about 250 kB each, and shards of 100 MB or more read well."""
 
 MIN_SHARDS = 8
-"""By default, so that several readers have work on a small dataset too."""
+"""By default, so that there is work for several readers even in a small dataset."""
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
 def shard_names(split: str, images: int, num_shards: int = 0) -> list[str]:
-    """The names of the shards of a split; every one has at least an image.
+    """The names of the shards of a split; each has at least one image.
 
     Args:
         split: the first part of the names.
-        images: how many images there are.
-        num_shards: 0 for one a thousand images, but at least eight.
+        images: the number of images.
+        num_shards: 0 for one per thousand images, but at least eight.
 
     Raises:
         InputError: there are fewer images than shards.
@@ -49,7 +49,14 @@ def map_ahead(
     items: Iterable[_T],
     limit: int,
 ) -> Iterator[_R]:
-    """`map` in threads, in order, that never holds more than `limit` results."""
+    """`map` in threads, in order, that never holds more than `limit` results.
+
+    Args:
+        readers: the threads.
+        work: what to do with each item.
+        items: what to do it with.
+        limit: the most results that are computed but not yet taken.
+    """
     waiting: collections.deque[concurrent.futures.Future] = collections.deque()
     try:
         for item in items:
@@ -69,20 +76,23 @@ def write_shard(
     on_bad: OnBad,
     advance: Callable[[], object],
 ) -> Shard:
-    """Writes one shard, whole or not at all.
+    """Writes one shard, completely or not at all.
 
     Args:
         path: the file to write.
-        examples: serialized examples with their numbers of boxes, or why there is none.
+        examples: serialized examples with their numbers of boxes, or why an image has none.
         on_bad: what to do in the latter case.
-        advance: called for each example.
+        advance: called after each image.
+
+    Returns:
+        What was written.
 
     Raises:
         InputError: an image file is bad and `on_bad` is `ERROR`.
     """
     images = boxes = 0
     left_out: collections.Counter[str] = collections.Counter()
-    left_out_ids = []
+    left_out_ids: list[int] = []
     with atomic_path(path) as temporary:
         with tf.io.TFRecordWriter(temporary) as writer:
             for example in examples:

@@ -1,25 +1,12 @@
-r"""Writes a dataset's images and boxes as TFRecord shards.
-
-    python -m inatdet tfrecords --annotations=train_2017_bboxes.json --images_dir=inat2017 \
-        --output_dir=records --split=train
-    python -m inatdet tfrecords --annotations=val_2017_bboxes.json --images_dir=inat2017 \
-        --output_dir=records --split=val --taxonomy=records/taxonomy.json
-
-In the output folder: `<split>-00000-of-00016.tfrecord` and so on, `taxonomy.json`, a label map a
-granularity, `<split>.label_counts.json` with how often each label occurs, and last `<split>.json`
-with what was written and what was left out and why. An interrupted run goes on where it was when
-the same command is given again.
-"""
+"""Writes the images and boxes of a split as TFRecord shards, and what readers need beside them."""
 
 from __future__ import annotations
 
 import collections
 import concurrent.futures
-import glob
 import hashlib
 import os
-import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,57 +14,24 @@ import tqdm
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad
-from inatdet.data.formats.coco import read_annotations
+from inatdet.data.formats.coco import read_coco_annotations
 from inatdet.data.jpeg import BadFileError, FileProblem, read_jpeg
 from inatdet.data.taxonomy import TAXONOMY_FILE, Granularity, Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import sha256_of
+from inatdet.tfrecords.conversion import Conversion
 from inatdet.tfrecords.examples import encode
-from inatdet.tfrecords.journal import Journal
+from inatdet.tfrecords.journal import Journal, Shard
 from inatdet.tfrecords.label_counts import SplitCounts
 from inatdet.tfrecords.shards import map_ahead, shard_names, write_shard
+
+__all__ = ["Conversion", "convert"]
 
 _NAMED_FILES = 5
 
 
-@dataclass(frozen=True)
-class Conversion:
-    """What to write, and how.
-
-    Attributes:
-        annotations: path of the annotation file.
-        images_dir: the folder that its file names start from.
-        output_dir: where to write.
-        split: the first part of the shards' names.
-        num_shards: 0 for one a thousand images, but at least eight.
-        granularity: which labels readers of stock OD API or Model Garden files see; the labels of
-            all three are written in any case.
-        taxonomy: path of a `taxonomy.json` to use; by default the label spaces are derived from
-            the annotations.
-        super_classes: their order, for deriving; by default found from the annotations.
-        on_bad: what to do about bad records and image files.
-        keep_boxless: write images without boxes too. In iNat2017 such an image is one that was not
-            annotated, or that shows only a track or a nest; it is not one without an animal.
-        seed: of the shuffling of images into shards.
-        threads: how many image files to read at the same time.
-    """
-
-    annotations: str
-    images_dir: str
-    output_dir: str
-    split: str
-    num_shards: int = 0
-    granularity: Granularity = Granularity.SPECIES
-    taxonomy: str | None = None
-    super_classes: tuple[str, ...] = ()
-    on_bad: OnBad = OnBad.ERROR
-    keep_boxless: bool = False
-    seed: int = 0
-    threads: int = 8
-
-
 def convert(conversion: Conversion, progress: bool = False) -> dict[str, Any]:
-    """Writes the shards of one split.
+    """Writes the shards of one split, its summary, label counts, label maps and taxonomy.
 
     Args:
         conversion: what to do.
@@ -87,81 +41,35 @@ def convert(conversion: Conversion, progress: bool = False) -> dict[str, Any]:
         What `<split>.json` says: `images`, `boxes`, `shards`, `left_out` and more.
 
     Raises:
-        InputError: for bad settings, annotations or image files. Nothing was written unless it is
-            an image file's content that is bad; then finished shards stay for the next run.
+        InputError: a setting, the annotations or an image file are bad. Nothing was written, unless
+            it is the content of an image file that is bad; then finished shards are kept for the
+            next run.
     """
-    _check(conversion)
-    annotations = read_annotations(conversion.annotations, conversion.on_bad)
+    conversion.check()
+    annotations = read_coco_annotations(conversion.annotations, on_bad=conversion.on_bad)
+    taxonomy = conversion.label_spaces(annotations)
     left_out = collections.Counter(annotations.skipped)
-    taxonomy = _taxonomy(conversion, annotations)
-    rows, starts = annotations.rows_by_image()
-    chosen = np.arange(len(annotations.images))
-    if not conversion.keep_boxless:
-        chosen = np.flatnonzero(np.diff(starts))
-        left_out["image has no box"] = len(annotations.images) - len(chosen)
-    present = _present(conversion, annotations, chosen)
-    left_out[str(FileProblem.MISSING)] = len(chosen) - len(present)
-    order = np.random.default_rng(conversion.seed).permutation(present)
+    order = _choose_images(conversion, annotations, left_out)
     names = shard_names(conversion.split, len(order), conversion.num_shards)
-
     journal = Journal(
         conversion.output_dir,
         conversion.split,
-        {
-            "annotations": os.path.basename(conversion.annotations),
-            "annotations_sha256": sha256_of(conversion.annotations),
-            "order_sha256": hashlib.sha256(order.astype("<i8").tobytes()).hexdigest(),
-            "labels_sha256": hashlib.sha256(repr(taxonomy).encode()).hexdigest(),
-            "num_shards": len(names),
-            "granularity": conversion.granularity.value,
-        },
+        _settings(conversion, order, taxonomy, num_shards=len(names)),
     )
-    finished = {
-        name: shard
-        for name, shard in journal.finished().items()
-        # What a run with SKIP left out is an error now.
-        if not (shard.left_out and conversion.on_bad is OnBad.ERROR)
-    }
-    if len(finished) < len(names) or not os.path.exists(journal.summary_path):
-        journal.begin(finished)
+    finished = _resume(conversion, journal, names)
     taxonomy.save(os.path.join(conversion.output_dir, TAXONOMY_FILE))
     taxonomy.write_label_maps(conversion.output_dir)
-
-    def serialized(position: int) -> tuple[bytes, int] | BadFileError:
-        image, boxes = annotations.images[position], rows[starts[position] : starts[position + 1]]
-        try:
-            jpeg = read_jpeg(conversion.images_dir, image)
-        except BadFileError as error:
-            return error
-        example = encode(
-            image,
-            jpeg,
-            annotations.boxes[boxes],
-            annotations.category_ids[boxes],
-            annotations.areas[boxes],
-            annotations.is_crowd[boxes],
-            taxonomy,
-            conversion.granularity,
-        )
-        return example.SerializeToString(), len(boxes)
-
-    bar = tqdm.tqdm(
-        total=len(order), desc=conversion.split, unit=" images", disable=not progress, mininterval=1
+    serialize = _serializer(conversion, annotations, taxonomy)
+    shards = _write(
+        conversion,
+        journal,
+        order=order,
+        names=names,
+        finished=finished,
+        serialize=serialize,
+        progress=progress,
     )
-    with bar, concurrent.futures.ThreadPoolExecutor(conversion.threads) as readers:
-        for i, name in enumerate(names):
-            positions = order[i :: len(names)].tolist()
-            if name in finished:
-                # Not counted as progress: the time left is that of the images to come.
-                bar.total -= len(positions)
-                bar.refresh()
-                continue
-            path = os.path.join(conversion.output_dir, name)
-            examples = map_ahead(readers, serialized, positions, 4 * conversion.threads)
-            finished[name] = write_shard(path, examples, conversion.on_bad, bar.update)
-            journal.add(finished[name])
 
-    shards = [finished[name] for name in names]
     written = {annotations.images[position].id for position in order.tolist()}
     for shard in shards:
         left_out.update(shard.left_out)
@@ -184,63 +92,39 @@ def convert(conversion: Conversion, progress: bool = False) -> dict[str, Any]:
     return summary
 
 
-def _check(conversion: Conversion) -> None:
-    if not re.fullmatch(r"\w+", conversion.split):
-        raise InputError(
-            f"--split={conversion.split} begins file names; use letters, digits and underscores"
-        )
-    if conversion.num_shards < 0 or conversion.num_shards > 99_999:
-        raise InputError(f"--num_shards={conversion.num_shards} must be from 1 to 99999")
-    if conversion.threads < 1:
-        raise InputError(f"--threads={conversion.threads} must be at least 1")
-    if conversion.taxonomy and conversion.super_classes:
-        raise InputError("--taxonomy already orders the super-classes; drop --super_classes")
-    if not os.path.isdir(conversion.images_dir):
-        raise InputError(f"--images_dir={conversion.images_dir} is not a folder; check the path")
-    try:
-        os.makedirs(conversion.output_dir, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"--output_dir={conversion.output_dir} cannot be made ({error.strerror}); take another"
-        ) from error
+def _choose_images(
+    conversion: Conversion, annotations: Annotations, left_out: collections.Counter[str]
+) -> np.ndarray:
+    """Which images to write, shuffled.
 
+    Args:
+        conversion: what to do.
+        annotations: their images are chosen from.
+        left_out: the numbers of images left out, by problem; it is added to.
 
-def _taxonomy(conversion: Conversion, annotations: Annotations) -> Taxonomy:
-    """The label spaces, which must be those of other splits in the same folder."""
-    if conversion.taxonomy:
-        taxonomy = Taxonomy.load(conversion.taxonomy)
-        known = {category.id: category for category in taxonomy.species + taxonomy.unboxed}
-        boxed = set(annotations.boxed_category_ids())
-        for category in annotations.categories:
-            if category.id in boxed and known.get(category.id) != category:
-                raise InputError(
-                    f"{conversion.annotations}: category {category.id} ({category.name}, "
-                    f"{category.supercategory}) is not so in {conversion.taxonomy}; use the "
-                    "taxonomy of the same dataset"
-                )
-    else:
-        taxonomy = annotations.derive_taxonomy(conversion.super_classes or None)
-    stored = os.path.join(conversion.output_dir, TAXONOMY_FILE)
-    shards = glob.glob(os.path.join(glob.escape(conversion.output_dir), "*-of-*.tfrecord"))
-    others = [s for s in shards if not os.path.basename(s).startswith(f"{conversion.split}-")]
-    if others and os.path.exists(stored) and Taxonomy.load(stored) != taxonomy:
-        raise InputError(
-            f"{stored} gives other labels than {conversion.taxonomy or conversion.annotations}; "
-            f"pass --taxonomy={stored} to share them, or another --output_dir"
-        )
-    return taxonomy
+    Returns:
+        int64 `[images]`, positions in `annotations.images`.
+    """
+    chosen = np.arange(len(annotations.images))
+    if not conversion.keep_boxless:
+        _, starts = annotations.rows_by_image()
+        chosen = np.flatnonzero(np.diff(starts))
+        left_out["image has no box"] = len(annotations.images) - len(chosen)
+    present = _present(conversion, annotations, chosen)
+    left_out[str(FileProblem.MISSING)] = len(chosen) - len(present)
+    return np.random.default_rng(conversion.seed).permutation(present)
 
 
 def _present(conversion: Conversion, annotations: Annotations, chosen: np.ndarray) -> np.ndarray:
-    """Those of the chosen images whose file is there. A wrong folder is noticed at once."""
+    """Those of the chosen images whose file exists; a wrong folder is noticed right away."""
 
-    def is_there(position: int) -> bool:
+    def exists(position: int) -> bool:
         name = annotations.images[position].file_name
         return os.path.isfile(os.path.join(conversion.images_dir, name))
 
     with concurrent.futures.ThreadPoolExecutor(conversion.threads) as readers:
-        there = np.array(list(readers.map(is_there, chosen.tolist(), chunksize=256)), bool)
-    missing = chosen[~there] if len(chosen) else chosen
+        found = np.array(list(readers.map(exists, chosen.tolist(), chunksize=256)), bool)
+    missing = chosen[~found] if len(chosen) else chosen
     if len(missing) and (conversion.on_bad is OnBad.ERROR or len(missing) == len(chosen)):
         named = ", ".join(annotations.images[i].file_name for i in missing[:_NAMED_FILES].tolist())
         more = "" if len(missing) == len(chosen) else " or leave them out with --on_bad=skip"
@@ -248,4 +132,107 @@ def _present(conversion: Conversion, annotations: Annotations, chosen: np.ndarra
             f"{len(missing)} of {len(chosen)} images are not in {conversion.images_dir}, such as "
             f"{named}; check --images_dir{more}"
         )
-    return chosen[there] if len(chosen) else chosen
+    return chosen[found] if len(chosen) else chosen
+
+
+def _settings(
+    conversion: Conversion, order: np.ndarray, taxonomy: Taxonomy, num_shards: int
+) -> dict[str, Any]:
+    """Everything that the content of the shards depends on, to resume only a run with the same."""
+    return {
+        "annotations": os.path.basename(conversion.annotations),
+        "annotations_sha256": sha256_of(conversion.annotations),
+        "order_sha256": hashlib.sha256(order.astype("<i8").tobytes()).hexdigest(),
+        # With other names of fields, the records of earlier versions could not be resumed.
+        "labels_sha256": hashlib.sha256(repr(taxonomy).encode()).hexdigest(),
+        "num_shards": num_shards,
+        "granularity": conversion.granularity.value,
+    }
+
+
+def _resume(conversion: Conversion, journal: Journal, names: list[str]) -> dict[str, Shard]:
+    """The shards that an earlier run finished; unless these are all, starts a new journal."""
+    finished = {
+        name: shard
+        for name, shard in journal.finished().items()
+        # What a run with SKIP left out is an error now.
+        if not (shard.left_out and conversion.on_bad is OnBad.ERROR)
+    }
+    if len(finished) < len(names) or not os.path.exists(journal.summary_path):
+        journal.begin(finished)
+    return finished
+
+
+def _serializer(
+    conversion: Conversion, annotations: Annotations, taxonomy: Taxonomy
+) -> Callable[[int], tuple[bytes, int] | BadFileError]:
+    """A function that reads an image and encodes it with its boxes.
+
+    It takes the position of an image in `annotations.images`, and returns the serialized example
+    and the number of its boxes, or why its file cannot be used.
+    """
+    rows, starts = annotations.rows_by_image()
+
+    def serialize(position: int) -> tuple[bytes, int] | BadFileError:
+        image, boxes = annotations.images[position], rows[starts[position] : starts[position + 1]]
+        try:
+            jpeg = read_jpeg(conversion.images_dir, image)
+        except BadFileError as error:
+            return error
+        example = encode(
+            image,
+            jpeg,
+            boxes=annotations.boxes[boxes],
+            category_ids=annotations.category_ids[boxes],
+            areas=annotations.areas[boxes],
+            is_crowd=annotations.is_crowd[boxes],
+            taxonomy=taxonomy,
+            granularity=conversion.granularity,
+        )
+        return example.SerializeToString(), len(boxes)
+
+    return serialize
+
+
+def _write(
+    conversion: Conversion,
+    journal: Journal,
+    *,
+    order: np.ndarray,
+    names: list[str],
+    finished: Mapping[str, Shard],
+    serialize: Callable[[int], tuple[bytes, int] | BadFileError],
+    progress: bool,
+) -> list[Shard]:
+    """Writes the shards that are not finished.
+
+    Args:
+        conversion: what to do.
+        journal: where to record finished shards.
+        order: int `[images]`, positions of images; shard i of n has every n-th from the i-th on.
+        names: of the shards.
+        finished: the shards that need not be written, by name.
+        serialize: see `_serializer`.
+        progress: whether to show a progress bar.
+
+    Returns:
+        All shards of the split.
+    """
+    shards = []
+    bar = tqdm.tqdm(
+        total=len(order), desc=conversion.split, unit=" images", disable=not progress, mininterval=1
+    )
+    with bar, concurrent.futures.ThreadPoolExecutor(conversion.threads) as readers:
+        for i, name in enumerate(names):
+            positions = order[i :: len(names)].tolist()
+            if name in finished:
+                # Not counted as progress, because the remaining time is that of the images to come.
+                bar.total -= len(positions)
+                bar.refresh()
+                shards.append(finished[name])
+                continue
+            path = os.path.join(conversion.output_dir, name)
+            examples = map_ahead(readers, serialize, positions, 4 * conversion.threads)
+            shards.append(write_shard(path, examples, conversion.on_bad, bar.update))
+            journal.add(shards[-1])
+    return shards

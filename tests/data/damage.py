@@ -1,4 +1,4 @@
-"""Damages files as disks, networks and strangers do."""
+"""Damages files as disks, networks and attackers do."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ HOSTILE = (
 
 
 def damaged(rng: np.random.Generator, data: bytes) -> bytes:
-    """A copy of a file's bytes with one to three things wrong with it."""
+    """A copy of the bytes of a file with one to three kinds of damage."""
     for _ in range(rng.integers(1, 4)):
         at = _place(rng, len(data))
         length = int(rng.integers(1, 40))
@@ -52,7 +52,7 @@ def damaged(rng: np.random.Generator, data: bytes) -> bytes:
 
 
 def _place(rng: np.random.Generator, size: int) -> int:
-    """Anywhere; half the time near the end, where Parquet says what is where."""
+    """Anywhere, but half the time near the end, where Parquet has its footer."""
     near = rng.uniform() < 0.5
     low = max(0, size - 700) if near else 0
     return int(rng.integers(low, size)) if size > low else 0

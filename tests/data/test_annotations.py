@@ -149,7 +149,7 @@ def test_no_boxes_at_all(write):
         ([-500, 0, 10, 10], None),
     ],
 )
-def test_edges(write, box, expected):
+def test_boxes_at_the_edges(write, box, expected):
     """Image 1 is 50 wide and 60 high; up to one pixel over the edge is cut off."""
     record = copy.deepcopy(GOOD)
     record["annotations"][0]["bbox"] = box
@@ -211,14 +211,14 @@ NAN, INF = float("nan"), float("inf")
         ("annotations", {"id": 6}, "annotation id is repeated", "annotation 6"),
     ],
 )
-def test_each_bad_record(write, where, change, problem, words):
-    """The first record of a list is spoilt, after a copy of the last two for the repeated ids."""
+def test_each_kind_of_bad_entry(write, where, change, problem, words):
+    """The first entry of a list is made bad; for repeated ids, it becomes the last."""
     record = copy.deepcopy(GOOD)
     record[where][0].update(change)
     if "repeated" in problem:
         # The one that comes later is the bad one.
         record[where] = record[where][1:] + record[where][:1]
-    # Boxes of image 3 and category 4 would be bad as a consequence; they are not the question.
+    # Boxes of image 3 and category 4 would be bad as a consequence, which is not tested here.
     if where != "annotations":
         record["annotations"] = [record["annotations"][0]]
     path = write(record)
@@ -241,14 +241,14 @@ def test_each_bad_record(write, where, change, problem, words):
 
 @pytest.mark.parametrize("key", ["images", "categories", "annotations"])
 @pytest.mark.parametrize("record", [3, None, "x", [], ["id"]])
-def test_records_that_are_no_objects(write, key, record):
+def test_entries_that_are_not_objects(write, key, record):
     path = write({**GOOD, key: [*GOOD[key], record]})
     with pytest.raises(InputError, match=f"number {len(GOOD[key]) + 1} of the list"):
         read_annotations(path)
     assert sum(read_annotations(path, OnBad.SKIP).skipped.values()) == 1
 
 
-def test_skipping_counts_and_carries_over(write):
+def test_skipped_entries_are_counted_with_what_depends_on_them(write):
     record = copy.deepcopy(GOOD)
     record["images"][1]["height"] = 0  # Image 1 has two boxes,
     record["categories"][0]["name"] = None  # category 4 the two others.
@@ -359,7 +359,7 @@ def test_random_files_against_plain_python(write):
 
 
 def test_a_tenth_of_inat2017_is_quick(write):
-    """50,000 boxes; the whole takes ten times as long, some eight seconds."""
+    """50,000 boxes; all of iNat2017 takes ten times as long, about eight seconds."""
     record = {
         "images": [
             {"id": i, "file_name": f"{i:032x}.jpg", "width": 800, "height": 600}

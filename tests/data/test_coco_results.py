@@ -54,7 +54,7 @@ def read(path):
     ascii_only=st.booleans(),
 )
 def test_same_as_json_loads(tmp_path, monkeypatch, results, piece, indent, separators, ascii_only):
-    """Wherever the text is cut, and whatever else stands in it."""
+    """Wherever the text is cut, and whatever else it contains."""
     monkeypatch.setattr(json_stream, "_PIECE", piece)
     text = json.dumps(results, indent=indent, separators=separators, ensure_ascii=ascii_only)
     path = tmp_path / "d.json"
@@ -90,10 +90,10 @@ ONE = '{"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1], "score": 0.5}'
         (f'[{ONE}, {{"image_id": 1, "a": "{"x" * 3000}', "does not end within|truncated"),
     ],
 )
-def test_faults(tmp_path, monkeypatch, text, message, piece):
-    """They are the same wherever the text is cut."""
+def test_errors(tmp_path, monkeypatch, text, message, piece):
+    """They do not depend on where the text is cut."""
     if len(text) > 10_000 and piece < 100:
-        pytest.skip("the same text is looked at 100,000 times")
+        pytest.skip("the same text would be parsed 100,000 times")
     monkeypatch.setattr(json_stream, "_PIECE", piece)
     monkeypatch.setattr(json_stream, "_LONGEST_ELEMENT", 2000 if len(text) < 10_000 else 1 << 20)
     path = tmp_path / "d.json"
@@ -103,7 +103,7 @@ def test_faults(tmp_path, monkeypatch, text, message, piece):
     assert str(caught.value).startswith(f"{path}: ")
 
 
-def test_the_place_of_a_fault(tmp_path, monkeypatch):
+def test_the_position_of_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(json_stream, "_PIECE", 50)
     text = f"\ufeff [{', '.join([ONE] * 20)}, {ONE.replace('0.5', '0.5.')}, {ONE}]"
     path = tmp_path / "d.json"
@@ -113,7 +113,7 @@ def test_the_place_of_a_fault(tmp_path, monkeypatch):
         read(path)
 
 
-def test_too_many(tmp_path, monkeypatch):
+def test_too_many_detections(tmp_path, monkeypatch):
     monkeypatch.setattr(detections, "MOST_DETECTIONS", 3)
     path = tmp_path / "d.json"
     path.write_text(f"[{', '.join([ONE] * 3)}]")

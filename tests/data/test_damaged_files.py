@@ -1,4 +1,4 @@
-"""Files of strangers, damaged by accident or on purpose: only an `InputError` may come of them."""
+"""Foreign files, damaged by accident or on purpose: only an `InputError` may result."""
 
 import io
 import json
@@ -46,7 +46,7 @@ def write(path, count, granularity=Granularity.SPECIES, constant=False):
 
 
 def survives(read_it, path, contents, seed, count):
-    """Damages, reads; returns how many were wrong and how many still right."""
+    """Damages and reads files; returns how many were invalid and how many still valid."""
     rng = np.random.default_rng(seed)
     results = []
     for _ in range(count):
@@ -62,7 +62,7 @@ def survives(read_it, path, contents, seed, count):
     return results.count(False), results.count(True)
 
 
-# With pages that have no checksums, the decoders themselves meet the damage.
+# Without checksums of pages, the damage reaches the decoders themselves.
 WAYS = [
     {},
     {"compression": "none", "use_dictionary": False},
@@ -85,11 +85,11 @@ def test_parquet(tmp_path):
         contents.append(buffer.getvalue())
     contents.append((tmp_path / "d.parquet").read_bytes())
     wrong, right = survives(read, tmp_path / "d.parquet", contents, seed=1, count=1000)
-    assert wrong > 500 and right > 5  # a bit of a coordinate may flip where nothing checks
+    assert wrong > 500 and right > 5  # a bit of a coordinate may flip where there is no checksum
 
 
 def test_flipped_bits_in_our_pages_are_always_found(tmp_path):
-    """Pages have checksums. What is left are parts of the footer that say nothing on the rows."""
+    """Pages have checksums; the rest are parts of the footer that do not concern the rows."""
     path = write(tmp_path / "d.parquet", 2000)
     whole, before = path.read_bytes(), read(path)
     pages = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
@@ -180,7 +180,7 @@ def test_lists_of_names(tmp_path):
 
 
 def _varint(number):
-    """As Parquet's footer writes whole numbers: zigzag, seven bits a byte."""
+    """A whole number as in Parquet's footer: zigzag, seven bits per byte."""
     number, out = number << 1, bytearray()
     while True:
         out.append(number & 127 | (128 if number > 127 else 0))
@@ -190,7 +190,7 @@ def _varint(number):
 
 
 def claiming(whole, rows, count):
-    """A Parquet file with another number of rows in its footer."""
+    """A Parquet file with a different number of rows in its footer."""
     length = int.from_bytes(whole[-8:-4], "little")
     footer = whole[-8 - length : -8]
     assert _varint(rows) in footer
@@ -221,7 +221,7 @@ def test_parquet_that_claims_more_rows(tmp_path, count, message):
 
 
 def test_a_small_parquet_file_that_would_fill_the_memory(tmp_path):
-    """Runs of equal values take next to nothing: these three million rows a tenth of a megabyte."""
+    """Runs of equal values take almost no space: three million rows, a tenth of a megabyte."""
     path = tmp_path / "d.parquet"
     with DetectionsWriter(path, Granularity.SPECIES, TAXONOMY) as writer:
         for _ in range(3):
@@ -312,7 +312,7 @@ def test_metadata(tmp_path, metadata):
         ("image_id", [float("nan"), 1]),
     ],
 )
-def test_columns_of_other_kinds(tmp_path, column, values):
+def test_columns_of_other_types(tmp_path, column, values):
     path = write(tmp_path / "d.parquet", 2)
     table = pq.read_table(path)
     position = table.schema.names.index(column)
@@ -322,7 +322,7 @@ def test_columns_of_other_kinds(tmp_path, column, values):
 
 
 def test_long_strings_are_not_read(tmp_path):
-    """Of a dictionary page with one string of 16 MB, a thousand times: 16 GB when unpacked."""
+    """A dictionary page with one string of 16 MB, used a thousand times: 16 GB when decoded."""
     path = write(tmp_path / "d.parquet", 1000)
     table = pq.read_table(path)
     words = pa.DictionaryArray.from_arrays(np.zeros(1000, np.int32), ["x" * (16 << 20)])
@@ -352,15 +352,15 @@ def test_long_strings_are_not_read(tmp_path):
         {"category_id": 4},
     ],
 )
-def test_wrong_values_in_json(tmp_path, change):
+def test_invalid_values_in_json(tmp_path, change):
     path = tmp_path / "d.json"
     path.write_text(json.dumps([RESULTS[0], RESULTS[1] | change]))
     with pytest.raises(InputError, match=r"detection (2|1 )"):
         read(path)
 
 
-def test_odd_but_right_json(tmp_path):
-    """Of a key that is there twice the last counts, as for Python; long strings are passed over."""
+def test_unusual_but_valid_json(tmp_path):
+    """The last of two equal keys counts, as in Python; long strings are skipped."""
     text = json.dumps(RESULTS[0]).replace('"score": 0.5', '"score": 9, "score": 0.25')
     text = text.replace('"image_id": 1', f'"x": "{"y" * (20 << 20)}", "image_id": 1')
     path = tmp_path / "d.json"

@@ -55,7 +55,7 @@ def test_species_round_trip(tmp_path):
     assert os.listdir(tmp_path) == ["d.parquet"]
 
 
-def test_labels_go_by_category_id_and_name_not_by_number(tmp_path):
+def test_labels_are_matched_by_category_id_and_name(tmp_path):
     # The model knew only Corvus and Pica; the ground truth has Apis before them.
     model_s = Taxonomy.from_categories(CATEGORIES, {5, 9})
     path = write(tmp_path / "d.parquet", labels=np.array([1, 2, 1]), taxonomy=model_s)
@@ -68,7 +68,7 @@ def test_labels_go_by_category_id_and_name_not_by_number(tmp_path):
     assert Granularity.SPECIES not in found.labels
 
 
-def test_a_species_without_box_in_the_truth_counts_at_the_coarser_levels(tmp_path):
+def test_a_species_without_a_true_box_counts_at_coarser_granularities(tmp_path):
     path = write(tmp_path / "d.parquet")
     no_pica = Taxonomy.from_categories(CATEGORIES, {5, 0})
     found = read_detections(path, Granularity.SPECIES, no_pica)
@@ -89,7 +89,7 @@ def test_few_detections(tmp_path, count):
     assert len(read_detections(path, Granularity.SPECIES, TAXONOMY)) == count
 
 
-def test_nothing_is_left_of_a_failed_writing(tmp_path):
+def test_failed_writing_leaves_nothing(tmp_path):
     def interrupted():
         with DetectionsWriter(tmp_path / "d.parquet", Granularity.SPECIES, TAXONOMY) as writer:
             writer.append(IMAGE_IDS, LABELS, SCORES, BOXES)
@@ -130,7 +130,7 @@ def test_coarse_coco_json_is_read_by_label(tmp_path):
     assert found.labels[Granularity.GENERIC].tolist() == [1]
 
 
-def test_an_empty_list_is_no_detections(tmp_path):
+def test_an_empty_list_has_no_detections(tmp_path):
     (tmp_path / "d.json").write_text("[]")
     assert len(read_detections(tmp_path / "d.json", Granularity.GENERIC, TAXONOMY)) == 0
 

@@ -1,4 +1,4 @@
-"""Tests of telling a good JPEG from what cannot be used."""
+"""Tests of recognizing image files that cannot be used."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def picture(kind: str, size=(60, 40), mode="RGB", **settings) -> bytes:
     return file.getvalue()
 
 
-def turned() -> bytes:
+def rotated() -> bytes:
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
     return picture("jpeg", size=(40, 60), exif=exif)
@@ -44,11 +44,11 @@ def read(tmp_path, data: bytes) -> bytes:
         picture("jpeg", mode="L"),
         picture("jpeg", mode="CMYK"),
         JPEG + b"\0" * 16,
-        JPEG + b"behind the end of the image",
+        JPEG + b"after the end of the image",
     ],
-    ids=["plain", "progressive", "gray", "cmyk", "zeros behind", "something behind"],
+    ids=["plain", "progressive", "gray", "cmyk", "zeros after", "something after"],
 )
-def test_good_files_come_as_they_are(tmp_path, data):
+def test_good_files_are_not_changed(tmp_path, data):
     assert read(tmp_path, data) == data
 
 
@@ -62,9 +62,9 @@ def test_good_files_come_as_they_are(tmp_path, data):
         (JPEG[:-1], FileProblem.DAMAGED, "damaged"),
         (JPEG[:30], FileProblem.DAMAGED, "damaged"),
         (picture("jpeg", size=(61, 40)), FileProblem.SIZE, "61 x 40 pixels, but .* 60 x 40"),
-        (turned(), FileProblem.SIZE, "40 x 60 pixels .*EXIF"),
+        (rotated(), FileProblem.SIZE, "40 x 60 pixels .*EXIF"),
     ],
-    ids=["empty", "text", "png", "half", "last byte", "header", "size", "turned"],
+    ids=["empty", "text", "png", "half", "last byte", "header", "size", "rotated"],
 )
 def test_bad_files(tmp_path, data, problem, words):
     with pytest.raises(BadFileError, match=words) as caught:

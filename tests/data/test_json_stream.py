@@ -68,7 +68,7 @@ def test_same_as_json_load(tmp_path, lists, other, first, window, indent, ascii_
         ('{"a": [' + "[" * 100_000, "nested too deeply"),
     ],
 )
-def test_faults(tmp_path, text, words, window):
+def test_errors(tmp_path, text, words, window):
     path = tmp_path / "x.json"
     path.write_text(text)
     with pytest.raises(InputError, match=words) as caught:
@@ -76,7 +76,7 @@ def test_faults(tmp_path, text, words, window):
     assert str(path) in str(caught.value)
 
 
-def test_files_that_are_no_text(tmp_path):
+def test_files_that_are_not_text(tmp_path):
     path = tmp_path / "x.json"
     path.write_bytes(b'{"a": ["\xff\xfe"]}')
     with pytest.raises(InputError, match="UTF-8"):

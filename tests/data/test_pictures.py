@@ -26,7 +26,7 @@ def test_boxes_are_where_they_should_be_and_the_best_is_on_top():
 
 
 @pytest.mark.parametrize("box", [(-20, -20, 400, 400), (110, 90, 300, 5), (0, 0, 0, 0)])
-def test_captions_stay_in_the_picture(box):
+def test_captions_stay_inside_the_picture(box):
     picture = PILImage.new("RGB", (120, 100))
     pictures.draw_boxes(picture, np.array([box]), ["Aves 0.50"], ["#ffffff"])
     pixels = np.asarray(picture).max(axis=2)
@@ -42,14 +42,14 @@ def test_nothing_to_draw_changes_nothing():
         assert (again.format, again.size) == ("JPEG", (9, 9))
 
 
-def test_a_turned_picture_is_read_as_it_is_stored(tmp_path):
+def test_a_rotated_image_is_read_as_stored(tmp_path):
     exif = PILImage.Exif()
     exif[0x0112] = 6  # a quarter turn
     PILImage.new("RGB", (8, 6)).save(tmp_path / "turned.jpg", exif=exif)
     assert pictures.open_picture(tmp_path / "turned.jpg", "").size == (8, 6)
 
 
-def test_what_is_no_picture_is_named(tmp_path):
+def test_files_that_are_not_images_are_named(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"text")
     for name in ("a.jpg", "nowhere.jpg"):
         with pytest.raises(InputError, match=rf"{name}: cannot be read as an image .*; look again"):

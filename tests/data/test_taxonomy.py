@@ -73,7 +73,7 @@ def test_given_super_classes():
         (CATEGORIES, BOXED, ["Aves", "Insecta", "aves"], "no category has the super-class 'aves'"),
     ],
 )
-def test_what_does_not_fit(categories, boxed, supers, words):
+def test_inconsistent_arguments(categories, boxed, supers, words):
     with pytest.raises(InputError, match=words):
         Taxonomy.from_categories(categories, boxed, supers)
 
@@ -171,7 +171,7 @@ def _spoil(record, key, value):
         (lambda r: _spoil(r, "unboxed", [{"id": 3, "name": ""}]), "has no name"),
     ],
 )
-def test_damaged_files_get_a_sentence(taxonomy, tmp_path, spoil, words):
+def test_damaged_files(taxonomy, tmp_path, spoil, words):
     path = tmp_path / "taxonomy.json"
     taxonomy.save(path)
     path.write_text(json.dumps(spoil(json.loads(path.read_text()))))
@@ -181,7 +181,7 @@ def test_damaged_files_get_a_sentence(taxonomy, tmp_path, spoil, words):
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"format": "inatdet', "[" * 100_000])
-def test_no_json(tmp_path, text):
+def test_files_that_are_not_json(tmp_path, text):
     path = tmp_path / "taxonomy.json"
     path.write_text(text)
     with pytest.raises(InputError, match="not valid JSON"):

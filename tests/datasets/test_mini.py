@@ -25,7 +25,7 @@ def split_of(dataset, split):
     return read_annotations(dataset / f"{split}_2017_bboxes.json")
 
 
-def test_the_layout_is_inat2017_s(dataset):
+def test_the_layout_is_that_of_inat2017(dataset):
     for split in ("train", "val"):
         annotations = split_of(dataset, split)  # which checks sizes, ids and boxes
         supercategories = {c.name: c.supercategory for c in annotations.categories}
@@ -52,11 +52,11 @@ def test_label_spaces(dataset):
     assert {c.name for c in taxonomy.unboxed} == {species.name for species in UNBOXED}
     ids = [category.id for category in train.categories]
     assert min(ids) == 0
-    # Boxless categories lie between, so that labels are not ids plus one.
+    # Categories without boxes are among them, so labels are not ids plus one.
     assert any(c.id != label for label, c in enumerate(taxonomy.species))
 
 
-def test_a_long_tail_and_images_with_no_and_several_boxes(dataset):
+def test_long_tail_and_numbers_of_boxes(dataset):
     train, val = split_of(dataset, "train"), split_of(dataset, "val")
     _, images_of_species = np.unique(
         [train.category_ids[train.image_ids == i][0] for i in np.unique(train.image_ids)],
@@ -72,7 +72,7 @@ def test_a_long_tail_and_images_with_no_and_several_boxes(dataset):
     assert len(np.unique(single.category_ids)) == len(SPECIES)
 
 
-def test_the_seed_decides():
+def test_the_seed_determines_everything():
     plans = [list(mini._plans(seed)) for seed in (0, 0, 1)]
     assert plans[0] == plans[1] != plans[2]
     drawn = [mini._draw(plans[0][3]) for _ in range(2)]
@@ -92,7 +92,7 @@ def test_boxes_are_tight_around_what_was_drawn(species):
 
 
 @pytest.mark.parametrize(("x", "y"), [(30, 20), (-15, 5), (150, -10), (160, 130)])
-def test_boxes_are_those_of_the_pixels_in_the_image(x, y):
+def test_boxes_contain_the_visible_pixels(x, y):
     sprite = scenes.draw_animal(np.random.default_rng(0), SPECIES[0], 60, np.array([0.0, -1.0]))
     canvas = np.zeros((600, 800))
     height, width = sprite.alpha.shape
@@ -103,17 +103,17 @@ def test_boxes_are_those_of_the_pixels_in_the_image(x, y):
     )  # fmt: skip
     box = scenes._box(sprite.alpha, x, y, 200, 160)
     assert box == expected
-    assert scenes._box(sprite.alpha, 300, y, 200, 160) is None  # nothing of it is to be seen
+    assert scenes._box(sprite.alpha, 300, y, 200, 160) is None  # outside of the image
 
 
-def test_a_folder_that_is_something_else_is_not_touched(tmp_path):
+def test_other_folders_are_not_touched(tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(InputError, match="exists and is no mini dataset"):
+    with pytest.raises(InputError, match="exists and is not a mini dataset"):
         mini.make(str(tmp_path))
     assert os.listdir(tmp_path) == ["thesis.txt"]
 
 
-def test_what_is_there_is_not_made_again_and_failure_leaves_nothing(tmp_path, monkeypatch):
+def test_an_existing_dataset_is_kept_and_failure_leaves_nothing(tmp_path, monkeypatch):
     folder = tmp_path / "data"
 
     def draw_nothing(path, seed):
@@ -122,7 +122,7 @@ def test_what_is_there_is_not_made_again_and_failure_leaves_nothing(tmp_path, mo
     monkeypatch.setattr(mini, "_write", draw_nothing)
     assert mini.make(str(folder))
     assert not mini.make(str(folder))
-    assert mini.make(str(folder), seed=2)  # another one takes its place
+    assert mini.make(str(folder), seed=2)  # another one replaces it
     assert (folder / "seed").read_text() == "2"
     assert json.loads((folder / mini.MARK_FILE).read_text())["seed"] == 2
 

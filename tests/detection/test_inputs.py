@@ -394,8 +394,8 @@ def foreign_records(folder):
         (no_image, r"image 34 \(record 5\) cannot be decoded"),
         (cut_file, "damaged after 5 records"),
         (flipped_bit, "damaged after [23] records"),
-        (no_tfrecord, "damaged after 0 records, or no TFRecord file"),
-        (foreign_records, "record 3 is no example of inatdet"),
+        (no_tfrecord, "damaged after 0 records, or not a TFRecord file"),
+        (foreign_records, "record 3 is not an example of inatdet"),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path, damage, sentence, batch_size):

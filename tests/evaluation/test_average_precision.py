@@ -50,7 +50,7 @@ def test_nothing_detected_is_zero_where_there_is_truth(engine):
 
 
 @pytest.mark.parametrize("engine", Engine)
-def test_a_class_without_truth_is_no_number_and_left_out_of_means(engine):
+def test_a_class_without_truth_is_nan_and_left_out_of_means(engine):
     full = scenes.annotations_of([1, 2], [(1, 40, [0, 0, 9, 9]), (2, 0, [0, 0, 9, 9])])
     taxonomy = full.taxonomy
     one = full.keep_images([1])

@@ -12,7 +12,7 @@ from tests.evaluation import scenes
 SPECIES = Granularity.SPECIES
 
 
-def test_sizes_are_pycocotools_own():
+def test_sizes_agree_with_pycocotools():
     # Boxes of 5 to 150 pixels a side, so that all of COCO's sizes are there.
     rng = np.random.default_rng(1)
     rows = []

@@ -48,7 +48,7 @@ def test_each_kind_is_found_where_it_is():
     assert set(insects.costs) == {0.0}
 
 
-def test_at_the_generic_level_no_name_is_wrong():
+def test_at_the_generic_level_no_label_is_wrong():
     overall = rows(Granularity.GENERIC)[-1]
     assert overall.cells()[:3] == ("species", "generic", OVERALL)
     # The box under another name is right now, and the one elsewhere as well only misplaced.
@@ -58,7 +58,7 @@ def test_at_the_generic_level_no_name_is_wrong():
     }  # fmt: skip
 
 
-def test_costs_are_what_mending_brings():
+def test_costs_are_what_fixing_gains():
     aves = {row.super_class: row for row in rows()}["Aves"]
     truth = average_precision.ground_truth_at(ANNOTATIONS, TAXONOMY, Granularity.SPECIES)
     truth = truth.in_images(np.arange(6))

@@ -70,7 +70,7 @@ def test_two_species_on_one_animal():
     assert left(Granularity.GENERIC, Merge.NMS) == [0.6, 0.95]
 
 
-def test_marginals_cannot_be_had_from_fine_detections():
+def test_marginals_cannot_be_computed_from_fine_detections():
     taxonomy = scenes.annotations_of([5], [(5, 40, [0, 0, 10, 10])]).taxonomy
     detections = scenes.detections_of([5], [40], [0.9], [[0, 0, 10, 10]], taxonomy)
     with pytest.raises(ValueError, match="do not hold the probabilities"):

@@ -25,7 +25,7 @@ def scene(name, granularity, seed=0, count=300):
 
 
 @pytest.mark.parametrize("name", scenes.SCENES)
-def test_overlaps_are_pycocotools_own(name):
+def test_overlaps_agree_with_pycocotools(name):
     truth, columns = scene(name, Granularity.SUPER)
     found = overlaps(truth, columns)
     for row, (image, *box, _, label) in enumerate(columns):

@@ -163,7 +163,7 @@ def test_the_order_of_rows_changes_nothing(case, random):
 
 @exact
 @given(cases(), st.randoms(use_true_random=False))
-def test_with_equal_scores_only_the_order_within_an_image_counts(case, random):
+def test_with_equal_scores_only_the_order_within_an_image_matters(case, random):
     annotations, detections = case
     keys = [random.random() for _ in range(len(detections))]
     shuffled = reordered(detections, keys)
@@ -288,7 +288,7 @@ def test_elsewhere_duplicates_below_every_score_may_only_find_more(case, level, 
 
 @exact
 @given(cases())
-def test_only_the_order_of_scores_counts(case):
+def test_only_the_order_of_scores_matters(case):
     annotations, detections = case
     scaled = dataclasses.replace(detections, scores=np.sqrt(detections.scores) / 3 - 1)
     assert numbers(run(annotations, scaled)) == numbers(run(annotations, detections))
@@ -296,7 +296,7 @@ def test_only_the_order_of_scores_counts(case):
 
 @exact
 @given(cases(), st.sampled_from([0.25, 8.0]))
-def test_the_unit_of_length_does_not_count(case, unit):
+def test_the_unit_of_length_does_not_matter(case, unit):
     annotations, detections = case
     other = dataclasses.replace(annotations, boxes=annotations.boxes * unit)  # areas stay
     scaled = dataclasses.replace(detections, boxes=detections.boxes * unit)
@@ -329,7 +329,7 @@ def test_merging_by_suppression_leaves_the_best_and_nothing_that_overlaps_them(c
 
 @exact
 @given(cases(), st.randoms(use_true_random=False))
-def test_at_the_generic_level_species_do_not_count(case, random):
+def test_at_the_generic_level_species_do_not_matter(case, random):
     annotations, detections = case
     taxonomy = annotations.taxonomy
     species = [random.choice([c.id for c in taxonomy.species]) for _ in annotations.boxes]
@@ -396,7 +396,7 @@ def test_the_truth_itself_is_perfect(annotations):
 
 @settings(exact, max_examples=10)
 @given(cases(distinct=True), st.randoms(use_true_random=False))
-def test_intervals_are_the_same_each_time(case, random):
+def test_intervals_are_reproducible(case, random):
     annotations, detections = case
     assume(len(annotations.images) > 1)
     rows = list(range(len(detections)))

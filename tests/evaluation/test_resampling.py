@@ -41,7 +41,7 @@ def test_each_half_is_what_pycocotools_counts_on_it():
         )
 
 
-def test_the_standard_error_of_a_mean_is_the_textbook_s():
+def test_the_standard_error_of_a_mean_is_the_textbook_formula():
     # With one class and one box an image, AR1 is the mean over images of the share of IoU
     # thresholds that the box reaches: its standard error is known.
     rng = np.random.default_rng(0)
@@ -98,7 +98,7 @@ def test_a_single_image_has_no_halves():
     assert len(Halves(np.array([4, 5]), 100)) == 100
 
 
-def test_halves_without_a_box_are_passed_over():
+def test_halves_without_a_box_are_ignored():
     halves = Halves(np.arange(4), 3)
     assert halves.std_err(np.array([1.0, np.nan, 3.0])) == pytest.approx(1.0)
     assert np.isnan(halves.std_err(np.array([np.nan, np.nan, 3.0])))
@@ -111,7 +111,7 @@ def test_an_estimate_is_a_number_and_can_be_copied():
     assert f"{estimate:.1f}" == "1.5"
 
 
-def test_the_gap_s_standard_error_is_that_of_the_ratio():
+def test_the_standard_error_of_a_gap_is_that_of_the_ratio():
     # Far from zero, the ratio on each half spreads as the formula says.
     rng = np.random.default_rng(0)
     halves = Halves(np.arange(100), 4000)
@@ -137,7 +137,7 @@ def test_the_gap_s_standard_error_is_that_of_the_ratio():
 
 
 @pytest.mark.parametrize("coarse", [20.0, 20.0 + 1e-12, 15.0])
-def test_a_gap_of_rounding_is_none(coarse):
+def test_a_gap_within_rounding_is_nan(coarse):
     none, nms = (SPECIES, Granularity.SUPER, Merge.NONE), (SPECIES, Granularity.SUPER, Merge.NMS)
     values = {none: 20.0, nms: 25.0, (Granularity.SUPER, Granularity.SUPER, Merge.NONE): coarse}
     (row,) = granularities.gap_rows(

@@ -39,7 +39,7 @@ def paper_results(rng):
     return taxonomy, ClassResults(np.array(values), np.zeros((len(values), 101)))
 
 
-def test_overall_is_the_paper_s():
+def test_overall_agrees_with_the_paper():
     taxonomy, results = paper_results(np.random.default_rng(0))
     rows = super_classes.table5_rows(results, taxonomy)
     assert [row.super_class for row in rows] == [*PAPER_SUPER_CLASSES, super_classes.OVERALL]

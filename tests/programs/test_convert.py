@@ -1,4 +1,4 @@
-"""Tests of the program that turns other kinds of files into ours, and ours into COCO's."""
+"""Tests of the program that converts between other formats and this project's."""
 
 import json
 import pathlib
@@ -10,7 +10,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from inatdet.data.formats.coco import read_annotations, write_annotations
+from inatdet.data.formats.coco import read_coco_annotations, write_coco_annotations
 from inatdet.data.formats.detections import read_detections
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
@@ -40,7 +40,7 @@ def by_pycocotools(truth, results):
 
 
 @pytest.mark.parametrize("level", Granularity)
-def test_anybody_can_evaluate_what_is_written(scene, tmp_path, level):
+def test_any_coco_evaluator_can_use_what_is_written(scene, tmp_path, level):
     """pycocotools on the two files written says what we say, at each granularity."""
     annotations, taxonomy, detections = scene
     truth, results = str(tmp_path / "truth.json"), str(tmp_path / "results.json")
@@ -77,7 +77,7 @@ def test_parquet_and_json_hold_the_same(scene, tmp_path, level):
     np.testing.assert_allclose(read[0].boxes, read[1].boxes, rtol=1e-6)
 
 
-def test_what_cannot_be(scene, tmp_path):
+def test_impossible_conversions_are_refused(scene, tmp_path):
     annotations, taxonomy, detections = scene
     with pytest.raises(InputError, match=r"must end in \.parquet or \.json"):
         convert.convert_detections(detections, taxonomy, "d.csv", Granularity.SPECIES)
@@ -95,7 +95,7 @@ def test_a_taxonomy_of_another_dataset(scene, tmp_path):
     path = tmp_path / "truth.json"
     wrong = Taxonomy.from_categories(annotations.categories, [3], ["Insecta"])
     with pytest.raises(InputError, match="category 7 has no super label in the taxonomy"):
-        write_annotations(path, annotations, wrong, Granularity.SUPER)
+        write_coco_annotations(path, annotations, wrong, Granularity.SUPER)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -126,7 +126,7 @@ def test_the_program(tmp_path):
     )
     assert result.returncode == 0, result.stderr
     assert "4 super detections are in" in result.stderr
-    taxonomy = read_annotations(truth).taxonomy
+    taxonomy = read_coco_annotations(truth).taxonomy
     labels = read_detections(found, Granularity.SUPER, taxonomy).labels[Granularity.SUPER]
     assert labels.tolist() == [2, 2, 2, 1]
     result = run(f"--annotations={truth}", "--detections=kind=x", f"--output={found}")

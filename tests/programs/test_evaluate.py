@@ -246,7 +246,7 @@ def test_no_image_is_left(tmp_path):
         ],
     )
     found = write_results(tmp_path / "species.json", [])
-    with pytest.raises(InputError, match=r"no image has exactly one box.*use --all_images"):
+    with pytest.raises(InputError, match=r"no image has exactly one box.*with --all_images"):
         report_of(truth, [f"species={found}"])
 
 

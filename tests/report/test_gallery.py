@@ -45,7 +45,7 @@ def test_best_are_right_and_worst_are_wrong(images_dir):
     assert chosen(images_dir, Choose.WORST, 1) == [(2, "b", False)]
 
 
-def test_random_ones_are_repeatable(images_dir):
+def test_random_choices_are_reproducible(images_dir):
     first = chosen(images_dir, Choose.RANDOM, seed=1)
     assert first == chosen(images_dir, Choose.RANDOM, seed=1)
     assert {row[0] for row in first} == {0, 1, 2, 3}

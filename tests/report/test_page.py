@@ -11,7 +11,7 @@ EMPTY = {"meta", "img", "input"}
 
 
 class Reader(HTMLParser):
-    """Checks that elements are closed in order, and gathers what a test asks for."""
+    """Checks that elements are closed in order, and collects what the tests look at."""
 
     def __init__(self):
         super().__init__()
@@ -46,7 +46,7 @@ def read(page):
 
 @pytest.fixture
 def report(tmp_path):
-    """Of a species and a generic model, one of whose species has a dangerous name."""
+    """A report of a species and a generic model; one of the species has a dangerous name."""
     categories = [
         {"id": 5, "name": "<script>alert(1)</script>", "supercategory": "Aves"},
         {"id": 0, "name": "Apis \"' mellifera", "supercategory": "Insecta"},
@@ -74,7 +74,7 @@ def page_of(report, tmp_path):
     return (tmp_path / "report" / "report.html").read_text("utf-8")
 
 
-def test_it_needs_nothing_from_outside(report, tmp_path):
+def test_the_page_loads_nothing_from_outside(report, tmp_path):
     page = page_of(report, tmp_path)
     found = read(page)
     assert len(found.sources) == 4  # two images, once among the best and once at random
@@ -83,14 +83,14 @@ def test_it_needs_nothing_from_outside(report, tmp_path):
     assert "default-src 'none'" in page
 
 
-def test_links_lead_somewhere_and_ids_are_there_once(report, tmp_path):
+def test_links_have_targets_and_ids_are_unique(report, tmp_path):
     found = read(page_of(report, tmp_path))
     assert len(found.ids) == len(set(found.ids))
     assert {link.removeprefix("#") for link in found.links} <= set(found.ids)
     assert "#curves" in found.links
 
 
-def test_names_are_text_and_nothing_else(report, tmp_path):
+def test_names_are_escaped(report, tmp_path):
     page = page_of(report, tmp_path)
     assert page.count("<script>") == 1
     assert "<script>alert(1)</script>" in "".join(read(page).text)

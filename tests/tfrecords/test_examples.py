@@ -102,7 +102,7 @@ def test_categories_without_a_label():
         encode(IMAGE, JPEG, BOXES[:1], [4], AREAS[:1], IS_CROWD[:1], TAXONOMY)
 
 
-def test_no_example():
+def test_what_is_not_an_example():
     for serialized in (b"", b"nonsense", tf.train.Example().SerializeToString()):
         with pytest.raises(tf.errors.InvalidArgumentError):
             decode(tf.constant(serialized))

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def shards_in(folder, count=2):
         (Granularity.SPECIES, True, LabelCounts(1, (0, 1, 0), (0, 1, 0))),
     ],
 )
-def test_counts_are_kept_beside_the_shards(
+def test_counts_are_stored_beside_the_shards(
     annotations, tmp_path, granularity, single_instance, expected
 ):
     SplitCounts.of(annotations, TAXONOMY).save(str(tmp_path), "train")
@@ -68,7 +69,20 @@ def test_boxes_without_a_label_do_not_count(annotations, tmp_path):
     assert counts == LabelCounts(1, (0, 0), (0, 0))
 
 
-def test_what_is_missing_is_named(annotations, tmp_path):
+def test_versions(annotations, tmp_path):
+    SplitCounts.of(annotations, TAXONOMY).save(str(tmp_path), "train")
+    pattern, path = shards_in(tmp_path), tmp_path / "train.label_counts.json"
+    content = json.loads(path.read_text())
+    before = read_label_counts(pattern, Granularity.SUPER, False)
+    path.write_text(json.dumps(content | {"version": 2}))
+    with pytest.raises(InputError, match=r"has format version 2, but .* run `inatdet tfrecords`"):
+        read_label_counts(pattern, Granularity.SUPER, False)
+    del content["format"], content["version"]
+    path.write_text(json.dumps(content))
+    assert read_label_counts(pattern, Granularity.SUPER, False) == before
+
+
+def test_what_is_missing_or_wrong(annotations, tmp_path):
     def read(pattern):
         return read_label_counts(pattern, Granularity.SPECIES, False)
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import dataclasses
 import glob
 import hashlib
-import io
 import json
 import os
 import subprocess
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import PIL.Image
@@ -21,85 +18,8 @@ import tensorflow as tf
 from inatdet.data.checking import OnBad
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
 from inatdet.errors import InputError
-from inatdet.tfrecords import writing
-from inatdet.tfrecords.examples import decode
-from inatdet.tfrecords.label_counts import read_label_counts
-from inatdet.tfrecords.shards import map_ahead, shard_names
-from inatdet.tfrecords.writing import Conversion, convert
-
-IMAGES = 20
-BOXLESS = (4, 11)
-CATEGORIES = [
-    {"id": 4, "name": "Pica pica", "supercategory": "Aves"},
-    {"id": 0, "name": "Vespa crabro", "supercategory": "Insecta"},
-    {"id": 2, "name": "Quercus robur", "supercategory": "Plantae"},
-]
-
-
-@pytest.fixture
-def dataset(tmp_path):
-    """20 images, two without a box, number 3 with three boxes; how to write them."""
-    folder = tmp_path / "data"
-    (folder / "pictures").mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    images, boxes = [], []
-    for i in range(IMAGES):
-        width, height = 16 + i, 24
-        file = io.BytesIO()
-        pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
-        PIL.Image.fromarray(pixels).save(file, "jpeg")
-        (folder / "pictures" / f"{i}.jpg").write_bytes(file.getvalue())
-        name = f"pictures/{i}.jpg"
-        images.append({"id": 100 + i, "file_name": name, "width": width, "height": height})
-        for _ in range(0 if i in BOXLESS else 3 if i == 3 else 1):
-            boxes.append(
-                {
-                    "id": len(boxes),
-                    "image_id": 100 + i,
-                    "category_id": 4 * (i % 2),
-                    "bbox": [1, 2, 3 + len(boxes) % 5, 4],
-                }
-            )
-    write_json(folder, {"images": images, "categories": CATEGORIES, "annotations": boxes})
-    return Conversion(
-        annotations=str(folder / "boxes.json"),
-        images_dir=str(folder),
-        output_dir=str(tmp_path / "records"),
-        split="train",
-        num_shards=4,
-        threads=3,
-    )
-
-
-def write_json(folder, record) -> None:
-    with open(os.path.join(folder, "boxes.json"), "w") as file:
-        json.dump(record, file)
-
-
-def edit(dataset: Conversion, change) -> None:
-    """Changes the annotation file in place."""
-    with open(dataset.annotations) as file:
-        record = json.load(file)
-    change(record)
-    write_json(dataset.images_dir, record)
-
-
-def shards(dataset: Conversion) -> dict[str, bytes]:
-    found = {}
-    for path in glob.glob(os.path.join(dataset.output_dir, "*.tfrecord")):
-        with open(path, "rb") as file:
-            found[os.path.basename(path)] = file.read()
-    return found
-
-
-def counts(dataset: Conversion):
-    pattern = os.path.join(dataset.output_dir, "train-*.tfrecord")
-    return read_label_counts(pattern, Granularity.SPECIES, single_instance=False)
-
-
-def examples(dataset: Conversion, split: str = "train"):
-    files = sorted(glob.glob(os.path.join(dataset.output_dir, f"{split}-*.tfrecord")))
-    return list(tf.data.TFRecordDataset(files).map(decode).as_numpy_iterator())
+from inatdet.tfrecords.writing import convert
+from tests.tfrecords.conversions import BOXLESS, CATEGORIES, IMAGES, counts, edit, examples, shards
 
 
 def test_everything_is_written_once(dataset):
@@ -163,7 +83,7 @@ def test_shards_are_shuffled_by_the_seed(dataset):
     assert ids != sorted(ids)
 
 
-def test_boxless_images_on_request(dataset):
+def test_boxless_images_if_wanted(dataset):
     summary = convert(dataclasses.replace(dataset, keep_boxless=True))
     assert summary["images"] == 20 and summary["left_out"] == {}
     empty = [int(e["image_id"]) for e in examples(dataset) if not len(e["boxes"])]
@@ -191,34 +111,34 @@ def test_granularity_of_the_standard_fields(dataset, granularity, names):
 # --- what is wrong with images ---
 
 
-def spoil_missing(path):
+def damage_missing(path):
     os.remove(path)
 
 
-def spoil_png(path):
+def damage_png(path):
     PIL.Image.new("RGB", (22, 24)).save(path, "png")
 
 
-def spoil_cut(path):
+def damage_cut(path):
     with open(path, "r+b") as file:
         file.truncate(os.path.getsize(path) // 2)
 
 
-def spoil_size(path):
+def damage_size(path):
     PIL.Image.new("RGB", (9, 9)).save(path, "jpeg")
 
 
 @pytest.mark.parametrize(
-    ("spoil", "problem", "words"),
+    ("damage", "problem", "words"),
     [
-        (spoil_missing, "image file is missing", r"1 of 18 images .* pictures/6\.jpg"),
-        (spoil_png, "image file is not a JPEG", r"6\.jpg \(image 106\) is a PNG"),
-        (spoil_cut, "image file is damaged", r"6\.jpg \(image 106\) is damaged"),
-        (spoil_size, "image file has another size", "9 x 9 pixels"),
+        (damage_missing, "image file is missing", r"1 of 18 images .* pictures/6\.jpg"),
+        (damage_png, "image file is not a JPEG", r"6\.jpg \(image 106\) is a PNG"),
+        (damage_cut, "image file is damaged", r"6\.jpg \(image 106\) is damaged"),
+        (damage_size, "image file has another size", "9 x 9 pixels"),
     ],
 )
-def test_bad_image_files(dataset, spoil, problem, words):
-    spoil(os.path.join(dataset.images_dir, "pictures", "6.jpg"))
+def test_bad_image_files(dataset, damage, problem, words):
+    damage(os.path.join(dataset.images_dir, "pictures", "6.jpg"))
     with pytest.raises(InputError, match=words) as caught:
         convert(dataset)
     assert "--on_bad=skip" in str(caught.value) and "\n" not in str(caught.value)
@@ -229,7 +149,7 @@ def test_bad_image_files(dataset, spoil, problem, words):
     assert 106 not in [int(e["image_id"]) for e in examples(dataset)]
     assert counts(dataset).total_images == 17
     assert counts(dataset).boxes == (8, 11)  # image 106 showed one of the former
-    # What was skipped is an error again, though its shard is there.
+    # What was skipped is an error again, although its shard exists.
     with pytest.raises(InputError, match=words):
         convert(dataset)
 
@@ -242,7 +162,7 @@ def test_wrong_folder_of_images(dataset, tmp_path):
     assert not shards(dataset)
 
 
-def test_bad_records_are_counted(dataset):
+def test_bad_entries_are_counted(dataset):
     edit(dataset, lambda record: record["annotations"][0].update(bbox=[0, 0, 500, 500]))
     with pytest.raises(InputError, match="annotation 0 has the box"):
         convert(dataset)
@@ -259,7 +179,7 @@ def test_bad_records_are_counted(dataset):
         ({"split": ""}, "split="),
         ({"threads": 0}, "threads=0"),
         ({"images_dir": "/nowhere/at/all"}, "images_dir=/nowhere/at/all is not a folder"),
-        ({"output_dir": "/dev/null/x"}, "output_dir=/dev/null/x cannot be made"),
+        ({"output_dir": "/dev/null/x"}, "output_dir=/dev/null/x cannot be created"),
         ({"annotations": "/nowhere.json"}, r"/nowhere\.json: cannot be read"),
         ({"taxonomy": "/nowhere.json"}, r"/nowhere\.json: cannot be read"),
         ({"taxonomy": "/x.json", "super_classes": ("Aves",)}, "drop --super_classes"),
@@ -286,7 +206,7 @@ def test_splits_share_a_taxonomy(dataset):
         ),
     )
     val = dataclasses.replace(dataset, split="val", num_shards=2)
-    with pytest.raises(InputError, match=r"other labels .* pass --taxonomy="):
+    with pytest.raises(InputError, match=r"different labels .* pass --taxonomy="):
         convert(val)
     convert(dataclasses.replace(val, taxonomy=stored))
     assert {int(label) for e in examples(dataset, "val") for label in e["labels_species"]} == {2}
@@ -305,155 +225,8 @@ def test_taxonomy_without_a_box_of_some_category(dataset, tmp_path):
 def test_taxonomy_of_another_dataset(dataset, tmp_path):
     path = str(tmp_path / "taxonomy.json")
     Taxonomy.from_categories([Category(4, "Pica pica", "Aves")], [4]).save(path)
-    with pytest.raises(InputError, match=r"category 0 \(Vespa crabro, Insecta\) is not so in"):
+    with pytest.raises(InputError, match=r"category 0 \(Vespa crabro, Insecta\) differs in"):
         convert(dataclasses.replace(dataset, taxonomy=path))
-
-
-# --- resuming ---
-
-
-@pytest.fixture
-def interrupted(dataset, monkeypatch):
-    """A run that ended in the third shard, and the names of the shards it wrote."""
-    write = writing.write_shard
-
-    def stop_at_third(path, *rest):
-        if "00002-of" in path:
-            raise KeyboardInterrupt
-        return write(path, *rest)
-
-    monkeypatch.setattr(writing, "write_shard", stop_at_third)
-    with pytest.raises(KeyboardInterrupt):
-        convert(dataset)
-    written: list[str] = []
-
-    def record(path, *rest):
-        written.append(os.path.basename(path)[6:11])
-        return write(path, *rest)
-
-    monkeypatch.setattr(writing, "write_shard", record)
-    return written
-
-
-def test_going_on_gives_the_same_files(dataset, interrupted):
-    assert len(shards(dataset)) == 2
-    assert not os.path.exists(os.path.join(dataset.output_dir, "train.json"))
-    summary = convert(dataset)
-    assert interrupted == ["00002", "00003"]
-    fresh = dataclasses.replace(dataset, output_dir=dataset.output_dir + "-fresh")
-    assert convert(fresh) == summary and shards(fresh) == shards(dataset)
-    with open(os.path.join(dataset.output_dir, "train.json")) as file:
-        resumed = file.read()
-    with open(os.path.join(fresh.output_dir, "train.json")) as file:
-        assert file.read() == resumed
-    interrupted.clear()
-    assert convert(dataset) == summary and interrupted == []
-
-
-def damage_shard(dataset):
-    path = os.path.join(dataset.output_dir, "train-00000-of-00004.tfrecord")
-    with open(path, "ab") as file:
-        file.write(b"x")
-
-
-def damage_journal(dataset):
-    path = os.path.join(dataset.output_dir, ".train.journal")
-    with open(path, "r+") as file:
-        file.truncate(os.path.getsize(path) - 5)
-
-
-def lose_journal(dataset):
-    os.remove(os.path.join(dataset.output_dir, ".train.journal"))
-
-
-def change_box(dataset):
-    edit(dataset, lambda record: record["annotations"][0].update(bbox=[0, 0, 1, 1]))
-
-
-@pytest.mark.parametrize(
-    ("change", "again"),
-    [
-        (damage_shard, ["00000", "00002", "00003"]),
-        (damage_journal, ["00001", "00002", "00003"]),
-        (lose_journal, ["00000", "00001", "00002", "00003"]),
-        (change_box, ["00000", "00001", "00002", "00003"]),
-    ],
-)
-def test_what_cannot_be_kept_is_written_again(dataset, interrupted, change, again):
-    change(dataset)
-    convert(dataset)
-    assert interrupted == again
-    fresh = dataclasses.replace(dataset, output_dir=dataset.output_dir + "-fresh")
-    convert(fresh)
-    assert shards(fresh) == shards(dataset)
-
-
-def test_counts_are_added_to_a_split_that_was_written_without_them(dataset, interrupted):
-    convert(dataset)
-    interrupted.clear()
-    os.remove(os.path.join(dataset.output_dir, "train.label_counts.json"))
-    convert(dataset)
-    assert interrupted == []  # no shard was written again
-    labels = np.concatenate([e["labels_species"] for e in examples(dataset)])
-    assert counts(dataset).boxes == tuple(np.bincount(labels)[1:].tolist())
-    assert counts(dataset).total_images == 18
-
-
-@pytest.mark.parametrize("changes", [{"seed": 1}, {"granularity": Granularity.SUPER}])
-def test_other_settings_start_anew(dataset, interrupted, changes):
-    convert(dataclasses.replace(dataset, **changes))
-    assert interrupted == ["00000", "00001", "00002", "00003"]
-
-
-def test_no_stale_shards_stay(dataset):
-    convert(dataset)
-    for name in ("val-00000-of-00001.tfrecord", ".train-00001-of-00004.tfrecord.abc"):
-        with open(os.path.join(dataset.output_dir, name), "w"):
-            pass
-    convert(dataclasses.replace(dataset, num_shards=3))
-    left = [name for name in os.listdir(dataset.output_dir) if "tfrecord" in name]
-    expected = [f"train-{i:05d}-of-00003.tfrecord" for i in range(3)]
-    assert sorted(left) == [*expected, "val-00000-of-00001.tfrecord"]
-
-
-def test_a_lost_shard_of_a_complete_split_is_written_again(dataset):
-    convert(dataset)
-    before = shards(dataset)
-    os.remove(os.path.join(dataset.output_dir, "train-00002-of-00004.tfrecord"))
-    convert(dataset)
-    assert shards(dataset) == before
-
-
-# --- parts ---
-
-
-@pytest.mark.parametrize(
-    ("images", "asked", "count"),
-    [(3, 0, 3), (8, 0, 8), (866, 0, 8), (8001, 0, 9), (579_184, 0, 580), (5, 2, 2), (5, 5, 5)],
-)
-def test_shard_names(images, asked, count):
-    names = shard_names("val", images, asked)
-    assert len(names) == count
-    assert names[0] == f"val-00000-of-{count:05d}.tfrecord"
-
-
-def test_map_ahead_is_in_order_and_bounded():
-    lock, state = threading.Lock(), {"started": 0, "taken": 0, "most": 0}
-
-    def work(item):
-        with lock:
-            state["started"] += 1
-            state["most"] = max(state["most"], state["started"] - state["taken"])
-        return item * item
-
-    results = []
-    with ThreadPoolExecutor(4) as readers:
-        for result in map_ahead(readers, work, range(100), 7):
-            results.append(result)
-            with lock:
-                state["taken"] += 1
-    assert results == [i * i for i in range(100)]
-    assert state["most"] <= 8
 
 
 def test_the_program(dataset):

@@ -178,14 +178,14 @@ def read_parquet_detections(
     check_labels(path, labels, len(metadata.labels), found)
     by_granularity = _labels_by_name(path, labels, metadata.labels, found, taxonomy)
     return Detections(
-        path,
-        found,
-        image_ids,
-        by_granularity,
-        scores,
-        boxes,
-        metadata.model,
-        metadata.settings,
+        path=path,
+        trained_on=found,
+        image_ids=image_ids,
+        labels=by_granularity,
+        scores=scores,
+        boxes=boxes,
+        model=metadata.model,
+        settings=metadata.settings,
     )
 
 

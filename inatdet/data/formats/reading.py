@@ -11,7 +11,6 @@ from inatdet.data.checking import OnBad
 from inatdet.data.detections import Detections
 from inatdet.data.formats import annotations as annotation_formats
 from inatdet.data.formats import detections as detection_formats
-from inatdet.data.formats.annotations import Options
 from inatdet.data.formats.names import read_names
 from inatdet.data.formats.voc import Corners
 from inatdet.data.taxonomy import Granularity, Taxonomy
@@ -60,12 +59,11 @@ def read_annotations(
         >>> truth.taxonomy.super_classes
         ('Insecta', 'Aves')
     """
-    options = Options(
+    options = annotation_formats.Options(
         _text(names), _text(super_categories), _text(images_dir), Corners(corners), OnBad(on_bad)
     )
-    annotations = replace(
-        annotation_formats.read_annotations(path, options), sha256=sha256_of(path)
-    )
+    annotations = annotation_formats.read_annotations(path, options)
+    annotations = replace(annotations, sha256=sha256_of(path))
     return annotations if taxonomy is None else annotations.with_taxonomy(taxonomy)
 
 

@@ -1,1 +1,1 @@
-"""Draws animals in landscapes: the pictures of the embedded mini dataset. NumPy and Pillow only."""
+"""The mini dataset: animals drawn in landscapes, with nothing but NumPy and Pillow."""

@@ -1,11 +1,9 @@
-"""The embedded mini dataset: drawn animals in exactly iNat2017's layout.
+"""The mini dataset: drawn animals in exactly the layout of iNat2017.
 
-    inatdet mini --output_dir=DIR
-
-Nine super-classes with three or four invented species each, a long tail, images with several
-animals, with none, and of super-classes that have no boxes. The same seed gives the same files
-(with the same versions of NumPy and Pillow). Numbers measured on it say that the code works,
-nothing about photographs.
+It has nine super-classes with three or four invented species each, a long tail, images with several
+animals, with none, and of super-classes without boxes. The same seed gives the same files, with the
+same versions of NumPy and Pillow. Numbers measured on it show that the code works, but say nothing
+about photographs.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -29,7 +28,7 @@ from inatdet.datasets.mini.species import SPECIES, UNBOXED, Species
 from inatdet.errors import InputError
 
 MARK_FILE = "mini.json"
-"""Says that a folder is a mini dataset, and which one."""
+"""Marks a folder as a mini dataset, and says which one."""
 
 _VERSION = 1
 _IMAGES = "train_val_images"
@@ -37,17 +36,17 @@ _IMAGES = "train_val_images"
 # Width and height, with the aspect ratios of photographs.
 _SIZES = ((256, 192), (256, 192), (192, 256), (288, 192), (240, 240))
 
-_MOST_TRAIN, _TAIL = 64, 0.93  # images of the commonest species; each rarer one has .93 of that
-_VAL_EACH = 6  # images with one animal, of each species
-_SEVERAL_SHARE = 0.15  # of the training images, which show two or three animals
-_VAL_SEVERAL = 18  # validation images with two or three animals, which the protocol leaves out
-_BOXLESS = {"train": 12, "val": 4}  # images of an animal's place without the animal
-_UNBOXED_EACH = {"train": 4, "val": 1}  # images of each species whose super-class has no boxes
+_MOST_TRAIN, _TAIL = 64, 0.93  # images of the most common species; each rarer one has .93 as many
+_VAL_EACH = 6  # images with one animal, per species
+_SEVERAL_SHARE = 0.15  # of the training images; they show two or three animals
+_VAL_SEVERAL = 18  # validation images with two or three animals, which the protocol excludes
+_BOXLESS = {"train": 12, "val": 4}  # images of a habitat without an animal
+_UNBOXED_EACH = {"train": 4, "val": 1}  # images per species whose super-class has no boxes
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """An image that is to be drawn: of whom, with how many animals in it, by which random seed."""
+    """An image to draw: the species, the number of animals, whether they have boxes, the seed."""
 
     split: str
     species: Species
@@ -58,12 +57,52 @@ class _Plan:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """An image that was drawn."""
+    """An image that was drawn, and the boxes of the animals in it."""
 
     jpeg: bytes
     width: int
     height: int
     boxes: tuple[Box, ...]
+
+
+def make(output_dir: str, seed: int = 0) -> bool:
+    """Draws the dataset. The folder appears under its name only when it is complete.
+
+    Args:
+        output_dir: the folder to create; a mini dataset with another seed is replaced.
+        seed: determines every image.
+
+    Returns:
+        False if the same dataset is already there.
+
+    Raises:
+        InputError: the folder exists and is not a mini dataset.
+    """
+    output_dir = os.path.abspath(output_dir)
+    mark = {"inatdet mini dataset": _VERSION, "seed": seed}
+    if os.path.isdir(output_dir) and os.listdir(output_dir):
+        try:
+            with open(os.path.join(output_dir, MARK_FILE), encoding="utf-8") as file:
+                if json.load(file) == mark:
+                    return False
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{output_dir}: exists and is not a mini dataset; name a folder that does not exist"
+            ) from error
+    parent = os.path.dirname(output_dir)
+    os.makedirs(parent, exist_ok=True)
+    temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(output_dir)}.", dir=parent)
+    try:
+        _write(temporary, seed)
+        with open(os.path.join(temporary, MARK_FILE), "w", encoding="utf-8") as file:
+            json.dump(mark, file)
+        shutil.copymode(parent, temporary)  # mkdtemp makes it accessible to its owner only
+        shutil.rmtree(output_dir, ignore_errors=True)
+        os.rename(temporary, output_dir)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return True
 
 
 def _plans(seed: int) -> Iterator[_Plan]:
@@ -106,77 +145,26 @@ def _draw(plan: _Plan) -> _Drawn:
     return _Drawn(encoded.getvalue(), width, height, kept)
 
 
-def make(output_dir: str, seed: int = 0) -> bool:
-    """Draws the dataset. The folder appears under its name only when it is whole.
-
-    Args:
-        output_dir: the folder to make.
-        seed: decides on every image.
-
-    Returns:
-        False if the very dataset was there already.
-
-    Raises:
-        InputError: if the folder exists and is no mini dataset.
-    """
-    output_dir = os.path.abspath(output_dir)
-    mark = {"inatdet mini dataset": _VERSION, "seed": seed}
-    if os.path.isdir(output_dir) and os.listdir(output_dir):
-        try:
-            with open(os.path.join(output_dir, MARK_FILE), encoding="utf-8") as file:
-                if json.load(file) == mark:
-                    return False
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{output_dir}: exists and is no mini dataset; name a folder that does not exist"
-            ) from error
-    parent = os.path.dirname(output_dir)
-    os.makedirs(parent, exist_ok=True)
-    temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(output_dir)}.", dir=parent)
-    try:
-        _write(temporary, seed)
-        with open(os.path.join(temporary, MARK_FILE), "w", encoding="utf-8") as file:
-            json.dump(mark, file)
-        shutil.copymode(parent, temporary)  # mkdtemp's folders are for their owner alone
-        shutil.rmtree(output_dir, ignore_errors=True)
-        os.rename(temporary, output_dir)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    return True
-
-
 def _write(folder: str, seed: int) -> None:
     plans = list(_plans(seed))
     species = sorted({p.species.name: p.species for p in plans}.values(), key=lambda s: s.name)
-    # Ids go by name, as in iNat2017, and start at 0: boxed and boxless categories are mixed.
+    # Ids go by name, as in iNat2017, and start at 0: categories with and without boxes are mixed.
     ids = {one.name: number for number, one in enumerate(species)}
-    content = {split: {"images": [], "annotations": []} for split in ("train", "val")}
+    images: dict[str, list[dict[str, Any]]] = {"train": [], "val": []}
+    boxes: dict[str, list[dict[str, Any]]] = {"train": [], "val": []}
     # Forking a process whose libraries run threads can hang; new processes cannot.
     fresh = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(mp_context=fresh) as pool:
         drawn = tqdm(pool.map(_draw, plans, chunksize=16), "mini dataset", len(plans), disable=None)
         for number, (plan, one) in enumerate(zip(plans, drawn), 1):
-            name = "/".join(
-                (
-                    _IMAGES,
-                    plan.species.super_class,
-                    plan.species.name,
-                    f"{hashlib.md5(one.jpeg, usedforsecurity=False).hexdigest()}.jpg",
-                )
-            )
-            path = os.path.join(folder, *name.split("/"))
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "wb") as file:
-                file.write(one.jpeg)
-            records = content[plan.split]
-            records["images"].append(
+            name = _write_image(folder, plan.species, one.jpeg)
+            images[plan.split].append(
                 {"id": number, "file_name": name, "width": one.width, "height": one.height}
             )
             for x, y, width, height in one.boxes:
-                records["annotations"].append(
+                boxes[plan.split].append(
                     {
-                        "id": len(records["annotations"]) + 1,
+                        "id": len(boxes[plan.split]) + 1,
                         "image_id": number,
                         "category_id": ids[plan.species.name],
                         "bbox": [int(x), int(y), int(width), int(height)],
@@ -184,10 +172,30 @@ def _write(folder: str, seed: int) -> None:
                         "iscrowd": 0,
                     }
                 )
-    categories = [
-        {"id": ids[one.name], "name": one.name, "supercategory": one.super_class} for one in species
-    ]
-    info = {"description": "Generated images of invented animals", "version": str(_VERSION)}
-    for split, records in content.items():
-        with open(os.path.join(folder, f"{split}_2017_bboxes.json"), "w", encoding="utf-8") as f:
-            json.dump({"info": info, **records, "categories": categories}, f)
+    for split in images:
+        content = {
+            "info": {
+                "description": "Generated images of invented animals",
+                "version": str(_VERSION),
+            },
+            "images": images[split],
+            "annotations": boxes[split],
+            "categories": [
+                {"id": ids[one.name], "name": one.name, "supercategory": one.super_class}
+                for one in species
+            ],
+        }
+        path = os.path.join(folder, f"{split}_2017_bboxes.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(content, file)
+
+
+def _write_image(folder: str, species: Species, jpeg: bytes) -> str:
+    """Writes an image under the hash of its bytes, as in iNat2017; returns its `file_name`."""
+    digest = hashlib.md5(jpeg, usedforsecurity=False).hexdigest()
+    name = "/".join((_IMAGES, species.super_class, species.name, f"{digest}.jpg"))
+    path = os.path.join(folder, *name.split("/"))
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(jpeg)
+    return name

@@ -1,8 +1,8 @@
-"""A photograph, so to speak: animals put into a landscape, with light, shadow and a camera."""
+"""Images as a photographer would take them: animals in a landscape, light, shadow and a camera."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,13 +13,14 @@ import PIL.ImageFilter
 
 from inatdet.datasets.mini.body_plans import PLANS, UPRIGHT
 from inatdet.datasets.mini.habitats import HABITATS, HOMES, background, noise
-from inatdet.datasets.mini.shapes import Part, limb, polar
+from inatdet.datasets.mini.shapes import Color, Part, as_color, limb, polar
 from inatdet.datasets.mini.species import Species
 
-_FINER = 2  # Animals are drawn this much larger than needed, for smooth edges.
-_SEEN = 96  # A pixel is an animal's, for its box, if it covers more than this of 255.
+_FINER = 2  # animals are drawn this much larger than needed, for smooth edges
+_SEEN = 96  # of 255; what an animal must cover of a pixel to have it in its box
 
 Box = tuple[int, int, int, int]
+"""x, y, width and height in pixels."""
 
 
 @dataclass(frozen=True)
@@ -36,27 +37,27 @@ class Sprite:
 
 
 def scene(
-    rng: np.random.Generator, species: Species | None, width: int, height: int, animals: int = 1
+    rng: np.random.Generator, species: Species, width: int, height: int, animals: int = 1
 ) -> tuple[PIL.Image.Image, list[Box]]:
     """Draws one image.
 
     Args:
-        rng: decides on everything that the arguments leave open.
-        species: who is seen; None for nobody.
+        rng: determines everything that the arguments leave open.
+        species: which animals are in it, or live where it was taken.
         width: in pixels.
         height: in pixels.
-        animals: how many of the species.
+        animals: the number of animals; 0 for an image of the habitat alone.
 
     Returns:
         The image, and a tight box `x, y, width, height` in pixels around each animal's pixels.
     """
-    at_home = species is not None and rng.random() < 0.67
+    at_home = rng.random() < 0.67
     choice = HOMES[species.super_class] if at_home else tuple(HABITATS)
     habitat = choice[rng.integers(len(choice))]
     image = background(rng, width, height, habitat)
     light = polar(rng.uniform(200, 340))
     boxes: list[Box] = []
-    for _ in range(animals if species else 0):
+    for _ in range(animals):
         for _attempt in range(8):
             sprite = draw_animal(rng, species, _length(rng, width, height, animals), light)
             x, y = _place(rng, sprite.alpha.shape[::-1], (width, height))
@@ -77,8 +78,8 @@ def draw_animal(
     """Draws an individual of a species.
 
     Args:
-        rng: decides on its pose, colours, turn and so on.
-        species: whom to draw.
+        rng: determines its pose, colors, rotation and so on.
+        species: which species to draw.
         length: the longer side of its box, in pixels.
         light: where the light comes from: a unit vector, x to the right and y down.
     """
@@ -87,7 +88,7 @@ def draw_animal(
     turn = np.radians(rng.normal(0, 9) if upright else rng.uniform(0, 360))
     c, s = np.cos(turn), np.sin(turn)
     flip = -1.0 if rng.random() < 0.5 else 1.0
-    # Seen a little from the side, it looks shorter one way.
+    # From a slightly oblique view, it looks shorter in one direction.
     view = np.array(
         [[rng.uniform(0.82, 1.0), 0], [rng.uniform(-0.12, 0.12), rng.uniform(0.88, 1.0)]]
     )
@@ -96,28 +97,31 @@ def draw_animal(
     low, high = everything.min(axis=0), everything.max(axis=0)
     scale = length / (high - low).max() * _FINER
     margin = 3 * _FINER
-    size = tuple(int(n) for n in np.ceil((high - low) * scale + 2 * margin))
-    size = tuple(n + n % _FINER for n in size)
+    width, height = (int(n) for n in np.ceil((high - low) * scale + 2 * margin))
+    size = (width + width % _FINER, height + height % _FINER)
     tint = np.clip(rng.normal(1, 0.05, 3) * rng.normal(1, 0.1), 0.65, 1.35)
     rgb, alpha, heights = _draw(parts, size, lambda p: (p @ matrix - low) * scale + margin)
 
     lit = _light(heights, light, length * _FINER)
     texture = 0.86 + 0.28 * noise(rng, *size, max(2.5, length * _FINER / 40))
-    colour = np.asarray(rgb, np.float32) * tint.astype(np.float32) * (lit * texture)[..., None]
-    small = PIL.Image.fromarray(np.clip(colour, 0, 255).astype(np.uint8)).reduce(_FINER)
+    color = np.asarray(rgb, np.float32) * tint.astype(np.float32) * (lit * texture)[..., None]
+    small = PIL.Image.fromarray(np.clip(color, 0, 255).astype(np.uint8)).reduce(_FINER)
     return Sprite(np.asarray(small, np.float32), np.asarray(alpha.reduce(_FINER), np.float32) / 255)
 
 
-def _draw(parts: Sequence[Part], size: tuple[int, int], to_pixels) -> tuple[PIL.Image.Image, ...]:
-    """Flat colours, coverage and heights of all parts."""
-    # The ground colour shines through at smoothed edges, so it is an average one.
-    base = tuple(int(c) for c in np.mean([part.colour for part in parts], axis=0))
+def _draw(
+    parts: Sequence[Part], size: tuple[int, int], to_pixels: Callable[[np.ndarray], np.ndarray]
+) -> tuple[PIL.Image.Image, PIL.Image.Image, PIL.Image.Image]:
+    """Flat colors, coverage and heights of all parts."""
+    # The background color is visible at smoothed edges, so it is an average of the parts.
+    base = as_color(np.mean([part.color for part in parts], axis=0))
     rgb = PIL.Image.new("RGB", size, base)
     alpha, heights = PIL.Image.new("L", size), PIL.Image.new("L", size)
     pens = [PIL.ImageDraw.Draw(image) for image in (rgb, alpha, heights)]
     for part in parts:
         polygon = to_pixels(part.outline).ravel().tolist()
-        for pen, fill in zip(pens, (part.colour, 255, part.height)):
+        fills: tuple[Color | int, ...] = (part.color, 255, part.height)
+        for pen, fill in zip(pens, fills):
             pen.polygon(polygon, fill=fill)
         if part.marks:
             inside = PIL.Image.new("L", size)
@@ -127,17 +131,17 @@ def _draw(parts: Sequence[Part], size: tuple[int, int], to_pixels) -> tuple[PIL.
             pen = PIL.ImageDraw.Draw(mask)
             for outline in mark.outlines:
                 pen.polygon(to_pixels(outline).ravel().tolist(), fill=255)
-            rgb.paste(mark.colour, mask=PIL.ImageChops.multiply(mask, inside))
+            rgb.paste(mark.color, mask=PIL.ImageChops.multiply(mask, inside))
     return rgb, alpha, heights
 
 
 def _light(heights: PIL.Image.Image, light: np.ndarray, length: float) -> np.ndarray:
-    """How bright the light makes each pixel: the blurred heights are taken for a relief."""
+    """How bright the light makes each pixel, with the blurred heights as a relief."""
     bright = np.full(heights.size[::-1], 0.95, np.float32)
     for radius, strength in ((length / 90 + 1, 0.011), (length / 22, 0.03)):
         relief = np.asarray(heights.filter(PIL.ImageFilter.GaussianBlur(radius)), np.float32)
         dy, dx = np.gradient(relief)
-        bright -= (dx * light[0] + dy * light[1]) * strength * -1 * (radius / 4) * -1
+        bright -= (dx * light[0] + dy * light[1]) * strength * (radius / 4)
     return np.clip(bright, 0.5, 1.45)
 
 
@@ -152,20 +156,20 @@ def _length(rng: np.random.Generator, width: int, height: int, animals: int) -> 
 def _place(
     rng: np.random.Generator, size: tuple[int, int], room: tuple[int, int]
 ) -> tuple[int, int]:
-    """The top left corner of a sprite; now and then a part of the animal is cut off."""
+    """The top left corner of a sprite; sometimes a part of the animal is cut off."""
     cut = 0.12 if rng.random() < 0.12 else 0.0
     place = []
     for length, available in zip(size, room):
         low, high = -cut * length, available - length * (1 - cut)
-        # Photographers aim at the animal, so it is nearer to the middle than by chance.
+        # Photographers aim at the animal, so it is closer to the middle than by chance.
         place.append(round(low + (high - low) * rng.beta(1.6, 1.6)))
     return place[0], place[1]
 
 
 def _box(alpha: np.ndarray, x: int, y: int, width: int, height: int) -> Box | None:
-    """The box around an animal's pixels, inside the image."""
+    """The box around an animal's pixels inside the image; None if too little of it is visible."""
     seen = alpha * 255 > _SEEN
-    # What lies outside the image has no part in the box.
+    # What is outside of the image is not part of the box.
     rows, columns = np.nonzero(
         seen[max(-y, 0) : max(height - y, 0), max(-x, 0) : max(width - x, 0)]
     )

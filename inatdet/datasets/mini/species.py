@@ -1,7 +1,7 @@
-"""The species of the mini dataset: invented names, looks, and how often they are seen.
+"""The species of the mini dataset: invented names and looks.
 
-A super-class is a body plan (`plans`). Its species share the plan and differ in colours, pattern
-and proportions, so that telling super-classes apart is easier than telling species apart.
+Each super-class has a body plan (`body_plans`). Its species share the plan and differ in colors,
+pattern and proportions, so that super-classes are easier to tell apart than species.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from inatdet.datasets.mini.shapes import Colour
+from inatdet.datasets.mini.shapes import Color
 
 
 @dataclass(frozen=True)
@@ -17,16 +17,16 @@ class Species:
     """A species and its looks.
 
     Attributes:
-        name: an invented binomial, so that nobody takes the drawings for real animals.
-        super_class: decides on the body plan.
-        colours: of the body, of the pattern, and of the belly or other small parts.
+        name: an invented binomial, so that nobody mistakes the drawings for real animals.
+        super_class: determines the body plan.
+        colors: of the body, the pattern, and the belly or other small parts.
         pattern: `plain`, `spots`, `bands` (across) or `lines` (along).
         proportions: factors on lengths of the body plan.
     """
 
     name: str
     super_class: str
-    colours: tuple[Colour, Colour, Colour]
+    colors: tuple[Color, Color, Color]
     pattern: str
     proportions: Mapping[str, float] = field(default_factory=dict)
 
@@ -221,6 +221,7 @@ SPECIES: tuple[Species, ...] = (
         {"depth": 1.1},
     ),
 )
+"""The species whose animals have boxes."""
 
 UNBOXED: tuple[Species, ...] = (
     Species("Florella alba", "Plantae", ((236, 234, 226), (232, 190, 60), (74, 128, 56)), "plain"),
@@ -230,3 +231,4 @@ UNBOXED: tuple[Species, ...] = (
     Species("Pileola rubra", "Fungi", ((196, 46, 38), (244, 238, 226), (232, 222, 200)), "spots"),
     Species("Pileola fusca", "Fungi", ((142, 98, 62), (112, 76, 48), (220, 200, 168)), "plain"),
 )
+"""The species whose images have no boxes, like some super-classes of iNat2017."""

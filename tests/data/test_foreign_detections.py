@@ -6,13 +6,13 @@ import pathlib
 import numpy as np
 import pytest
 
+import inatdet
 from inatdet.data.formats.annotations import Options, read_annotations
 from inatdet.data.formats.coco import write_coco_annotations
 from inatdet.data.formats.detections import read_detections
 from inatdet.data.formats.voc import Corners
 from inatdet.data.taxonomy import Granularity
 from inatdet.errors import InputError
-from inatdet.programs import evaluate
 
 FOREIGN = pathlib.Path(__file__).parent.parent / "foreign"
 SUPER = {"Corvus corax": "Aves", "Apis mellifera": "Insecta", "Pica pica": "Aves"}
@@ -81,13 +81,10 @@ def test_the_measures_are_those_of_lvis(truth, tmp_path, kind):
     """Its own evaluation says AP 0.933, AP50 1, AP75 1, AR 0.933 (tests/foreign/README.md)."""
     annotations = tmp_path / "truth.json"
     write_coco_annotations(annotations, truth, truth.taxonomy)
-    report = evaluate.evaluate(
-        str(annotations),
-        [f"species={FOREIGN / kind}"],
-        names_path=str(FOREIGN / "yolo_labels" / "data.yaml"),
-        all_images=True,
-        errors=False,
-    )
+    written = inatdet.read_annotations(annotations)
+    names = FOREIGN / "yolo_labels" / "data.yaml"
+    found = inatdet.read_detections(FOREIGN / kind, written, granularity="species", names=names)
+    report = inatdet.evaluate(written, found, all_images=True, errors=False)
     values = report.results.table6[0].values
     np.testing.assert_allclose([values[i] for i in (0, 1, 2, 4)], [93.3, 100, 100, 93.3], atol=0.05)
 
@@ -134,7 +131,7 @@ def test_bad_text_files(truth, tmp_path, name, text, message):
     assert str(folder) in str(caught.value)
 
 
-def test_kinds_that_are_unclear(truth, tmp_path):
+def test_unclear_kinds(truth, tmp_path):
     def read(path):
         read_detections(path, Granularity.SPECIES, truth.taxonomy, truth.images)
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from inatdet.data.annotations import Image as Record
+from inatdet.data.annotations import Image as ImageEntry
 from inatdet.data.checking import OnBad
 from inatdet.data.formats import names as names_of_files
 from inatdet.data.formats import text
@@ -32,7 +32,7 @@ TRUTH = {
 
 @pytest.fixture
 def options(tmp_path):
-    """Everything that the files of tests/foreign do not say themselves."""
+    """Everything that the files in tests/foreign do not contain."""
     (tmp_path / "super.json").write_text(json.dumps(SUPER))
     (tmp_path / "images").mkdir()
     for name, size in SIZES.items():
@@ -59,7 +59,7 @@ def truth_of(annotations):
 
 @pytest.mark.parametrize("kind", ["yolo_labels/labels", "voc_annotations", "lvis.json"])
 def test_real_files(kind, options, tmp_path):
-    """What is read is the truth, and so it is after it was written as our JSON."""
+    """What is read is the truth, also after writing it as COCO's JSON."""
     annotations = read_annotations(FOREIGN / kind, Options(**options))
     assert truth_of(annotations) == TRUTH
     found = {image.file_name.rpartition("/")[2]: image for image in annotations.images}
@@ -160,7 +160,7 @@ def test_bad_voc_files(content, message, options, tmp_path):
     assert "voc" in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_bad_boxes_can_be_left_out(options, tmp_path):
+def test_bad_boxes_can_be_skipped(options, tmp_path):
     folder = voc(tmp_path, VOC.format(OBJECT.format("", 1) + OBJECT.format("", 102)))
     read = read_annotations(folder, Options(**options, on_bad=OnBad.SKIP))
     assert len(read.boxes) == 1 and read.skipped == {"box has an invalid size": 1}
@@ -213,7 +213,7 @@ def test_yolo_labels_and_their_images(options, tmp_path):
         read_annotations(folder, Options(**options))
 
 
-def test_kinds_that_are_unclear(options, tmp_path):
+def test_unclear_kinds(options, tmp_path):
     with pytest.raises(InputError, match=r"has neither \.xml nor \.txt files"):
         read_annotations(tmp_path / "images", Options(**options))
     with pytest.raises(InputError, match=r"has both \.xml and \.txt files"):
@@ -280,9 +280,9 @@ def test_names_that_are_too_long(tmp_path, monkeypatch):
 
 def test_images_by_name():
     images = [
-        Record(1, "train/Aves/1.jpg", 1, 1),
-        Record(2, "train/Insecta/1.jpg", 1, 1),
-        Record(3, "train/Aves/2.b.jpg", 1, 1),
+        ImageEntry(1, "train/Aves/1.jpg", 1, 1),
+        ImageEntry(2, "train/Insecta/1.jpg", 1, 1),
+        ImageEntry(3, "train/Aves/2.b.jpg", 1, 1),
     ]
     found = ImagesByName(images)
     assert found.find("2.b", "x").id == 3
@@ -295,7 +295,7 @@ def test_images_by_name():
 
 
 @pytest.mark.parametrize("piece", [1 << 22, 30, 7])
-def test_lines_wherever_they_are_cut(tmp_path, monkeypatch, piece):
+def test_lines_across_pieces(tmp_path, monkeypatch, piece):
     path = tmp_path / "x.txt"
     path.write_bytes(b"1 2\n\n  \n3 4\r\n5 6")
     monkeypatch.setattr(text, "_PIECE", piece)
@@ -305,7 +305,7 @@ def test_lines_wherever_they_are_cut(tmp_path, monkeypatch, piece):
     assert np.concatenate(values).tolist() == [[1, 2], [3, 4], [5, 6]]
 
 
-def test_a_line_without_end(tmp_path, monkeypatch):
+def test_an_endless_line(tmp_path, monkeypatch):
     monkeypatch.setattr(text, "_PIECE", 8)
     path = tmp_path / "x.txt"
     path.write_bytes(b"1 2\n" + b"9" * 100)

@@ -1,0 +1,110 @@
+"""What to write as TFRecords, and whether it makes sense."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from dataclasses import dataclass
+
+from inatdet.data.annotations import Annotations
+from inatdet.data.checking import OnBad
+from inatdet.data.taxonomy import TAXONOMY_FILE, Granularity, Taxonomy
+from inatdet.errors import InputError
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What to write, and how.
+
+    Attributes:
+        annotations: path of the annotation file.
+        images_dir: the folder that its file names are relative to.
+        output_dir: where to write.
+        split: the first part of the shards' names.
+        num_shards: 0 for one per thousand images, but at least eight.
+        granularity: whose labels readers of standard Object Detection API or Model Garden files
+            see; the labels of all three are written in any case.
+        taxonomy: path of a `taxonomy.json` to use; by default the label spaces are derived from
+            the annotations.
+        super_classes: their order, if label spaces are derived; by default found from the
+            annotations.
+        on_bad: what to do about bad entries and image files.
+        keep_boxless: whether to write images without boxes. In iNat2017 such an image was not
+            annotated, or shows only a track or a nest; it is not one without an animal.
+        seed: of the shuffling of images into shards.
+        threads: the number of image files to read at the same time.
+    """
+
+    annotations: str
+    images_dir: str
+    output_dir: str
+    split: str
+    num_shards: int = 0
+    granularity: Granularity = Granularity.SPECIES
+    taxonomy: str | None = None
+    super_classes: tuple[str, ...] = ()
+    on_bad: OnBad = OnBad.ERROR
+    keep_boxless: bool = False
+    seed: int = 0
+    threads: int = 8
+
+    def check(self) -> None:
+        """Checks the settings and creates the output folder.
+
+        Raises:
+            InputError: a setting is invalid.
+        """
+        if not re.fullmatch(r"\w+", self.split):
+            raise InputError(
+                f"--split={self.split} becomes part of file names; use only letters, digits and "
+                "underscores"
+            )
+        if self.num_shards < 0 or self.num_shards > 99_999:
+            raise InputError(f"--num_shards={self.num_shards} must be from 0 to 99999")
+        if self.threads < 1:
+            raise InputError(f"--threads={self.threads} must be at least 1")
+        if self.taxonomy and self.super_classes:
+            raise InputError("--taxonomy already orders the super-classes; drop --super_classes")
+        if not os.path.isdir(self.images_dir):
+            raise InputError(f"--images_dir={self.images_dir} is not a folder; check the path")
+        try:
+            os.makedirs(self.output_dir, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"--output_dir={self.output_dir} cannot be created ({error.strerror}); "
+                "choose another"
+            ) from error
+
+    def label_spaces(self, annotations: Annotations) -> Taxonomy:
+        """The label spaces, which all splits in the output folder must share.
+
+        Args:
+            annotations: read from the file of these settings.
+
+        Raises:
+            InputError: they cannot be derived from the annotations, do not fit them, or differ from
+                those of another split in the output folder.
+        """
+        if self.taxonomy:
+            taxonomy = Taxonomy.load(self.taxonomy)
+            known = {category.id: category for category in taxonomy.species + taxonomy.unboxed}
+            boxed = set(annotations.boxed_category_ids())
+            for category in annotations.categories:
+                if category.id in boxed and known.get(category.id) != category:
+                    raise InputError(
+                        f"{self.annotations}: category {category.id} ({category.name}, "
+                        f"{category.supercategory}) differs in {self.taxonomy}; use the "
+                        "taxonomy of the same dataset"
+                    )
+        else:
+            taxonomy = annotations.derive_taxonomy(self.super_classes or None)
+        stored = os.path.join(self.output_dir, TAXONOMY_FILE)
+        shards = glob.glob(os.path.join(glob.escape(self.output_dir), "*-of-*.tfrecord"))
+        others = [s for s in shards if not os.path.basename(s).startswith(f"{self.split}-")]
+        if others and os.path.exists(stored) and Taxonomy.load(stored) != taxonomy:
+            raise InputError(
+                f"{stored} has different labels from {self.taxonomy or self.annotations}; "
+                f"pass --taxonomy={stored} to share them, or another --output_dir"
+            )
+        return taxonomy

@@ -1,0 +1,176 @@
+"""Tests of resuming an interrupted run, and of what is written again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+
+import numpy as np
+import pytest
+
+from inatdet.data.taxonomy import Granularity
+from inatdet.errors import InputError
+from inatdet.tfrecords import writing
+from inatdet.tfrecords.journal import count_images
+from inatdet.tfrecords.writing import convert
+from tests.tfrecords.conversions import counts, edit, examples, shards
+
+
+@pytest.fixture
+def interrupted(dataset, monkeypatch):
+    """A run that ended in the third shard, and the names of the shards it wrote."""
+    write = writing.write_shard
+
+    def stop_at_third(path, *rest):
+        if "00002-of" in path:
+            raise KeyboardInterrupt
+        return write(path, *rest)
+
+    monkeypatch.setattr(writing, "write_shard", stop_at_third)
+    with pytest.raises(KeyboardInterrupt):
+        convert(dataset)
+    written: list[str] = []
+
+    def record(path, *rest):
+        written.append(os.path.basename(path)[6:11])
+        return write(path, *rest)
+
+    monkeypatch.setattr(writing, "write_shard", record)
+    return written
+
+
+def test_resuming_gives_the_same_files(dataset, interrupted):
+    assert len(shards(dataset)) == 2
+    assert not os.path.exists(os.path.join(dataset.output_dir, "train.json"))
+    summary = convert(dataset)
+    assert interrupted == ["00002", "00003"]
+    fresh = dataclasses.replace(dataset, output_dir=dataset.output_dir + "-fresh")
+    assert convert(fresh) == summary and shards(fresh) == shards(dataset)
+    with open(os.path.join(dataset.output_dir, "train.json")) as file:
+        resumed = file.read()
+    with open(os.path.join(fresh.output_dir, "train.json")) as file:
+        assert file.read() == resumed
+    interrupted.clear()
+    assert convert(dataset) == summary and interrupted == []
+
+
+def damage_shard(dataset):
+    path = os.path.join(dataset.output_dir, "train-00000-of-00004.tfrecord")
+    with open(path, "ab") as file:
+        file.write(b"x")
+
+
+def damage_journal(dataset):
+    path = os.path.join(dataset.output_dir, ".train.journal")
+    with open(path, "r+") as file:
+        file.truncate(os.path.getsize(path) - 5)
+
+
+def lose_journal(dataset):
+    os.remove(os.path.join(dataset.output_dir, ".train.journal"))
+
+
+def change_box(dataset):
+    edit(dataset, lambda record: record["annotations"][0].update(bbox=[0, 0, 1, 1]))
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        (damage_shard, ["00000", "00002", "00003"]),
+        (damage_journal, ["00001", "00002", "00003"]),
+        (lose_journal, ["00000", "00001", "00002", "00003"]),
+        (change_box, ["00000", "00001", "00002", "00003"]),
+    ],
+)
+def test_what_cannot_be_reused_is_written_again(dataset, interrupted, change, again):
+    change(dataset)
+    convert(dataset)
+    assert interrupted == again
+    fresh = dataclasses.replace(dataset, output_dir=dataset.output_dir + "-fresh")
+    convert(fresh)
+    assert shards(fresh) == shards(dataset)
+
+
+def test_counts_are_added_to_a_split_that_was_written_without_them(dataset, interrupted):
+    convert(dataset)
+    interrupted.clear()
+    os.remove(os.path.join(dataset.output_dir, "train.label_counts.json"))
+    convert(dataset)
+    assert interrupted == []  # no shard was written again
+    labels = np.concatenate([e["labels_species"] for e in examples(dataset)])
+    assert counts(dataset).boxes == tuple(np.bincount(labels)[1:].tolist())
+    assert counts(dataset).total_images == 18
+
+
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"granularity": Granularity.SUPER}])
+def test_other_settings_start_from_the_beginning(dataset, interrupted, changes):
+    convert(dataclasses.replace(dataset, **changes))
+    assert interrupted == ["00000", "00001", "00002", "00003"]
+
+
+def test_stale_shards_are_removed(dataset):
+    convert(dataset)
+    for name in ("val-00000-of-00001.tfrecord", ".train-00001-of-00004.tfrecord.abc"):
+        with open(os.path.join(dataset.output_dir, name), "w"):
+            pass
+    convert(dataclasses.replace(dataset, num_shards=3))
+    left = [name for name in os.listdir(dataset.output_dir) if "tfrecord" in name]
+    expected = [f"train-{i:05d}-of-00003.tfrecord" for i in range(3)]
+    assert sorted(left) == [*expected, "val-00000-of-00001.tfrecord"]
+
+
+def test_a_lost_shard_of_a_complete_split_is_written_again(dataset):
+    convert(dataset)
+    before = shards(dataset)
+    os.remove(os.path.join(dataset.output_dir, "train-00002-of-00004.tfrecord"))
+    convert(dataset)
+    assert shards(dataset) == before
+
+
+def without_version(path):
+    """Removes what older versions did not write."""
+    with open(path) as file:
+        first, *rest = file.read().split("\n")
+        summary = json.loads("\n".join([first, *rest])) if path.endswith(".json") else None
+    with open(path, "w") as file:
+        if summary is None:
+            file.write("\n".join([json.dumps(json.loads(first)["settings"]), *rest]))
+        else:
+            del summary["format"], summary["version"]
+            json.dump(summary, file)
+
+
+def of_version_99(path):
+    with open(path) as file:
+        text = file.read()
+    assert text.count('"version": 1') == 1
+    with open(path, "w") as file:
+        file.write(text.replace('"version": 1', '"version": 99'))
+
+
+def test_journals_and_summaries_without_a_version_are_read(dataset, interrupted):
+    without_version(os.path.join(dataset.output_dir, ".train.journal"))
+    summary = convert(dataset)
+    assert interrupted == ["00002", "00003"]
+    interrupted.clear()
+    without_version(os.path.join(dataset.output_dir, "train.json"))
+    assert convert(dataset) == summary and interrupted == []
+    assert count_images(os.path.join(dataset.output_dir, "train-*")) == 18
+
+
+def test_newer_versions_are_refused(dataset, interrupted):
+    of_version_99(os.path.join(dataset.output_dir, ".train.journal"))
+    with pytest.raises(InputError, match=r"\.train\.journal: has format version 99.* remove it"):
+        convert(dataset)
+    assert len(shards(dataset)) == 2
+    os.remove(os.path.join(dataset.output_dir, ".train.journal"))
+    convert(dataset)
+    of_version_99(os.path.join(dataset.output_dir, "train.json"))
+    message = r"train\.json: has format version 99, .* `inatdet tfrecords` again"
+    with pytest.raises(InputError, match=message):
+        convert(dataset)
+    with pytest.raises(InputError, match=message):
+        count_images(os.path.join(dataset.output_dir, "train-*"))
+    assert len(shards(dataset)) == 4
