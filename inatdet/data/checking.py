@@ -223,7 +223,8 @@ class _Collector:
         Returns:
             float64 `[boxes, 4]`, the boxes; those inside their image are not changed in any digit.
         """
-        boxes, areas = numbers[:, :4].copy(), numbers[:, 4]
+        boxes: np.ndarray = numbers[:, :4].copy()
+        areas = numbers[:, 4]
         finite = np.isfinite(numbers).all(axis=1)
         self._reject(
             ids,

@@ -194,11 +194,13 @@ class Taxonomy:
                 f"{source} labels go from 1 to {self.num_labels(source)}, not from "
                 f"{labels.min()} to {labels.max()}"
             )
+        coarse: np.ndarray
         if target is source:
-            return labels.copy()
-        if target is Granularity.GENERIC:
-            return np.ones_like(labels)
-        coarse: np.ndarray = self._super_of_species[labels - 1].astype(labels.dtype)
+            coarse = labels.copy()
+        elif target is Granularity.GENERIC:
+            coarse = np.ones_like(labels)
+        else:
+            coarse = self._super_of_species[labels - 1].astype(labels.dtype)
         return coarse
 
     def save(self, path: str | os.PathLike[str]) -> None:
