@@ -1,1 +1,1 @@
-"""Speed and memory against peers or limits, measured in one run; one script a question."""
+"""Speed and memory against peers or limits, measured in one run; one script per question."""

@@ -4,9 +4,9 @@
 
 Each detector runs in a process of its own, on the same noise with random weights; the processes
 take turns and medians are compared, with 300 proposals and detections and with 32. torchvision
-drops scores below .05 before it suppresses, which with random weights is all of them: its whole
-suppression is left out of the time that is compared. `threshold 0` is torchvision asked for what
-ours gives, the best detections whatever their score.
+drops scores below .05 before suppression, with random weights all of them, so the time compared
+does not include its suppression. With `threshold 0`, torchvision gives what ours gives, the best
+detections whatever their score.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks import measuring
 from benchmarks.measuring import Target
 from benchmarks.peers.process import Peer, take_turns
 
-_ROUNDS = flags.DEFINE_integer("rounds", 7, "Detections timed of each.")
+_ROUNDS = flags.DEFINE_integer("rounds", 7, "Detections timed per detector.")
 _AT_LEAST = {300: 1.4, 32: 2.5}  # times faster
 
 

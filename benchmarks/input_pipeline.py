@@ -1,4 +1,4 @@
-"""Images a second of the training input, against bare decoding and resizing and Model Garden's.
+"""Images per second of the training input, compared with bare decoding and with Model Garden's.
 
     python -m benchmarks.input_pipeline --images=240 --rounds=5
 
@@ -6,8 +6,8 @@ Generated photographs with iNat2017's longest side of 800 pixels are decoded, fl
 to a shorter side of 600. `bare` is `tf.io.decode_jpeg` and `tf.image.resize` in a parallel map over
 the JPEGs in memory, nothing else. `pipeline` is `inatdet.detection.inputs` over TFRecords, in
 training; `Model Garden` its Mask R-CNN parser over the same files, which resizes onto 1024x1024 and
-labels the anchors (ours are labelled in the model). The ways take turns, so that what else the
-machine does meets all of them; the medians are compared. Prints Markdown tables, with the pixels
+labels the anchors (ours are labeled in the model). The ways take turns, so that whatever else the
+machine does affects all of them; the medians are compared. Prints Markdown tables, with the pixels
 that batches hold over those of their images.
 """
 
@@ -30,7 +30,7 @@ from inatdet.detection import inputs
 
 _IMAGES = flags.DEFINE_integer("images", 240, "Images generated, and timed in each round.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each way is timed.")
-_BATCH_SIZES = flags.DEFINE_multi_integer("batch_size", [1, 8], "Images a batch.")
+_BATCH_SIZES = flags.DEFINE_multi_integer("batch_size", [1, 8], "Images per batch.")
 
 
 def bare(jpegs: list[bytes]) -> tf.data.Dataset:
@@ -46,9 +46,9 @@ def bare(jpegs: list[bytes]) -> tf.data.Dataset:
 
 
 def rate(data: tf.data.Dataset, count: Callable[[object], int], images: int) -> float:
-    """Images a second, after as many to warm up, by an iterator of its own.
+    """Images per second, after as many to warm up, with a fresh iterator.
 
-    An iterator that outlived its turn would go on filling its buffers during the others'.
+    An iterator that outlived its turn would continue to fill its buffers during the others'.
     """
     batches = iter(data)
     took(batches, count, images)
@@ -56,7 +56,7 @@ def rate(data: tf.data.Dataset, count: Callable[[object], int], images: int) -> 
 
 
 def took(batches: Iterator[object], count: Callable[[object], int], images: int) -> float:
-    """Seconds for so many images, or as many more as fill the last batch, in proportion."""
+    """Seconds for so many images; the last batch counts in proportion."""
     seen = 0
     start = time.perf_counter()
     while seen < images:

@@ -3,7 +3,8 @@
     python -m benchmarks.marginals
 
 The paper's detector with random weights, noise of 600x800 pixels, 2,854 species in the published
-super-classes: species alone, and with super-classes and generic from the same pass, by turns.
+super-classes. Two ways take turns: species alone, and with super-classes and generic labels from
+the same pass.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from absl import app, flags
 
 from benchmarks.full_size import PUBLISHED
 from benchmarks.measuring import Target, invented_batch, print_table, print_targets, seconds
-from inatdet.detection import detectors
+from inatdet.detection import forms
+from inatdet.detection.experiments import read_experiment
 from inatdet.detection.faster_rcnn import FasterRCNN
 from inatdet.detection.marginals import marginal
-from inatdet.training import experiment
 
 _ROUNDS = flags.DEFINE_integer("rounds", 15, "Detections timed of each.", lower_bound=1)
 _MOST = 1.1  # times the species detections alone
@@ -37,8 +38,8 @@ def main(argv: Sequence[str]) -> None:
     rows, targets = [], []
     for proposals in (300, 32):
         override = f"task.model.rpn.max_proposals={proposals}"
-        settings = experiment.read_experiment(["pipelines/species.yaml"], override).task.model
-        model = detectors.build(settings, sum(counts))
+        settings = read_experiment(["pipelines/species.yaml"], override).task.model
+        model = forms.build(settings, sum(counts))
         batch = invented_batch(1, 600, 800, sum(counts))
         batch = {name: tf.constant(value) for name, value in batch.items()}
 

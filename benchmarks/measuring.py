@@ -39,7 +39,7 @@ def median_seconds(call: Callable[[], object], repeats: int) -> float:
 
 
 def peak_gib() -> float:
-    """The most memory that this process has held so far."""
+    """The peak memory of this process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
@@ -50,9 +50,9 @@ class Target:
     Attributes:
         what: the comparison, in words.
         measured: the figure.
-        bound: its least value, or its greatest where `at_most`.
+        bound: its least value, or its greatest if `at_most`.
         at_most: which of the two.
-        unit: printed behind both.
+        unit: printed after both.
     """
 
     what: str

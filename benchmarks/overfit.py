@@ -1,13 +1,13 @@
-"""Does the detector learn? Sixteen images, seen until they are known by heart.
+"""Does the detector learn? Trains on sixteen images until it has memorized them.
 
     python -m benchmarks.overfit
 
 Takes 16 images with one box each of the mini dataset (generated images), of as many species as
-there are, and trains the detector of `pipelines/mini_species.yaml` on them, with no more changed
-than `OVERRIDES` says; then on with batch norm frozen (`FROZEN`), as the paper has it. Detects in
-the same images every --interval steps. Writes the curve as CSV and PNG and prints its end; the exit
-code is 1 if AP50 at species granularity ends below --target. It says that gradients reach what they
-should, nothing about images that were not seen.
+possible, and trains the detector of `pipelines/mini_species.yaml` on them, changed only by
+`OVERRIDES`; then it continues with batch norm frozen (`FROZEN`), as in the paper. Detects in the
+same images every --interval steps. Writes the curve as CSV and PNG and prints its end; the exit
+code is 1 if AP50 at species granularity ends below --target. This shows that gradients reach the
+weights, and nothing about unseen images.
 """
 
 from __future__ import annotations
@@ -25,29 +25,28 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 from absl import app, flags
-from official.core import config_definitions as cfg
-from official.core import task_factory
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.detections import Detections
 from inatdet.data.formats.coco import read_annotations
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.datasets.mini import dataset
-from inatdet.detection import postprocess
+from inatdet.detection.boxes import to_original
+from inatdet.detection.config import DetectionExperiment
+from inatdet.detection.experiments import read_experiment
 from inatdet.detection.faster_rcnn import FasterRCNN
-from inatdet.detection.inference import original_boxes
+from inatdet.detection.postprocess import BatchDetections
 from inatdet.detection.task import DetectionTask
 from inatdet.evaluation.average_precision import METRICS, GroundTruth, evaluate, ground_truth_at
 from inatdet.files import atomic_path
 from inatdet.tfrecords.writing import Conversion, convert
-from inatdet.training import experiment
 from inatdet.training.accumulation import Batch
 
 _STEPS = flags.DEFINE_integer("steps", 700, "Steps of 8 images, with batch norm trained.")
 _FROZEN_STEPS = flags.DEFINE_integer("frozen_steps", 300, "Steps after them, with it frozen.")
 _INTERVAL = flags.DEFINE_integer("interval", 100, "Steps between detections.")
 _IMAGES = flags.DEFINE_integer("images", 16, "How many images.")
-_SEED = flags.DEFINE_integer("seed", 0, "Of the choice of images, the weights and the order.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the choice of images, the weights and the order.")
 _TARGET = flags.DEFINE_float("target", 95.0, "AP50 to reach, in percent.")
 _OVERRIDE = flags.DEFINE_string("params_override", "", "More settings: a.b=c,d.e=f.")
 _CSV = flags.DEFINE_string("csv", "benchmarks/overfit.csv", "Where the curve goes.")
@@ -58,9 +57,9 @@ OVERRIDES = (
     "trainer.optimizer_config.learning_rate.cosine.decay_steps={steps},"
     "task.model.head.add_ground_truth=true"
 )
-# A batch has images of one shape, here as few as two different ones. While batch norm is trained,
-# they are normalised by statistics of their own, but in detection by those of all images, which do
-# not fit these few. Frozen statistics are the same in both. The weights are no longer random: a
+# A batch has images of one shape, here as few as two different images. While batch norm is trained,
+# these are normalized by statistics of their own, but in detection by those of all images, which do
+# not fit them. Frozen statistics are the same in both. The weights are no longer random, hence a
 # third of the learning rate and a short warm-up.
 FROZEN = (
     ",task.model.backbone.batch_norm=frozen"
@@ -75,7 +74,7 @@ class Point:
 
     Attributes:
         step: steps made.
-        seconds: since the first step began, detections left out.
+        seconds: since the first step began, without the detections.
         loss: mean of the sum of the four losses over the steps since the last row.
         ap: AP in the training images, percent.
         ap50: AP50, percent.
@@ -89,7 +88,7 @@ class Point:
 
 
 def few_images(folder: str, count: int, seed: int) -> tuple[Annotations, Taxonomy, str]:
-    """Some images with one box, of different species as far as there are so many.
+    """Some images with one box, of different species as far as possible.
 
     Args:
         folder: where the mini dataset and the TFRecords go.
@@ -120,17 +119,17 @@ def few_images(folder: str, count: int, seed: int) -> tuple[Annotations, Taxonom
     return read_annotations(path), taxonomy, os.path.join(records, "few-*")
 
 
-def settings(records: str, steps: int, more: str = "") -> cfg.ExperimentConfig:
-    """The pipeline's settings, with these records to train on and to detect in.
+def settings(records: str, steps: int, more: str = "") -> DetectionExperiment:
+    """The pipeline's settings, with these records for training and detection.
 
     Args:
         records: a pattern of TFRecords.
         steps: of training.
-        more: settings beside `OVERRIDES`, with a comma before each.
+        more: settings besides `OVERRIDES`, with a comma before each.
     """
     changed = OVERRIDES.format(steps=steps) + more
     changed += f",{_OVERRIDE.value}" if _OVERRIDE.value else ""
-    params = experiment.read_experiment([PIPELINE], changed)
+    params = read_experiment([PIPELINE], changed)
     params.task.taxonomy = os.path.join(os.path.dirname(records), "taxonomy.json")
     params.task.seed = _SEED.value
     params.trainer.train_steps = steps
@@ -140,7 +139,7 @@ def settings(records: str, steps: int, more: str = "") -> cfg.ExperimentConfig:
 
 
 def curve(
-    phases: Sequence[cfg.ExperimentConfig], annotations: Annotations, taxonomy: Taxonomy
+    phases: Sequence[DetectionExperiment], annotations: Annotations, taxonomy: Taxonomy
 ) -> Iterator[Point]:
     """Trains with each of the settings in turn.
 
@@ -156,7 +155,7 @@ def curve(
     truth = ground_truth_at(annotations, taxonomy, Granularity.SPECIES)
     step, seconds, weights = 0, 0.0, None
     for params in phases:
-        task = task_factory.get_task(params.task)
+        task = DetectionTask(params.task)
         model = task.build_model()
         if weights:
             model.set_weights(weights)
@@ -183,7 +182,7 @@ def functions(
     optimizer: tf_keras.optimizers.Optimizer,
     spec: dict[str, tf.TensorSpec],
 ) -> tuple[tf.types.experimental.PolymorphicFunction, tf.types.experimental.PolymorphicFunction]:
-    """One step of training, which returns the loss, and detection; both of a batch."""
+    """A training step, which returns the loss, and detection; both take a batch."""
 
     @tf.function(input_signature=[spec])
     def train_step(batch):
@@ -197,14 +196,13 @@ def functions(
 
 
 def measures(
-    detect: Callable[[Batch], postprocess.Detections], images: Sequence[Batch], truth: GroundTruth
+    detect: Callable[[Batch], BatchDetections], images: Sequence[Batch], truth: GroundTruth
 ) -> tuple[float, float]:
     """AP and AP50 of the detections in batches of images, percent."""
     parts = []
     for batch in images:
         found = detect(batch)
-        sizes = batch["image_size"].numpy(), batch["original_size"].numpy()
-        boxes = original_boxes(found.boxes.numpy(), *sizes)
+        boxes = to_original(found.boxes, batch["image_size"], batch["original_size"]).numpy()
         real = found.scores.numpy() > 0
         ids = np.repeat(batch["image_id"].numpy(), real.sum(axis=1))
         parts.append((ids, found.labels.numpy()[real], found.scores.numpy()[real], boxes[real]))
@@ -218,7 +216,7 @@ def measures(
 
 
 def save_csv(points: Sequence[Point], path: str) -> None:
-    """Writes the curve, a row a point."""
+    """Writes the curve, one row per point."""
     with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(field.name for field in dataclasses.fields(Point))
@@ -263,7 +261,7 @@ def main(argv: Sequence[str]) -> int:
     save_png(
         points,
         _PNG.value,
-        f"{_IMAGES.value} generated images of {species} species, seen again and again",
+        f"{_IMAGES.value} generated images of {species} species, seen repeatedly",
     )
     last = points[-1]
     print("| images | species | steps | seconds | loss | AP | AP50 |")

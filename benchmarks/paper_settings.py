@@ -2,7 +2,7 @@
 
     python -m benchmarks.paper_settings --config_file=pipelines/species.yaml --num_classes=2854
 
-Weights are random (time does not depend on them), the image is noise, its boxes are invented.
+Weights are random (they do not affect the time), the image is noise, its boxes are invented.
 Prints a Markdown table: seconds from the start of the process to the end of the first step, the
 median of the steps after it, the median of the detections, and the peak of resident memory.
 """
@@ -20,11 +20,11 @@ from absl import app, flags  # noqa: E402
 
 from benchmarks import measuring  # noqa: E402
 from benchmarks.peers import ours  # noqa: E402
-from inatdet.training import experiment  # noqa: E402
+from inatdet.detection.experiments import read_experiment  # noqa: E402
 
 _HEIGHT = flags.DEFINE_integer("height", 600, "Pixels of the resized image.")
 _WIDTH = flags.DEFINE_integer("width", 800, "Pixels of the resized image.")
-_REPEATS = flags.DEFINE_integer("repeats", 7, "How often each is timed, after a first time.")
+_REPEATS = flags.DEFINE_integer("repeats", 7, "How often each is timed, after a first run.")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     config_files, override = flags.FLAGS.config_file, flags.FLAGS.params_override
     num_classes = flags.FLAGS.num_classes
-    params = experiment.read_experiment(config_files, override)
+    params = read_experiment(config_files, override)
     detector = ours.build(params, num_classes)
     batch_size = params.task.train_data.batch_size
     invented = measuring.invented_batch(batch_size, _HEIGHT.value, _WIDTH.value, num_classes)

@@ -1,4 +1,4 @@
-"""Generated photographs in the shapes of iNat2017's, and TFRecords of them."""
+"""Generated photographs with the shapes of iNat2017's, and TFRecords of them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def encoded(pixels: np.ndarray) -> bytes:
 
 
 def photograph(rng: np.random.Generator, height: int, width: int) -> bytes:
-    """A JPEG with smooth colours and some noise, about as large as a photograph's."""
+    """A JPEG with smooth colors and some noise, about as large as that of a photograph."""
     coarse = rng.integers(0, 256, (height // 16 + 1, width // 16 + 1, 3)).astype(np.uint8)
     smooth = PILImage.fromarray(coarse).resize((width, height), PILImage.Resampling.BICUBIC)
     return encoded(np.asarray(smooth) + rng.normal(0, 8, (height, width, 3)))
@@ -54,7 +54,7 @@ def draw(count: int) -> list[bytes]:
 
 
 def write_records(directory: Path, jpegs: Sequence[bytes], shards: int = 4) -> str:
-    """Writes TFRecords with one box an image; returns the pattern of their names."""
+    """Writes TFRecords with one box per image; returns the pattern of their names."""
     taxonomy = Taxonomy.from_categories((Category(0, "Avis communis", "Aves"),), {0})
     writers = [
         tf.io.TFRecordWriter(str(directory / f"train-{i:05}-of-{shards:05}.tfrecord"))

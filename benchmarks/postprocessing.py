@@ -1,10 +1,10 @@
-"""Post-processing against `tf.image.combined_non_max_suppression`: time, and sameness.
+"""Post-processing compared with `tf.image.combined_non_max_suppression`: time and equality.
 
     python -m benchmarks.postprocessing --rounds=7
 
-300 proposals, 2,854 species, scores with peaks as a trained classifier gives them. Both get boxes
-that lie ready and wholly inside the image; ours are decoded from codes within the time. The two
-take turns; medians are compared. Ours gets its default number of candidates.
+300 proposals, 2,854 species, scores with peaks like those of a trained classifier. All boxes lie
+inside the image. TensorFlow's function gets them decoded, ours decodes them within the time that is
+measured. The two take turns; medians are compared. Ours uses its default number of candidates.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from benchmarks.measuring import Target
 from inatdet.detection import boxes as box_math
 from inatdet.detection import postprocess
 from inatdet.detection.config import DetectionsConfig, FasterRCNNConfig
+from inatdet.detection.postprocess import BatchDetections, ClassifiedProposals
 
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "How often each is timed.")
 _PROPOSALS = flags.DEFINE_integer("proposals", 300, "Proposals of the image.")
@@ -36,9 +37,9 @@ def invented(
     logits = rng.normal(0, 2, (proposals, num_classes + 1))
     logits[np.arange(proposals), rng.integers(0, num_classes + 1, proposals)] += 8
     scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    centre = rng.uniform(200, 400, (proposals, 2))
+    center = rng.uniform(200, 400, (proposals, 2))
     half = rng.uniform(20, 90, (proposals, 2))
-    boxes = np.concatenate([centre - half, centre + half], axis=1)
+    boxes = np.concatenate([center - half, center + half], axis=1)
     codes = rng.normal(0, 0.3, (proposals, num_classes, 4))
     return (
         scores[:, 1:].astype(np.float32),
@@ -61,19 +62,18 @@ def main(argv: Sequence[str]) -> None:
     decoded = box_math.clip(tf.reshape(decoded, [1, -1, 4]), size)
     decoded = tf.reshape(decoded, [1, *codes.shape[1:]])
 
-    # Arguments, because constants could be folded.
+    # Passed as arguments, because constants could be folded.
     @tf.function
-    def ours(scores, codes, proposals) -> postprocess.Detections:
+    def ours(scores, codes, proposals) -> BatchDetections:
         return postprocess.detections_of(
-            scores,
-            functools.partial(box_math.of_pairs, codes),
-            proposals,
-            tf.ones(proposals.shape[:2], tf.bool),
+            ClassifiedProposals(
+                scores,
+                functools.partial(box_math.of_pairs, codes),
+                proposals,
+                tf.ones(proposals.shape[:2], tf.bool),
+            ),
             size,
-            config.candidates,
-            config.nms_iou,
-            config.max_per_class,
-            config.max_detections,
+            config,
             scales,
         )
 
@@ -105,7 +105,7 @@ def main(argv: Sequence[str]) -> None:
         ("way", "one image"), ((name, f"{1000 * m:.1f} ms") for name, m in medians.items())
     )
     print(
-        f"Of {int(mine.count[0])} detections, {len(differing)} have another label; "
+        f"Of {int(mine.count[0])} detections, {len(differing)} have a different label; "
         f"boxes differ by at most {furthest:.1e} pixels.\n"
     )
     ratio = medians["combined_non_max_suppression"] / medians["inatdet"]

@@ -1,13 +1,13 @@
-"""Where the time of a training step and of a detection goes, and how far from the machine's best.
+"""Where the time of a training step and of a detection goes, compared with the machine's best.
 
     python -m benchmarks.profile_step --rounds=7
 
 Each part of the detector runs alone, at 600x800, batch 1, on noise with random weights, as a graph
 with free shapes. Parts take turns with one another, with the whole step and detection, and with a
 large float32 matrix product; medians are compared. GFLOP are those of the convolutions and dense
-layers, 2 for each multiplication and addition, and three times as many where gradients are computed
-too (of the outputs, of the inputs and of the kernels). Parts overlap within the whole, and memory
-is warmer there, so they need not add up to it.
+layers, 2 for each multiplication and addition, and three times as many if gradients are computed
+too (outputs, gradients for inputs, gradients for kernels). Within the whole, parts overlap and find
+more data in the caches, so they need not add up to it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from absl import app, flags, logging
 from benchmarks import measuring
 from benchmarks.peers import ours
 from inatdet.detection import anchors as anchor_grid
-from inatdet.detection import crops, losses, postprocess, proposals, targets
+from inatdet.detection import crops, losses, proposals, targets
 from inatdet.detection.c4 import C4FasterRCNN
 from inatdet.detection.config import FasterRCNNConfig
+from inatdet.detection.experiments import read_experiment
+from inatdet.detection.postprocess import BatchDetections
 from inatdet.detection.task import DetectionTask
-from inatdet.training import experiment
 
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "How often each part is timed.")
 _MATRIX = flags.DEFINE_integer("matrix", 3072, "Side of the matrices of the product.")
@@ -40,7 +41,7 @@ class Part:
 
     Attributes:
         call: does it once and waits for the result.
-        gflop: of its matrix products, 0 if it has none to speak of.
+        gflop: of its matrix products; 0 if they are negligible.
     """
 
     call: Callable[[], object]
@@ -48,7 +49,7 @@ class Part:
 
 
 def gflop_of(model: tf_keras.Model, shape: Sequence[int]) -> float:
-    """Of a model's convolutions, on an input of this shape."""
+    """GFLOP of a model's convolutions, on an input of this shape."""
     convs = [layer for layer in model.layers if isinstance(layer, tf_keras.layers.Conv2D)]
     outputs = tf_keras.Model(model.input, [layer.output for layer in convs])
     traced = tf.function(outputs).get_concrete_function(tf.TensorSpec(shape))
@@ -73,7 +74,7 @@ def forward(function: Callable[..., object], *inputs: tf.Tensor) -> Callable[[],
 def with_gradients(
     function: Callable[..., object], variables: Sequence[tf.Variable], *inputs: tf.Tensor
 ) -> Callable[[], object]:
-    """A call that computes a function's outputs and their gradients, of inputs and variables."""
+    """A call that computes a function's outputs and their gradients for inputs and variables."""
 
     def computed(*given: tf.Tensor) -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
@@ -93,7 +94,12 @@ def second_stage(
 
     def cut(features: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
         return crops.crop_and_pool(
-            features, boxes, image_size, stride, head.crop_size, head.pool_size
+            features,
+            boxes,
+            image_size,
+            stride=stride,
+            crop_size=head.crop_size,
+            pool_size=head.pool_size,
         )
 
     dense = model.box_head.trainable_variables[-4:]
@@ -108,7 +114,7 @@ def second_stage(
         delta = config.losses.smooth_l1_delta
         return losses.classification_loss(
             logits[tf.newaxis], labels[tf.newaxis], weight
-        ) + losses.localisation_loss(of_class[tf.newaxis], 0.0, positive, weight, delta)
+        ) + losses.localization_loss(of_class[tf.newaxis], 0.0, positive, weight, delta=delta)
 
     def scores(pooled: tf.Tensor) -> tf.Tensor:
         return tf.nn.softmax(tf.matmul(pooled, dense[0]) + dense[1])
@@ -120,7 +126,7 @@ def second_stage(
         crop = cut(features, boxes)
         pooled = tf.reduce_mean(model.head_stage(crop), axis=[1, 2])
         stage_gflop = gflop_of(model.head_stage, crop.shape)
-        used = dense[::2] if trains else dense[:1]  # detection asks for few of the box codes
+        used = dense[::2] if trains else dense[:1]  # detection uses few of the box codes
         dense_gflop = 2e-9 * count * sum(int(np.prod(v.shape)) for v in used)
         names = [f"{what}, {count}" for what in ("crops", "head stage", "dense layers")]
         if trains:
@@ -172,16 +178,19 @@ def parts_of(
             objectness,
             inside,
             image_size,
-            rpn.candidates,
-            rpn.nms_iou,
-            rpn.min_score,
-            rpn.max_proposals,
-            config.box_code_scales,
+            config=rpn,
+            code_scales=config.box_code_scales,
         )
 
-    def assign(truth: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def assign(boxes: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        truth = targets.GroundTruth(boxes, labels)
         matches = targets.match(
-            anchors[tf.newaxis], inside, truth, labels > 0, rpn.positive_iou, rpn.negative_iou, True
+            anchors[tf.newaxis],
+            inside,
+            truth,
+            positive_iou=rpn.positive_iou,
+            negative_iou=rpn.negative_iou,
+            force=True,
         )
         chosen = targets.sample(matches, rpn.sample_size, rpn.positive_fraction)
         sampled = tf.gather(anchors, chosen.indices)
@@ -189,7 +198,7 @@ def parts_of(
 
     found = model.classify(batch)
 
-    def detect(scores: tf.Tensor) -> postprocess.Detections:
+    def detect(scores: tf.Tensor) -> BatchDetections:
         return model.detections_of(found._replace(scores=scores), image_size)
 
     variables = model.trainable_variables
@@ -228,8 +237,10 @@ def parts_of(
 def main(argv: Sequence[str]) -> None:
     """Measures and prints."""
     del argv
-    logging.set_verbosity(logging.ERROR)  # that many functions are traced, which they are
-    params = experiment.read_experiment(flags.FLAGS.config_file, flags.FLAGS.params_override)
+    logging.set_verbosity(
+        logging.ERROR
+    )  # silences the warning that many functions are traced, as intended
+    params = read_experiment(flags.FLAGS.config_file, flags.FLAGS.params_override)
     num_classes = flags.FLAGS.num_classes
     detector = ours.build(params, num_classes)
     task = DetectionTask(params.task)

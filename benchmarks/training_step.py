@@ -1,13 +1,13 @@
-"""Time and memory of a training step at 600x800, batch 1, against torchvision and Model Garden.
+"""Time and memory of a training step at 600x800, batch 1, with torchvision and Model Garden.
 
     python -m benchmarks.training_step --rounds=5
 
-Each detector trains in a process of its own on noise with two boxes; weights are random, on which
-time does not depend. The processes take turns; medians are compared. `torchvision, 64 proposals`
-puts as many proposals into the loss as we do, where torchvision's default is 512. Model Garden
-resizes the same image onto its 1024x1024 canvas. Its model is built without the class-by-class
-suppression of detections, which training does not use; how long the model takes to build as it
-comes is measured apart, with --start_limit as the limit.
+Each detector trains in a process of its own on noise with two boxes; weights are random, which does
+not affect the time. The processes take turns; medians are compared. `torchvision, 64 proposals`
+has as many proposals in the loss as ours; torchvision's default is 512. Model Garden resizes the
+same image onto its 1024x1024 canvas. Its model is built without the class-by-class suppression of
+detections, which training does not use; how long the model takes to build with its defaults is
+measured separately, with --start_limit as the limit.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from benchmarks import measuring
 from benchmarks.measuring import Target
 from benchmarks.peers.process import Peer, take_turns
 
-_ROUNDS = flags.DEFINE_integer("rounds", 5, "Steps timed of each.")
+_ROUNDS = flags.DEFINE_integer("rounds", 5, "Steps timed per detector.")
 _AGAINST = flags.DEFINE_multi_enum(
     "against",
     ["one class", "torchvision", "model garden", "start"],
     ["one class", "torchvision", "model garden", "start"],
-    "Comparisons to make; `start` is Model Garden's first step, built as it comes.",
+    "Comparisons to make; `start` is Model Garden's first step with its defaults.",
 )
 _START_LIMIT = flags.DEFINE_float("start_limit", 1200.0, "Seconds allowed to `start`.")
 

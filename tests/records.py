@@ -1,4 +1,4 @@
-"""A tiny set of TFRecords: bright rectangles of three colours on noise."""
+"""A tiny set of TFRecords: bright rectangles of three colors on noise."""
 
 import io
 from pathlib import Path
@@ -13,7 +13,7 @@ from inatdet.data.taxonomy import Category, Granularity, Taxonomy
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.label_counts import SplitCounts
 
-COLOURS = [(255, 40, 40), (40, 255, 40), (40, 40, 255)]
+COLORS = [(255, 40, 40), (40, 255, 40), (40, 40, 255)]
 CATEGORIES = (
     Category(0, "Rubra minor", "Aves"),
     Category(7, "Viridis minor", "Aves"),
@@ -42,7 +42,7 @@ def write(directory: Path, count: int = 16, seed: int = 0, prefix: str = "train"
             category = image_id % 3
             h, w = rng.integers(36, 64, 2)
             y, x = rng.integers(0, height - h), rng.integers(0, width - w)
-            pixels[y : y + h, x : x + w] = COLOURS[category]
+            pixels[y : y + h, x : x + w] = COLORS[category]
             jpeg = io.BytesIO()
             PILImage.fromarray(pixels).save(jpeg, "JPEG", quality=92)
             example = examples.encode(

@@ -1,1 +1,1 @@
-"""Detectors in processes of their own, so that memory and start-up are each one's alone."""
+"""Detectors in processes of their own, so that memory and start-up time are separate."""

@@ -1,7 +1,7 @@
 """Model Garden's Faster R-CNN, ResNet-50 with FPN on 1024x1024; see `process.serve`.
 
 Its own experiment `fasterrcnn_resnetfpn_coco`, task, parser and optimizer, with 2,855 classes and
-without checkpoint, mixed precision and scaling of images. A step trains.
+without checkpoint, mixed precision and scaling of images. Each step is a training step.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from pathlib import Path
 
 import tensorflow as tf
 from absl import app, flags
-from official.core import exp_factory
-from official.vision.configs import maskrcnn  # noqa: F401  (registers the experiment)
+from official.vision.configs import maskrcnn
 from official.vision.tasks.maskrcnn import MaskRCNNTask
 
 from benchmarks import measuring, photographs
@@ -21,13 +20,13 @@ from benchmarks.peers import process
 
 _NUM_CLASSES = flags.DEFINE_integer("num_classes", 2854, "Labels without the background.")
 _NMS = flags.DEFINE_bool(
-    "nms", True, "Whether the model is built with its class-by-class suppression, as it comes."
+    "nms", True, "Whether the model is built with its class-by-class suppression, its default."
 )
 
 
 def task_of(input_path: str, num_classes: int, nms: bool, batch_size: int = 1) -> MaskRCNNTask:
     """Model Garden's task over TFRecords."""
-    params = exp_factory.get_exp_config("fasterrcnn_resnetfpn_coco").task
+    params = maskrcnn.fasterrcnn_resnetfpn_coco().task
     params.override(
         {
             "init_checkpoint": None,
@@ -58,9 +57,7 @@ def main(argv: Sequence[str]) -> None:
         task = task_of(pattern, _NUM_CLASSES.value, _NMS.value)
         batch = next(iter(task.build_inputs(task.task_config.train_data)))
     model = task.build_model()
-    optimizer = task.create_optimizer(
-        exp_factory.get_exp_config("fasterrcnn_resnetfpn_coco").trainer.optimizer_config
-    )
+    optimizer = task.create_optimizer(maskrcnn.fasterrcnn_resnetfpn_coco().trainer.optimizer_config)
     train = tf.function(lambda inputs: task.train_step(inputs, model, optimizer))
     process.serve(lambda: float(train(batch)["loss"]))
 

@@ -7,14 +7,15 @@ from typing import NamedTuple
 
 import tensorflow as tf
 from absl import app, flags
-from official.core import config_definitions as cfg
 
 from benchmarks import measuring
 from benchmarks.peers import process
-from inatdet.detection import detectors
+from inatdet.detection import forms
+from inatdet.detection.config import DetectionExperiment
+from inatdet.detection.experiments import read_experiment
 from inatdet.detection.faster_rcnn import FasterRCNN
 from inatdet.detection.task import DetectionTask
-from inatdet.training import devices, experiment
+from inatdet.training import devices
 
 _MODE = flags.DEFINE_enum("mode", "train", ["train", "detect"], "What a step is.")
 _CONFIG = flags.DEFINE_multi_string("config_file", ["pipelines/species.yaml"], "The settings.")
@@ -34,8 +35,8 @@ class Detector(NamedTuple):
     """A detector with random weights.
 
     Attributes:
-        model: it.
-        train: one step on a batch (taken `accumulate_steps` times); returns the loss.
+        model: the detector.
+        train: one step on a batch (used `accumulate_steps` times); returns the loss.
         detect: detects in a batch; returns how many detections each image has.
     """
 
@@ -44,11 +45,11 @@ class Detector(NamedTuple):
     detect: Callable[[dict[str, tf.Tensor]], object]
 
 
-def build(params: cfg.ExperimentConfig, num_classes: int) -> Detector:
-    """A detector of an experiment, traced when first called."""
+def build(params: DetectionExperiment, num_classes: int) -> Detector:
+    """Builds an experiment's detector, which is traced when first called."""
     devices.set_precision(params.runtime)
     task = DetectionTask(params.task)
-    model = detectors.build(params.task.model, num_classes)
+    model = forms.build(params.task.model, num_classes)
     optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
     repeats = params.task.accumulate_steps
     train = tf.function(
@@ -65,7 +66,7 @@ def build(params: cfg.ExperimentConfig, num_classes: int) -> Detector:
 def main(argv: Sequence[str]) -> None:
     """Builds the detector and serves."""
     del argv
-    params = experiment.read_experiment(_CONFIG.value, _OVERRIDE.value)
+    params = read_experiment(_CONFIG.value, _OVERRIDE.value)
     detector = build(params, _NUM_CLASSES.value)
     invented = measuring.invented_batch(1, 600, 800, _NUM_CLASSES.value)
     batch = {name: tf.constant(value) for name, value in invented.items()}

@@ -1,6 +1,6 @@
 """A detector in a process of its own, which does one step each time that it is asked.
 
-Several such processes can take turns, so that whatever else the machine does meets all of them.
+Several such processes can take turns, so that whatever else the machine does affects all of them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from benchmarks import measuring
 def serve(step: Callable[[], object]) -> None:
     """The child's side: a first step, then one for each line of standard input.
 
-    After each step a line of JSON says its seconds, and the peak of memory so far.
+    After each step it prints a line of JSON with the seconds taken and the peak memory so far.
     """
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # what libraries print is not an answer
 
     def answer() -> None:
         took = measuring.seconds(step)
@@ -76,7 +76,7 @@ class Peer:
         return answer["seconds"]
 
     def step(self) -> None:
-        """One step more."""
+        """Runs one more step."""
         print(file=self._process.stdin, flush=True)
         self.times.append(self._read())
 
@@ -94,7 +94,7 @@ class Peer:
 
 
 def take_turns(peers: Mapping[str, Peer], rounds: int) -> None:
-    """A step of each, `rounds` times, after one that does not count."""
+    """A step of each peer, `rounds` times, after one that does not count."""
     for number in range(rounds + 1):
         for peer in peers.values():
             peer.step()

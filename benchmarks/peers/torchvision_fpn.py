@@ -1,7 +1,8 @@
 """torchvision's `fasterrcnn_resnet50_fpn` with random weights; see `process.serve`.
 
-As it comes, but for the sizes and classes that make it comparable: 600-pixel short edge and the
-background among 2,855 classes. Everything trains, by gradient descent with momentum.
+With its defaults, except for the sizes and classes that make it comparable: a short edge of 600
+pixels, and 2,855 classes including the background. All weights are trained, by gradient descent
+with momentum.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from benchmarks.peers import process
 _MODE = flags.DEFINE_enum("mode", "train", ["train", "detect"], "What a step is.")
 _NUM_CLASSES = flags.DEFINE_integer("num_classes", 2854, "Labels without the background.")
 _SAMPLED = flags.DEFINE_integer("sampled", 512, "Proposals in the loss; 512 is its default.")
-_PROPOSALS = flags.DEFINE_integer("proposals", 300, "Proposals, and detections, an image.")
-_SCORE = flags.DEFINE_float("score_threshold", 0.05, "Of detections; .05 is its default.")
+_PROPOSALS = flags.DEFINE_integer("proposals", 300, "Proposals, and detections, per image.")
+_SCORE = flags.DEFINE_float(
+    "score_threshold", 0.05, "Least score of detections; .05 is its default."
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -51,7 +54,7 @@ def main(argv: Sequence[str]) -> None:
         return
     boxes = torch.from_numpy(invented["boxes"][0])[:, [1, 0, 3, 2]]
     truth = [{"boxes": boxes, "labels": torch.from_numpy(invented["labels"][0]).long()}]
-    # Random weights without normalised statistics grow; a small step keeps the loss finite.
+    # Random weights without normalized statistics grow; a small step keeps the loss finite.
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9)
 
     def train() -> float:

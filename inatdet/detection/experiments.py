@@ -16,7 +16,7 @@ from inatdet.detection.config import (
 from inatdet.detection.fpn_config import FPN_EXPERIMENT, FPNTask, fpn_experiment
 from inatdet.detection.task import DetectionTask
 from inatdet.networks import backbones
-from inatdet.training import experiment as experiments
+from inatdet.training import experiment as shared
 
 DEFAULT_EXPERIMENT = FASTER_RCNN_EXPERIMENT
 """The paper's detector: the experiment of settings that name none."""
@@ -43,7 +43,7 @@ def read_experiment(
 ) -> DetectionExperiment:
     """The settings of a detector; see `inatdet.training.experiment.read_experiment`."""
     register()
-    return experiments.read_experiment(
+    return shared.read_experiment(
         config_files, params_override, default=DEFAULT_EXPERIMENT, experiment=experiment
     )
 
@@ -51,4 +51,4 @@ def read_experiment(
 def read_saved(model_dir: str, params_override: str = "") -> DetectionExperiment:
     """The settings of a trained detector; see `inatdet.training.experiment.read_saved`."""
     register()
-    return experiments.read_saved(model_dir, params_override, default=DEFAULT_EXPERIMENT)
+    return shared.read_saved(model_dir, params_override, default=DEFAULT_EXPERIMENT)

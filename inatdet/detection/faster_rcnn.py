@@ -100,7 +100,7 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
         )
 
     def weight_penalty(self) -> tf.Tensor:
-        """What weight decay adds to the loss, a scalar: of all kernels, not biases or batch norm."""
+        """What weight decay adds to the loss, a scalar: of kernels, not biases or batch norm."""
         decay = self._config.losses.weight_decay
         if not decay:
             return tf.constant(0.0)

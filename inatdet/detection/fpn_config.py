@@ -120,8 +120,8 @@ class FPNConfig(DetectorConfig):
         """Raises InputError for settings that a pyramid does not support; see the base class."""
         if self.backbone.mask_padding:
             raise InputError(
-                "task.model.backbone.mask_padding is true, which a feature pyramid does not support; "
-                "leave it out, or train the C4 form (pipelines/species.yaml)"
+                "task.model.backbone.mask_padding is true, which a feature pyramid does not "
+                "support; leave it out, or train the C4 form (pipelines/species.yaml)"
             )
         if not 2 <= self.min_level <= self.max_level <= 7:
             raise InputError(

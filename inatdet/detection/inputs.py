@@ -1,7 +1,7 @@
-"""TFRecords become batches: decode, flip, resize by the short edge, group by shape, pad.
+"""From TFRecords to batches: decode, flip, resize by the short edge, group by shape, pad.
 
-Images stay JPEG until their batch is settled, so that shuffling and grouping move little data. Then
-the images of a batch are decoded together: those of one size are resized by one operation straight
+Images stay JPEG until their batch is formed, so that shuffling and grouping move little data. Then
+the images of a batch are decoded together: images of one size are resized by one operation straight
 into the batch, others are resized one by one and padded.
 """
 
@@ -13,24 +13,24 @@ import tensorflow as tf
 
 from inatdet.data.taxonomy import Granularity
 from inatdet.tfrecords import examples
-from inatdet.tfrecords.reading import _read, find_files
+from inatdet.tfrecords.reading import find_files, read_files
 from inatdet.tfrecords.sampling import Resampler, keep_single_instance
 
-# Images share a batch when their aspect ratios lie in the same step of the logarithm, which bounds
+# Images share a batch if their aspect ratios lie in the same step of the logarithm, which bounds
 # the padding: a batch has at most exp(step) = 1.10 times the pixels of its images. With a third of
 # the way from 1:1 to 4:3, the ratios 1:1, 4:3 and 16:9 are in the middle of a step and 3:2 is well
-# inside one, so that a few pixels more or less do not set such images apart.
+# inside one, so that a few pixels more or less do not separate such images.
 _ASPECT_STEP = math.log(4 / 3) / 3
 
-# In training, batches are made of so many times their images, so that most are of one size: these
-# need no padding, and no copies for it. Not beyond 16:9 and 9:16, where images are rare and would
-# wait for one another for long.
+# In training, this many batches are formed at once, so that most have images of a single size,
+# which need neither padding nor the copies for it. Not beyond 16:9 and 9:16, where images are rare
+# and would wait a long time for one another.
 _BATCHES_AT_ONCE = 8
 _LAST_USUAL_GROUP = round(math.log(16 / 9) / _ASPECT_STEP)
 
-# So many batches at once come out of one group, whose images are not like the others': of one
-# shape, often of fewer scenes. In a row they would pull the weights and the moving statistics of
-# batch norm to and fro, so the order of batches is drawn from among those of several groups.
+# The batches that are formed at once come from one group, whose images differ from the others: they
+# have one shape, and often fewer kinds of scenes. One after another they would pull the weights and
+# the moving statistics of batch norm to and fro, so the batches of several groups are shuffled.
 _BATCHES_MIXED = 4 * _BATCHES_AT_ONCE
 
 
@@ -39,9 +39,9 @@ def resized_shape(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The size of a resized image: the Object Detection API's `keep_aspect_ratio_resizer`.
 
-    The shorter side becomes `short_edge`, unless the longer one would pass `long_edge`; then that
-    becomes `long_edge`. Computed in float32 and rounded half to even, step by step as in
-    `_compute_new_dynamic_size` of research/object_detection/core/preprocessor.py. Unlike there, no
+    The shorter side becomes `short_edge`, unless the longer one would exceed `long_edge`; then the
+    longer one becomes `long_edge`. Computed in float32 and rounded half to even, step by step as in
+    `_compute_new_dynamic_size` of research/object_detection/core/preprocessor.py, except that no
     side becomes less than one pixel.
 
     Args:
@@ -62,10 +62,10 @@ def resized_shape(
 
 
 def largest_batches(short_edge: int, long_edge: int) -> list[tuple[int, int]]:
-    """Heights and widths that hold every batch: the largest square one, wide one and high one.
+    """Heights and widths of which one holds any batch: the largest square, wide and high ones.
 
-    Only of the images that are nearly square some are wide and others high, so that both sides of
-    their batch pass the shorter edge.
+    Only nearly square images can be wide and high in one batch, so that both of its sides exceed
+    the shorter edge.
     """
     square = min(math.ceil(short_edge * math.exp(_ASPECT_STEP / 2)), long_edge)
     return [(square, square), (short_edge, long_edge), (long_edge, short_edge)]
@@ -88,46 +88,52 @@ def make_dataset(
 ) -> tf.data.Dataset:
     """Batches of images and boxes.
 
-    Images are resized bilinearly with half-pixel centres and no antialiasing (`tf.image.resize`),
+    Images are resized bilinearly with half-pixel centers and no antialiasing (`tf.image.resize`),
     so that pixels move exactly as boxes do. The Object Detection API calls TensorFlow 1's
     `resize_images(align_corners=False)` instead, whose samples lie `(1 / scale - 1) / 2` original
-    pixels further up and left (none at scale 1): the one difference in preprocessing.
+    pixels further up and left (none at scale 1): the only difference in preprocessing.
 
     Boxes without a label at this granularity are left out, and crowd boxes in training.
 
     Args:
         file_pattern: the TFRecord files.
         granularity: which labels.
-        batch_size: images a batch. Above one, only images of like aspect ratio share a batch; in
-            training those of equal size, where enough of them come near one another, and the order
-            of batches is drawn once more.
+        batch_size: images per batch. Above one, only images of similar aspect ratio share a batch;
+            in training, images of equal size if enough of them come close together, and the
+            batches are shuffled as well.
         short_edge: pixels of the shorter side after resizing.
         long_edge: pixels of the longer side, at most.
-        is_training: shuffles, flips half of the images and repeats for ever; every batch is full.
-            Otherwise each image comes once, images of like aspect ratio in the order of the files,
-            and the last batch of each aspect ratio may be smaller.
-        seed: makes the batches of training repeatable; those of evaluation are.
-        shuffle_buffer: examples among which the order is drawn.
+        is_training: shuffles, flips half of the images and repeats forever; every batch is full.
+            Otherwise each image comes once, images of similar aspect ratio in file order, and the
+            last batch of each aspect ratio may be smaller.
+        seed: makes the batches of training repeatable; without training they always are.
+        shuffle_buffer: number of examples from which the next one is drawn.
         cache: keeps the examples, still encoded, in memory.
         single_instance: in training, only images with exactly one box.
-        resampler: in training, shows some images more or less often than once an epoch.
+        resampler: in training, shows some images more or less often than once per epoch.
         input_context: which part of the files is this worker's; with fewer files than workers,
             which part of the examples.
 
     Returns:
         Batches with `image` float32 `[b, h, w, 3]`, 0..255, padded with zeros at the bottom and on
-        the right up to the largest image of the batch; `image_size` int32 `[b, 2]`, height and
-        width after resizing, without padding; `original_size` int32 `[b, 2]`; `image_id` int64
-        `[b]`; `boxes` float32 `[b, n, 4]`, `ymin, xmin, ymax, xmax` in pixels of the resized image,
-        padded with zeros; `labels` int32 `[b, n]`, padded with 0.
+        the right to the size of the largest image; `image_size` int32 `[b, 2]`, height and width
+        after resizing, without padding; `original_size` int32 `[b, 2]`; `image_id` int64 `[b]`;
+        `boxes` float32 `[b, n, 4]`, `ymin, xmin, ymax, xmax` in pixels of the resized image, padded
+        with zeros; `labels` int32 `[b, n]`, padded with 0.
 
     Raises:
-        InputError: if no file matches. Damaged files and images show only when they are read; see
-            `inatdet.tfrecords.damage`.
+        InputError: if no file matches. Damaged files and images are noticed only when they are
+            read; see `inatdet.tfrecords.damage`.
     """
     files = find_files(file_pattern)
     repeatable = seed is not None or not is_training
-    data = _read(files, is_training, repeatable, seed, input_context)
+    data = read_files(
+        files,
+        is_training=is_training,
+        repeatable=repeatable,
+        seed=seed,
+        input_context=input_context,
+    )
     if is_training and single_instance:
         data = keep_single_instance(data)
     if cache:
@@ -142,8 +148,8 @@ def make_dataset(
         if is_training:
             data = data.shuffle(_BATCHES_MIXED, seed=seed)
     to_pixels = _batch_with_pixels if batch_size > 1 else _image_with_pixels
-    # A seed each, rather than stateful random operations, whose draws would depend on which of the
-    # parallel calls comes first.
+    # A seed for each batch rather than stateful random operations, whose draws would depend on
+    # which of the parallel calls comes first.
     seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
     return (
         tf.data.Dataset.zip(data, seeds)
@@ -179,7 +185,7 @@ def _aspect_group(example: dict[str, tf.Tensor]) -> tf.Tensor:
 
 
 def _batches(data: tf.data.Dataset, batch_size: int, is_training: bool) -> tf.data.Dataset:
-    """Examples of like aspect ratio, batched; the boxes are padded."""
+    """Examples of similar aspect ratio, batched; the boxes are padded."""
     if not is_training:
         return data.group_by_window(
             _aspect_group, lambda _, group: group.padded_batch(batch_size), window_size=batch_size
@@ -198,7 +204,7 @@ def _batches(data: tf.data.Dataset, batch_size: int, is_training: bool) -> tf.da
 
 
 def _equal_sizes_first(window: dict[str, tf.Tensor], batch_size: int) -> dict[str, tf.Tensor]:
-    """Images of one size together, where they fill a batch; then the others, in their order."""
+    """Images of equal size together, if they fill a batch; then the others, in their order."""
     size = window["size"]
     same = tf.cast(tf.reduce_all(size[:, tf.newaxis] == size, axis=-1), tf.int32)
     fills = tf.reduce_sum(same, axis=1) >= batch_size
@@ -239,7 +245,7 @@ def _batch_with_pixels(
     """A batch of several images."""
     encoded = batch["encoded"]
     flips = _draw_flips(seed, tf.size(encoded), is_training)
-    # The JPEGs' own sizes are used, not the recorded ones, which only choose the group.
+    # The sizes of the JPEGs are used, not the recorded ones, which only determine the group.
     original = tf.map_fn(
         lambda jpeg: tf.image.extract_jpeg_shape(jpeg)[:2],
         encoded,
@@ -287,7 +293,7 @@ def _decode(jpeg: tf.Tensor, flip: tf.Tensor, may_flip: bool) -> tf.Tensor:
     """One image, uint8 `[height, width, 3]`."""
     image = tf.io.decode_jpeg(jpeg, channels=3)
     if may_flip:
-        # Before resizing, where there are fewer bytes to move; the result is the same.
+        # Before resizing, when there are fewer bytes to move; the result is the same.
         image = tf.cond(flip, lambda: tf.reverse(image, [1]), lambda: image)
     return image
 

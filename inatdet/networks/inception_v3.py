@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
-from typing import Union
 
 import tensorflow as tf
 import tf_keras
@@ -24,6 +23,16 @@ from inatdet.choices import Choice
 from inatdet.errors import InputError
 from inatdet.networks import padding as padded
 from inatdet.networks import pretrained
+from inatdet.networks.inception_v3_tables import (
+    HEAD_BLOCKS,
+    NUM_TRUNK_CONVS,
+    STEM,
+    TRUNK_BLOCKS,
+    Conv,
+    Fork,
+    Mixed,
+    Step,
+)
 
 TRUNK_STRIDE = 16
 BATCH_NORM_EPSILON = 1e-3  # Keras applications' value
@@ -52,126 +61,6 @@ class BatchNorm(Choice):
     FROZEN = "frozen"
     TRAINED = "trained"
     SYNCHRONIZED = "synchronised"
-
-
-@dataclasses.dataclass(frozen=True)
-class _Conv:
-    filters: int
-    kernel: tuple[int, int] = (1, 1)
-    stride: int = 1
-    shrinks: bool = False  # VALID in the classification network
-
-
-@dataclasses.dataclass(frozen=True)
-class _Pool:
-    stride: int  # 1: average, SAME; 2: maximum, VALID in the classification network
-
-
-@dataclasses.dataclass(frozen=True)
-class _Fork:
-    """Parallel convolutions of one input, their outputs concatenated."""
-
-    ways: tuple[_Conv, ...]
-
-
-_Step = Union[_Conv, _Pool, _Fork]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Mixed:
-    name: str
-    branches: tuple[tuple[_Step, ...], ...]
-
-
-def _mixed_35(name: str, pool_filters: int) -> _Mixed:
-    return _Mixed(
-        name,
-        (
-            (_Conv(64),),
-            (_Conv(48), _Conv(64, (5, 5))),
-            (_Conv(64), _Conv(96, (3, 3)), _Conv(96, (3, 3))),
-            (_Pool(1), _Conv(pool_filters)),
-        ),
-    )
-
-
-def _mixed_17(name: str, filters: int) -> _Mixed:
-    row, column = (1, 7), (7, 1)
-    return _Mixed(
-        name,
-        (
-            (_Conv(192),),
-            (_Conv(filters), _Conv(filters, row), _Conv(192, column)),
-            (
-                _Conv(filters),
-                _Conv(filters, column),
-                _Conv(filters, row),
-                _Conv(filters, column),
-                _Conv(192, row),
-            ),
-            (_Pool(1), _Conv(192)),
-        ),
-    )
-
-
-def _mixed_8(name: str) -> _Mixed:
-    fork = _Fork((_Conv(384, (1, 3)), _Conv(384, (3, 1))))
-    return _Mixed(
-        name,
-        (
-            (_Conv(320),),
-            (_Conv(384), fork),
-            (_Conv(448), _Conv(384, (3, 3)), fork),
-            (_Pool(1), _Conv(192)),
-        ),
-    )
-
-
-_STEM: tuple[_Step, ...] = (
-    _Conv(32, (3, 3), stride=2, shrinks=True),
-    _Conv(32, (3, 3), shrinks=True),
-    _Conv(64, (3, 3)),
-    _Pool(2),
-    _Conv(80, (1, 1), shrinks=True),
-    _Conv(192, (3, 3), shrinks=True),
-    _Pool(2),
-)
-
-_TRUNK_BLOCKS = (
-    _mixed_35("mixed0", pool_filters=32),
-    _mixed_35("mixed1", pool_filters=64),
-    _mixed_35("mixed2", pool_filters=64),
-    _Mixed(
-        "mixed3",
-        (
-            (_Conv(384, (3, 3), stride=2, shrinks=True),),
-            (_Conv(64), _Conv(96, (3, 3)), _Conv(96, (3, 3), stride=2, shrinks=True)),
-            (_Pool(2),),
-        ),
-    ),
-    _mixed_17("mixed4", 128),
-    _mixed_17("mixed5", 160),
-    _mixed_17("mixed6", 160),
-    _mixed_17("mixed7", 192),
-)
-
-_HEAD_BLOCKS = (
-    _Mixed(
-        "mixed8",
-        (
-            (_Conv(192), _Conv(320, (3, 3), stride=2, shrinks=True)),
-            (
-                _Conv(192),
-                _Conv(192, (1, 7)),
-                _Conv(192, (7, 1)),
-                _Conv(192, (3, 3), stride=2, shrinks=True),
-            ),
-            (_Pool(2),),
-        ),
-    ),
-    _mixed_8("mixed9"),
-    _mixed_8("mixed10"),
-)
 
 
 _LAST_OF_LEVEL = {"mixed2": "3", "mixed7": "4", "mixed10": "5"}
@@ -209,7 +98,7 @@ def _through(
 
 
 class _Builder:
-    """Turns the tables above into Keras layers, numbering the convolutions."""
+    """Turns the tables of the architecture into Keras layers, numbering the convolutions."""
 
     def __init__(
         self,
@@ -230,7 +119,7 @@ class _Builder:
     def scaled(self, filters: int) -> int:
         return max(1, round(filters * self._width))
 
-    def _conv(self, x: _Features, conv: _Conv) -> _Features:
+    def _conv(self, x: _Features, conv: Conv) -> _Features:
         number = self._next_conv
         self._next_conv += 1
         convolution = tf_keras.layers.Conv2D(
@@ -252,10 +141,10 @@ class _Builder:
         x = _through(batch_norm, [x], training=self._bn_training)
         return _through(tf_keras.layers.Activation("relu", name=f"relu{number}"), [x])
 
-    def _step(self, x: _Features, step: _Step) -> _Features:
-        if isinstance(step, _Conv):
+    def _step(self, x: _Features, step: Step) -> _Features:
+        if isinstance(step, Conv):
             return self._conv(x, step)
-        if isinstance(step, _Fork):
+        if isinstance(step, Fork):
             ways = [self._conv(x, way) for way in step.ways]
             return _through(tf_keras.layers.Concatenate(), ways)
         if step.stride == 1:
@@ -264,28 +153,14 @@ class _Builder:
             pool = tf_keras.layers.MaxPooling2D(3, strides=2, padding=self._padding.value)
         return _through(pool, [x])
 
-    def chain(self, x: _Features, steps: Sequence[_Step]) -> _Features:
+    def chain(self, x: _Features, steps: Sequence[Step]) -> _Features:
         for step in steps:
             x = self._step(x, step)
         return x
 
-    def mixed(self, x: _Features, block: _Mixed) -> _Features:
+    def mixed(self, x: _Features, block: Mixed) -> _Features:
         outputs = [self.chain(x, branch) for branch in block.branches]
         return _through(tf_keras.layers.Concatenate(name=block.name), outputs)
-
-
-def _conv_count(steps: Sequence[_Step]) -> int:
-    return sum(
-        len(step.ways) if isinstance(step, _Fork) else isinstance(step, _Conv) for step in steps
-    )
-
-
-def _block_conv_count(blocks: Sequence[_Mixed]) -> int:
-    return sum(_conv_count(branch) for block in blocks for branch in block.branches)
-
-
-NUM_TRUNK_CONVS = _conv_count(_STEM) + _block_conv_count(_TRUNK_BLOCKS)
-NUM_CONVS = NUM_TRUNK_CONVS + _block_conv_count(_HEAD_BLOCKS)
 
 
 def trunk(
@@ -343,8 +218,8 @@ def trunk_and_masked(
 
 
 def _trunk_features(x: _Features, builder: _Builder) -> _Features:
-    x = builder.chain(x, _STEM)
-    for block in _TRUNK_BLOCKS:
+    x = builder.chain(x, STEM)
+    for block in TRUNK_BLOCKS:
         x = builder.mixed(x, block)
     return x
 
@@ -371,10 +246,10 @@ def pyramid(
     """
     builder = _Builder(0, padding, width, batch_norm, momentum)
     image = tf_keras.Input((None, None, 3), name="image")
-    x = builder.chain(_Features(image), _STEM[:-1])
+    x = builder.chain(_Features(image), STEM[:-1])
     levels = {"2": x.plain}
-    x = builder.chain(x, _STEM[-1:])
-    for block in (*_TRUNK_BLOCKS, *_HEAD_BLOCKS):
+    x = builder.chain(x, STEM[-1:])
+    for block in (*TRUNK_BLOCKS, *HEAD_BLOCKS):
         x = builder.mixed(x, block)
         if block.name in _LAST_OF_LEVEL:
             levels[_LAST_OF_LEVEL[block.name]] = x.plain
@@ -415,7 +290,7 @@ def head_stage(
     builder = _Builder(NUM_TRUNK_CONVS, padding, width, batch_norm, momentum)
     crops = tf_keras.Input((crop_size, crop_size, in_channels), name="crops")
     x = _Features(crops)
-    for block in _HEAD_BLOCKS:
+    for block in HEAD_BLOCKS:
         x = builder.mixed(x, block)
     return tf_keras.Model(crops, x.plain, name="inception_v3_head_stage")
 

@@ -31,6 +31,7 @@ from inatdet.programs.libraries import quiet_libraries
 from inatdet.programs.running import EXIT_BAD_INPUT
 
 DEFAULT_OUTPUT_DIR = "predictions"
+MAX_ARGUMENTS = sys.maxsize  # images, folders and patterns
 
 
 def define_flags() -> None:

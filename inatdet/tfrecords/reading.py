@@ -1,4 +1,4 @@
-"""TODO."""
+"""Finds TFRecord files and reads their examples, still serialized."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from inatdet.errors import InputError
 
-_FILES_AT_ONCE = 8  # whose examples are mixed in training
+_FILES_AT_ONCE = 8  # how many files have their examples mixed in training
 
 
 def find_files(file_pattern: str) -> list[str]:
@@ -20,14 +20,24 @@ def find_files(file_pattern: str) -> list[str]:
     return files
 
 
-def _read(
+def read_files(
     files: list[str],
+    *,
     is_training: bool,
     repeatable: bool,
     seed: int | None,
     input_context: tf.distribute.InputContext | None,
 ) -> tf.data.Dataset:
-    """Serialized examples: in training those of several files mixed, else in their order."""
+    """Serialized examples: in training those of several files mixed, otherwise in file order.
+
+    Args:
+        files: TFRecord files.
+        is_training: whether to mix files.
+        repeatable: whether the order must be the same in every run.
+        seed: of the order of files.
+        input_context: which part of the files is this worker's; with fewer files than workers,
+            which part of the examples.
+    """
     data = tf.data.Dataset.from_tensor_slices(files)
     workers = input_context.num_input_pipelines if input_context else 1
     if workers > len(files):

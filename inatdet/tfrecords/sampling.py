@@ -1,9 +1,9 @@
-"""Which images an epoch shows how often: what long-tail training changes about the data.
+"""How often an epoch shows each image: what long-tail training changes about the data.
 
-Each image has an expected number of copies an epoch, which follows from the labels of its boxes. It
-is shown the whole part of it, and once more with the probability of the fraction, drawn anew each
-epoch. The examples stream by, still encoded; nothing is kept and no second pass is made. The copies
-of an image follow one another, so the shuffling behind must mix them.
+Each image has an expected number of copies per epoch, which depends on the labels of its boxes. It
+is shown as often as the integer part says, and once more with the probability of the fraction,
+drawn again in each epoch. The examples stream by, still encoded; nothing is stored and no second
+pass is made. The copies of an image follow one another, so they must be shuffled afterwards.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from inatdet.tfrecords import examples
 class Sampling(Choice):
     """How often images are shown.
 
-    `NONE`: each once an epoch.
+    `NONE`: each once per epoch.
 
     `REPEAT_FACTOR`: images with a rare label more often (Gupta et al., "LVIS", 2019, section 6.4).
     With f(c) the share of images that have a box of label c and t the threshold,
@@ -48,7 +48,7 @@ class Resampler:
     Attributes:
         sampling: the rule.
         granularity: whose labels count.
-        factors: one a label 1, 2, ...: `factors_of`.
+        factors: one per label 1, 2, ..., of `factors_of`.
     """
 
     sampling: Sampling
@@ -56,7 +56,7 @@ class Resampler:
     factors: tuple[float, ...]
 
     def __call__(self, data: tf.data.Dataset, seed: int | None) -> tf.data.Dataset:
-        """Serialized examples to serialized examples.
+        """Repeats and drops examples.
 
         Args:
             data: serialized examples, each once.
@@ -85,7 +85,7 @@ class Resampler:
 
 
 def factors_of(sampling: Sampling, counts: LabelCounts, threshold: float) -> np.ndarray:
-    """What each label contributes to the copies of an image; see `Sampling`.
+    """How much each label contributes to the copies of an image; see `Sampling`.
 
     Args:
         sampling: the rule.
@@ -93,7 +93,7 @@ def factors_of(sampling: Sampling, counts: LabelCounts, threshold: float) -> np.
         threshold: t of `REPEAT_FACTOR`.
 
     Returns:
-        float64 `[labels]`; of a label that no image has, 1, and 0 with `CLASS_BALANCED`.
+        float64 `[labels]`; for a label that no image has, 1, or 0 with `CLASS_BALANCED`.
     """
     images = np.array(counts.images, np.float64)
     if sampling is Sampling.NONE:
@@ -108,7 +108,7 @@ def factors_of(sampling: Sampling, counts: LabelCounts, threshold: float) -> np.
 
 
 def keep_single_instance(data: tf.data.Dataset) -> tf.data.Dataset:
-    """Only the examples with exactly one box, and that not around a crowd."""
+    """Only the examples with exactly one box that is not around a crowd."""
 
     def is_single(serialized: tf.Tensor) -> tf.Tensor:
         _, is_crowd = examples.decode_labels(serialized, Granularity.GENERIC)

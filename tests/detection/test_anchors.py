@@ -61,7 +61,7 @@ def test_only_anchors_wholly_inside_count(box, inside):
     [((0, 0, 10, 20), True), ((-9, -9, 28, 48), True), ((0, 0, 20, 20), False),
      ((0, 0, 10, 40), False), ((8, 18, 12, 21), False), ((8, 18, 11, 21), True)],
 )  # fmt: skip
-def test_anchors_centred_in_the_padding(box, inside):
+def test_anchors_centered_in_the_padding(box, inside):
     sizes = tf.constant([[10, 20], [99, 99]])
-    flags = anchors.centred_inside_image(tf.constant([box], tf.float32), sizes)
+    flags = anchors.centered_inside_image(tf.constant([box], tf.float32), sizes)
     assert flags.numpy().ravel().tolist() == [inside, True]

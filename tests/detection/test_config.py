@@ -3,8 +3,11 @@ import glob
 import numpy as np
 import pytest
 import tensorflow as tf
+from official.core import exp_factory, task_factory
 
+from inatdet.detection import experiments
 from inatdet.detection.experiments import read_experiment
+from inatdet.detection.fpn_config import FPNTask
 from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
 from inatdet.training import devices
@@ -120,3 +123,20 @@ def test_more_gpus_than_there_are():
     params = read_experiment([], "runtime.num_gpus=99")
     with pytest.raises(InputError, match="TensorFlow sees 0; set NUM_GPUS=0"):
         devices.strategy_of(params.runtime)
+
+
+def test_registration_may_be_repeated():
+    for _ in range(2):
+        experiments.register()
+    assert isinstance(exp_factory.get_exp_config("inatdet_fpn").task, FPNTask)
+    assert isinstance(task_factory.get_task(FPNTask()), DetectionTask)
+
+
+def test_an_unknown_experiment(tmp_path):
+    with pytest.raises(InputError, match="there is no experiment 'no_such'"):
+        read_experiment([], experiment="no_such")
+    (tmp_path / "a.yaml").write_text("experiment: neither")
+    with pytest.raises(InputError, match="there is no experiment 'neither'"):
+        read_experiment([str(tmp_path / "a.yaml")])
+    with pytest.raises(InputError, match="sets experiment; only a --config_file"):
+        read_experiment([], "experiment=inatdet_fpn")

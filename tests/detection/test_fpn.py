@@ -78,6 +78,7 @@ def test_batch_norm_is_frozen_in_the_backbone_alone(model):
     assert moved == {v.name for v in statistics(frozen)} - backbone
 
 
+@pytest.mark.slow
 def test_it_learns_and_detects_in_batches_of_any_shape():
     tf.random.set_seed(0)
     params = small_pyramid()

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from inatdet.detection import boxes as box_math
-from inatdet.detection.faster_rcnn import ClassifiedProposals
 from inatdet.detection.marginals import marginal
+from inatdet.detection.postprocess import ClassifiedProposals
 
 
 @pytest.mark.parametrize("groups", [[0, 1, 1, 0, 2], [0, 0, 0, 0, 0], [4, 3, 2, 1, 0]])

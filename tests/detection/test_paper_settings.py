@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from benchmarks.measuring import invented_batch
@@ -9,6 +10,7 @@ from inatdet.detection.task import DetectionTask
 NUM_SPECIES = 2854
 
 
+@pytest.mark.slow
 def test_one_step_and_one_detection_at_600_pixels_with_2854_species():
     params = read_experiment(["pipelines/species.yaml"])
     task = DetectionTask(params.task)

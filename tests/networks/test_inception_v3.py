@@ -4,7 +4,7 @@ import tensorflow as tf
 import tf_keras
 
 from inatdet.errors import InputError
-from inatdet.networks import inception_v3
+from inatdet.networks import inception_v3, inception_v3_tables
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +34,8 @@ def weights_file(keras_model, tmp_path_factory):
 
 
 def test_the_cut_leaves_no_convolution_out():
-    assert inception_v3.NUM_CONVS == 94
-    assert inception_v3.NUM_TRUNK_CONVS == 70
+    assert inception_v3_tables.NUM_CONVS == 94
+    assert inception_v3_tables.NUM_TRUNK_CONVS == 70
 
 
 @pytest.mark.parametrize("size", [(107, 139), (299, 299)])

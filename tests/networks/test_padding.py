@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from inatdet.detection.c4 import C4FasterRCNN
 from inatdet.errors import InputError
-from inatdet.networks import padding
+from inatdet.networks import checkpoints, padding
 from tests.detection.small import NUM_CLASSES, batch_of, small_config
 
 # All remainders of 16 matter: they decide where each stride of two begins.
@@ -104,6 +104,16 @@ def test_every_weight_gets_a_gradient_through_the_masked_trunk(masking):
         loss = tf.add_n(list(losses))
     gradients = tape.gradient(loss, masking.trainable_variables)
     assert [name for name, gradient in zip(names, gradients) if gradient is None] == []
+
+
+def test_a_checkpoint_has_each_weight_once_and_fits_with_and_without_masks(
+    plain, masking, tmp_path
+):
+    with_masks = tf.train.Checkpoint(model=masking).write(str(tmp_path / "masking"))
+    without = tf.train.Checkpoint(model=plain).write(str(tmp_path / "plain"))
+    assert tf.train.list_variables(with_masks) == tf.train.list_variables(without)
+    for model, path in ((plain, with_masks), (masking, without)):
+        checkpoints.restore(model, path)
 
 
 @pytest.mark.parametrize("backbone", [{"padding": "valid"}, {"type": "resnet", "weights": ""}])

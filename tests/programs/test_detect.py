@@ -6,7 +6,6 @@ from inatdet.data.formats.detections import read_detections
 from inatdet.data.taxonomy import Granularity
 from inatdet.detection import inference
 from inatdet.errors import InputError
-from inatdet.networks import checkpoints
 from tests import devices, records, untrained
 from tests.settings import small
 
@@ -21,17 +20,17 @@ def model_dir(data, tmp_path_factory):
     return untrained.save(data, tmp_path_factory.mktemp("model"), step=7)
 
 
-def params_of():
+def settings():
     return small("task.validation_data.batch_size=3")
 
 
-@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("several", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_every_image_once_in_its_own_pixels(data, model_dir, tmp_path, several):
     strategy = devices.mirrored() if several else None
     coarser = [Granularity.SUPER, Granularity.GENERIC]
     output = tmp_path / "found.parquet"
     seen = inference.detect(
-        params_of(), f"{model_dir}/ckpt-7", model_dir, data, str(output), coarser, strategy
+        settings(), f"{model_dir}/ckpt-7", model_dir, data, str(output), coarser, strategy
     )
     assert seen == 11
     found = read_detections(output, Granularity.SPECIES, records.taxonomy())
@@ -62,14 +61,14 @@ def test_every_image_once_in_its_own_pixels(data, model_dir, tmp_path, several):
 def test_only_coarser_levels_can_be_summed(data, model_dir, tmp_path):
     with pytest.raises(InputError, match="must be coarser than the model's granularity"):
         inference.detect(
-            params_of(), f"{model_dir}/ckpt-7", model_dir, data, str(tmp_path / "x.parquet"),
+            settings(), f"{model_dir}/ckpt-7", model_dir, data, str(tmp_path / "x.parquet"),
             [Granularity.SPECIES],
         )  # fmt: skip
 
 
 def test_a_checkpoint_of_another_detector(data, model_dir, tmp_path):
-    params = params_of()
-    params.task.model.backbone.width = 0.25
+    params = settings()
+    params.task.model.backbone.resnet.depth_multiplier = 0.5
     with pytest.raises(InputError, match="does not fit the detector of the settings"):
         inference.detect(params, f"{model_dir}/ckpt-7", model_dir, data, str(tmp_path / "x"))
     assert os.listdir(tmp_path) == []
@@ -82,10 +81,5 @@ def test_a_damaged_shard_is_named_and_nothing_is_written(data, model_dir, tmp_pa
         file.truncate(os.path.getsize(shard) - 10)
     output = tmp_path / "found" / "x.parquet"
     with pytest.raises(InputError, match=f"{os.path.basename(shard)}.*write it again"):
-        inference.detect(params_of(), f"{model_dir}/ckpt-7", model_dir, pattern, str(output))
+        inference.detect(settings(), f"{model_dir}/ckpt-7", model_dir, pattern, str(output))
     assert os.listdir(output.parent) == []
-
-
-def test_no_checkpoint(tmp_path):
-    with pytest.raises(InputError, match="no checkpoint there; train first"):
-        checkpoints.newest(str(tmp_path))

@@ -14,6 +14,7 @@ from tests import devices, records
 from tests.settings import RESNET_OVERRIDE, small_pyramid
 
 
+@pytest.mark.slow
 def test_training_on_two_devices_and_detection_with_what_it_saved(tmp_path):
     data = records.write(tmp_path / "records", count=6)
     model_dir = str(tmp_path / "model")

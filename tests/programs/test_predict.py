@@ -155,7 +155,7 @@ def test_json_is_plain():
 
 
 def test_a_picture_is_whole_or_absent(tmp_path, monkeypatch):
-    monkeypatch.setattr(predict, "as_jpeg", lambda _: (_ for _ in ()).throw(OSError("full")))
+    monkeypatch.setattr(prediction, "as_jpeg", lambda _: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
         prediction.draw(Image.new("RGB", (9, 9)), [], str(tmp_path / "a.jpg"))
     assert os.listdir(tmp_path) == []

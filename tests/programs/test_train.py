@@ -1,4 +1,7 @@
+import dataclasses
 import os
+import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -11,13 +14,39 @@ from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError, RunError
 from inatdet.tfrecords.label_counts import SplitCounts
 from inatdet.training import loop
-from tests import devices, records
-from tests.settings import training_on
+from tests import devices, records, untrained
+from tests.settings import INCEPTION_OVERRIDE, training_on
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     return records.write(tmp_path_factory.mktemp("records"))
+
+
+@dataclasses.dataclass
+class Run:
+    """A finished run: its folder, the lines that it reported, and the last values."""
+
+    model_dir: pathlib.Path
+    lines: list[str]
+    last: dict[str, float]
+
+
+def run(params, mode, model_dir, strategy=None):
+    lines = []
+    last = loop.train(params, mode, str(model_dir), strategy, lines.append)
+    return Run(model_dir, lines, last)
+
+
+@pytest.fixture(scope="module")
+def first_run(data, tmp_path_factory):
+    """Twenty steps, with validation after ten and twenty."""
+    more = (
+        f"task.validation_data.input_path={data},task.validation_data.batch_size=4,"
+        "task.validation_pictures=3,trainer.validation_interval=10"
+    )
+    params = training_on(data, 20, more)
+    return run(params, "train_and_eval", tmp_path_factory.mktemp("model"))
 
 
 def scalars(model_dir):
@@ -31,43 +60,54 @@ def scalars(model_dir):
     return values
 
 
-def test_the_losses_fall_and_an_interrupted_run_is_resumed(data, tmp_path):
-    loop.train(training_on(data, 20), "train", str(tmp_path))
-    assert tf.train.latest_checkpoint(str(tmp_path)).endswith("ckpt-20")
-    lines = []
-    last = loop.train(training_on(data, 40), "train", str(tmp_path), notify=lines.append)
-    assert f"resuming from step 20 in {tmp_path}" in lines
-    (line,) = [line for line in lines if line.startswith("step 25/40 | loss")]
+def test_the_losses_fall_and_an_interrupted_run_is_resumed(first_run, data, tmp_path):
+    model_dir = tmp_path / "model"
+    shutil.copytree(first_run.model_dir, model_dir)
+    check_resumption(data, model_dir)
+
+
+@pytest.mark.slow
+def test_the_same_with_inception_v3(data, tmp_path):
+    run(training_on(data, 20, INCEPTION_OVERRIDE), "train", tmp_path)
+    check_resumption(data, tmp_path, INCEPTION_OVERRIDE)
+
+
+def check_resumption(data, model_dir, more=""):
+    """Checks the results of twenty steps, and of twenty more in the same folder."""
+    assert tf.train.latest_checkpoint(str(model_dir)).endswith("ckpt-20")
+    resumed = run(training_on(data, 40, more), "train", model_dir)
+    assert f"resuming from step 20 in {model_dir}" in resumed.lines
+    (line,) = [line for line in resumed.lines if line.startswith("step 25/40 | loss")]
     assert "images/s" in line
     assert line.endswith(" left")
 
-    shown = scalars(tmp_path)
+    shown = scalars(model_dir)
     for name in ("rpn_objectness", "rpn_boxes", "classes", "boxes"):
         assert list(shown[f"loss/{name}"]) == list(range(5, 41, 5))
     assert {"learning_rate", "images_per_second", "sampled/positives"} <= set(shown)
     losses = shown["training_loss"]
     before = (losses[5] + losses[10]) / 2
     assert (losses[30] + losses[35] + losses[40]) / 3 < 0.7 * before
-    assert last["training_loss"] == pytest.approx(losses[40])
+    assert resumed.last["training_loss"] == pytest.approx(losses[40])
     assert losses[25] < before  # it did not start again
 
-    checkpoint = tf.train.load_checkpoint(str(tmp_path))
+    checkpoint = tf.train.load_checkpoint(str(model_dir))
     assert checkpoint.get_tensor("global_step/.ATTRIBUTES/VARIABLE_VALUE") == 40
 
-    lines.clear()
-    again = loop.train(training_on(data, 40), "train", str(tmp_path), notify=lines.append)
-    assert again == {}
-    assert f"{tmp_path} is already trained: 40 of 40 steps" in lines
+    again = run(training_on(data, 40, more), "train", model_dir)
+    assert again.last == {}
+    assert f"{model_dir} is already trained: 40 of 40 steps" in again.lines
 
 
-def test_a_seed_repeats_a_run(data, tmp_path):
-    runs = []
-    for name in ("a", "b"):
-        loop.train(training_on(data, 5), "train", str(tmp_path / name))
-        runs.append(scalars(tmp_path / name)["training_loss"][5])
-    assert runs[0] == pytest.approx(runs[1], rel=1e-2)
+def test_a_seed_repeats_a_run(first_run, data, tmp_path):
+    loop.train(training_on(data, 5), "train", str(tmp_path))
+    losses = [
+        scalars(model_dir)["training_loss"][5] for model_dir in (first_run.model_dir, tmp_path)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-2)
 
 
+@pytest.mark.slow
 def test_two_devices_with_accumulation_in_float16_and_on_without(data, tmp_path):
     switches = (
         "task.train_data.batch_size=2,task.accumulate_steps=2,task.reference_batch_size=4,"
@@ -81,7 +121,8 @@ def test_two_devices_with_accumulation_in_float16_and_on_without(data, tmp_path)
     assert params.trainer.train_steps == 2
     # Training the same model continues on one device, in float32.
     lines.clear()
-    last = loop.train(training_on(data, 5), "train", str(tmp_path), notify=lines.append)
+    params = training_on(data, 5)
+    last = loop.train(params, "train", str(tmp_path), notify=lines.append)
     assert f"resuming from step 2 in {tmp_path}" in lines
     assert np.isfinite([first["training_loss"], last["training_loss"]]).all()
     checkpoint = tf.train.load_checkpoint(str(tmp_path))
@@ -98,8 +139,8 @@ def test_rare_labels_are_shown_more_often(tmp_path):
         return np.bincount(labels, minlength=4)[1:] / len(labels)
 
     np.testing.assert_allclose(shares(), [1 / 3, 1 / 3, 1 / 3], atol=0.07)
-    # Were there one image of label 1 and not six, each of the six would be shown 16 / 3 times, the
-    # ten others 16 / (3 * 5) times: 32, 5.3 and 5.3.
+    # If there were one image of label 1 and not six, each of the six would be shown 16 / 3 times,
+    # the ten others 16 / (3 * 5) times: 32, 5.3 and 5.3.
     counts = {g: LabelCounts(16, (1, 5, 5), (1, 5, 5)) for g in Granularity}
     SplitCounts(counts, counts).save(str(tmp_path / "records"), "train")
     np.testing.assert_allclose(shares(), [0.75, 0.125, 0.125], atol=0.07)
@@ -108,31 +149,26 @@ def test_rare_labels_are_shown_more_often(tmp_path):
         loop.train(params, "train", str(tmp_path / "model"))
 
 
-def test_what_tensorboard_shows(data, tmp_path):
-    more = (
-        f"task.validation_data.input_path={data},task.validation_data.batch_size=4,"
-        "task.validation_pictures=3,trainer.validation_interval=5"
-    )
-    lines = []
-    loop.train(training_on(data, 10, more), "train_and_eval", str(tmp_path), notify=lines.append)
-    assert [line for line in lines if line.startswith("validation at step 5 | loss ")]
+def test_what_tensorboard_shows(first_run):
+    lines = first_run.lines
+    assert [line for line in lines if line.startswith("validation at step 10 | loss ")]
     losses = {f"loss/{name}" for name in ("rpn_objectness", "rpn_boxes", "classes", "boxes")}
     counts = {f"sampled/{name}" for name in ("rpn_positives", "proposals", "positives")}
 
-    shown = event_accumulator.EventAccumulator(str(tmp_path / "train")).Reload()
+    shown = event_accumulator.EventAccumulator(str(first_run.model_dir / "train")).Reload()
     speed = {"training_loss", "learning_rate", "images_per_second"}
     assert losses | counts | speed <= set(shown.Tags()["tensors"])
     for tag in losses | counts | speed:
-        assert [event.step for event in shown.Tensors(tag)] == [5, 10]
+        assert [event.step for event in shown.Tensors(tag)] == [5, 10, 15, 20]
 
-    found = event_accumulator.EventAccumulator(str(tmp_path / "validation")).Reload()
+    found = event_accumulator.EventAccumulator(str(first_run.model_dir / "validation")).Reload()
     tags = set(found.Tags()["tensors"])
     assert losses | counts | {"validation_loss"} <= tags
     assert {f"detections/{image}" for image in (1, 2, 3)} <= tags
     assert "detections/4" not in tags
     for image in (1, 2, 3):
         events = found.Tensors(f"detections/{image}")
-        assert [event.step for event in events] == [5, 10]
+        assert [event.step for event in events] == [10, 20]
         # Width and height, in words, then the PNG files.
         width, height, png = tf.make_ndarray(events[0].tensor_proto)
         pixels = tf.io.decode_png(png).numpy()
@@ -154,8 +190,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(data, tmp_path)
     assert tf.train.latest_checkpoint(str(tmp_path)) is None
 
 
-def test_a_model_is_not_continued_on_other_labels(data, tmp_path):
-    loop.train(training_on(data, 5), "train", str(tmp_path))
+def test_a_model_is_not_trained_further_on_other_labels(data, tmp_path):
+    untrained.save(data, tmp_path)
     other = Taxonomy.from_categories([Category(1, "Alia", "Aves")], {1})
     other.save(tmp_path / "other.json")
     params = training_on(data, 10)
@@ -173,3 +209,9 @@ def test_what_is_missing_is_named(data, tmp_path):
     params.task.taxonomy = f"{os.path.dirname(data)}/taxonomy.json"
     with pytest.raises(InputError, match=r"nowhere/train-\*"):
         loop.train(params, "train", str(tmp_path / "b"))
+
+
+def test_a_model_of_a_newer_format_is_not_trained_further(data, tmp_path):
+    (tmp_path / "format.json").write_text('{"version": 99}')
+    with pytest.raises(InputError, match="format version 99"):
+        loop.train(training_on(data, 5), "train", str(tmp_path))

@@ -6,13 +6,15 @@ import tensorflow as tf
 import tf_keras
 
 from inatdet.detection.experiments import read_experiment
+from inatdet.detection.faster_rcnn import Diagnostics, Losses
 from inatdet.detection.task import DetectionTask
 from tests import devices, records
+from tests.settings import RESNET_OVERRIDE
 
 IMAGES = 4
 # Everything is sampled, so that no draw can tell the batches apart.
 SETTINGS = (
-    "task.model.backbone.width=0.125,task.model.backbone.batch_norm=frozen,"
+    f"{RESNET_OVERRIDE},task.model.backbone.batch_norm=frozen,"
     "task.model.rpn.channels=16,task.model.rpn.sample_size=1000,"
     "task.model.rpn.positive_fraction=1.0,task.model.rpn.max_proposals=12,"
     "task.model.head.sample_size=12,task.model.head.positive_fraction=1.0,"
@@ -74,6 +76,7 @@ def step(task, weights, batches_of_replica, strategy, in_graph=False):
     return start, changes, {"loss": loss, **shown}
 
 
+@pytest.mark.slow
 def test_a_step_of_several_batches_is_that_of_one(task):
     one_device = tf.distribute.OneDeviceStrategy("CPU:0")
     weights, whole, shown = step(task, None, [(images(0, 4),)], one_device)
@@ -89,3 +92,61 @@ def test_a_step_of_several_batches_is_that_of_one(task):
         for one, several in zip(whole, other[1]):
             np.testing.assert_allclose(several, one, atol=1e-6)
         assert other[2] == pytest.approx(shown, rel=1e-5)
+
+
+class Linear(tf.Module):
+    """Stands for a detector: four losses and three counts, linear in weights and images."""
+
+    def __init__(self):
+        super().__init__()
+        self._weights = tf.Variable([[1.0, 2.0, 3.0]] * 4)
+        self.trainable_variables = [self._weights]
+
+    def losses_of(self, batch, training):
+        del training
+        means = tf.reduce_mean(batch["image"], axis=[1, 2])
+        losses = tf.unstack(tf.reduce_mean(tf.square(means @ tf.transpose(self._weights)), axis=0))
+        return Losses(*losses), Diagnostics(*tf.unstack(tf.reduce_mean(means, axis=0)))
+
+    def weight_penalty(self):
+        return 0.5 * tf.reduce_sum(self._weights)
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [tuple(images(i, i + 1) for i in range(4))],
+        [(images(0, 1), images(1, 2)), (images(2, 3), images(3, 4))],
+    ],
+    ids=["one after another", "on two devices"],
+)
+def test_the_gradient_is_the_mean_over_batches_and_is_clipped_once(task, batches):
+    one_device = tf.distribute.OneDeviceStrategy("CPU:0")
+    whole, shown = linear_step(task, [(images(0, 4),)], one_device)
+    np.testing.assert_allclose(np.linalg.norm(whole), 0.05, rtol=1e-5)  # it is clipped
+    strategy = one_device if len(batches) == 1 else devices.mirrored()
+    several, other_shown = linear_step(task, batches, strategy)
+    np.testing.assert_allclose(several, whole, atol=1e-6)
+    assert other_shown == pytest.approx(shown, rel=1e-5)
+
+
+def linear_step(task, batches_of_replica, strategy):
+    """What a step of plain SGD with clipping changes, and the loss that it reports."""
+    with strategy.scope():
+        model = Linear()
+        optimizer = tf_keras.optimizers.legacy.SGD(1.0, clipnorm=0.05)
+    (weights,) = model.trainable_variables
+    start = weights.numpy()
+    inputs = strategy.experimental_distribute_values_from_function(
+        lambda context: batches_of_replica[context.replica_id_in_sync_group]
+    )
+
+    @tf.function
+    def run(inputs):
+        outputs = strategy.run(
+            lambda batches: task.train_step(batches, model, optimizer), args=(inputs,)
+        )
+        return strategy.reduce("mean", outputs[task.loss], axis=None)
+
+    loss = float(run(inputs))
+    return weights.numpy() - start, loss
