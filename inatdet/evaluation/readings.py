@@ -107,6 +107,7 @@ def _scaled(longest: int | None, shortest: int | None) -> Reading:
             factors = longest / sizes.max(axis=1)
         if shortest is not None:
             factors = np.minimum(factors, shortest / sizes.min(axis=1))
-        return boxes / factors[:, np.newaxis]
+        scaled: np.ndarray = boxes / factors[:, np.newaxis]
+        return scaled
 
     return read

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The command line: one module per program, each flags in, one call, a line out."""

@@ -101,7 +101,11 @@ def convert_detections(
         write_coco_detections(output, detections, taxonomy, granularity)
     else:
         with DetectionsWriter(
-            output, granularity, taxonomy, detections.model, detections.settings
+            output,
+            granularity,
+            taxonomy,
+            model=detections.model,
+            settings=detections.settings,
         ) as writer:
             for rows in np.array_split(kept, len(kept) // (1 << 17) + 1):
                 writer.append(

@@ -12,7 +12,7 @@ from inatdet.programs import running
 from inatdet.programs.running import PROGRAMS
 
 FOLDER = Path(running.__file__).parent
-NOT_PROGRAMS = {"__init__", "flags", "running"}
+NOT_PROGRAMS = {"__init__", "flags", "libraries", "running"}
 
 
 def inatdet(*arguments, module=True):
