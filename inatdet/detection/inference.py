@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -138,7 +139,7 @@ def _settings(task_config: FasterRCNNTask, target: Granularity) -> dict[str, obj
     return settings
 
 
-def _local(strategy: tf.distribute.Strategy, values: object) -> list[object]:
+def _local(strategy: tf.distribute.Strategy, values: object) -> list[Any]:
     """The replicas' parts of a structure, as one structure per replica."""
     parts = [strategy.experimental_local_results(value) for value in tf.nest.flatten(values)]
     return [tf.nest.pack_sequence_as(values, flat) for flat in zip(*parts)]

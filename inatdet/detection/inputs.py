@@ -302,7 +302,7 @@ def _resize_together(
     encoded: tf.Tensor, flips: tf.Tensor, size: tf.Tensor, may_flip: bool
 ) -> tf.Tensor:
     images = tf.map_fn(
-        lambda one: _decode(*one, may_flip),
+        lambda one: _decode(one[0], one[1], may_flip),
         (encoded, flips),
         fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8),
     )

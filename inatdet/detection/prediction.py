@@ -136,12 +136,12 @@ def detect_in(
             f"{path}: TensorFlow cannot decode it, though Pillow can; save it again as JPEG or PNG"
         ) from error
     count = min(int((found["scores"][: found["count"]] >= min_score).sum()), max_boxes)
-    return picture, [
-        Detection(*(round(float(v), 2) for v in box), name.decode(), int(label), float(score))
-        for box, name, label, score in zip(
-            *(found[field][:count] for field in ("boxes", "names", "labels", "scores"))
-        )
-    ]
+    columns = (found[field][:count] for field in ("boxes", "names", "labels", "scores"))
+    detections = []
+    for box, name, label, score in zip(*columns):
+        x, y, width, height = (round(float(value), 2) for value in box)
+        detections.append(Detection(x, y, width, height, name.decode(), int(label), float(score)))
+    return picture, detections
 
 
 def _as_png(picture: PIL.Image.Image) -> bytes:

@@ -146,6 +146,7 @@ class SecondStage(abc.ABC):
         logits, pooled = self(features, proposals.boxes, image_size, training)
         tau = self._config.detections.logit_adjustment
         if tau:
+            assert self._priors is not None, "a model with logit adjustment is built with priors"
             scores = label_priors.adjusted_probabilities(logits, self._priors, tau)
         else:
             scores = tf.nn.softmax(logits)[..., 1:]

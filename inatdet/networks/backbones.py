@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tf_keras
@@ -192,7 +192,7 @@ def build_inception_v3(
     return inception_v3.pyramid(**_inception_options(backbone_config))
 
 
-def _inception_options(config: BackboneConfig) -> dict[str, object]:
+def _inception_options(config: BackboneConfig) -> dict[str, Any]:
     return {
         "padding": inception_v3.Padding(config.padding),
         "width": config.width,

@@ -90,7 +90,7 @@ def _through(
         return layer(tensors if len(tensors) > 1 else tensors[0], **kwargs)
 
     plain = called([x.plain for x in inputs])
-    if inputs[0].masked is None:
+    if inputs[0].inside is None:
         return _Features(plain)
     inside = inputs[0].inside.behind(layer)
     masked = called([x.masked for x in inputs])

@@ -39,13 +39,15 @@ def read_files(
             which part of the examples.
     """
     data = tf.data.Dataset.from_tensor_slices(files)
-    workers = input_context.num_input_pipelines if input_context else 1
+    workers, worker = 1, 0
+    if input_context:
+        workers, worker = input_context.num_input_pipelines, input_context.input_pipeline_id
     if workers > len(files):
         # Each worker reads all files and keeps its share, so all must see the same order.
         data = tf.data.TFRecordDataset(data)
-        return data.shard(workers, input_context.input_pipeline_id)
+        return data.shard(workers, worker)
     if workers > 1:
-        data = data.shard(workers, input_context.input_pipeline_id)
+        data = data.shard(workers, worker)
     if not is_training:
         return tf.data.TFRecordDataset(data)
     return data.shuffle(len(files), seed=seed).interleave(
