@@ -94,11 +94,10 @@ def test_a_step_of_several_batches_is_that_of_one(task):
         assert other[2] == pytest.approx(shown, rel=1e-5)
 
 
-class Linear(tf.Module):
-    """Stands for a detector: four losses and three counts, linear in weights and images."""
+class StandIn:
+    """Stands in for a detector: its losses and counts are means over the images."""
 
     def __init__(self):
-        super().__init__()
         self._weights = tf.Variable([[1.0, 2.0, 3.0]] * 4)
         self.trainable_variables = [self._weights]
 
@@ -122,18 +121,18 @@ class Linear(tf.Module):
 )
 def test_the_gradient_is_the_mean_over_batches_and_is_clipped_once(task, batches):
     one_device = tf.distribute.OneDeviceStrategy("CPU:0")
-    whole, shown = linear_step(task, [(images(0, 4),)], one_device)
+    whole, shown = stand_in_step(task, [(images(0, 4),)], one_device)
     np.testing.assert_allclose(np.linalg.norm(whole), 0.05, rtol=1e-5)  # it is clipped
     strategy = one_device if len(batches) == 1 else devices.mirrored()
-    several, other_shown = linear_step(task, batches, strategy)
+    several, other_shown = stand_in_step(task, batches, strategy)
     np.testing.assert_allclose(several, whole, atol=1e-6)
     assert other_shown == pytest.approx(shown, rel=1e-5)
 
 
-def linear_step(task, batches_of_replica, strategy):
+def stand_in_step(task, batches_of_replica, strategy):
     """What a step of plain SGD with clipping changes, and the loss that it reports."""
     with strategy.scope():
-        model = Linear()
+        model = StandIn()
         optimizer = tf_keras.optimizers.legacy.SGD(1.0, clipnorm=0.05)
     (weights,) = model.trainable_variables
     start = weights.numpy()
