@@ -19,6 +19,7 @@ from tests.detection_files import RIGHT, SPECIES, read_csv, write_annotations, w
 WITH_EXAMPLES = (
     "inatdet.data.detections",
     "inatdet.data.formats.reading",
+    "inatdet.data.formats.writing",
     "inatdet.report.comparison",
     "inatdet.report.report",
     "inatdet.report.table",
