@@ -74,7 +74,7 @@ def main(argv: Sequence[str]) -> None:
             path, truth, granularity=trained_on, names=values.names, corners=values.corners
         )
         granularity = values.granularity or trained_on
-        count = write_detections(found, values.output, truth.taxonomy, granularity)
+        count = write_detections(found, values.output, granularity)
         written = f"{count:,} {granularity} detections"
         if count < len(found):
             written += f"; {len(found) - count:,} without a label were left out"

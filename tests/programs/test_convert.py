@@ -45,7 +45,7 @@ def test_any_coco_evaluator_can_use_what_is_written(scene, tmp_path, level):
     annotations, taxonomy, detections = scene
     truth, results = str(tmp_path / "truth.json"), str(tmp_path / "results.json")
     inatdet.write_annotations(annotations, truth, level)
-    inatdet.write_detections(detections, results, taxonomy, level)
+    inatdet.write_detections(detections, results, level, taxonomy=taxonomy)
     stats = by_pycocotools(truth, results)
     left = granularities.merged(detections, level, granularities.Merge.NONE)
     ground_truth = average_precision.ground_truth_at(annotations, taxonomy, level)
@@ -61,7 +61,7 @@ def test_any_coco_evaluator_can_use_what_is_written(scene, tmp_path, level):
 def test_parquet_and_json_hold_the_same(scene, tmp_path, level):
     _, taxonomy, detections = scene
     counts = [
-        inatdet.write_detections(detections, tmp_path / name, taxonomy, level)
+        inatdet.write_detections(detections, tmp_path / name, level, taxonomy=taxonomy)
         for name in ("d.parquet", "d.json")
     ]
     read = [read_detections(tmp_path / n, level, taxonomy) for n in ("d.parquet", "d.json")]
@@ -78,14 +78,20 @@ def test_parquet_and_json_hold_the_same(scene, tmp_path, level):
 def test_impossible_conversions_are_refused(scene, tmp_path):
     annotations, taxonomy, detections = scene
     with pytest.raises(InputError, match=r"must end in \.parquet or \.json"):
-        inatdet.write_detections(detections, "d.csv", taxonomy)
+        inatdet.write_detections(detections, "d.csv", taxonomy=taxonomy)
     with pytest.raises(InputError, match=r"must end in \.json"):
         inatdet.write_annotations(annotations, "d.parquet")
     path = str(tmp_path / "d.json")
-    inatdet.write_detections(detections, path, taxonomy, Granularity.GENERIC)
+    inatdet.write_detections(detections, path, Granularity.GENERIC, taxonomy=taxonomy)
     coarse = read_detections(path, Granularity.GENERIC, taxonomy)
     with pytest.raises(InputError, match="cannot be made finer; give --granularity=generic"):
-        inatdet.write_detections(coarse, path, taxonomy, Granularity.SUPER)
+        inatdet.write_detections(coarse, path, Granularity.SUPER, taxonomy=taxonomy)
+
+
+def test_label_spaces_must_be_known(scene, tmp_path):
+    _, _, detections = scene
+    with pytest.raises(ValueError, match="do not carry their label spaces"):
+        inatdet.write_detections(detections, tmp_path / "d.json")
 
 
 def test_a_taxonomy_of_another_dataset(scene, tmp_path):

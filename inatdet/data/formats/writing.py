@@ -42,26 +42,28 @@ def write_annotations(
 def write_detections(
     detections: Detections,
     path: str | os.PathLike[str],
-    taxonomy: Taxonomy,
     granularity: Granularity | str | None = None,
+    *,
+    taxonomy: Taxonomy | None = None,
 ) -> int:
     """Writes Parquet or COCO results JSON, depending on the extension.
 
     Args:
         detections: those without a label at the granularity are left out.
         path: the file, .parquet or .json.
-        taxonomy: the label spaces of the detections, usually `truth.taxonomy`.
         granularity: whose labels to write, no finer than those of the detections; by default those.
+        taxonomy: the label spaces of the detections, where these do not carry them.
 
     Returns:
         How many detections were written.
 
     Raises:
         InputError: `path` has another extension, or the detections are too coarse.
+        ValueError: nothing says what the label spaces are.
 
     Example:
         >>> found = inatdet.read_detections("species.json", truth, granularity="species")
-        >>> inatdet.write_detections(found, "birds_and_insects.parquet", truth.taxonomy, "super")
+        >>> inatdet.write_detections(found, "birds_and_insects.parquet", "super")
         5
         >>> inatdet.read_detections("birds_and_insects.parquet", truth)
         Detections('birds_and_insects.parquet': 5 super detections)
@@ -73,6 +75,9 @@ def write_detections(
             f"{detections.path}: {detections.trained_on} detections cannot be made finer; give "
             f"--granularity={detections.trained_on} or a coarser one"
         )
+    taxonomy = taxonomy or detections.taxonomy
+    if taxonomy is None:
+        raise ValueError("the detections do not carry their label spaces; give taxonomy=")
     labels = detections.labels[granularity]
     kept = np.flatnonzero(labels)
     if os.fspath(path).lower().endswith(JSON):
