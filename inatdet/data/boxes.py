@@ -127,7 +127,7 @@ def _suppress_block(boxes: np.ndarray, real: np.ndarray, iou_threshold: float) -
     Returns:
         bool `[ranks, groups]`, which are kept.
     """
-    kept = real.copy()
+    kept: np.ndarray = real.copy()
     edges, area = boxes[:4], boxes[4]
     for better in range(len(real) - 1):
         worse = slice(better + 1, None)

@@ -48,7 +48,8 @@ def open_picture(path: str | os.PathLike[str], remedy: str) -> PILImage.Image:
     """
     try:
         with PILImage.open(path) as file:
-            return file.convert("RGB")
+            image: PILImage.Image = file.convert("RGB")
+            return image
     except UnidentifiedImageError as error:
         raise InputError(
             f"{path}: cannot be read as an image (no known format); {remedy}"

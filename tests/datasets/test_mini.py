@@ -110,7 +110,10 @@ def test_other_folders_are_not_touched(tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(InputError, match="exists and is not a mini dataset"):
         mini.make(str(tmp_path))
-    assert os.listdir(tmp_path) == ["thesis.txt"]
+    (tmp_path / mini.MARK_FILE).write_text("{}")
+    with pytest.raises(InputError, match="exists and is not a mini dataset"):
+        mini.make(str(tmp_path))
+    assert sorted(os.listdir(tmp_path)) == [mini.MARK_FILE, "thesis.txt"]
 
 
 def test_an_existing_dataset_is_kept_and_failure_leaves_nothing(tmp_path, monkeypatch):

@@ -17,9 +17,9 @@ from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
 from inatdet.evaluation import average_precision, granularities
 from tests.evaluation import scenes
+from tests.foreign import FOREIGN
 
 ROOT = pathlib.Path(__file__).parents[2]
-FOREIGN = ROOT / "tests" / "foreign"
 
 
 @pytest.fixture

@@ -197,7 +197,7 @@ def _size(path: str) -> tuple[int, int]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-                size = image.size
+                size: tuple[int, int] = image.size
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombWarning) as error:
         raise InputError(f"{path}: is not an image that can be read; replace it") from error
     except Image.DecompressionBombError as error:

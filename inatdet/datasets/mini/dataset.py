@@ -30,6 +30,7 @@ from inatdet.errors import InputError
 MARK_FILE = "mini.json"
 """Marks a folder as a mini dataset, and says which one."""
 
+_KIND = "inatdet mini dataset"
 _VERSION = 1
 _IMAGES = "train_val_images"
 
@@ -39,7 +40,7 @@ _SIZES = ((256, 192), (256, 192), (192, 256), (288, 192), (240, 240))
 _MOST_TRAIN, _TAIL = 64, 0.93  # images of the most common species; each rarer one has .93 as many
 _VAL_EACH = 6  # images with one animal, per species
 _SEVERAL_SHARE = 0.15  # of the training images; they show two or three animals
-_VAL_SEVERAL = 18  # validation images with two or three animals, which the protocol excludes
+_VAL_SEVERAL = 18  # validation images with two or three animals; the protocol excludes them
 _BOXLESS = {"train": 12, "val": 4}  # images of a habitat without an animal
 _UNBOXED_EACH = {"train": 4, "val": 1}  # images per species whose super-class has no boxes
 
@@ -79,16 +80,15 @@ def make(output_dir: str, seed: int = 0) -> bool:
         InputError: the folder exists and is not a mini dataset.
     """
     output_dir = os.path.abspath(output_dir)
-    mark = {"inatdet mini dataset": _VERSION, "seed": seed}
+    mark = {_KIND: _VERSION, "seed": seed}
     if os.path.isdir(output_dir) and os.listdir(output_dir):
-        try:
-            with open(os.path.join(output_dir, MARK_FILE), encoding="utf-8") as file:
-                if json.load(file) == mark:
-                    return False
-        except (OSError, ValueError) as error:
+        found = _read_mark(output_dir)
+        if found == mark:
+            return False
+        if found is None:
             raise InputError(
                 f"{output_dir}: exists and is not a mini dataset; name a folder that does not exist"
-            ) from error
+            )
     parent = os.path.dirname(output_dir)
     os.makedirs(parent, exist_ok=True)
     temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(output_dir)}.", dir=parent)
@@ -103,6 +103,16 @@ def make(output_dir: str, seed: int = 0) -> bool:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return True
+
+
+def _read_mark(folder: str) -> dict[str, Any] | None:
+    """What a folder says about the mini dataset in it; None if there is none."""
+    try:
+        with open(os.path.join(folder, MARK_FILE), encoding="utf-8") as file:
+            mark = json.load(file)
+    except (OSError, ValueError):
+        return None
+    return mark if isinstance(mark, dict) and _KIND in mark else None
 
 
 def _plans(seed: int) -> Iterator[_Plan]:
