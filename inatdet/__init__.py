@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from inatdet.data.checking import OnBad
     from inatdet.data.detections import Detections
     from inatdet.data.formats.reading import read_annotations, read_detections
+    from inatdet.data.formats.writing import write_annotations, write_detections
     from inatdet.data.taxonomy import Category, Granularity, Taxonomy
     from inatdet.errors import InputError
     from inatdet.evaluation.average_precision import Engine
@@ -56,6 +57,8 @@ __all__ = [
     "evaluate",
     "read_annotations",
     "read_detections",
+    "write_annotations",
+    "write_detections",
 ]
 
 _MODULES = {
@@ -77,6 +80,8 @@ _MODULES = {
     "evaluate": "inatdet.report.report",
     "read_annotations": "inatdet.data.formats.reading",
     "read_detections": "inatdet.data.formats.reading",
+    "write_annotations": "inatdet.data.formats.writing",
+    "write_detections": "inatdet.data.formats.writing",
 }
 
 

@@ -19,6 +19,7 @@ from tests.detection_files import RIGHT, SPECIES, read_csv, write_annotations, w
 WITH_EXAMPLES = (
     "inatdet.data.detections",
     "inatdet.data.formats.reading",
+    "inatdet.data.formats.writing",
     "inatdet.report.comparison",
     "inatdet.report.report",
     "inatdet.report.table",
@@ -195,6 +196,13 @@ def test_one_set_of_detections_per_model(truth):
         inatdet.evaluate(truth, [found, summed])
     with pytest.raises(InputError, match="no detections"):
         inatdet.evaluate(truth, [])
+
+
+def test_labels_must_mean_the_same(truth):
+    found = found_in(truth)
+    other = inatdet.Taxonomy.from_categories(truth.categories, {0, 3, 5})
+    with pytest.raises(InputError, match=r"species\.json: was read with other label spaces"):
+        inatdet.evaluate(truth.with_taxonomy(other), found)
 
 
 def test_a_number_can_be_traced(truth, folder):

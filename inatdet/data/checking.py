@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
 from inatdet.choices import Choice
 from inatdet.data.annotations import Annotations, Image, positions
+from inatdet.data.entries import is_id, is_safe_file_name, is_size, malformed_box, short
 from inatdet.data.taxonomy import Category
 from inatdet.errors import InputError
 
@@ -144,7 +144,7 @@ class _Collector:
 
     def _add_image(self, entry: Any) -> None:
         name = self._name("images", entry)
-        if not isinstance(entry, Mapping) or not _is_id(entry.get("id")):
+        if not isinstance(entry, Mapping) or not is_id(entry.get("id")):
             self._bad(Problem.IMAGE_MALFORMED, name, "has no whole number as its id")
             return
         file_name, width, height = (entry.get(key) for key in ("file_name", "width", "height"))
@@ -152,8 +152,8 @@ class _Collector:
             self._bad(Problem.IMAGE_MALFORMED, name, "has no file_name")
         elif not is_safe_file_name(file_name):
             self._bad(Problem.FILE_NAME, name, f"has the unsafe file_name {file_name[:80]!r}")
-        elif not (_is_size(width) and _is_size(height)):
-            size = f"width {_short(width)}, height {_short(height)}"
+        elif not (is_size(width) and is_size(height)):
+            size = f"width {short(width)}, height {short(height)}"
             self._bad(Problem.IMAGE_SIZE, name, f"has an invalid size ({size})")
         elif entry["id"] in self._images:
             self._bad(Problem.IMAGE_REPEATED, name, "has the id of an earlier image")
@@ -173,7 +173,7 @@ class _Collector:
             self._categories[category.id] = category
 
     def _add_box(self, entry: Any) -> None:
-        if why := _malformed_box(entry):
+        if why := malformed_box(entry):
             self._bad(Problem.BOX_MALFORMED, self._name("annotations", entry), why)
             return
         x, y, width, height = entry["bbox"]
@@ -286,62 +286,6 @@ class _Collector:
         if isinstance(entry, Mapping) and type(entry.get("id")) is int:
             return f"{_SINGULAR[key]} {entry['id']}"
         return f"{_SINGULAR[key]} number {self._seen[key]} of the list"
-
-
-def is_safe_file_name(name: str) -> bool:
-    """Whether a file name leads to a file inside the folder that it is joined to.
-
-    Absolute paths, `..`, backslashes, Windows drives and control characters are refused on every
-    system, because datasets are shared between systems.
-    """
-    return not (
-        name.startswith("/")
-        or name.endswith("/")
-        or "\\" in name
-        or re.match("[A-Za-z]:", name)
-        or ".." in name.split("/")
-        or not name.strip()
-        or any(ord(character) < 32 or ord(character) == 127 for character in name)
-    )
-
-
-def _malformed_box(entry: Any) -> str:
-    """What is wrong with the form of an entry of `annotations`; an empty string if nothing is."""
-    if not isinstance(entry, Mapping):
-        return "is not an object"
-    for key in ("id", "image_id", "category_id"):
-        if not _is_id(entry.get(key)):
-            return f"has no whole number as its {key}"
-    box = entry.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-        return f"has no list of four numbers as its bbox, but {_short(box)}"
-    if not _is_number(entry.get("area", 0)):
-        return f"has no number as its area, but {_short(entry['area'])}"
-    if entry.get("iscrowd", 0) not in (0, 1):
-        return f"has neither 0 nor 1 as its iscrowd, but {_short(entry['iscrowd'])}"
-    return ""
-
-
-def _is_id(value: Any) -> bool:
-    """Whether a value is a whole number that fits into 64 bits."""
-    return type(value) is int and -(2**63) <= value < 2**63
-
-
-def _is_number(value: Any) -> bool:
-    """Whether a value is a number, NaN and infinity included."""
-    # A whole number too large for a float is no more a coordinate than a word is.
-    return type(value) is float or (type(value) is int and abs(value) < 2**63)
-
-
-def _is_size(value: Any) -> TypeGuard[int]:
-    """Whether a value can be the width or height of an image in pixels."""
-    return type(value) is int and 0 < value < 2**31
-
-
-def _short(value: Any) -> str:
-    """A value as messages show it, at most 40 characters long."""
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def _list(values: np.ndarray) -> str:

@@ -41,6 +41,7 @@ class Detections:
         summed_from: the granularity of the finer model that made these by summing its
             probabilities; None for a model's detections of its own labels.
         sha256: the hash of the file or folder, in hexadecimal; empty where it was not computed.
+        taxonomy: the label spaces of `labels`; None where they were not recorded.
     """
 
     path: str
@@ -53,6 +54,7 @@ class Detections:
     settings: Mapping[str, Any] = field(default_factory=dict)
     summed_from: Granularity | None = None
     sha256: str = ""
+    taxonomy: Taxonomy | None = None
 
     @classmethod
     def from_arrays(
@@ -137,6 +139,7 @@ class Detections:
             model,
             dict(settings or {}),
             None if summed_from is None else Granularity(summed_from),
+            taxonomy=taxonomy,
         )
 
     def __len__(self) -> int:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from inatdet.choices import Choice
+from inatdet.data.entries import is_id
 from inatdet.errors import InputError, cannot_read
 from inatdet.files import atomic_path, check_version
 
@@ -84,7 +85,7 @@ class Category:
                 that follow the name of the entry.
         """
         category_id = entry.get("id") if isinstance(entry, Mapping) else None
-        if type(category_id) is not int or not -(2**63) <= category_id < 2**63:
+        if not is_id(category_id):
             raise ValueError("has no whole number as its id")
         for key in ("name", "supercategory"):
             if not isinstance(entry.get(key), str) or not entry[key].strip():

@@ -122,9 +122,15 @@ def prepare(
         all_images: whether images with several boxes or none count. In the paper they do not.
 
     Raises:
-        InputError: no image is left to evaluate, or a detection is in an image that the annotations
-            do not list.
+        InputError: no image is left to evaluate, a detection is in an image that the annotations do
+            not list, or detections were read with other label spaces.
     """
+    for given in detections:
+        if given.taxonomy is not None and given.taxonomy != annotations.taxonomy:
+            raise InputError(
+                f"{given.path}: was read with other label spaces than those of {annotations.path} "
+                f"({annotations.taxonomy_source}); read both with the same taxonomy"
+            )
     kept = annotations if all_images else annotations.single_instance()
     if not kept.images:
         raise InputError(

@@ -27,16 +27,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from absl import flags
 
-from inatdet.data.annotations import Annotations
-from inatdet.data.detections import Detections
-from inatdet.data.formats.coco import write_coco_annotations, write_coco_detections
-from inatdet.data.formats.parquet import DetectionsWriter
 from inatdet.data.formats.reading import read_detections
-from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.errors import InputError
+from inatdet.data.formats.writing import write_annotations, write_detections
+from inatdet.data.taxonomy import Granularity
 from inatdet.programs.flags import (
     define_images_dir,
     define_truth,
@@ -44,84 +39,6 @@ from inatdet.programs.flags import (
     progress,
     read_truth,
 )
-
-JSON, PARQUET = ".json", ".parquet"
-
-
-def convert_annotations(
-    annotations: Annotations, taxonomy: Taxonomy, output: str, granularity: Granularity
-) -> str:
-    """Writes annotations.
-
-    Args:
-        annotations: what to write.
-        taxonomy: their label spaces.
-        output: the file, .json.
-        granularity: whose labels become its categories.
-
-    Returns:
-        What was written, in words.
-
-    Raises:
-        InputError: `output` has another extension.
-    """
-    _check_ending(output, (JSON,))
-    write_coco_annotations(output, annotations, taxonomy, granularity)
-    left_out = sum(annotations.skipped.values())
-    skipped = f"; {left_out} bad entries were left out" if left_out else ""
-    return f"{len(annotations.images):,} images and {len(annotations.boxes):,} boxes{skipped}"
-
-
-def convert_detections(
-    detections: Detections, taxonomy: Taxonomy, output: str, granularity: Granularity
-) -> str:
-    """Writes the detections that have a label at a granularity.
-
-    Args:
-        detections: what to write.
-        taxonomy: the label spaces that they were read with.
-        output: the file, .json or .parquet.
-        granularity: whose labels to write.
-
-    Returns:
-        What was written, in words.
-
-    Raises:
-        InputError: `output` has another extension, or the detections are too coarse.
-    """
-    _check_ending(output, (PARQUET, JSON))
-    if granularity not in detections.labels:
-        raise InputError(
-            f"{detections.path}: {detections.trained_on} detections cannot be made finer; give "
-            f"--granularity={detections.trained_on} or a coarser one"
-        )
-    labels = detections.labels[granularity]
-    kept = np.flatnonzero(labels)
-    if output.lower().endswith(JSON):
-        write_coco_detections(output, detections, taxonomy, granularity)
-    else:
-        with DetectionsWriter(
-            output,
-            granularity,
-            taxonomy,
-            model=detections.model,
-            settings=detections.settings,
-        ) as writer:
-            for rows in np.array_split(kept, len(kept) // (1 << 17) + 1):
-                writer.append(
-                    detections.image_ids[rows],
-                    labels[rows],
-                    detections.scores[rows],
-                    detections.boxes[rows],
-                )
-    without = len(detections) - len(kept)
-    left_out = f"; {without:,} without a label were left out" if without else ""
-    return f"{len(kept):,} {granularity} detections{left_out}"
-
-
-def _check_ending(output: str, endings: Sequence[str]) -> None:
-    if not output.lower().endswith(tuple(endings)):
-        raise InputError(f"--output={output}: must end in {' or '.join(endings)}")
 
 
 def define_flags() -> None:
@@ -146,16 +63,19 @@ def main(argv: Sequence[str]) -> None:
     values = flags.FLAGS
     if values.detections is None:
         truth = read_truth(values)
-        written = convert_annotations(
-            truth, truth.taxonomy, values.output, values.granularity or Granularity.SPECIES
-        )
+        write_annotations(truth, values.output, values.granularity or Granularity.SPECIES)
+        written = f"{len(truth.images):,} images and {len(truth.boxes):,} boxes"
+        if left_out := sum(truth.skipped.values()):
+            written += f"; {left_out} bad entries were left out"
     else:
         trained_on, path = granularity_and_path("--detections=", values.detections)
         truth = read_truth(values, with_names=False)
         found = read_detections(
             path, truth, granularity=trained_on, names=values.names, corners=values.corners
         )
-        written = convert_detections(
-            found, truth.taxonomy, values.output, values.granularity or trained_on
-        )
-    progress(f"{written} are in {values.output}")
+        granularity = values.granularity or trained_on
+        count = write_detections(found, values.output, granularity)
+        written = f"{count:,} {granularity} detections"
+        if count < len(found):
+            written += f"; {len(found) - count:,} without a label were left out"
+    progress(f"{values.output}: {written}")

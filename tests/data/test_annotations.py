@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from inatdet.data.annotations import Annotations, Image
-from inatdet.data.checking import OnBad, is_safe_file_name
+from inatdet.data.checking import OnBad
+from inatdet.data.entries import is_safe_file_name
 from inatdet.data.formats.coco import read_annotations
 from inatdet.data.taxonomy import Category, Granularity
 from inatdet.errors import InputError

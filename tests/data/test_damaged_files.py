@@ -2,7 +2,6 @@
 
 import io
 import json
-import pathlib
 import shutil
 
 import numpy as np
@@ -18,8 +17,8 @@ from inatdet.data.formats.names import read_names
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
 from inatdet.errors import InputError
 from tests.data.damage import damaged
+from tests.foreign import FOREIGN
 
-FOREIGN = pathlib.Path(__file__).parent.parent / "foreign"
 CATEGORIES = [
     Category(1, "Corvus corax", "Aves"),
     Category(2, "Apis mellifera", "Insecta"),

@@ -1,7 +1,6 @@
 """Tests of reading other programs' annotations, on files that they wrote (tests/foreign)."""
 
 import json
-import pathlib
 import shutil
 
 import numpy as np
@@ -19,9 +18,8 @@ from inatdet.data.formats.names import ImagesByName, read_names, read_super_cate
 from inatdet.data.formats.voc import Corners
 from inatdet.data.taxonomy import Granularity
 from inatdet.errors import InputError
+from tests.foreign import FOREIGN, SUPER_CATEGORIES
 
-FOREIGN = pathlib.Path(__file__).parent.parent / "foreign"
-SUPER = {"Corvus corax": "Aves", "Apis mellifera": "Insecta", "Pica pica": "Aves"}
 SIZES = {"a.jpg": (120, 90), "b.jpg": (64, 100), "c.jpg": (50, 50)}
 TRUTH = {
     ("a.jpg", "Corvus corax", (10, 20, 60, 60)),
@@ -33,7 +31,7 @@ TRUTH = {
 @pytest.fixture
 def options(tmp_path):
     """Everything that the files in tests/foreign do not contain."""
-    (tmp_path / "super.json").write_text(json.dumps(SUPER))
+    (tmp_path / "super.json").write_text(json.dumps(SUPER_CATEGORIES))
     (tmp_path / "images").mkdir()
     for name, size in SIZES.items():
         Image.new("RGB", size).save(tmp_path / "images" / name)
@@ -67,7 +65,7 @@ def test_real_files(kind, options, tmp_path):
     # YOLO's writer rounds to five digits of the image.
     exact = sorted(map(list, (box for _, _, box in TRUTH)))
     np.testing.assert_allclose(sorted(annotations.boxes.tolist()), exact, atol=2e-3)
-    assert {c.name: c.supercategory for c in annotations.categories} == SUPER
+    assert {c.name: c.supercategory for c in annotations.categories} == SUPER_CATEGORIES
     path = tmp_path / "ours.json"
     write_coco_annotations(path, annotations, annotations.taxonomy)
     again = read_annotations(path)

@@ -1,7 +1,6 @@
 """Tests of reading other programs' detections, on files that they wrote (tests/foreign)."""
 
 import json
-import pathlib
 
 import numpy as np
 import pytest
@@ -13,9 +12,8 @@ from inatdet.data.formats.detections import read_detections
 from inatdet.data.formats.voc import Corners
 from inatdet.data.taxonomy import Granularity
 from inatdet.errors import InputError
+from tests.foreign import FOREIGN, SUPER_CATEGORIES
 
-FOREIGN = pathlib.Path(__file__).parent.parent / "foreign"
-SUPER = {"Corvus corax": "Aves", "Apis mellifera": "Insecta", "Pica pica": "Aves"}
 NAMES = ["Corvus corax", "Apis mellifera", "Pica pica"]
 # What the detector found: image, name, score, edges.
 FOUND = [
@@ -29,7 +27,7 @@ FOUND = [
 @pytest.fixture
 def truth(tmp_path):
     """LVIS' annotations as ours, in which the three categories are 1, 2, 3."""
-    (tmp_path / "super.json").write_text(json.dumps(SUPER))
+    (tmp_path / "super.json").write_text(json.dumps(SUPER_CATEGORIES))
     options = Options(super_categories_path=str(tmp_path / "super.json"))
     return read_annotations(FOREIGN / "lvis.json", options)
 

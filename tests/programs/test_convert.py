@@ -10,16 +10,16 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+import inatdet
 from inatdet.data.formats.coco import read_coco_annotations, write_coco_annotations
 from inatdet.data.formats.detections import read_detections
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
 from inatdet.evaluation import average_precision, granularities
-from inatdet.programs import convert
 from tests.evaluation import scenes
+from tests.foreign import FOREIGN
 
 ROOT = pathlib.Path(__file__).parents[2]
-FOREIGN = ROOT / "tests" / "foreign"
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def test_any_coco_evaluator_can_use_what_is_written(scene, tmp_path, level):
     """pycocotools on the two files written says what we say, at each granularity."""
     annotations, taxonomy, detections = scene
     truth, results = str(tmp_path / "truth.json"), str(tmp_path / "results.json")
-    convert.convert_annotations(annotations, taxonomy, truth, level)
-    convert.convert_detections(detections, taxonomy, results, level)
+    inatdet.write_annotations(annotations, truth, level)
+    inatdet.write_detections(detections, results, level, taxonomy=taxonomy)
     stats = by_pycocotools(truth, results)
     left = granularities.merged(detections, level, granularities.Merge.NONE)
     ground_truth = average_precision.ground_truth_at(annotations, taxonomy, level)
@@ -60,16 +60,14 @@ def test_any_coco_evaluator_can_use_what_is_written(scene, tmp_path, level):
 @pytest.mark.parametrize("level", Granularity)
 def test_parquet_and_json_hold_the_same(scene, tmp_path, level):
     _, taxonomy, detections = scene
-    words = [
-        convert.convert_detections(detections, taxonomy, str(tmp_path / name), level)
+    counts = [
+        inatdet.write_detections(detections, tmp_path / name, level, taxonomy=taxonomy)
         for name in ("d.parquet", "d.json")
     ]
-    assert words[0] == words[1]
     read = [read_detections(tmp_path / n, level, taxonomy) for n in ("d.parquet", "d.json")]
     without = int((detections.labels[level] == 0).sum())
     assert len(read[0]) == len(read[1]) == len(detections) - without
-    if without:
-        assert f"{without} without a label were left out" in words[0]
+    assert counts == [len(read[0])] * 2
     np.testing.assert_array_equal(read[0].image_ids, read[1].image_ids)
     for target in level.coarser_or_equal():
         np.testing.assert_array_equal(read[0].labels[target], read[1].labels[target])
@@ -80,14 +78,20 @@ def test_parquet_and_json_hold_the_same(scene, tmp_path, level):
 def test_impossible_conversions_are_refused(scene, tmp_path):
     annotations, taxonomy, detections = scene
     with pytest.raises(InputError, match=r"must end in \.parquet or \.json"):
-        convert.convert_detections(detections, taxonomy, "d.csv", Granularity.SPECIES)
+        inatdet.write_detections(detections, "d.csv", taxonomy=taxonomy)
     with pytest.raises(InputError, match=r"must end in \.json"):
-        convert.convert_annotations(annotations, taxonomy, "d.parquet", Granularity.SPECIES)
+        inatdet.write_annotations(annotations, "d.parquet")
     path = str(tmp_path / "d.json")
-    convert.convert_detections(detections, taxonomy, path, Granularity.GENERIC)
+    inatdet.write_detections(detections, path, Granularity.GENERIC, taxonomy=taxonomy)
     coarse = read_detections(path, Granularity.GENERIC, taxonomy)
     with pytest.raises(InputError, match="cannot be made finer; give --granularity=generic"):
-        convert.convert_detections(coarse, taxonomy, path, Granularity.SUPER)
+        inatdet.write_detections(coarse, path, Granularity.SUPER, taxonomy=taxonomy)
+
+
+def test_label_spaces_must_be_known(scene, tmp_path):
+    _, _, detections = scene
+    with pytest.raises(ValueError, match="do not carry their label spaces"):
+        inatdet.write_detections(detections, tmp_path / "d.json")
 
 
 def test_a_taxonomy_of_another_dataset(scene, tmp_path):
@@ -116,7 +120,7 @@ def test_the_program(tmp_path):
         f"--output={truth}",
     )
     assert result.returncode == 0, result.stderr
-    assert "3 images and 3 boxes are in" in result.stderr
+    assert ": 3 images and 3 boxes" in result.stderr
     result = run(
         f"--annotations={truth}",
         f"--detections=species={FOREIGN / 'yolo_results' / 'labels'}",
@@ -125,9 +129,22 @@ def test_the_program(tmp_path):
         f"--output={found}",
     )
     assert result.returncode == 0, result.stderr
-    assert "4 super detections are in" in result.stderr
+    assert ": 4 super detections" in result.stderr
     taxonomy = read_coco_annotations(truth).taxonomy
     labels = read_detections(found, Granularity.SUPER, taxonomy).labels[Granularity.SUPER]
     assert labels.tolist() == [2, 2, 2, 1]
+    # Without its box, a species has no label.
+    content = json.loads(truth.read_text())
+    (apis,) = (c["id"] for c in content["categories"] if c["name"] == "Apis mellifera")
+    content["annotations"] = [b for b in content["annotations"] if b["category_id"] != apis]
+    truth.write_text(json.dumps(content))
+    result = run(
+        f"--annotations={truth}",
+        f"--detections=species={FOREIGN / 'yolo_results' / 'labels'}",
+        f"--names={FOREIGN / 'yolo_labels' / 'data.yaml'}",
+        f"--output={found}",
+    )
+    assert result.returncode == 0, result.stderr
+    assert ": 3 species detections; 1 without a label were left out" in result.stderr
     result = run(f"--annotations={truth}", "--detections=kind=x", f"--output={found}")
     assert result.returncode == 2 and result.stderr.startswith("error: --detections=kind=x: ")

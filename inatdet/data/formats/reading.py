@@ -114,6 +114,7 @@ def read_detections(
         found,
         sha256=sha256_of(path),
         summed_from=None if summed_from is None else Granularity(summed_from),
+        taxonomy=truth.taxonomy,
     )
 
 
