@@ -28,7 +28,7 @@ from absl import app, flags
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.detections import Detections
-from inatdet.data.formats.coco import read_annotations
+from inatdet.data.formats.coco import read_coco_annotations
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.datasets.mini import dataset
 from inatdet.detection.boxes import to_original
@@ -100,7 +100,7 @@ def few_images(folder: str, count: int, seed: int) -> tuple[Annotations, Taxonom
     """
     source = os.path.join(folder, "mini")
     dataset.make(source)
-    single = read_annotations(os.path.join(source, "train_2017_bboxes.json")).single_instance()
+    single = read_coco_annotations(os.path.join(source, "train_2017_bboxes.json")).single_instance()
     order = np.random.default_rng(seed).permutation(len(single.category_ids))
     _, first = np.unique(single.category_ids[order], return_index=True)
     rest = np.setdiff1d(np.arange(len(order)), first)
@@ -116,7 +116,7 @@ def few_images(folder: str, count: int, seed: int) -> tuple[Annotations, Taxonom
     records = os.path.join(folder, "records")
     convert(Conversion(path, source, records, "few", num_shards=1))
     taxonomy = Taxonomy.load(os.path.join(records, "taxonomy.json"))
-    return read_annotations(path), taxonomy, os.path.join(records, "few-*")
+    return read_coco_annotations(path), taxonomy, os.path.join(records, "few-*")
 
 
 def settings(records: str, steps: int, more: str = "") -> DetectionExperiment:

@@ -183,6 +183,3 @@ def _intersection(
     np.maximum(height, 0, out=height)
     shared *= height
     return shared
-
-
-_reaches = reach_half_iou  # the former name

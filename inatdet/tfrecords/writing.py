@@ -227,7 +227,7 @@ def _write(
             positions = order[i :: len(names)].tolist()
             if name in finished:
                 # Not counted as progress, because the remaining time is that of the images to come.
-                bar.total -= len(positions)
+                bar.total = (bar.total or 0) - len(positions)
                 bar.refresh()
                 shards.append(finished[name])
                 continue

@@ -15,7 +15,7 @@ import pytest
 from inatdet.data.annotations import Annotations, Image
 from inatdet.data.checking import OnBad
 from inatdet.data.entries import is_safe_file_name
-from inatdet.data.formats.coco import read_annotations
+from inatdet.data.formats.coco import read_coco_annotations
 from inatdet.data.taxonomy import Category, Granularity
 from inatdet.errors import InputError
 
@@ -58,7 +58,7 @@ def ids_of(annotations: Annotations) -> tuple[list[int], list[int]]:
 
 
 def test_columns(write):
-    annotations = read_annotations(write(GOOD))
+    annotations = read_coco_annotations(write(GOOD))
     assert annotations.images[0] == Image(3, "a/3.jpg", 100, 80)
     assert annotations.categories[1] == Category(0, "Vespa crabro", "Insecta")
     assert ids_of(annotations) == ([3, 1, 8, 0], [7, 5, 6, 9])
@@ -79,18 +79,18 @@ def test_columns(write):
 
 
 def test_lists_in_any_order(write):
-    turned = read_annotations(write(dict(reversed(GOOD.items()))))
+    turned = read_coco_annotations(write(dict(reversed(GOOD.items()))))
     assert ids_of(turned) == ([3, 1, 8, 0], [7, 5, 6, 9])
 
 
 def test_rows_by_image(write):
-    rows, starts = read_annotations(write(GOOD)).rows_by_image()
+    rows, starts = read_coco_annotations(write(GOOD)).rows_by_image()
     by_image = [rows[a:b].tolist() for a, b in itertools.pairwise(starts)]
     assert by_image == [[1], [0, 2], [], [3]]
 
 
 def test_filters(write):
-    annotations = read_annotations(write(GOOD))
+    annotations = read_coco_annotations(write(GOOD))
     single = annotations.single_instance()
     assert ids_of(single) == ([3, 0], [5, 9])
     assert single.boxes.tolist() == [[0.5, 0, 99.5, 80], [0, 0, 10, 10]]
@@ -101,7 +101,9 @@ def test_filters(write):
         annotations.keep_images([1, 77])
     one = copy.deepcopy(GOOD)
     one["annotations"] = one["annotations"][2:3]
-    assert ids_of(read_annotations(write(one)).single_instance()) == ([], []), "a crowd is not one"
+    assert ids_of(read_coco_annotations(write(one)).single_instance()) == ([], []), (
+        "a crowd is not one"
+    )
 
 
 def test_single_instance_is_a_no_op_where_every_image_has_one_box(write):
@@ -114,7 +116,7 @@ def test_single_instance_is_a_no_op_where_every_image_has_one_box(write):
             for i, image in enumerate(rng.permutation(300))
         ],
     }
-    annotations = read_annotations(write(record))
+    annotations = read_coco_annotations(write(record))
     single = annotations.single_instance()
     assert single.images == annotations.images
     np.testing.assert_array_equal(single.box_ids, annotations.box_ids)
@@ -122,13 +124,13 @@ def test_single_instance_is_a_no_op_where_every_image_has_one_box(write):
 
 
 def test_no_boxes_at_all(write):
-    annotations = read_annotations(write({**GOOD, "annotations": []}))
+    annotations = read_coco_annotations(write({**GOOD, "annotations": []}))
     assert annotations.boxes.shape == (0, 4) and annotations.is_crowd.shape == (0,)
     assert annotations.single_instance().images == ()
     assert annotations.rows_by_image()[1].tolist() == [0] * 5
     with pytest.raises(InputError, match=r"boxes\.json: no category has a box"):
         _ = annotations.taxonomy
-    nothing = read_annotations(write({"images": [], "categories": [], "annotations": []}))
+    nothing = read_coco_annotations(write({"images": [], "categories": [], "annotations": []}))
     assert nothing.images == () and nothing.rows_by_image()[1].tolist() == [0]
 
 
@@ -154,7 +156,7 @@ def test_boxes_at_the_edges(write, box, expected):
     """Image 1 is 50 wide and 60 high; up to one pixel over the edge is cut off."""
     record = copy.deepcopy(GOOD)
     record["annotations"][0]["bbox"] = box
-    annotations = read_annotations(write(record), OnBad.SKIP)
+    annotations = read_coco_annotations(write(record), on_bad=OnBad.SKIP)
     if expected is None:
         assert annotations.skipped == {"box extends beyond its image": 1}
         assert 7 not in annotations.box_ids
@@ -224,11 +226,11 @@ def test_each_kind_of_bad_entry(write, where, change, problem, words):
         record["annotations"] = [record["annotations"][0]]
     path = write(record)
     with pytest.raises(InputError) as caught:
-        read_annotations(path)
+        read_coco_annotations(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: 1 bad entry ({problem}") and "\n" not in message
     assert words in message and "--on_bad=skip" in message
-    annotations = read_annotations(path, OnBad.SKIP)
+    annotations = read_coco_annotations(path, on_bad=OnBad.SKIP)
     assert list(annotations.skipped.values()) == [1] and next(iter(annotations.skipped)).startswith(
         problem
     )
@@ -245,15 +247,15 @@ def test_each_kind_of_bad_entry(write, where, change, problem, words):
 def test_entries_that_are_not_objects(write, key, record):
     path = write({**GOOD, key: [*GOOD[key], record]})
     with pytest.raises(InputError, match=f"number {len(GOOD[key]) + 1} of the list"):
-        read_annotations(path)
-    assert sum(read_annotations(path, OnBad.SKIP).skipped.values()) == 1
+        read_coco_annotations(path)
+    assert sum(read_coco_annotations(path, on_bad=OnBad.SKIP).skipped.values()) == 1
 
 
 def test_skipped_entries_are_counted_with_what_depends_on_them(write):
     record = copy.deepcopy(GOOD)
     record["images"][1]["height"] = 0  # Image 1 has two boxes,
     record["categories"][0]["name"] = None  # category 4 the two others.
-    annotations = read_annotations(write(record), OnBad.SKIP)
+    annotations = read_coco_annotations(write(record), on_bad=OnBad.SKIP)
     assert annotations.skipped == {
         "image has an invalid size": 1,
         "category is malformed": 1,
@@ -269,7 +271,7 @@ def test_only_the_first_few_are_named(write):
         {"id": i, "image_id": 77, "category_id": 0, "bbox": [0, 0, 1, 1]} for i in range(100, 150)
     ]
     with pytest.raises(InputError) as caught:
-        read_annotations(write(record))
+        read_coco_annotations(write(record))
     message = str(caught.value)
     assert "50 bad entries (annotation's image is missing: 50), first annotation 100" in message
     assert "annotation 104" in message and "annotation 105" not in message
@@ -318,7 +320,7 @@ def test_file_names(name, safe):
 )
 def test_files_that_cannot_be_skipped(write, text, words, on_bad):
     with pytest.raises(InputError, match=words):
-        read_annotations(write(text), on_bad)
+        read_coco_annotations(write(text), on_bad)
 
 
 def test_random_files_against_plain_python(write):
@@ -353,7 +355,7 @@ def test_random_files_against_plain_python(write):
         ):
             expected.append((box["id"], left, top, right - left, bottom - top))
         seen.add(box["id"])
-    annotations = read_annotations(path, OnBad.SKIP)
+    annotations = read_coco_annotations(path, on_bad=OnBad.SKIP)
     found = np.column_stack([annotations.box_ids, annotations.boxes]).tolist()
     assert found == [list(map(float, row)) for row in expected] and len(found) > 20
     assert sum(annotations.skipped.values()) == 500 - len(found)
@@ -374,7 +376,7 @@ def test_a_tenth_of_inat2017_is_quick(write):
     }
     path = write(record)
     begin = time.perf_counter()
-    annotations = read_annotations(path)
+    annotations = read_coco_annotations(path)
     assert len(annotations.single_instance().images) == 50_000
     assert time.perf_counter() - begin < 8
 

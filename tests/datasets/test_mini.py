@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inatdet.data.formats.coco import read_annotations
+from inatdet.data.formats.coco import read_coco_annotations
 from inatdet.data.taxonomy import PAPER_SUPER_CLASSES, Granularity
 from inatdet.datasets.mini import dataset as mini
 from inatdet.datasets.mini import scenes
@@ -22,7 +22,7 @@ def dataset(tmp_path_factory):
 
 
 def split_of(dataset, split):
-    return read_annotations(dataset / f"{split}_2017_bboxes.json")
+    return read_coco_annotations(dataset / f"{split}_2017_bboxes.json")
 
 
 def test_the_layout_is_that_of_inat2017(dataset):

@@ -79,6 +79,3 @@ def read_annotations(
         )
     found = "has both .xml and .txt files" if kinds else "has neither .xml nor .txt files"
     raise InputError(f"{path}: {found}; give a folder of VOC's XML or of YOLO's labels")
-
-
-read_any_annotations = read_annotations  # the former name

@@ -249,12 +249,3 @@ def _categories(
                 "taxonomy; check that both belong to the same dataset"
             )
     return entries, ids
-
-
-def read_annotations(path: str | os.PathLike[str], on_bad: OnBad = OnBad.ERROR) -> Annotations:
-    """The former name of `read_coco_annotations`."""
-    return read_coco_annotations(path, on_bad=on_bad)
-
-
-write_annotations = write_coco_annotations  # the former names
-write_coco_json = write_coco_detections

@@ -91,6 +91,3 @@ def _first_bytes(path: str) -> bytes:
     if not start:
         raise InputError(f"{path}: is empty; write the detections again")
     return start
-
-
-write_coco_json = write_coco_detections  # the former name
