@@ -219,8 +219,9 @@ class Report:
 
     def _labels(self, granularity: Granularity) -> str:
         counts = self.results.counts
+        labels = counts.classes[granularity]
         text = (
-            f"{counts.classes[granularity]:,} labels, "
+            f"{labels:,} label{'' if labels == 1 else 's'}, "
             f"{counts.classes_with_truth[granularity]:,} of them with ground truth"
         )
         if unlabelled := counts.boxes_without_label[granularity]:

@@ -23,66 +23,14 @@ from inatdet.evaluation.protocol import prepare
 from inatdet.evaluation.resampling import Estimate
 from inatdet.report.provenance import as_record
 from tests.evaluation import reference, scenes
+from tests.evaluation.cases import KNOWN, cases, truths
 
 SPECIES, SUPER, GENERIC = Granularity
-KNOWN = [category.id for category in scenes.CATEGORIES]
-
 settings.register_profile(
     "exact", derandomize=True, deadline=None, max_examples=40,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )  # fmt: skip
 exact = settings.get_profile("exact")
-
-side = st.integers(0, 12)
-length = st.integers(1, 8)
-box = st.tuples(side, side, length, length)
-# Images are 20 pixels wide and high: boxes may lie on the border, and detections may be empty.
-found_box = st.tuples(side, side, st.integers(0, 8), st.integers(0, 8))
-tied_scores = st.sampled_from([0.125, 0.25, 0.5, 0.75, 1.0])
-
-
-@st.composite
-def truths(draw, single=False):
-    """Annotations with gaps between ids, 0 among them; images without boxes, crowds."""
-    ids = draw(st.lists(st.integers(0, 30), min_size=1, max_size=5, unique=True))
-    kind = st.sampled_from(scenes.BOXABLE.tolist())
-    if single:
-        rows = [(i, draw(kind), draw(box)) for i in ids]
-    else:
-        crowd = st.sampled_from([False, False, False, True])
-        row = st.tuples(st.sampled_from(ids), kind, box, crowd)
-        rows = draw(st.lists(row, min_size=1, max_size=8))
-    return scenes.annotations_of(ids, rows)
-
-
-@st.composite
-def results(draw, truth, distinct=False, most=16):
-    """Detections, many of them exactly on a true box; none at all now and then."""
-    annotations = truth
-    ids = st.sampled_from([image.id for image in annotations.images])
-    rows = []
-    for _ in range(draw(st.integers(0, most))):
-        where = draw(st.integers(-1, len(annotations.boxes) - 1))
-        if where < 0:
-            rows.append((draw(ids), draw(st.sampled_from(KNOWN)), draw(found_box)))
-        else:
-            species = draw(st.sampled_from([int(annotations.category_ids[where]), *KNOWN]))
-            shift = draw(st.sampled_from([0, 0, 1, 2]))
-            x, y, width, height = annotations.boxes[where].tolist()
-            rows.append((int(annotations.image_ids[where]), species, (x + shift, y, width, height)))
-    if distinct:
-        scores = [(1 + i) / 64 for i in draw(st.permutations(range(len(rows))))]
-    else:
-        scores = [draw(tied_scores) for _ in rows]
-    columns = [list(column) for column in zip(*rows)] or [[], [], []]
-    return scenes.detections_of(*columns[:2], scores, columns[2], annotations.taxonomy)
-
-
-@st.composite
-def cases(draw, distinct=False, single=False):
-    """Annotations and detections in them."""
-    annotations = draw(truths(single=single))
-    return annotations, draw(results(annotations, distinct=distinct))
 
 
 def coarse(detections, level):
