@@ -19,12 +19,13 @@ from inatdet.training import devices, experiment
 from inatdet.training.accumulation import AccumulatingTrainer
 from inatdet.training.config import Experiment, TrainingTask, images_per_step, scale_to_replicas
 from inatdet.training.progress import ProgressLine, StopOnNonFiniteLoss, losses_text
+from inatdet.training.task import Task
 
 MODES = ("train", "eval", "train_and_eval")
 
 _log = logging.getLogger(__name__)
 
-# What Orbit prints, of which the progress line says the same in fewer words.
+# The file for what Orbit prints; the progress lines say the same in fewer words.
 _ORBIT_LOG = "orbit.log"
 
 
@@ -62,11 +63,10 @@ def train(
         find_files(pattern)
     checkpoints.check_format(model_dir)
     experiment.adopt_taxonomy(params, model_dir)
-    per_step = images_per_step(params.task, replicas)
     if factor != 1.0:
         notify(
-            f"{per_step} images per step, {factor:g} times the reference: learning rate times "
-            f"{factor:g}, {params.trainer.train_steps} steps"
+            f"{images_per_step(params.task, replicas)} images per step, {factor:g} times the "
+            f"reference: learning rate times {factor:g}, {params.trainer.train_steps} steps"
         )
     with strategy.scope():
         task = task_factory.get_task(params.task, logging_dir=model_dir)
@@ -84,7 +84,22 @@ def train(
             evaluate="eval" in mode,
             trainer_cls=AccumulatingTrainer,
         )
+    with reading_errors(*patterns):
+        return _run(trainer, task, params, mode, model_dir, strategy, notify)
+
+
+def _run(
+    trainer: AccumulatingTrainer,
+    task: Task,
+    params: Experiment,
+    mode: str,
+    model_dir: str,
+    strategy: tf.distribute.Strategy,
+    notify: Callable[[str], None],
+) -> dict[str, float]:
+    """Runs the steps and validations of a mode; see `train`."""
     step, last_step = trainer.global_step, params.trainer.train_steps
+    per_step = images_per_step(params.task, strategy.num_replicas_in_sync)
     progress = ProgressLine(step, last_step, per_step, notify)
     last: dict[str, float] = {}
     train_actions = [
@@ -125,8 +140,7 @@ def train(
         if start:
             notify(f"resuming from step {start} in {model_dir}")
         progress.start()
-        with reading_errors(*patterns):
-            runner.run()
+        runner.run()
     if mode == "train" and start >= last_step:
         notify(f"{model_dir} is already trained: {start} of {last_step} steps")
     return last

@@ -1,4 +1,4 @@
-"""The detector's arithmetic once more, in plain NumPy loops, written for clarity alone.
+"""The detector's arithmetic in plain NumPy loops, written for clarity only.
 
 Boxes are `ymin, xmin, ymax, xmax`; everything is of one image, in float64.
 """

@@ -50,7 +50,7 @@ def batch_of(sizes, padded=None, seed=0, boxes=2):
     }
 
 
-def assert_padding_is_not_seen(model):
+def assert_padding_changes_nothing(model):
     """Asserts that pixels outside an image do not change what a model detects in it."""
     clean = batch_of([(64, 80)], padded=(96, 96))
     dirty = dict(clean)

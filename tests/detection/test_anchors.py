@@ -12,7 +12,7 @@ def paper_cell():
     return anchors.cell_anchors(config.base, config.scales, config.ratios)
 
 
-def test_twelve_anchors_a_cell_with_sides_64_to_512():
+def test_twelve_anchors_per_cell_with_sides_64_to_512():
     cell = paper_cell()
     assert cell.shape == (12, 4)
     heights, widths = cell[:, 2] - cell[:, 0], cell[:, 3] - cell[:, 1]
@@ -21,7 +21,7 @@ def test_twelve_anchors_a_cell_with_sides_64_to_512():
     np.testing.assert_allclose(cell[:, :2], -cell[:, 2:])
 
 
-def test_the_paper_s_grid_against_loops():
+def test_the_grid_of_the_paper_against_loops():
     config = AnchorConfig()
     grid = anchors.grid_anchors(paper_cell(), tf.constant([38, 50]), config.stride)
     expected = reference.anchors(38, 50, config.base, config.scales, config.ratios, config.stride)

@@ -44,7 +44,7 @@ def test_huge_codes_stay_finite():
     np.testing.assert_allclose(decoded[0, 2:] - decoded[0, :2], [625.0, 625.0], rtol=1e-5)
 
 
-def test_clip_uses_each_image_s_own_size():
+def test_clip_uses_the_size_of_each_image():
     box = tf.constant([[[-5.0, -5, 50, 50]], [[-5.0, -5, 50, 50]]])
     clipped = boxes.clip(box, tf.constant([[20, 30], [40, 45]]))
     np.testing.assert_allclose(clipped[:, 0], [[0, 0, 20, 30], [0, 0, 40, 45]])

@@ -17,7 +17,7 @@ PAPER = ["species", "super", "generic"]
 
 
 @pytest.mark.parametrize("granularity", PAPER)
-def test_the_paper_s_pipelines_state_the_defaults(granularity):
+def test_the_pipelines_of_the_paper_state_the_defaults(granularity):
     stated = read_experiment([f"pipelines/{granularity}.yaml"])
     defaults = read_experiment([], f"task.granularity={granularity}")
     assert stated.as_dict() == defaults.as_dict()

@@ -94,7 +94,7 @@ def test_pyramid_against_numpy_in_a_padded_batch(level4_size, rng):
     assert used == {20.0: {3, 4, 5}, 40.0: {3, 4, 5}, 1e6: {3}, 0.1: {3, 5}}[level4_size]
 
 
-def test_pyramid_s_gradient_goes_to_the_level_of_the_box():
+def test_the_gradient_goes_to_the_pyramid_level_of_the_box():
     pyramid = [tf.ones([1, 16, 20, 2]), tf.ones([1, 8, 10, 2]), tf.ones([1, 1, 1, 2])]
     box = tf.constant([[[10.0, 20, 40, 60]]])  # a square of 34.6 pixels would be as large
     with tf.GradientTape() as tape:

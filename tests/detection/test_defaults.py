@@ -1,6 +1,6 @@
 """Every default of the detectors, pinned, and the document that says where each comes from.
 
-The numbers are written out here a second time on purpose: a changed default is a changed detector.
+The numbers are repeated here on purpose: a changed default is a changed detector.
 """
 
 import functools
@@ -136,7 +136,7 @@ SOURCE = r"\[(?:paper|OD API|fgvc|ours|FPN|[A-Z]\w+ et al\.)"
 
 
 def described(owner, name):
-    """What a field's class says of the field, and the first paragraph of its docstring."""
+    """What a field's class says about the field, and the first paragraph of its docstring."""
     for base in type(owner).__mro__:
         document = inspect.cleandoc(base.__doc__ or "")
         found = re.search(rf"^    {name}: (.+(?:\n {{8}}.+)*)", document, re.M)
@@ -153,7 +153,7 @@ def test_every_field_of_the_model_is_described_and_has_a_source(config, paths):
         section, _, name = path.rpartition(".")
         if "official" in type(field(section, config) if section else config).__module__:
             section, _, name = "", "", section.partition(".")[0]  # Model Garden's, described as one
-        # The source stands at the field, or at the head of its class for all of its fields.
+        # The source is named at the field, or at the head of its class for all fields.
         texts = described(field(section, config) if section else config, name)
         assert any(re.search(SOURCE, text) for text in texts), path
 
@@ -179,7 +179,7 @@ FOLDERS = ("inatdet", "tests", "pipelines", "benchmarks")
 
 
 def find(name):
-    """Files of the project that a document calls by the end of their paths."""
+    """Files of the project that a document names by the end of their paths."""
     return [
         path
         for folder in FOLDERS

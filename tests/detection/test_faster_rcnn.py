@@ -7,7 +7,7 @@ from inatdet.detection import marginals
 from inatdet.detection.c4 import C4FasterRCNN
 from tests.detection.small import (
     NUM_CLASSES,
-    assert_padding_is_not_seen,
+    assert_padding_changes_nothing,
     batch_of,
     small_config,
 )
@@ -35,8 +35,8 @@ def test_detections_of_any_shape(model, sizes):
         assert set(labels) <= set(range(1, NUM_CLASSES + 1))
 
 
-def test_what_lies_in_the_padding_is_not_seen(model):
-    assert_padding_is_not_seen(model)
+def test_the_padding_does_not_change_detections(model):
+    assert_padding_changes_nothing(model)
 
 
 @pytest.mark.parametrize("max_per_class", [100, 2])
@@ -115,7 +115,7 @@ def test_the_network_sees_pixels_from_minus_one_to_one_and_zeros_in_the_padding(
     np.testing.assert_allclose(first.features, model.trunk(scaled, training=False), atol=1e-5)
 
 
-def test_initial_losses_are_those_of_ignorance(model):
+def test_initial_losses_are_those_of_uniform_guesses(model):
     # Objectness starts near log 2 with kernels of deviation .01.
     losses, _ = model.losses_of(batch_of([(96, 128)]), training=True)
     np.testing.assert_allclose(float(losses.rpn_objectness), np.log(2), atol=0.1)

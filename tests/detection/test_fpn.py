@@ -10,7 +10,7 @@ from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
 from tests.detection.small import (
     NUM_CLASSES,
-    assert_padding_is_not_seen,
+    assert_padding_changes_nothing,
     batch_of,
     small_config,
 )
@@ -48,7 +48,7 @@ def test_the_small_canvas_that_holds_an_image(model):
 def test_anchors_of_a_level_are_of_its_size_and_where_its_cells_are(model):
     batch = batch_of([(96, 128)])
     first = model.first_stage(batch["image"], batch["image_size"], False)
-    # 6 anchors a cell on 16x20, 8x10 and 4x5 cells.
+    # 6 anchors per cell on 16x20, 8x10 and 4x5 cells.
     assert first.anchors.shape == (6 * (320 + 80 + 20), 4)
     assert first.box_codes.shape == (1, 2520, 4)
     assert first.objectness.shape == (1, 2520, 2)
@@ -60,8 +60,8 @@ def test_anchors_of_a_level_are_of_its_size_and_where_its_cells_are(model):
         np.testing.assert_allclose(center, [0, 2**level], atol=1e-4)
 
 
-def test_what_lies_in_the_padding_is_not_seen(model):
-    assert_padding_is_not_seen(model)
+def test_the_padding_does_not_change_detections(model):
+    assert_padding_changes_nothing(model)
 
 
 def test_batch_norm_is_frozen_in_the_backbone_alone(model):

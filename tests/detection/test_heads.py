@@ -7,7 +7,7 @@ from inatdet.detection import heads
 from inatdet.detection.config import RPNConfig
 
 
-def test_the_first_stage_is_a_convolution_with_relu6_and_two_ways_out(rng):
+def test_the_first_stage_is_a_convolution_with_relu6_and_two_outputs(rng):
     head = heads.RegionProposalHead(5, 2, 1.0)
     features = rng.normal(size=(2, 3, 4, 6)).astype(np.float32)
     codes, logits = head(tf.constant(features))
@@ -36,13 +36,13 @@ def test_the_first_stage_starts_from_a_truncated_normal():
     assert shapes == [(3, 3, 32, 512), (1, 1, 512, 48), (1, 1, 512, 24)]
     for layer in (head._conv, head._box_codes, head._objectness):
         kernel = layer.kernel.numpy()
-        # Cut at two deviations, what is left has .8796 of the deviation.
+        # Truncated at two deviations, the rest has .8796 of the deviation.
         np.testing.assert_allclose(kernel.std(), 0.01 * 0.8796, rtol=0.02)
         assert 0.0195 < np.abs(kernel).max() <= 0.02
         assert not layer.bias.numpy().any()
 
 
-def test_the_second_stage_is_a_mean_and_one_dense_layer_each_way(rng):
+def test_the_second_stage_is_a_mean_and_a_dense_layer_for_each_output(rng):
     crops = tf_keras.Input((4, 4, 6))
     stage = tf_keras.Model(crops, tf_keras.layers.Conv2D(40, 1)(crops))
     head = heads.BoxHead(stage, num_classes=300)

@@ -314,7 +314,7 @@ def test_training_is_repeatable_by_its_seed(tmp_path, batch_size, cache):
     if batch_size == 1:  # else some batches wait for later ones
         assert all(sorted(epoch) == list(range(12)) for epoch in epochs)
     assert epochs[0] != epochs[1]
-    # Flips are drawn anew each time.
+    # Flips are drawn again each time.
     sides = {(image, side) for image, side in zip(first, boxes[:, 0, 1].round(3).tolist())}
     assert len(sides) > 12
 

@@ -4,7 +4,7 @@ import tensorflow as tf
 from inatdet.detection import losses
 
 
-def test_classification_is_the_mean_over_each_image_s_sample(rng):
+def test_classification_is_the_mean_over_the_sample_of_each_image(rng):
     logits = rng.normal(size=(2, 4, 3))
     labels = rng.integers(0, 3, (2, 4))
     weight = np.array([[1, 1, 1, 0], [1, 0, 0, 0]], np.float32)
@@ -32,7 +32,7 @@ def test_localization_by_hand():
     np.testing.assert_allclose(loss, 2.625 / 4)
 
 
-def test_nothing_sampled_costs_nothing():
+def test_an_empty_sample_has_no_loss():
     zero = tf.zeros([1, 3])
     logits, codes = tf.random.normal([1, 3, 5]), tf.random.normal([1, 3, 4])
     assert float(losses.classification_loss(logits, tf.zeros([1, 3], tf.int32), zero)) == 0

@@ -12,7 +12,7 @@ SIZES = [(96, 112), (80, 64)]
 
 
 def expected_losses(model, config, batch):
-    """Straight down in NumPy, image by image; the network's layers are the only TensorFlow."""
+    """In NumPy, image by image; only the layers of the network use TensorFlow."""
     sums = []
     first = model.first_stage(batch["image"], batch["image_size"], False)
     for image, (height, width) in enumerate(batch["image_size"].numpy()):
@@ -85,8 +85,8 @@ def expected_losses(model, config, batch):
     [{}, {"head": {"add_ground_truth": True}}, {"box_code_scales": (1.0, 2.0, 3.0, 4.0)}],
     ids=["defaults", "ground truth added", "other box codes"],
 )
-def test_losses_from_the_network_s_outputs(more):
-    # Minibatches as large as what there is to sample, so that nothing is left to chance.
+def test_losses_from_the_outputs_of_the_network(more):
+    # Minibatches as large as the number of candidates, so that nothing is left to chance.
     config = small_config(
         rpn={"sample_size": 1000, "positive_fraction": 1.0},
         head={"sample_size": 64, "positive_fraction": 1.0},
@@ -96,7 +96,7 @@ def test_losses_from_the_network_s_outputs(more):
     model = C4FasterRCNN(config, NUM_CLASSES)
     batch = batch_of(SIZES, seed=3, boxes=3)
     if not more:
-        # Proposals that are somewhere else than anchors, and an image without boxes.
+        # Proposals that differ from the anchors, and an image without boxes.
         head = model.rpn_head._box_codes
         head.kernel.assign(head.kernel * 30)
         batch["labels"] *= [[1], [0]]

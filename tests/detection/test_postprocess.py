@@ -161,7 +161,7 @@ def test_edge_cases_as_combined_non_max_suppression(data):
     np.testing.assert_allclose(got.boxes[0, :count], expected.nmsed_boxes[0, :count], atol=1e-5)
 
 
-def test_the_least_score_is_not_reached():
+def test_detections_must_exceed_the_minimum_score():
     found = ours(*random_outputs(4, 20, 3))
     limit = float(found.scores[0, 5])
     likely = postprocess.above(found, limit)
@@ -189,7 +189,7 @@ def test_thousands_of_classes_lose_no_precision():
     np.testing.assert_allclose(found.boxes[0, 1], above, atol=1e-3)
 
 
-def test_proposals_that_are_filling_yield_nothing():
+def test_padding_proposals_yield_nothing():
     scores, codes, proposals = random_outputs(1, 20, 4)
     valid = tf.constant([[True] * 7 + [False] * 13])
     got = ours(scores, codes, proposals, valid)
@@ -202,7 +202,7 @@ def test_proposals_that_are_filling_yield_nothing():
     assert not nothing.labels.numpy().any()
 
 
-def test_the_images_of_a_batch_do_not_meet():
+def test_the_images_of_a_batch_are_independent():
     first, second = random_outputs(2, 30, 5), random_outputs(3, 30, 5)
     together = ours(*(tf.concat(pair, 0) for pair in zip(first, second)))
     for index, alone in enumerate((ours(*first), ours(*second))):

@@ -138,12 +138,12 @@ def test_a_checkpoint_of_model_garden_is_loaded_into_both_halves(tmp_path):
         ("type=resnet", "give the path of a checkpoint of Model Garden's image classification"),
     ],
 )
-def test_what_no_detector_can_be_built_on(override, message):
+def test_backbones_that_no_detector_can_be_built_on(override, message):
     with pytest.raises(InputError, match=message):
         read_experiment([], f"task.model.backbone.{override}")
 
 
-def test_settings_keep_the_chosen_backbone_s_section_alone():
+def test_settings_have_the_section_of_the_chosen_backbone_only():
     kept = FasterRCNNConfig().as_dict()["backbone"]
     assert kept["type"] == "inception_v3"
     assert {"width", "batch_norm", "weights"} < set(kept)

@@ -57,7 +57,7 @@ def test_synchronized_statistics_are_those_of_the_whole_batch(together):
         np.testing.assert_allclose(synchronized[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
-def test_trained_statistics_are_each_device_s_own_and_their_mean_is_kept(together):
+def test_trained_statistics_are_those_of_each_device_and_their_mean_is_saved(together):
     features, _, trunk = together
     apart, trained, _ = after_a_step(
         BatchNorm.TRAINED, devices.mirrored(), [IMAGES[:1], IMAGES[1:]]

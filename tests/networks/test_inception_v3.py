@@ -39,7 +39,7 @@ def test_the_cut_leaves_no_convolution_out():
 
 
 @pytest.mark.parametrize("size", [(107, 139), (299, 299)])
-def test_the_network_is_keras_s_number_for_number(keras_model, weights_file, size):
+def test_the_network_gives_the_same_numbers_as_keras(keras_model, weights_file, size):
     trunk = inception_v3.trunk(inception_v3.Padding.VALID)
     stage = inception_v3.head_stage(768, padding=inception_v3.Padding.VALID)
     inception_v3.load_pretrained([trunk, stage], weights_file)

@@ -117,6 +117,6 @@ def test_a_checkpoint_has_each_weight_once_and_fits_with_and_without_masks(
 
 
 @pytest.mark.parametrize("backbone", [{"padding": "valid"}, {"type": "resnet", "weights": ""}])
-def test_where_there_are_no_masks(backbone):
+def test_backbones_without_masks(backbone):
     with pytest.raises(InputError, match="mask_padding is not possible with type"):
         C4FasterRCNN(small_config(backbone={**backbone, "mask_padding": True}), NUM_CLASSES)

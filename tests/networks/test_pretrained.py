@@ -134,14 +134,14 @@ def test_no_network(tmp_path):
     assert files_under(tmp_path) == []
 
 
-def test_a_kept_file_with_another_hash_is_not_used(server, tmp_path):
+def test_a_cached_file_with_another_hash_is_not_used(server, tmp_path):
     (tmp_path / pretrained.FILE_NAME).write_bytes(CONTENT[:50])
     with pytest.raises(InputError, match="damaged or another file; delete it"):
         find(server, tmp_path)
     assert server.requests == []
 
 
-def test_the_cache_is_keras_s_own(monkeypatch, tmp_path):
+def test_the_cache_is_that_of_keras(monkeypatch, tmp_path):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     assert pretrained.default_cache_dir() == str(tmp_path / "models")
     monkeypatch.delenv("KERAS_HOME")
@@ -204,7 +204,7 @@ def test_weights_come_in_the_order_of_creation(keras_files, which):
     assert found[93].kernel.shape == (1, 1, 2048, 192)  # the pooled branch of mixed10
 
 
-def test_a_whole_model_s_file_is_read_too(keras_files, tmp_path):
+def test_the_file_of_a_whole_model_is_read_too(keras_files, tmp_path):
     model, weights_path = keras_files[0]
     path = str(tmp_path / "model.h5")
     model.save(path, save_format="h5")

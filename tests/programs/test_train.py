@@ -200,7 +200,7 @@ def test_a_model_is_not_trained_further_on_other_labels(data, tmp_path):
         loop.train(params, "train", str(tmp_path))
 
 
-def test_what_is_missing_is_named(data, tmp_path):
+def test_errors_name_what_is_missing(data, tmp_path):
     params = training_on(data, 5)
     params.task.taxonomy = ""
     with pytest.raises(InputError, match=r"task.taxonomy is not set"):

@@ -1,4 +1,4 @@
-"""How often each image comes, against NumPy, and that a seed repeats it."""
+"""How often each image is shown, compared with NumPy, and that a seed repeats it."""
 
 from collections import Counter
 
@@ -41,7 +41,7 @@ RECORD_ID = {record: image_id for image_id, record in enumerate(RECORDS)}
 
 
 def numpy_counts():
-    """Images and boxes a label, one image at a time."""
+    """Images and boxes per label, one image at a time."""
     images, boxes = np.zeros(5, int), np.zeros(5, int)
     for image_id, labels in enumerate(IMAGES):
         for place, label in enumerate(labels):
@@ -92,7 +92,7 @@ def test_images_come_as_often_as_the_paper_says(sampling):
     bias = expected % 1
     error = np.abs(seen.mean(axis=0) - expected)
     assert (error <= 5 * np.sqrt(bias * (1 - bias) / len(seen)) + 1e-6).all()
-    assert len(np.unique(seen, axis=0)) > 100  # drawn anew each time
+    assert len(np.unique(seen, axis=0)) > 100  # drawn again each time
 
 
 def test_every_label_is_as_likely_as_another_when_balanced():

@@ -83,7 +83,7 @@ def test_sampling_changes_what_training_sees(tmp_path):
     np.testing.assert_allclose(label_priors.read(str(tmp_path), 3), np.full(3, 1 / 3))
 
 
-def test_what_is_missing_is_named(saved, tmp_path):
+def test_errors_name_what_is_missing(saved, tmp_path):
     params, model_dir = saved
     (model_dir / "label_priors.json").write_text(json.dumps({"share": [0.5, 0.5]}))
     with pytest.raises(InputError, match="shares of 2 labels, the model has 3"):

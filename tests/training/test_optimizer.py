@@ -1,4 +1,4 @@
-"""The optimiser of the paper's settings, step by step in NumPy."""
+"""The optimizer of the paper's settings, step by step in NumPy."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from inatdet.detection.task import DetectionTask
 from inatdet.training.config import scale_to_replicas
 
 
-def paper_s_optimizer(override="", replicas=1):
+def optimizer_of_the_paper(override="", replicas=1):
     params = read_experiment(["pipelines/species.yaml"], override)
     scale_to_replicas(params, replicas)
     return DetectionTask.create_optimizer(params.trainer.optimizer_config)
@@ -23,7 +23,7 @@ def clipped(gradient, norm=10.0):
 def test_each_tensor_is_clipped_by_itself_and_momentum_is_kept():
     rng = np.random.default_rng(0)
     boundaries = "trainer.optimizer_config.learning_rate.stepwise.boundaries=[2,4]"
-    optimizer = paper_s_optimizer(boundaries)
+    optimizer = optimizer_of_the_paper(boundaries)
     shapes = [(3, 4), (5,), (2, 2, 2)]
     variables = [tf.Variable(rng.normal(size=shape), dtype=tf.float32) for shape in shapes]
     weights = [v.numpy().astype(float) for v in variables]
@@ -45,11 +45,11 @@ def test_each_tensor_is_clipped_by_itself_and_momentum_is_kept():
 
 @pytest.mark.parametrize(("batch", "replicas"), [(1, 1), (1, 9), (4, 8), (7, 3)])
 def test_the_steps_of_the_learning_rate_under_linear_scaling(batch, replicas):
-    rate = paper_s_optimizer(f"task.train_data.batch_size={batch}", replicas).learning_rate
+    rate = optimizer_of_the_paper(f"task.train_data.batch_size={batch}", replicas).learning_rate
     factor = batch * replicas
     for images, expected in [
         (0, 3e-4), (2_999_000, 3e-4), (3_001_000, 3e-5), (3_499_000, 3e-5), (3_501_000, 3e-6),
         (4_000_000, 3e-6),
     ]:  # fmt: skip
-        # As many images seen, whatever the number of images a step.
+        # After the same number of images, whatever the number of images per step.
         assert float(rate(images // factor)) == pytest.approx(expected * factor)

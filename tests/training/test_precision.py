@@ -11,7 +11,7 @@ from inatdet.errors import InputError
 from inatdet.training import devices
 from tests.detection.small import NUM_CLASSES, batch_of, small_config
 
-# Relative steps between neighbouring numbers: 2^-8 and 2^-11.
+# Relative distances of neighboring numbers: 2^-8 and 2^-11.
 STEP = {"bfloat16": 2**-8, "float16": 2**-11}
 # Everything is sampled, so that losses can be compared.
 SAMPLING = {
@@ -63,7 +63,7 @@ def test_losses_gradients_and_detections(full, dtype):
     reference, _ = full.losses_of(batch, training=True)
     for value, expected in zip(losses, reference):
         assert value.dtype == tf.float32
-        # A hundred roundings, each half a step, would have to be all the same way.
+        # A hundred roundings of half a step each would all have to go the same way.
         np.testing.assert_allclose(value, expected, rtol=50 * STEP[dtype])
 
     found = model(batch, training=False)
