@@ -64,6 +64,8 @@ def download(url: str, path: str, md5: str, what: str, by_hand: str, folder_hint
                     f"and was thrown away; try again, {by_hand}"
                 )
     except urllib.error.URLError as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # an answer, which holds the connection
         raise InputError(
             f"{url}: cannot be downloaded ({error.reason}); check the network, {by_hand}"
         ) from error

@@ -207,7 +207,8 @@ def test_weights_come_in_the_order_of_creation(keras_files, which):
 def test_the_file_of_a_whole_model_is_read_too(keras_files, tmp_path):
     model, weights_path = keras_files[0]
     path = str(tmp_path / "model.h5")
-    model.save(path, save_format="h5")
+    with pytest.warns(UserWarning, match="saving your model as an HDF5 file"):
+        model.save(path, save_format="h5")
     whole, weights = (pretrained.read_inception_v3(p) for p in (path, weights_path))
     for a, b in zip(whole, weights):
         np.testing.assert_array_equal(a.kernel, b.kernel)
