@@ -10,7 +10,7 @@ produces.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from inatdet.data.boxes import RIGHT_IOU, iou
 from inatdet.data.detections import NO_LABEL, Detections
 from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.errors import InputError
 from inatdet.evaluation.overlaps import best_of_each_image
 from inatdet.evaluation.protocol import Prepared
 from inatdet.evaluation.readings import better_reading
@@ -26,7 +27,7 @@ _BEST_PER_IMAGE = 3  # detections of an image that are compared with its true bo
 _MAX_IMAGES = 5000  # that the comparison looks at: enough for shares to a percent
 _SEVERAL_TIMES = 3.0  # how much better other names must fit ...
 _LEAST_AGREEMENT = 0.3  # ... and how well at least
-_LEAST_MATCHES = 20  # detections on true boxes, below which names are not judged
+_ENOUGH = 20  # images or detections; of fewer, no share is judged
 _FEW, _MANY = 0.01, 0.1  # shares
 _LEAVES_BY = 0.05  # share of the image's longer side
 
@@ -36,7 +37,8 @@ class DataWarning:
     """Something that looks wrong.
 
     Attributes:
-        kind: what it is about, in one word: `boxes`, `classes`, `coverage`, `images` or `scores`.
+        kind: what it is about, in one word: `boxes`, `classes`, `coverage`, `images`, `models` or
+            `scores`.
         message: one sentence: which file, what, how many, and what to do.
     """
 
@@ -47,9 +49,31 @@ class DataWarning:
         return self.message
 
 
+def checked(
+    prepared: Prepared, *, strict: bool, notify: Callable[[str], None]
+) -> tuple[DataWarning, ...]:
+    """The warnings, each of them told at once, before anything that takes long.
+
+    Args:
+        prepared: what is going to be evaluated.
+        strict: whether a warning is an error.
+        notify: called with each warning.
+
+    Raises:
+        InputError: there is a warning and `strict` is set.
+    """
+    warnings = data_warnings(prepared)
+    if strict and warnings:
+        more = f" ({len(warnings)} warnings, of which this is the first)" if warnings[1:] else ""
+        raise InputError(f"{warnings[0]}{more}; without --strict this is a warning")
+    for warning in warnings:
+        notify(f"warning: {warning}")
+    return warnings
+
+
 def data_warnings(prepared: Prepared) -> tuple[DataWarning, ...]:
     """What looks wrong with the ground truth and with each model's detections."""
-    found = [*_about_annotations(prepared)]
+    found = [*_about_annotations(prepared), *_about_pairs(prepared.given)]
     for detections in prepared.detections:
         if not len(detections):
             message = (
@@ -61,8 +85,23 @@ def data_warnings(prepared: Prepared) -> tuple[DataWarning, ...]:
         found += _about_boxes(detections, matches)
         found += _about_classes(detections, prepared.taxonomy, matches)
         found += _about_scores(detections)
-        found += _about_coverage(detections, len(prepared.kept.images))
+        found += _about_coverage(prepared, detections)
     return tuple(found)
+
+
+def _about_pairs(given: Sequence[Detections]) -> Iterator[DataWarning]:
+    for position, first in enumerate(given):
+        for second in given[position + 1 :]:
+            same = len(first) == len(second) > 0 and all(
+                np.array_equal(getattr(first, column), getattr(second, column))
+                for column in ("image_ids", "scores", "boxes")
+            )
+            if same:
+                yield DataWarning(
+                    "models",
+                    f"{second.path}: has the same boxes and scores as {first.path}, so both seem "
+                    "to be of one model; check the paths",
+                )
 
 
 def _about_annotations(prepared: Prepared) -> Iterator[DataWarning]:
@@ -165,7 +204,7 @@ def _about_classes(
     overlap, true = matches.closest(detections.boxes[matches.rows])
     right_place = overlap >= RIGHT_IOU
     found, true = labels[matches.rows][right_place], true[right_place]
-    if level is not Granularity.GENERIC and len(found) >= _LEAST_MATCHES:
+    if level is not Granularity.GENERIC and len(found) >= _ENOUGH:
         right = float((found == true).mean())
         least = max(_SEVERAL_TIMES * right, _LEAST_AGREEMENT)
         shifted = {by: _shifted_agreement(found, true, by, level, taxonomy) for by in (-1, 1)}
@@ -187,13 +226,13 @@ def _about_classes(
                 "--taxonomy",
             )
     nameless = int((labels == NO_LABEL).sum())
-    if nameless > _MANY * total:
+    if total >= _ENOUGH and nameless > _MANY * total:
         yield DataWarning(
             "classes",
             f"{detections.path}: {nameless:,} of {total:,} detections are of categories without a "
             "true box, such as a root category; check the category ids",
         )
-    if level is not Granularity.GENERIC and total >= _LEAST_MATCHES and len(np.unique(labels)) == 1:
+    if level is not Granularity.GENERIC and total >= _ENOUGH and len(np.unique(labels)) == 1:
         yield DataWarning(
             "classes",
             f"{detections.path}: all {total:,} detections are of one class; check that the file "
@@ -261,14 +300,15 @@ def _about_scores(detections: Detections) -> Iterator[DataWarning]:
         )
 
 
-def _about_coverage(detections: Detections, num_images: int) -> Iterator[DataWarning]:
+def _about_coverage(prepared: Prepared, detections: Detections) -> Iterator[DataWarning]:
     path, total = detections.path, len(detections)
-    without = num_images - len(np.unique(detections.image_ids))
-    if without > _MANY * num_images:
+    with_truth = np.unique(prepared.truths[Granularity.GENERIC].box_images)
+    without = int((~np.isin(with_truth, detections.image_ids)).sum())
+    if len(with_truth) >= _ENOUGH and without > _MANY * len(with_truth):
         yield DataWarning(
             "coverage",
-            f"{path}: {without:,} of the {num_images:,} images evaluated have no detection; check "
-            "that the model ran on all of them, with a low enough score threshold",
+            f"{path}: {without:,} of the {len(with_truth):,} images with a true box have no "
+            "detection; check that the model ran on all of them, with a low enough score threshold",
         )
     labels = detections.labels[detections.trained_on]
     rows = np.column_stack([detections.image_ids, labels, detections.scores, detections.boxes])

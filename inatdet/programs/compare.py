@@ -22,6 +22,7 @@ from inatdet.programs.flags import (
     command,
     define_all_images,
     define_images_dir,
+    define_strict,
     define_truth,
     granularity_and_path,
     progress,
@@ -37,6 +38,7 @@ def define_flags() -> None:
     define_truth()
     define_images_dir("The images, whose sizes YOLO's labels need.")
     define_all_images()
+    define_strict()
     flags.DEFINE_string("output_dir", None, "The folder for the result.", required=True)
     flags.DEFINE_integer(
         "resamples", 1000, "Random halves of the images that intervals come from.", lower_bound=2
@@ -73,6 +75,8 @@ def main(argv: Sequence[str]) -> None:
         resamples=values.resamples,
         merge=values.merge,
         all_images=values.all_images,
+        strict=values.strict,
+        notify=progress,
         command=command(),
     )
     report.save(values.output_dir)

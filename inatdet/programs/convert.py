@@ -32,8 +32,12 @@ from absl import flags
 from inatdet.data.formats.reading import read_detections
 from inatdet.data.formats.writing import write_annotations, write_detections
 from inatdet.data.taxonomy import Granularity
+from inatdet.evaluation.plausibility import checked
+from inatdet.evaluation.protocol import prepare
 from inatdet.programs.flags import (
+    command,
     define_images_dir,
+    define_strict,
     define_truth,
     granularity_and_path,
     progress,
@@ -44,6 +48,7 @@ from inatdet.programs.flags import (
 def define_flags() -> None:
     """Defines this program's flags."""
     define_truth("Class names of YOLO's files: a data.yaml, or one name per line.")
+    define_strict()
     define_images_dir("The images, whose sizes YOLO's labels need.")
     flags.DEFINE_string(
         "detections",
@@ -73,8 +78,10 @@ def main(argv: Sequence[str]) -> None:
         found = read_detections(
             path, truth, granularity=trained_on, names=values.names, corners=values.corners
         )
+        if len(truth.images):
+            checked(prepare(truth, [found], all_images=True), strict=values.strict, notify=progress)
         granularity = values.granularity or trained_on
-        count = write_detections(found, values.output, granularity)
+        count = write_detections(found, values.output, granularity, command=command())
         written = f"{count:,} {granularity} detections"
         if count < len(found):
             written += f"; {len(found) - count:,} without a label were left out"

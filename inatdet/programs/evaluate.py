@@ -32,6 +32,7 @@ from inatdet.programs.flags import (
     command,
     define_all_images,
     define_images_dir,
+    define_strict,
     define_truth,
     detections_by_model,
     progress,
@@ -46,6 +47,7 @@ def define_flags() -> None:
     define_truth()
     define_images_dir("The folder that file names start from, to show some images.")
     define_all_images()
+    define_strict()
     flags.DEFINE_multi_string(
         "detections",
         [],
@@ -88,9 +90,11 @@ def main(argv: Sequence[str]) -> None:
         engine=values.engine,
         resamples=values.resamples,
         errors=values.errors,
+        strict=values.strict,
         notify=progress,
         command=command(),
     )
     report.save(values.output_dir, values.latex)
     print(report)
-    progress(f"the report is in {values.output_dir}")
+    doubts = f"; see its {len(report.warnings)} warnings" if report.warnings else ""
+    progress(f"the report is in {values.output_dir}{doubts}")

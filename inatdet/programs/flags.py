@@ -66,6 +66,11 @@ def define_all_images() -> None:
     flags.DEFINE_bool("all_images", False, "Also evaluate images with several boxes or none.")
 
 
+def define_strict() -> None:
+    """Defines --strict."""
+    flags.DEFINE_bool("strict", False, "Treat warnings about the files as errors: exit code 2.")
+
+
 def read_truth(values: flags.FlagValues, with_names: bool = True) -> Annotations:
     """Reads the ground truth that the flags describe.
 

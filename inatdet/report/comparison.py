@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from inatdet.data.annotations import Annotations
 from inatdet.data.detections import Detections
 from inatdet.evaluation import comparison as numbers
 from inatdet.evaluation.granularities import Merge
+from inatdet.evaluation.plausibility import DataWarning, checked
 from inatdet.evaluation.protocol import Prepared, prepare
 from inatdet.report.provenance import model_name, provenance, source, versions, write_json
 from inatdet.report.table import Table
@@ -27,11 +29,13 @@ class ComparisonReport:
     Attributes:
         results: the numbers.
         prepared: the images and the two sets of detections that they come from.
+        warnings: what looks wrong with the files.
         command: the command line; empty where the numbers were computed from Python.
     """
 
     results: numbers.Comparison
     prepared: Prepared
+    warnings: Sequence[DataWarning] = ()
     command: str = ""
 
     @property
@@ -104,6 +108,7 @@ class ComparisonReport:
             folder / f"{NAME}.json",
             {
                 **provenance(self.prepared, self.command),
+                "warnings": self.warnings,
                 "protocol": dict(self.protocol()),
                 "results": [dict(zip(table.columns, row)) for row in table.rows],
             },
@@ -118,6 +123,8 @@ def compare(
     resamples: int = 1000,
     merge: Merge | str = Merge.NONE,
     all_images: bool = False,
+    strict: bool = False,
+    notify: Callable[[str], None] = lambda message: None,
     command: str = "",
 ) -> ComparisonReport:
     """Tests two models of one dataset against each other, on the same images.
@@ -131,6 +138,8 @@ def compare(
         resamples: how many random halves of the images standard errors come from.
         merge: `none` or `nms`, for the finer one of two different granularities.
         all_images: whether images with several boxes or none are evaluated.
+        strict: whether anything that looks wrong with the files is an error instead of a warning.
+        notify: called with each warning.
         command: the command line, for the record of where the numbers come from.
 
     Returns:
@@ -138,8 +147,8 @@ def compare(
         files.
 
     Raises:
-        InputError: fewer than two images are left to evaluate, or a detection is in an image that
-            `truth` does not list.
+        InputError: fewer than two images are left to evaluate, a detection is in an image that
+            `truth` does not list, or something looks wrong and `strict` is set.
 
     Example:
         >>> first = inatdet.read_detections("species.json", truth, granularity="species")
@@ -151,5 +160,6 @@ def compare(
         ('measure', 'first', 'second', 'difference')
     """
     prepared = prepare(truth, [first, second], all_images=all_images)
+    warnings = checked(prepared, strict=strict, notify=notify)
     results = numbers.compare(prepared, resamples=resamples, merge=Merge(merge))
-    return ComparisonReport(results, prepared, command)
+    return ComparisonReport(results, prepared, warnings, command)

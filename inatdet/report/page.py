@@ -11,6 +11,7 @@ from typing import Any
 from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation.average_precision import METRICS, OVERALL
 from inatdet.evaluation.granularities import Table6Row
+from inatdet.evaluation.plausibility import DataWarning
 from inatdet.evaluation.resampling import Estimate
 from inatdet.evaluation.results import Results
 from inatdet.evaluation.super_classes import RECALLS, Curve
@@ -24,7 +25,10 @@ _DASHES = {"-": "", "--": "8 4", "-.": "8 3 2 3", ":": "2 3"}
 
 
 def page(
-    results: Results, protocol: Sequence[tuple[str, str]], gallery: Sequence[Picture] = ()
+    results: Results,
+    protocol: Sequence[tuple[str, str]],
+    gallery: Sequence[Picture] = (),
+    warnings: Sequence[DataWarning] = (),
 ) -> str:
     """The page.
 
@@ -32,6 +36,7 @@ def page(
         results: the numbers.
         protocol: what was measured and how, as names and values.
         gallery: pictures to show.
+        warnings: what looks wrong with the files.
     """
     import jinja2  # not loaded for --help
 
@@ -53,6 +58,7 @@ def page(
             f"{counts.classes_with_truth[Granularity.SPECIES]:,} species; "
             f"models: {', '.join(map(str, results.used))}."
         ),
+        warnings=[warning.message for warning in warnings],
         contents=contents,
         sections=parts,
         measures=METRICS,

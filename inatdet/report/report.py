@@ -16,6 +16,7 @@ from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation import results as numbers
 from inatdet.evaluation.average_precision import MAX_DETECTIONS, Engine
 from inatdet.evaluation.granularities import Table6Row
+from inatdet.evaluation.plausibility import DataWarning, checked
 from inatdet.evaluation.protocol import Prepared, prepare
 from inatdet.evaluation.results import Results
 from inatdet.evaluation.super_classes import Table5Row
@@ -58,6 +59,7 @@ class Report:
         prepared: the images and detections that they come from.
         engine: which library counted.
         gallery: the pictures on the page.
+        warnings: what looks wrong with the files.
         command: the command line; empty where the numbers were computed from Python.
     """
 
@@ -65,6 +67,7 @@ class Report:
     prepared: Prepared
     engine: Engine
     gallery: Sequence[Picture] = ()
+    warnings: Sequence[DataWarning] = ()
     command: str = ""
 
     @property
@@ -146,12 +149,15 @@ class Report:
             folder / RECORD_FILE,
             {
                 **provenance(self.prepared, self.command),
+                "warnings": self.warnings,
                 "protocol": dict(self.protocol()),
                 "results": self.results,
             },
         )
         write_text(folder / REPORT_FILE, self.markdown())
-        write_text(folder / PAGE_FILE, page(self.results, self.protocol(), self.gallery))
+        write_text(
+            folder / PAGE_FILE, page(self.results, self.protocol(), self.gallery, self.warnings)
+        )
         # No file of an earlier report may be mistaken for part of this one.
         for name in _all_files() - written:
             (folder / name).unlink(missing_ok=True)
@@ -159,6 +165,8 @@ class Report:
     def markdown(self) -> str:
         """The whole report as Markdown."""
         parts = ["# Detection results", ""]
+        if self.warnings:
+            parts += ["## Warnings", "", *(f"- {warning}" for warning in self.warnings), ""]
         if not self.results.table5:
             parts += ["Table 5 and Figure 6 need the detections of a species model.", ""]
         if self.results.resamples:
@@ -273,6 +281,7 @@ def evaluate(
     engine: Engine | str = Engine.HOTCOCO,
     resamples: int = 0,
     errors: bool = True,
+    strict: bool = False,
     notify: Callable[[str], None] = lambda message: None,
     command: str = "",
 ) -> Report:
@@ -290,7 +299,8 @@ def evaluate(
         engine: which library counts Tables 5 and 6: `hotcoco`, or `pycocotools` as the reference.
         resamples: how many random halves of the images standard errors come from; 0 means none.
         errors: whether to tell kinds of error apart, which takes most of the memory.
-        notify: called with a message at each step.
+        strict: whether anything that looks wrong with the files is an error instead of a warning.
+        notify: called with a message at each step, and with each warning.
         command: the command line, for the report's record of where its numbers come from.
 
     Returns:
@@ -298,7 +308,8 @@ def evaluate(
 
     Raises:
         InputError: no image is left to evaluate, a detection is in an image that `truth` does not
-            list, or there are two sets of detections for one model and granularity.
+            list, there are two sets of detections for one model and granularity, or something
+            looks wrong and `strict` is set.
 
     Example:
         >>> truth = inatdet.read_annotations("val.json")
@@ -315,6 +326,7 @@ def evaluate(
     """
     sets = [detections] if isinstance(detections, Detections) else list(detections)
     prepared = prepare(truth, sets, all_images=all_images)
+    warnings = checked(prepared, strict=strict, notify=notify)
     counts = TrainingCounts.of(training) if isinstance(training, Annotations) else training
     engine = Engine(engine)
     results = numbers.evaluate(
@@ -331,4 +343,4 @@ def evaluate(
         for choose in Choose:
             notify(f"drawing on images: {choose}")
             drawn += pictures(prepared, finest, images_dir, choose, PICTURES)
-    return Report(results, prepared, engine, tuple(drawn), command)
+    return Report(results, prepared, engine, tuple(drawn), warnings, command)

@@ -214,7 +214,7 @@ def test_scores(rng, truth, scores, words):
 def test_images_without_detections(rng, truth):
     found = found_in(truth, rng)
     some = found.select(found.image_ids < 150)
-    assert "45 of the 120 images evaluated have no detection" in message(truth, some)
+    assert "45 of the 120 images with a true box have no detection" in message(truth, some)
     nothing = found.select(np.zeros(len(found), bool))
     assert "has no detections" in message(truth, nothing)
 

@@ -45,6 +45,7 @@ def write_detections(
     granularity: Granularity | str | None = None,
     *,
     taxonomy: Taxonomy | None = None,
+    command: str = "",
 ) -> int:
     """Writes Parquet or COCO results JSON, depending on the extension.
 
@@ -53,6 +54,7 @@ def write_detections(
         path: the file, .parquet or .json.
         granularity: whose labels to write, no finer than those of the detections; by default those.
         taxonomy: the label spaces of the detections, where these do not carry them.
+        command: the command line, for the metadata of Parquet.
 
     Returns:
         How many detections were written.
@@ -84,7 +86,12 @@ def write_detections(
         write_coco_detections(path, detections, taxonomy, granularity)
         return len(kept)
     with DetectionsWriter(
-        path, granularity, taxonomy, model=detections.model, settings=detections.settings
+        path,
+        granularity,
+        taxonomy,
+        model=detections.model,
+        settings=detections.settings,
+        command=command,
     ) as writer:
         for rows in np.array_split(kept, len(kept) // _ROWS_AT_ONCE + 1):
             writer.append(
