@@ -19,15 +19,14 @@ from inatdet.data.formats.reading import read_detections
 from inatdet.errors import InputError
 from inatdet.evaluation.granularities import Merge
 from inatdet.programs.flags import (
-    command,
     define_all_images,
     define_images_dir,
     define_strict,
     define_truth,
     granularity_and_path,
-    progress,
     read_truth,
 )
+from inatdet.programs.running import command, progress
 from inatdet.report.comparison import compare
 
 MAX_ARGUMENTS = 2

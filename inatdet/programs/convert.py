@@ -35,14 +35,13 @@ from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation.plausibility import checked
 from inatdet.evaluation.protocol import prepare
 from inatdet.programs.flags import (
-    command,
     define_images_dir,
     define_strict,
     define_truth,
     granularity_and_path,
-    progress,
     read_truth,
 )
+from inatdet.programs.running import command, progress
 
 
 def define_flags() -> None:

@@ -8,8 +8,6 @@ in pixels of the original images. `inatdet evaluate` turns the file into tables.
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 
 from absl import flags
@@ -20,6 +18,7 @@ from inatdet.detection.inference import detect
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
 from inatdet.programs.libraries import quiet_libraries
+from inatdet.programs.running import command, progress
 
 
 def define_flags() -> None:
@@ -65,9 +64,8 @@ def main(argv: Sequence[str]) -> None:
         values.input,
         values.output,
         _coarser(values),
-        command=shlex.join(["inatdet", "detect", *sys.argv[2:]]),
+        command=command(),
     )
-    print(
-        f"{values.output}: detections in {images} images, {checkpoints.short_name(checkpoint)}",
-        file=sys.stderr,
+    progress(
+        f"{values.output}: detections in {images} images, {checkpoints.short_name(checkpoint)}"
     )

@@ -29,16 +29,15 @@ from absl import flags
 from inatdet.data.formats.reading import read_annotations
 from inatdet.evaluation.average_precision import Engine
 from inatdet.programs.flags import (
-    command,
     define_all_images,
     define_images_dir,
     define_strict,
     define_truth,
     detections_by_model,
-    progress,
     read_detections_of,
     read_truth,
 )
+from inatdet.programs.running import command, progress
 from inatdet.report.report import evaluate
 
 

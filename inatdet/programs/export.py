@@ -12,7 +12,6 @@ r"""Saves a trained detector as a SavedModel that plain TensorFlow loads.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from absl import flags
@@ -21,6 +20,7 @@ from inatdet.detection import experiments
 from inatdet.detection.serving import export
 from inatdet.networks import checkpoints
 from inatdet.programs.libraries import quiet_libraries
+from inatdet.programs.running import progress
 
 
 def define_flags() -> None:
@@ -39,4 +39,4 @@ def main(argv: Sequence[str]) -> None:
     params = experiments.read_saved(values.model_dir, values.params_override)
     checkpoint = values.checkpoint or checkpoints.newest(values.model_dir)
     export(params, checkpoint, values.model_dir, values.output_dir)
-    print(f"{values.output_dir}: {checkpoints.short_name(checkpoint)}", file=sys.stderr)
+    progress(f"{values.output_dir}: {checkpoints.short_name(checkpoint)}")

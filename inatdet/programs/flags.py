@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 
 from absl import flags
@@ -15,6 +13,7 @@ from inatdet.data.formats.reading import read_annotations, read_detections
 from inatdet.data.formats.voc import Corners
 from inatdet.data.taxonomy import Granularity
 from inatdet.errors import InputError
+from inatdet.programs.running import progress
 
 # The flags defined here belong to the programs that ask for them, and so do their lines of help.
 flags.disclaim_key_flags()
@@ -183,13 +182,3 @@ def read_detections_of(
             )
         )
     return found
-
-
-def command() -> str:
-    """The command line, as a shell takes it."""
-    return shlex.join(["inatdet", *sys.argv[1:]])
-
-
-def progress(message: str) -> None:
-    """Prints a message for the person who waits."""
-    print(message, file=sys.stderr, flush=True)

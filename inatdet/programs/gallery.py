@@ -21,9 +21,9 @@ from inatdet.programs.flags import (
     define_images_dir,
     define_truth,
     granularity_and_path,
-    progress,
     read_truth,
 )
+from inatdet.programs.running import progress
 from inatdet.report.gallery import Choose, pictures, save
 
 

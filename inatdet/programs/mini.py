@@ -7,12 +7,12 @@ See `inatdet.datasets.mini.dataset`. Nothing happens if the same dataset is alre
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from absl import flags
 
 from inatdet.datasets.mini.dataset import make
+from inatdet.programs.running import progress
 
 
 def define_flags() -> None:
@@ -26,4 +26,4 @@ def main(argv: Sequence[str]) -> None:
     del argv
     made = make(flags.FLAGS.output_dir, flags.FLAGS.seed)
     state = "generated" if made else "is already there"
-    print(f"{flags.FLAGS.output_dir}: the mini dataset {state}", file=sys.stderr)
+    progress(f"{flags.FLAGS.output_dir}: the mini dataset {state}")

@@ -28,7 +28,7 @@ from inatdet.detection import prediction
 from inatdet.detection.serving import Detector, saved_detector, trained_detector
 from inatdet.errors import InputError
 from inatdet.programs.libraries import quiet_libraries
-from inatdet.programs.running import EXIT_BAD_INPUT
+from inatdet.programs.running import EXIT_BAD_INPUT, progress
 
 DEFAULT_OUTPUT_DIR = "predictions"
 MAX_ARGUMENTS = sys.maxsize  # images, folders and patterns
@@ -91,5 +91,5 @@ def main(argv: Sequence[str]) -> int | None:
             prediction.draw(picture, detections, output)
     summary = f"{len(paths) - failed} of {len(paths)} images"
     summary += f"; pictures are in {output_dir}" if output_dir else ""
-    print(summary, file=sys.stderr)
+    progress(summary)
     return EXIT_BAD_INPUT if failed else None

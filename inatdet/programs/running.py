@@ -7,6 +7,7 @@ import errno
 import importlib
 import os
 import pathlib
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 
@@ -169,3 +170,13 @@ def _summary(name: str) -> str:
     """The first line of a program's docstring, read without importing what the program needs."""
     source = pathlib.Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+
+
+def command() -> str:
+    """The command line, as a shell takes it."""
+    return shlex.join(["inatdet", *sys.argv[1:]])
+
+
+def progress(message: str) -> None:
+    """Prints a message for the person who waits; results go to standard output."""
+    print(message, file=sys.stderr, flush=True)

@@ -9,7 +9,6 @@ interruption the same command resumes from the newest checkpoint.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from absl import flags
@@ -17,6 +16,7 @@ from absl import flags
 from inatdet.detection.experiments import read_experiment
 from inatdet.errors import InputError
 from inatdet.programs.libraries import quiet_libraries
+from inatdet.programs.running import progress
 from inatdet.training.loop import MODES, train
 
 
@@ -37,9 +37,4 @@ def main(argv: Sequence[str]) -> None:
     if not values.config_file:
         raise InputError("--config_file is missing; give one of the files in pipelines/")
     params = read_experiment(values.config_file, values.params_override, values.experiment)
-    train(params, values.mode, values.model_dir, notify=_print)
-
-
-def _print(message: str) -> None:
-    # Standard output goes to a file while Orbit runs.
-    print(message, file=sys.stderr, flush=True)
+    train(params, values.mode, values.model_dir, notify=progress)
