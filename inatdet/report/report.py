@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from inatdet.data.annotations import Annotations
 from inatdet.data.counts import TrainingCounts
 from inatdet.data.detections import Detections
-from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation import results as numbers
-from inatdet.evaluation.average_precision import MAX_DETECTIONS, Engine
+from inatdet.evaluation.average_precision import Engine
 from inatdet.evaluation.granularities import Table6Row
 from inatdet.evaluation.plausibility import DataWarning, checked
 from inatdet.evaluation.protocol import Prepared, prepare
@@ -23,15 +22,8 @@ from inatdet.evaluation.super_classes import Table5Row
 from inatdet.report import figures
 from inatdet.report.gallery import Choose, Picture, pictures
 from inatdet.report.page import page
-from inatdet.report.provenance import (
-    listed,
-    model_name,
-    provenance,
-    source,
-    versions,
-    write_json,
-    write_text,
-)
+from inatdet.report.protocol import described
+from inatdet.report.provenance import provenance, write_json, write_text
 from inatdet.report.sections import SECTIONS, Section, filled
 from inatdet.report.table import Table
 
@@ -195,73 +187,7 @@ class Report:
 
     def protocol(self) -> list[tuple[str, str]]:
         """What was measured and how, as names and values."""
-        annotations = self.prepared.annotations
-        return [
-            ("annotations", source(annotations.path, annotations.sha256)),
-            ("label spaces", source(annotations.taxonomy_source, annotations.taxonomy_sha256)),
-            ("images", self._images()),
-            ("bad entries left out", listed(annotations.skipped) or "none"),
-            *((str(granularity), self._labels(granularity)) for granularity in Granularity),
-            *self._detections(),
-            ("measures", "COCO: AP over IoU .50:.05:.95, 101 recalls; AP50; AP75; AR1 and AR10"),
-            (
-                "detections counted",
-                f"at most {MAX_DETECTIONS[-1]} for AP, {MAX_DETECTIONS[0]} for AR1 and "
-                f"{MAX_DETECTIONS[1]} for AR10, of each image and class, as COCO defines maxDets",
-            ),
-            ("intervals", self._intervals()),
-            ("engine", self.engine.version()),
-            *versions(),
-            ("command", self.command or "none, computed from Python"),
-        ]
-
-    def _images(self) -> str:
-        counts = self.results.counts
-        if self.prepared.all_images:
-            return f"all {counts.images:,}, with {counts.boxes_kept:,} boxes"
-        return (
-            f"{counts.images_kept:,} of {counts.images:,}, those with exactly one box; left out: "
-            f"{counts.images_without_box:,} without a box, {counts.images_with_several:,} with "
-            "several"
-        )
-
-    def _labels(self, granularity: Granularity) -> str:
-        counts = self.results.counts
-        labels = counts.classes[granularity]
-        text = (
-            f"{labels:,} label{'' if labels == 1 else 's'}, "
-            f"{counts.classes_with_truth[granularity]:,} of them with ground truth"
-        )
-        if unlabelled := counts.boxes_without_label[granularity]:
-            text += f"; {unlabelled:,} true boxes have no label here and were left out"
-        return text
-
-    def _detections(self) -> list[tuple[str, str]]:
-        levels = list(Granularity)
-
-        def order(given: Detections) -> tuple[bool, int, int]:
-            summed = given.summed_from is not None
-            return summed, levels.index(given.model_granularity), levels.index(given.trained_on)
-
-        lines = []
-        for given in sorted(self.prepared.given, key=order):
-            text = f"{source(given.path, given.sha256)}, {len(given):,} detections read"
-            if given.summed_from is None:
-                text += f", {self.results.used[given.trained_on]:,} in the images evaluated"
-                if given.model:
-                    text += f"; model {given.model}"
-                if given.settings:
-                    text += f" ({listed(given.settings)})"
-            lines.append((model_name(given), text))
-        return lines
-
-    def _intervals(self) -> str:
-        if not self.results.resamples:
-            return "none"
-        return (
-            f"1.96 standard errors from {self.results.resamples} random halves of the images "
-            "(delete-half jackknife), paired between models"
-        )
+        return described(self.results, self.prepared, self.engine, self.command)
 
 
 def _all_files() -> set[str]:

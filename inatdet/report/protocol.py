@@ -1,0 +1,97 @@
+"""The protocol of a report, in words."""
+
+from __future__ import annotations
+
+from inatdet.data.detections import Detections
+from inatdet.data.taxonomy import Granularity
+from inatdet.evaluation.average_precision import MAX_DETECTIONS, Engine
+from inatdet.evaluation.protocol import Prepared
+from inatdet.evaluation.results import Results
+from inatdet.report.provenance import listed, model_name, source, versions
+
+
+def described(
+    results: Results, prepared: Prepared, engine: Engine, command: str
+) -> list[tuple[str, str]]:
+    """What was measured and how.
+
+    Args:
+        results: the numbers.
+        prepared: the images and detections that they come from.
+        engine: which library counted.
+        command: the command line; empty where the numbers were computed from Python.
+
+    Returns:
+        Names and values, in the order in which a report shows them.
+    """
+    annotations = prepared.annotations
+    return [
+        ("annotations", source(annotations.path, annotations.sha256)),
+        ("label spaces", source(annotations.taxonomy_source, annotations.taxonomy_sha256)),
+        ("images", _images(results, prepared)),
+        ("bad entries left out", listed(annotations.skipped) or "none"),
+        *((str(granularity), _labels(results, granularity)) for granularity in Granularity),
+        *_detections(results, prepared),
+        ("measures", "COCO: AP over IoU .50:.05:.95, 101 recalls; AP50; AP75; AR1 and AR10"),
+        (
+            "detections counted",
+            f"at most {MAX_DETECTIONS[-1]} for AP, {MAX_DETECTIONS[0]} for AR1 and "
+            f"{MAX_DETECTIONS[1]} for AR10, of each image and class, as COCO defines maxDets",
+        ),
+        ("intervals", _intervals(results)),
+        ("engine", engine.version()),
+        *versions(),
+        ("command", command or "none, computed from Python"),
+    ]
+
+
+def _images(results: Results, prepared: Prepared) -> str:
+    counts = results.counts
+    if prepared.all_images:
+        return f"all {counts.images:,}, with {counts.boxes_kept:,} boxes"
+    return (
+        f"{counts.images_kept:,} of {counts.images:,}, those with exactly one box; left out: "
+        f"{counts.images_without_box:,} without a box, {counts.images_with_several:,} with "
+        "several"
+    )
+
+
+def _labels(results: Results, granularity: Granularity) -> str:
+    counts = results.counts
+    labels = counts.classes[granularity]
+    text = (
+        f"{labels:,} label{'' if labels == 1 else 's'}, "
+        f"{counts.classes_with_truth[granularity]:,} of them with ground truth"
+    )
+    if unlabelled := counts.boxes_without_label[granularity]:
+        text += f"; {unlabelled:,} true boxes have no label here and were left out"
+    return text
+
+
+def _detections(results: Results, prepared: Prepared) -> list[tuple[str, str]]:
+    levels = list(Granularity)
+
+    def order(given: Detections) -> tuple[bool, int, int]:
+        summed = given.summed_from is not None
+        return summed, levels.index(given.model_granularity), levels.index(given.trained_on)
+
+    lines = []
+    for given in sorted(prepared.given, key=order):
+        text = f"{source(given.path, given.sha256)}, {len(given):,} detections read"
+        if given.summed_from is None:
+            text += f", {results.used[given.trained_on]:,} in the images evaluated"
+            if given.model:
+                text += f"; model {given.model}"
+            if given.settings:
+                text += f" ({listed(given.settings)})"
+        lines.append((model_name(given), text))
+    return lines
+
+
+def _intervals(results: Results) -> str:
+    if not results.resamples:
+        return "none"
+    return (
+        f"1.96 standard errors from {results.resamples} random halves of the images "
+        "(delete-half jackknife), paired between models"
+    )
