@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from inatdet.errors import InputError
 
 _BLOCK = 1 << 20  # bytes read at a time
+_LONGEST_NAME = 200  # bytes of a file's name that its temporary name begins with
 
 
 @contextlib.contextmanager
@@ -22,12 +23,15 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
 
     Yields:
         The path to write to, in the same folder, so that the rename is atomic. If the block
-        raises, the temporary file is removed and `path` is left as it was.
+        raises, the temporary file is removed and `path` is left as it was. An `OSError` of the
+        block that names no file, as that of a full disk, names `path`.
     """
     path = os.fspath(path)
     folder = os.path.dirname(path) or "."
     os.makedirs(folder, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=folder)
+    # A name may have 255 bytes; the temporary one is longer.
+    name = os.fsencode(os.path.basename(path))[:_LONGEST_NAME].decode("utf-8", "ignore")
+    handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
     os.close(handle)
     try:
         yield temporary
@@ -36,9 +40,11 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
+        if isinstance(error, OSError) and error.filename in (None, temporary):
+            error.filename = path
         raise
 
 

@@ -1,3 +1,4 @@
+import errno
 import os
 
 import pytest
@@ -30,6 +31,38 @@ def test_failure_leaves_the_file_as_it_was(tmp_path):
         interrupted()
     assert path.read_text() == "before"
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("name", ["n" * 251 + ".txt", "é" * 125 + ".txt"])
+def test_names_as_long_as_they_may_be(tmp_path, name):
+    with atomic_path(tmp_path / name) as temporary, open(temporary, "w") as file:
+        file.write("all")
+    assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_full_disk_is_named(tmp_path, named):
+    path = tmp_path / "a.txt"
+
+    def write():
+        with atomic_path(path) as temporary:
+            names = (temporary,) if named else ()
+            raise OSError(errno.ENOSPC, "No space left on device", *names)
+
+    with pytest.raises(OSError, match="No space left") as raised:
+        write()
+    assert raised.value.filename == str(path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_error_about_another_file_is_left_alone(tmp_path):
+    def write():
+        with atomic_path(tmp_path / "a.txt"):
+            os.remove(tmp_path / "missing")
+
+    with pytest.raises(FileNotFoundError) as raised:
+        write()
+    assert os.fspath(raised.value.filename) == str(tmp_path / "missing")
 
 
 @pytest.mark.parametrize("version", [None, 1, 2])
