@@ -10,12 +10,14 @@ import tensorflow as tf
 import tf_keras
 
 from inatdet.errors import InputError
-from inatdet.files import atomic_path
+from inatdet.files import atomic_path, check_version
 
 FORMAT_VERSION = 1
 """Of a model's folder: the checkpoints' structure, the settings and the files beside them."""
 
 FORMAT_FILE = "format.json"
+
+_TRAIN_AGAIN = "make the model again with inatdet train and another --model_dir"
 
 
 def newest(model_dir: str) -> str:
@@ -70,14 +72,9 @@ def check_format(model_dir: str) -> None:
         return
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
-            f"{path}: cannot be read as a format version ({error!r}); make the model again with "
-            "inatdet train and another --model_dir"
+            f"{path}: cannot be read as a format version ({error!r}); {_TRAIN_AGAIN}"
         ) from error
-    if version != FORMAT_VERSION:
-        raise InputError(
-            f"{path}: the model has format version {version!r}, this version of inatdet reads "
-            f"{FORMAT_VERSION}; make it again with inatdet train and another --model_dir"
-        )
+    check_version(path, version, FORMAT_VERSION, _TRAIN_AGAIN)
 
 
 def restore(model: tf_keras.Model, checkpoint: str) -> None:
