@@ -48,7 +48,9 @@ def test_settings_without_a_name_are_those_of_the_default(tmp_path):
 def test_a_newer_format_is_refused_before_its_settings_are_read(model_dir):
     (model_dir / "format.json").write_text('{"version": 99}')
     (model_dir / "params.yaml").write_text("no_such_setting: 3")
-    with pytest.raises(InputError, match=r"format version 99, .*make the model again with inatdet train"):
+    with pytest.raises(
+        InputError, match=r"format version 99, .*make the model again with inatdet train"
+    ):
         read_saved(str(model_dir))
 
 
