@@ -211,6 +211,27 @@ class FasterRCNNTask(TrainingTask):
     validation_pictures: int = 8
     model: FasterRCNNConfig = dataclasses.field(default_factory=FasterRCNNConfig)
 
+    def learned(self) -> tuple[str, ...]:
+        """The sizes of images and what shapes the network; see the base class."""
+        backbone = self.model.backbone
+        names = (
+            "anchors",
+            "box_code_scales",
+            "head.crop_size",
+            "head.pool_size",
+            *(f"backbone.{name}" for name in ("type", "padding", "width", backbone.type)),
+            "rpn.channels",
+            # Those of the pyramid alone:
+            "min_level",
+            "max_level",
+            "decoder",
+            "rpn_head",
+            "head.hidden",
+            "head.level4_size",
+            "head.samples",
+        )
+        return (*super().learned(), "short_edge", "long_edge", *(f"model.{n}" for n in names))
+
     def check(self) -> None:
         """Raises InputError for a setting that is out of range or not supported."""
         super().check()

@@ -62,7 +62,7 @@ class DetectionTask(Task):
         factors = factors_of(sampling, counts, params.repeat_threshold)
         return Resampler(sampling, granularity, tuple(factors.tolist()))
 
-    def save_companions(self, model_dir: str) -> None:
+    def save_companions(self, model_dir: str, overwrite: bool) -> None:
         """Writes the label shares that logit adjustment needs, if the data has label counts."""
         config = self.task_config
         label_priors.save(
@@ -70,6 +70,7 @@ class DetectionTask(Task):
             Granularity(config.granularity),
             model_dir,
             required=config.model.detections.logit_adjustment != 0,
+            overwrite=overwrite,
         )
 
     def evaluation_actions(

@@ -79,6 +79,13 @@ class TrainingTask(cfg.TaskConfig):
     )
     validation_data: InputConfig = dataclasses.field(default_factory=InputConfig)
 
+    def learned(self) -> tuple[str, ...]:
+        """Dotted names of the settings that change what is learned; tasks add their own.
+
+        Training does not resume with other values of these. A name stands for all below it.
+        """
+        return ("granularity",)
+
     def check(self) -> None:
         """Raises InputError for a setting that is out of range; tasks add their own checks."""
         check_choice("task.granularity", self.granularity, Granularity)

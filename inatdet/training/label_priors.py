@@ -25,7 +25,14 @@ from inatdet.training.config import InputConfig
 _FILE = "label_priors.json"
 
 
-def save(data: InputConfig, granularity: Granularity, model_dir: str, *, required: bool) -> None:
+def save(
+    data: InputConfig,
+    granularity: Granularity,
+    model_dir: str,
+    *,
+    required: bool,
+    overwrite: bool = True,
+) -> None:
     """Writes the shares of the labels, as training sees them, beside the checkpoints.
 
     A label's share is that of its boxes, each counted as often as `data.sampling` shows an image
@@ -37,17 +44,21 @@ def save(data: InputConfig, granularity: Granularity, model_dir: str, *, require
         model_dir: where checkpoints go.
         required: whether it is an error if no label counts lie beside the TFRecords; otherwise
             nothing is written then.
+        overwrite: whether to replace shares that are there.
 
     Raises:
         InputError: if the shares are required and there are no counts.
     """
+    path = os.path.join(model_dir, _FILE)
+    if os.path.exists(path) and not overwrite:
+        return
     with contextlib.nullcontext() if required else contextlib.suppress(InputError):
         counts = read_label_counts(data.input_path, granularity, data.single_instance)
         factors = factors_of(Sampling(data.sampling), counts, data.repeat_threshold)
         shown = factors * counts.boxes
         shares = shown / max(shown.sum(), 1.0)
         with (
-            atomic_path(os.path.join(model_dir, _FILE)) as temporary,
+            atomic_path(path) as temporary,
             open(temporary, "w", encoding="utf-8") as file,
         ):
             json.dump({"share": shares.tolist()}, file)

@@ -19,6 +19,7 @@ from inatdet.training import devices, experiment
 from inatdet.training.accumulation import AccumulatingTrainer
 from inatdet.training.config import Experiment, TrainingTask, images_per_step, scale_to_replicas
 from inatdet.training.progress import ProgressLine, StopOnNonFiniteLoss, losses_text
+from inatdet.training.resuming import compare_settings
 from inatdet.training.task import Task
 
 MODES = ("train", "eval", "train_and_eval")
@@ -51,7 +52,8 @@ def train(
         The last values of a training run's losses (empty when nothing was left to train).
 
     Raises:
-        InputError: for settings that do not fit the data or the machine.
+        InputError: for settings that do not fit the data, the machine, or the model in the folder,
+            which is then left as it was.
         RunError: when a loss is not finite.
     """
     devices.set_precision(params.runtime)
@@ -62,6 +64,8 @@ def train(
     for pattern in patterns:  # before anything is built, which takes time
         find_files(pattern)
     checkpoints.check_format(model_dir)
+    if differing := compare_settings(params, model_dir):
+        notify(f"resuming with {differing}")
     experiment.adopt_taxonomy(params, model_dir)
     if factor != 1.0:
         notify(
@@ -71,8 +75,7 @@ def train(
     with strategy.scope():
         task = task_factory.get_task(params.task, logging_dir=model_dir)
     if "train" in mode:
-        experiment.save(params, model_dir)
-        task.save_companions(model_dir)
+        task.save_companions(model_dir, overwrite=False)
     params.lock()
     if params.task.seed is not None:
         tf_keras.utils.set_random_seed(params.task.seed)
@@ -84,6 +87,9 @@ def train(
             evaluate="eval" in mode,
             trainer_cls=AccumulatingTrainer,
         )
+        # Orbit restores it without noticing if it is of another model.
+        if checkpoint := tf.train.latest_checkpoint(model_dir):
+            checkpoints.restore(trainer.model, checkpoint)
     with reading_errors(*patterns):
         return _run(trainer, task, params, mode, model_dir, strategy, notify)
 
@@ -136,6 +142,10 @@ def _run(
             eval_summary_manager=summaries,
             trainer=trainer,
         )
+        # The checkpoint has been restored, so these are the settings of its model.
+        if "train" in mode:
+            experiment.save(params, model_dir)
+            task.save_companions(model_dir, overwrite=True)
         start = int(step.numpy())
         if start:
             notify(f"resuming from step {start} in {model_dir}")

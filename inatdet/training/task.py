@@ -16,11 +16,13 @@ EvaluationAction = Callable[[dict[str, tf.Tensor]], None]
 class Task(base_task.Task):
     """A Model Garden task with hooks for the loop; by default they do nothing."""
 
-    def save_companions(self, model_dir: str) -> None:
-        """Writes what a trained model needs beside its checkpoints, before training starts.
+    def save_companions(self, model_dir: str, overwrite: bool) -> None:
+        """Writes what a trained model needs beside its checkpoints.
 
         Args:
             model_dir: where checkpoints go.
+            overwrite: whether to replace what is there. The loop calls this before the model is
+                built, for what is missing, and again once a checkpoint has been restored.
 
         Raises:
             InputError: if the settings ask for something that the data does not have.

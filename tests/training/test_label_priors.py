@@ -43,7 +43,7 @@ def test_of_two_equal_logits_the_rarer_label_wins():
 
 
 def save_priors(params, model_dir):
-    DetectionTask(params.task).save_companions(str(model_dir))
+    DetectionTask(params.task).save_companions(str(model_dir), overwrite=True)
 
 
 @pytest.fixture
