@@ -64,9 +64,10 @@ def train(
     for pattern in patterns:  # before anything is built, which takes time
         find_files(pattern)
     checkpoints.check_format(model_dir)
-    if differing := compare_settings(params, model_dir):
-        notify(f"resuming with {differing}")
+    differing = compare_settings(params, model_dir)
     experiment.adopt_taxonomy(params, model_dir)
+    if differing:
+        notify(f"resuming with {differing}")
     if factor != 1.0:
         notify(
             f"{images_per_step(params.task, replicas)} images per step, {factor:g} times the "
