@@ -23,8 +23,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
 
     Yields:
         The path to write to, in the same folder, so that the rename is atomic. If the block
-        raises, the temporary file is removed and `path` is left as it was. An `OSError` of the
-        block that names no file, as that of a full disk, names `path`.
+        raises, the temporary file is removed and `path` is left as it was. An error of the
+        system that names no file, as that of a full disk, names `path`.
     """
     path = os.fspath(path)
     folder = os.path.dirname(path) or "."
@@ -43,8 +43,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
-        if isinstance(error, OSError) and error.filename in (None, temporary):
-            error.filename = path
+        if isinstance(error, OSError) and error.errno is not None:
+            error.filename = path if error.filename in (None, temporary) else error.filename
         raise
 
 

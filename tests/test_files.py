@@ -55,6 +55,15 @@ def test_a_full_disk_is_named(tmp_path, named):
     assert os.listdir(tmp_path) == []
 
 
+def test_an_error_that_is_not_the_system_s_keeps_its_words(tmp_path):
+    def write():
+        with atomic_path(tmp_path / "a.txt"):
+            raise OSError("broken data")
+
+    with pytest.raises(OSError, match=r"^broken data$"):
+        write()
+
+
 def test_an_error_about_another_file_is_left_alone(tmp_path):
     def write():
         with atomic_path(tmp_path / "a.txt"):
