@@ -70,8 +70,7 @@ def run(argv: Sequence[str]) -> int:
     """
     name = argv[1] if len(argv) > 1 else "--help"
     if name in _HELP_FLAGS:
-        print(_list_of_programs())
-        return 0
+        return _show(_list_of_programs())
     if name not in PROGRAMS:
         return _refuse(f"there is no program {name!r}; the programs are {', '.join(PROGRAMS)}")
     # TensorFlow reads this when it is loaded, and otherwise reports a missing GPU as an error.
@@ -79,8 +78,7 @@ def run(argv: Sequence[str]) -> int:
     program = importlib.import_module(f"inatdet.programs.{name}")
     program.define_flags()
     if _HELP_FLAGS & set(argv[2:]):
-        print(f"{program.__doc__}\nFlags:\n{flags.FLAGS.module_help(program.__name__)}")
-        return 0
+        return _show(f"{program.__doc__}\nFlags:\n{flags.FLAGS.module_help(program.__name__)}")
     max_arguments = getattr(program, "MAX_ARGUMENTS", 0)
 
     def main(arguments: Sequence[str]) -> int | None:
@@ -107,9 +105,7 @@ def _guarded(main: Callable[[Sequence[str]], int | None], arguments: Sequence[st
         print("interrupted; run the same command again to resume", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output, `head` for one, has enough. Python must not complain at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_CLOSED_PIPE
+        return _closed_pipe()
     except OSError as error:
         if error.errno not in _REMEDIES:
             raise
@@ -134,6 +130,21 @@ def _is_out_of_resources(error: Exception) -> bool:
     """Whether it is TensorFlow's word for a full GPU or disk; TensorFlow may not be loaded."""
     tensorflow = sys.modules.get("tensorflow")
     return tensorflow is not None and isinstance(error, tensorflow.errors.ResourceExhaustedError)
+
+
+def _show(text: str) -> int:
+    """Prints help; the exit code."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        return _closed_pipe()
+    return 0
+
+
+def _closed_pipe() -> int:
+    """Whoever read the output, `head` for one, has enough: Python must not complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_CLOSED_PIPE
 
 
 def _refuse(message: str, code: int = EXIT_BAD_INPUT) -> int:

@@ -1,5 +1,6 @@
 import ast
 import errno
+import os
 import subprocess
 import sys
 import types
@@ -168,3 +169,18 @@ def test_a_closed_pipe_is_no_error():
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=60) == 141
+
+
+@pytest.mark.parametrize("arguments", [[], ["mini", "--help"]])
+def test_help_into_a_closed_pipe_is_no_error(arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as closed:
+        ended = subprocess.run(
+            [sys.executable, "-m", "inatdet", *arguments],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert ended.stderr == b""
+    assert ended.returncode == 141
