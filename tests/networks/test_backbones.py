@@ -76,6 +76,7 @@ def statistics_move(model):
     return any((a != b.numpy()).any() for a, b in zip(before, statistics))
 
 
+@pytest.mark.slow
 def test_c4_with_resnet():
     tf.random.set_seed(0)
     frozen = C4FasterRCNN(small_config(backbone={**RESNET, "batch_norm": "frozen"}), NUM_CLASSES)

@@ -82,6 +82,7 @@ def epochs(sampling, count, seed):
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", [Sampling.REPEAT_FACTOR, Sampling.CLASS_BALANCED])
 def test_images_come_as_often_as_the_paper_says(sampling):
     expected = expected_copies(sampling)

@@ -81,6 +81,7 @@ def scores_and_codes(model, batch):
     return found.scores, found.box_codes(proposals, classes)
 
 
+@pytest.mark.slow
 def test_xla_computes_the_same(full):
     head = SAMPLING["head"] | {"xla": True}
     model = C4FasterRCNN(small_config(**(SAMPLING | {"head": head})), NUM_CLASSES)
