@@ -20,7 +20,8 @@ from collections.abc import Sequence
 import numpy as np
 from absl import app, flags
 
-from inatdet.data.formats.detections import DetectionsWriter, read_detections, write_coco_detections
+from inatdet.data.formats.coco import write_coco_detections
+from inatdet.data.formats.detections import DetectionsWriter, read_detections
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
 
 # super-class: (species, boxes of the published validation file)

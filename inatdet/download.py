@@ -17,15 +17,6 @@ _CHUNK = 1 << 20  # bytes
 _TIMEOUT = 30  # seconds without a byte
 
 
-def md5_of(path: str) -> str:
-    """The MD5 of a file, in hexadecimal digits."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def download(url: str, path: str, md5: str, what: str, by_hand: str, folder_hint: str) -> None:
     """Downloads a file; if that fails, nothing is left behind.
 

@@ -48,6 +48,15 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
         raise
 
 
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text file in UTF-8, line ends as they are; see `atomic_path`."""
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", encoding="utf-8", newline="") as file,
+    ):
+        file.write(text)
+
+
 def check_version(path: str | os.PathLike[str], version: object, newest: int, remedy: str) -> None:
     """Refuses a file of a format version that this code does not know.
 
@@ -85,13 +94,27 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
         OSError: it cannot be read.
     """
     path = os.fspath(path)
+    if not os.path.isdir(path):
+        return digest_of(path, "sha256")
     digest = hashlib.sha256()
-    if os.path.isdir(path):
-        files = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
-        by_name = {os.path.relpath(file, path).replace(os.sep, "/"): file for file in files}
-        for name in sorted(by_name):
-            digest.update(f"{name}\0{sha256_of(by_name[name])}\n".encode())
-        return digest.hexdigest()
+    files = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
+    by_name = {os.path.relpath(file, path).replace(os.sep, "/"): file for file in files}
+    for name in sorted(by_name):
+        digest.update(f"{name}\0{sha256_of(by_name[name])}\n".encode())
+    return digest.hexdigest()
+
+
+def digest_of(path: str, algorithm: str) -> str:
+    """The hash of a file's content, in hexadecimal digits.
+
+    Args:
+        path: the file.
+        algorithm: as `hashlib` calls it; it checks files and protects nothing.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with open(path, "rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)

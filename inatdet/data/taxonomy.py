@@ -20,7 +20,7 @@ import numpy as np
 from inatdet.choices import Choice
 from inatdet.data.entries import is_id
 from inatdet.errors import InputError, cannot_read
-from inatdet.files import atomic_path, check_version
+from inatdet.files import check_version, write_text
 
 PAPER_SUPER_CLASSES: tuple[str, ...] = (
     "Insecta",
@@ -213,9 +213,7 @@ class Taxonomy:
             "species": [{"label": i + 1, **asdict(c)} for i, c in enumerate(self.species)],
             "unboxed": [asdict(category) for category in self.unboxed],
         }
-        with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-            json.dump(content, file, ensure_ascii=False, indent=1)
-            file.write("\n")
+        write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Taxonomy:
@@ -280,12 +278,12 @@ class Taxonomy:
                 `generic_label_map.pbtxt`.
         """
         for granularity in Granularity:
+            items = (
+                f"item {{\n  id: {i + 1}\n  name: '{_escape(name)}'\n}}\n"
+                for i, name in enumerate(self.names(granularity))
+            )
             path = os.path.join(directory, f"{granularity}_label_map.pbtxt")
-            with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-                file.writelines(
-                    f"item {{\n  id: {i + 1}\n  name: '{_escape(name)}'\n}}\n"
-                    for i, name in enumerate(self.names(granularity))
-                )
+            write_text(path, "".join(items))
 
     @functools.cached_property
     def _names(self) -> dict[Granularity, tuple[str, ...]]:

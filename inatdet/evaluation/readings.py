@@ -42,11 +42,12 @@ def better_reading(
     Returns:
         What the four numbers seem to be, in words; None where nothing fits far better.
     """
-    if not len(boxes):
+    as_read = fit(boxes)
+    if not len(boxes) or as_read > WORSE_BY:  # a mean IoU is at most 1, so none fits far better
         return None
     fits = {name: fit(read(boxes, sizes)) for name, read in _readings(boxes)}
     best = max(fits, key=lambda name: fits[name])
-    if fits[best] < LEAST_FIT or fit(boxes) > WORSE_BY * fits[best]:
+    if fits[best] < LEAST_FIT or as_read > WORSE_BY * fits[best]:
         return None
     return best
 

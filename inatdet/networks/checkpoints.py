@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 
@@ -10,7 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from inatdet.errors import InputError
-from inatdet.files import atomic_path, check_version
+from inatdet.files import check_version, digest_of, write_text
 
 FORMAT_VERSION = 1
 """Of a model's folder: the checkpoints' structure, the settings and the files beside them."""
@@ -40,8 +39,7 @@ def sha256_of(checkpoint: str) -> str:
         InputError: if there is no such checkpoint.
     """
     try:
-        with open(f"{checkpoint}.index", "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
+        return digest_of(f"{checkpoint}.index", "sha256")
     except OSError as error:
         raise InputError(
             f"{checkpoint}.index: cannot be read ({error.strerror}); give the path of a "
@@ -51,12 +49,8 @@ def sha256_of(checkpoint: str) -> str:
 
 def save_format(model_dir: str) -> None:
     """Writes the format version beside a model's checkpoints."""
-    with (
-        atomic_path(os.path.join(model_dir, FORMAT_FILE)) as temporary,
-        open(temporary, "w", encoding="utf-8") as file,
-    ):
-        json.dump({"version": FORMAT_VERSION}, file)
-        file.write("\n")
+    content = json.dumps({"version": FORMAT_VERSION})
+    write_text(os.path.join(model_dir, FORMAT_FILE), content + "\n")
 
 
 def check_format(model_dir: str) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from inatdet import download
 from inatdet.errors import InputError
+from inatdet.files import digest_of
 
 IMAGENET = "imagenet"
 FILE_NAME = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -81,7 +82,7 @@ def find_weights(
         return weights
     path = os.path.join(cache_dir or default_cache_dir(), FILE_NAME)
     if os.path.exists(path):
-        found = download.md5_of(path)
+        found = digest_of(path, "md5")
         if found != md5:
             raise InputError(
                 f"{path}: its MD5 is {found}, not {md5}, so it is damaged or another file; "

@@ -6,13 +6,13 @@ so the area under it is the super-class's AP50.
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inatdet.evaluation.super_classes import RECALLS, Curve
 from inatdet.files import atomic_path
+from inatdet.report.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,12 +32,13 @@ def line_style(index: int) -> tuple[str, str]:
 
 def save_csv(curves: Sequence[Curve], path: str | os.PathLike[str]) -> None:
     """Writes the curves as CSV, 101 rows each, in full precision."""
-    with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for curve in curves:
-            for recall, precision in zip(RECALLS.tolist(), curve.precision.tolist()):
-                writer.writerow((curve.super_class, round(recall, 2), precision))
+    rows = tuple(
+        (curve.super_class, round(recall, 2), precision)
+        for curve in curves
+        for recall, precision in zip(RECALLS.tolist(), curve.precision.tolist())
+    )
+    table: Table[Any] = Table(COLUMNS, rows)
+    table.to_csv(path)
 
 
 def draw(curves: Sequence[Curve]) -> Figure:

@@ -6,7 +6,6 @@ import dataclasses
 import importlib.metadata
 import math
 import os
-import pathlib
 import platform
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +18,7 @@ from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.protocol import PROTOCOL_VERSION, Prepared
 from inatdet.evaluation.resampling import Estimate
-from inatdet.files import atomic_path
+from inatdet.files import write_text
 from inatdet.version import VERSION
 
 FORMAT_VERSION = 1
@@ -91,12 +90,6 @@ def write_json(path: str | os.PathLike[str], record: Mapping[str, object]) -> No
     # The standard library's encoder takes half a second for iNat2017's species.
     encoded = msgspec.json.format(msgspec.json.encode(as_record(record)), indent=1)
     write_text(path, encoded.decode() + "\n")
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a text file in UTF-8."""
-    with atomic_path(path) as temporary:
-        pathlib.Path(temporary).write_text(text, encoding="utf-8")
 
 
 def as_record(value: object) -> Any:

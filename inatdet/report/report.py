@@ -19,11 +19,12 @@ from inatdet.evaluation.plausibility import DataWarning, checked
 from inatdet.evaluation.protocol import Prepared, prepare
 from inatdet.evaluation.results import Results
 from inatdet.evaluation.super_classes import Table5Row
+from inatdet.files import write_text
 from inatdet.report import figures
 from inatdet.report.gallery import Choose, Picture, pictures
 from inatdet.report.page import page
 from inatdet.report.protocol import described
-from inatdet.report.provenance import provenance, write_json, write_text
+from inatdet.report.provenance import provenance, write_json
 from inatdet.report.sections import SECTIONS, Section, filled
 from inatdet.report.table import Table
 

@@ -15,7 +15,7 @@ import numpy as np
 from inatdet.evaluation.average_precision import OVERALL
 from inatdet.evaluation.resampling import Estimate
 from inatdet.evaluation.rows import Cell, Row
-from inatdet.files import atomic_path
+from inatdet.files import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,11 +167,7 @@ class Table(Generic[R]):
         )
         if path is None:
             return text.getvalue()
-        with (
-            atomic_path(path) as temporary,
-            open(temporary, "w", newline="", encoding="utf-8") as file,
-        ):
-            file.write(text.getvalue())
+        write_text(path, text.getvalue())
         return None
 
     def to_pandas(self) -> pd.DataFrame:

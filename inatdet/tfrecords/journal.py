@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from inatdet.files import atomic_path, check_version
+from inatdet.files import atomic_path, check_version, write_text
 
 _FORMAT = "inatdet tfrecords"
 _VERSION = 1
@@ -116,9 +116,7 @@ class Journal:
             "settings": self._settings,
             "files": [asdict(shard) for shard in shards],
         }
-        with atomic_path(self.summary_path) as temporary, open(temporary, "w") as file:
-            json.dump(content, file, indent=1)
-            file.write("\n")
+        write_text(self.summary_path, json.dumps(content, indent=1) + "\n")
         with contextlib.suppress(FileNotFoundError):
             os.remove(self._path)
 

@@ -15,7 +15,7 @@ from inatdet.data.annotations import Annotations
 from inatdet.data.counts import LabelCounts
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
-from inatdet.files import atomic_path, check_version
+from inatdet.files import check_version, write_text
 from inatdet.tfrecords.journal import split_of
 
 _SUFFIX = ".label_counts.json"
@@ -62,12 +62,7 @@ class SplitCounts:
             for name, kind in vars(self).items()
         }
         content = {"format": _FORMAT, "version": _VERSION, **counts}
-        with (
-            atomic_path(os.path.join(directory, split + _SUFFIX)) as temporary,
-            open(temporary, "w", encoding="utf-8") as file,
-        ):
-            json.dump(content, file)
-            file.write("\n")
+        write_text(os.path.join(directory, split + _SUFFIX), json.dumps(content) + "\n")
 
 
 def read_label_counts(

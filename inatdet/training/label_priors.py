@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from inatdet.data.taxonomy import Granularity
 from inatdet.errors import InputError
-from inatdet.files import atomic_path
+from inatdet.files import write_text
 from inatdet.tfrecords.label_counts import read_label_counts
 from inatdet.tfrecords.sampling import Sampling, factors_of
 from inatdet.training.config import InputConfig
@@ -57,11 +57,7 @@ def save(
         factors = factors_of(Sampling(data.sampling), counts, data.repeat_threshold)
         shown = factors * counts.boxes
         shares = shown / max(shown.sum(), 1.0)
-        with (
-            atomic_path(path) as temporary,
-            open(temporary, "w", encoding="utf-8") as file,
-        ):
-            json.dump({"share": shares.tolist()}, file)
+        write_text(path, json.dumps({"share": shares.tolist()}))
 
 
 def read(model_dir: str, num_classes: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from inatdet.data.annotations import Image
 from inatdet.data.detections import Detections
-from inatdet.data.formats.coco import read_coco_detections, write_coco_detections
+from inatdet.data.formats.coco import read_coco_detections
 from inatdet.data.formats.names import ImagesByName
 from inatdet.data.formats.parquet import MAGIC, DetectionsWriter, read_parquet_detections
 from inatdet.data.formats.text import files_in
@@ -16,7 +16,7 @@ from inatdet.data.formats.yolo import SUFFIX, read_yolo_detections
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError, cannot_read
 
-__all__ = ["DetectionsWriter", "read_detections", "write_coco_detections"]
+__all__ = ["DetectionsWriter", "read_detections"]
 
 
 def read_detections(
