@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 
@@ -45,6 +46,30 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
             os.remove(temporary)
         if isinstance(error, OSError) and error.errno is not None:
             error.filename = path if error.filename in (None, temporary) else error.filename
+        raise
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Yields a temporary folder that is renamed to `path` when the block succeeds.
+
+    Args:
+        path: the folder to create, which does not exist, or no longer when the block ends; its
+            parent is created if missing.
+
+    Yields:
+        The folder to write to, beside `path`. If the block raises, it is removed.
+    """
+    path = os.path.abspath(path)
+    parent = os.path.dirname(path)
+    os.makedirs(parent, exist_ok=True)
+    temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(path)}.", dir=parent)
+    try:
+        yield temporary
+        shutil.copymode(parent, temporary)  # mkdtemp makes it accessible to its owner only
+        os.rename(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 

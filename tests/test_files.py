@@ -4,7 +4,7 @@ import os
 import pytest
 
 from inatdet.errors import InputError
-from inatdet.files import atomic_path, check_version
+from inatdet.files import atomic_folder, atomic_path, check_version
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -72,6 +72,27 @@ def test_an_error_about_another_file_is_left_alone(tmp_path):
     with pytest.raises(FileNotFoundError) as raised:
         write()
     assert os.fspath(raised.value.filename) == str(tmp_path / "missing")
+
+
+def test_a_folder_appears_when_it_is_complete(tmp_path):
+    path = tmp_path / "new" / "folder"
+    with atomic_folder(path) as temporary:
+        open(os.path.join(temporary, "a.txt"), "w").close()
+        assert not path.exists()
+    assert os.listdir(path) == ["a.txt"]
+    assert os.listdir(path.parent) == ["folder"]
+    assert path.stat().st_mode == path.parent.stat().st_mode
+
+
+def test_a_folder_that_fails_leaves_nothing(tmp_path):
+    def interrupted():
+        with atomic_folder(tmp_path / "folder") as temporary:
+            open(os.path.join(temporary, "a.txt"), "w").close()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("version", [None, 1, 2])

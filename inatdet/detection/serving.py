@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -17,6 +15,7 @@ from inatdet.detection.faster_rcnn import FasterRCNN
 from inatdet.detection.inputs import resized_shape
 from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
+from inatdet.files import atomic_folder
 from inatdet.networks import checkpoints
 from inatdet.training import devices
 from inatdet.training.experiment import adopt_taxonomy
@@ -124,16 +123,8 @@ def export(params: DetectionExperiment, checkpoint: str, model_dir: str, output_
     if os.path.exists(output_dir):
         raise InputError(f"{output_dir}: already exists; name another folder, or remove it")
     served = restored(params, checkpoint, model_dir)
-    parent = os.path.dirname(output_dir)
-    os.makedirs(parent, exist_ok=True)
-    temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(output_dir)}.", dir=parent)
-    try:
+    with atomic_folder(output_dir) as temporary:
         tf.saved_model.save(served, temporary, signatures={"serving_default": served.detect})
-        shutil.copymode(parent, temporary)  # mkdtemp's folders are readable only by their owner
-        os.rename(temporary, output_dir)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def saved_detector(folder: str) -> Detector:

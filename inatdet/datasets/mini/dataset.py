@@ -15,7 +15,6 @@ import json
 import multiprocessing
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +25,7 @@ from tqdm import tqdm
 from inatdet.datasets.mini.scenes import Box, scene
 from inatdet.datasets.mini.species import SPECIES, UNBOXED, Species
 from inatdet.errors import InputError
+from inatdet.files import atomic_folder
 
 MARK_FILE = "mini.json"
 """Marks a folder as a mini dataset, and says which one."""
@@ -89,19 +89,11 @@ def make(output_dir: str, seed: int = 0) -> bool:
             raise InputError(
                 f"{output_dir}: exists and is not a mini dataset; name a folder that does not exist"
             )
-    parent = os.path.dirname(output_dir)
-    os.makedirs(parent, exist_ok=True)
-    temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(output_dir)}.", dir=parent)
-    try:
+    with atomic_folder(output_dir) as temporary:
         _write(temporary, seed)
         with open(os.path.join(temporary, MARK_FILE), "w", encoding="utf-8") as file:
             json.dump(mark, file)
-        shutil.copymode(parent, temporary)  # mkdtemp makes it accessible to its owner only
         shutil.rmtree(output_dir, ignore_errors=True)
-        os.rename(temporary, output_dir)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return True
 
 
