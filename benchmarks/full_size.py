@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 from absl import app, flags
 
-from inatdet.data.formats.coco import write_coco_detections
+from inatdet.data.formats.coco_results import write_coco_detections
 from inatdet.data.formats.detections import DetectionsWriter, read_detections
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from inatdet.data.similar_names import similar_name
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
 
@@ -42,6 +43,7 @@ class Detections:
             probabilities; None for a model's detections of its own labels.
         sha256: the hash of the file or folder, in hexadecimal; empty where it was not computed.
         taxonomy: the label spaces of `labels`; None where they were not recorded.
+        notes: sentences about how the file was read, where there was more than one way.
     """
 
     path: str
@@ -55,6 +57,7 @@ class Detections:
     summed_from: Granularity | None = None
     sha256: str = ""
     taxonomy: Taxonomy | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_arrays(
@@ -217,10 +220,12 @@ def check_columns(path: str, image_ids: np.ndarray, scores: np.ndarray, boxes: n
             "finite, and boxes finite and in pixels"
         )
     if boxes[:, 2:].min(initial=0) < 0:
-        row = int(np.argmax((boxes[:, 2:] < 0).any(axis=1)))
+        bad = (boxes[:, 2:] < 0).any(axis=1)
+        row = int(np.argmax(bad))
         raise InputError(
             f"{path}: detection {row + 1} (image {image_ids[row]}) has the box "
-            f"{boxes[row].tolist()} with a negative size; boxes are x, y, width, height"
+            f"{boxes[row].tolist()} with a negative size; {bad.sum()} detections are like this; "
+            "boxes are x, y, width, height, so corners are subtracted once and not twice"
         )
 
 
@@ -279,11 +284,18 @@ def labels_of_super_classes(
     for label in np.unique(labels).tolist():
         if names[label - 1] not in listed:
             raise InputError(
-                f"{path}: has detections of {names[label - 1]!r}, which is not among the "
-                "annotations' super-classes; check that both belong to the same dataset"
+                f"{path}: has detections of {names[label - 1][:80]!r}, which is not among the "
+                f"annotations' super-classes{_perhaps(names[label - 1], listed)}; check that both "
+                "belong to the same dataset"
             )
     of_label = np.array([NO_LABEL] + [own.get(name, NO_LABEL) for name in names], np.int64)
     return {Granularity.SUPER: of_label[labels], Granularity.GENERIC: np.ones(len(labels), int)}
+
+
+def _perhaps(name: str, names: Iterable[str]) -> str:
+    """The part of a message about an unknown name that tells a similar one."""
+    similar = similar_name(name, set(names) - {name})
+    return f", perhaps {similar[:80]!r} is meant" if similar else ""
 
 
 class NamedClasses:
@@ -329,7 +341,8 @@ class NamedClasses:
                 number = "several" if name in ids else "none"
                 raise InputError(
                     f"{path}: has detections of {name[:80]!r}, but {number} of the annotations' "
-                    "categories have that name; check the names of the model's classes"
+                    f"categories have that name{_perhaps(name, ids)}; check the names of the "
+                    "model's classes"
                 )
             of_class[position] = category_id
         return labels_of_categories(path, of_class, self._taxonomy, classes)
@@ -342,5 +355,6 @@ def check_labels(path: str, labels: np.ndarray, count: int, granularity: Granula
         row = int(np.argmax(bad))
         raise InputError(
             f"{path}: detection {row + 1} has label {labels[row]}, but {granularity} labels go "
-            f"from 1 to {count}; check that the file is given for the right granularity"
+            f"from 1 to {count}; check that the file is given for the right granularity, or give "
+            "the label spaces of the model with --taxonomy"
         )

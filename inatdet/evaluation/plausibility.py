@@ -11,12 +11,13 @@ produces.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from inatdet.data.boxes import RIGHT_IOU, iou
 from inatdet.data.detections import NO_LABEL, Detections
+from inatdet.data.formats.image_ids import ids_of_numbers
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
 from inatdet.evaluation.overlaps import best_of_each_image
@@ -82,6 +83,7 @@ def data_warnings(prepared: Prepared) -> tuple[DataWarning, ...]:
             found.append(DataWarning("coverage", message))
             continue
         matches = _Matches(prepared, detections)
+        found += _about_images(prepared, detections, matches)
         found += _about_boxes(detections, matches)
         found += _about_classes(detections, prepared.taxonomy, matches)
         found += _about_scores(detections)
@@ -175,6 +177,23 @@ class _Matches:
         highest = np.zeros(len(ids))
         np.maximum.at(highest, image, overlap)
         return float(highest.mean()) if len(ids) else 0.0
+
+
+def _about_images(
+    prepared: Prepared, detections: Detections, matches: _Matches
+) -> Iterator[DataWarning]:
+    named = ids_of_numbers(detections.image_ids, prepared.annotations.images)
+    if named is None or (named == detections.image_ids).all():
+        return
+    other = _Matches(prepared, replace(detections, image_ids=named))
+    fit = other.fit(detections.boxes[other.rows])
+    if fit >= max(_LEAST_AGREEMENT, _SEVERAL_TIMES * matches.fit(detections.boxes[matches.rows])):
+        yield DataWarning(
+            "images",
+            f"{detections.path}: its image ids are ids of the annotations, but also the names of "
+            f"files of {len(np.unique(named)):,} images, whose true boxes fit far better; write "
+            "the annotations' ids",
+        )
 
 
 def _about_boxes(detections: Detections, matches: _Matches) -> Iterator[DataWarning]:

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from inatdet.data.formats.reading import read_detections
 from inatdet.errors import InputError
 from inatdet.evaluation.granularities import Merge
 from inatdet.programs.flags import (
@@ -24,6 +23,7 @@ from inatdet.programs.flags import (
     define_strict,
     define_truth,
     granularity_and_path,
+    read_detections_at,
     read_truth,
 )
 from inatdet.programs.running import command, progress
@@ -60,14 +60,10 @@ def main(argv: Sequence[str]) -> None:
         )
     sides = [granularity_and_path("", item) for item in argv[1:]]
     truth = read_truth(values)
-    found = []
-    for granularity, path in sides:
-        progress(f"reading {path}")
-        found.append(
-            read_detections(
-                path, truth, granularity=granularity, names=values.names, corners=values.corners
-            )
-        )
+    found = [
+        read_detections_at(path, truth, granularity, values.names, values.corners)
+        for granularity, path in sides
+    ]
     report = compare(
         truth,
         *found,

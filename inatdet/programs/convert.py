@@ -29,7 +29,6 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from inatdet.data.formats.reading import read_detections
 from inatdet.data.formats.writing import write_annotations, write_detections
 from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation.plausibility import checked
@@ -39,6 +38,7 @@ from inatdet.programs.flags import (
     define_strict,
     define_truth,
     granularity_and_path,
+    read_detections_at,
     read_truth,
 )
 from inatdet.programs.running import command, progress
@@ -52,8 +52,9 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "detections",
         None,
-        "GRANULARITY=PATH: Parquet, COCO or LVIS results JSON, or a folder of YOLO's or of the VOC "
-        "devkit's results. Without it, the annotations are converted.",
+        "GRANULARITY=PATH: Parquet, COCO or LVIS results JSON (also one per line), MegaDetector's "
+        "JSON, or a folder of YOLO's or of the VOC devkit's results. Without it, the annotations "
+        "are converted.",
     )
     flags.DEFINE_string("output", None, "The file to write, .json or .parquet.", required=True)
     flags.DEFINE_enum_class(
@@ -74,9 +75,7 @@ def main(argv: Sequence[str]) -> None:
     else:
         trained_on, path = granularity_and_path("--detections=", values.detections)
         truth = read_truth(values, with_names=False)
-        found = read_detections(
-            path, truth, granularity=trained_on, names=values.names, corners=values.corners
-        )
+        found = read_detections_at(path, truth, trained_on, values.names, values.corners)
         if len(truth.images):
             checked(prepare(truth, [found], all_images=True), strict=values.strict, notify=progress)
         granularity = values.granularity or trained_on

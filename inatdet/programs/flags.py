@@ -168,17 +168,41 @@ def read_detections_of(
     Raises:
         InputError: one cannot be read.
     """
-    found = []
-    for (trained_on, granularity), path in paths.items():
-        progress(f"reading {path}")
-        found.append(
-            read_detections(
-                path,
-                truth,
-                granularity=granularity,
-                names=names,
-                corners=corners,
-                summed_from=None if granularity is trained_on else trained_on,
-            )
+    return [
+        read_detections_at(
+            path,
+            truth,
+            granularity,
+            names,
+            corners,
+            summed_from=None if granularity is trained_on else trained_on,
         )
+        for (trained_on, granularity), path in paths.items()
+    ]
+
+
+def read_detections_at(
+    path: str,
+    truth: Annotations,
+    granularity: Granularity,
+    names: str | None,
+    corners: Corners,
+    summed_from: Granularity | None = None,
+) -> Detections:
+    """Reads one file of detections, and prints what there is to say about how it was read.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    progress(f"reading {path}")
+    found = read_detections(
+        path,
+        truth,
+        granularity=granularity,
+        names=names,
+        corners=corners,
+        summed_from=summed_from,
+    )
+    for note in found.notes:
+        progress(f"note: {note}")
     return found

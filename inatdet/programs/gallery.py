@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from inatdet.data.formats.reading import read_detections
 from inatdet.errors import InputError
 from inatdet.evaluation.protocol import prepare
 from inatdet.programs.flags import (
@@ -21,6 +20,7 @@ from inatdet.programs.flags import (
     define_images_dir,
     define_truth,
     granularity_and_path,
+    read_detections_at,
     read_truth,
 )
 from inatdet.programs.running import progress
@@ -46,9 +46,7 @@ def main(argv: Sequence[str]) -> None:
     values = flags.FLAGS
     granularity, path = granularity_and_path("--detections=", values.detections)
     truth = read_truth(values)
-    found = read_detections(
-        path, truth, granularity=granularity, names=values.names, corners=values.corners
-    )
+    found = read_detections_at(path, truth, granularity, values.names, values.corners)
     prepared = prepare(truth, [found], all_images=values.all_images)
     drawn = pictures(
         prepared,

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from inatdet.data.formats.coco import write_coco_detections
+from inatdet.data.formats.coco_results import write_coco_detections
 from inatdet.data.formats.detections import DetectionsWriter, read_detections
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
 from inatdet.errors import InputError
@@ -172,14 +172,14 @@ def test_bad_values_in_parquet(tmp_path, changes, message):
         ({"score": NAN}, "valid JSON"),  # Python writes NaN, which JSON does not have
         (
             {"score": "high"},
-            r"detection 2 is malformed \(Expected `float`, got `str`.*score",
+            r"detection 2 has no number as its score, but 'high'; each needs .* score",
         ),
         ({"score": 1e308 * 10}, "valid JSON"),
-        ({"bbox": [1, 2, 3]}, "detection 2 is malformed"),
+        ({"bbox": [1, 2, 3]}, "detection 2 has no list of four numbers as its bbox"),
         ({"bbox": [1, 2, -3, 4]}, "negative size"),
         ({"category_id": 77}, "detection 2 has category 77, which is not among"),
-        ({"category_id": 1.5}, "detection 2 is malformed"),
-        ({"image_id": 2**70}, r"64 bits|is malformed"),
+        ({"category_id": 1.5}, "detection 2 has no whole number as its category_id"),
+        ({"image_id": 2**70}, "detection 2 has no whole number and no file name as its image_id"),
     ],
 )
 def test_bad_values_in_json(tmp_path, changes, message):

@@ -65,7 +65,7 @@ def test_yolo_classes_are_labels_by_default(truth):
     taxonomy = truth.taxonomy
     found = read_detections(path, Granularity.SPECIES, taxonomy, truth.images)
     assert found.labels[Granularity.SPECIES].tolist() == [1, 3, 1, 2]
-    with pytest.raises(InputError, match="line 2: has the class 2, but classes go from 0 to 1"):
+    with pytest.raises(InputError, match="line 2: has the class 2, but classes with a true box go"):
         read_detections(path, Granularity.SUPER, taxonomy, truth.images)
     swapped = [NAMES[1], NAMES[0], NAMES[2]]
     found = read_detections(path, Granularity.SPECIES, taxonomy, truth.images, names=swapped)
@@ -107,7 +107,11 @@ def test_voc_results_of_super_classes(truth, tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.txt", "0 .5 .5 .5 .5", r"a\.txt, line 1: has 5 fields; .* height confidence"),
+        (
+            "a.txt",
+            "0 .5 .5 .5 .5",
+            r"a\.txt, line 1: has 5 fields, so no confidence",
+        ),
         ("a.txt", "0 .5 .5 .5 .5 .9\n\n0 .5 .5 .5 .5 x", r"a\.txt, line 3: has 'x'"),
         ("a.txt", "0 .5 .5 .5 .5 1e999", "has '1e999' instead of a finite number"),
         ("a.txt", "0 50 50 10 10 .5", "not made of fractions"),
@@ -142,5 +146,5 @@ def test_unclear_kinds(truth, tmp_path):
         read(tmp_path / "run")
     with pytest.raises(InputError, match="give the folder"):
         read(FOREIGN / "yolo_results" / "labels" / "a.txt")
-    with pytest.raises(InputError, match="neither Parquet nor a JSON list"):
+    with pytest.raises(InputError, match="has no score: these are annotations"):
         read(FOREIGN / "lvis.json")

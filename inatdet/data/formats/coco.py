@@ -1,4 +1,4 @@
-"""COCO's JSON: annotations, as iNat2017 and LVIS publish them, and results, that is, detections.
+"""COCO's JSON of annotations, as iNat2017 and LVIS publish it; `coco_results` has its detections.
 
 Files can be hundreds of megabytes; they are read and written piece by piece, and only columns of
 numbers are kept.
@@ -10,49 +10,19 @@ import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping
-from operator import attrgetter
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-import numpy as np
 from tqdm import tqdm
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.checking import LISTS, OnBad, collect
-from inatdet.data.detections import (
-    Detections,
-    check_columns,
-    check_count,
-    check_labels,
-    labels_of_categories,
-)
-from inatdet.data.formats.json_stream import Words, iterate_list, iterate_lists
+from inatdet.data.formats.json_stream import iterate_lists
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import atomic_path
 
-_ROWS_AT_ONCE = 1 << 17
 _ENTRIES_AT_ONCE = 10_000
-
-_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-
-
-class _Result(msgspec.Struct, gc=False):
-    """One element of a list of results; other keys are ignored."""
-
-    image_id: _Int64
-    category_id: _Int64
-    bbox: tuple[float, float, float, float]
-    score: float
-
-
-_WORDS = Words(
-    element="detection",
-    form="each needs image_id, category_id, bbox [x, y, width, height] and score",
-    not_a_list=(
-        "is neither Parquet nor a JSON list of detections; COCO results are one list [...]"
-    ),
-)
 
 
 def read_coco_annotations(
@@ -144,86 +114,6 @@ def write_coco_annotations(
                 progress.update(len(block))
             file.write(b"\n]")
         file.write(b"}\n")
-
-
-def read_coco_detections(path: str, granularity: Granularity, taxonomy: Taxonomy) -> Detections:
-    """Reads COCO results: one list of `image_id`, `category_id`, `bbox` and `score`.
-
-    LVIS' results have the same form.
-
-    Args:
-        path: the file.
-        granularity: of the model's labels.
-        taxonomy: the label spaces. `category_id` is the dataset's category id for species, and the
-            label for the coarser granularities.
-
-    Raises:
-        InputError: the file is not such JSON or is truncated, or a detection is invalid.
-    """
-    parts: dict[str, list[np.ndarray]] = {"image_id": [], "category_id": [], "score": []}
-    boxes = []
-    count = 0
-    for results in iterate_list(path, _Result, _WORDS):
-        check_count(path, count + len(results))
-        for name, arrays in parts.items():
-            values = map(attrgetter(name), results)
-            kind = np.float64 if name == "score" else np.int64
-            arrays.append(np.fromiter(values, kind, len(results)))
-        boxes.append(np.array([result.bbox for result in results], np.float64).reshape(-1, 4))
-        count += len(results)
-    image_ids, category_ids, scores = map(np.concatenate, parts.values())
-    found = np.concatenate(boxes)
-    check_columns(path, image_ids, scores, found)
-    if granularity is Granularity.SPECIES:
-        labels = labels_of_categories(path, category_ids, taxonomy)
-    else:
-        check_labels(path, category_ids, taxonomy.num_labels(granularity), granularity)
-        labels = {
-            target: taxonomy.coarsen(category_ids, granularity, target)
-            for target in granularity.coarser_or_equal()
-        }
-    return Detections(path, granularity, image_ids, labels, scores, found)
-
-
-def write_coco_detections(
-    path: str | os.PathLike[str],
-    detections: Detections,
-    taxonomy: Taxonomy,
-    granularity: Granularity | None = None,
-) -> None:
-    """Writes detections as COCO results, for other programs.
-
-    Args:
-        path: the file.
-        detections: those without a label at the granularity are left out.
-        taxonomy: their label spaces; species are written by category id, coarser labels as they
-            are.
-        granularity: no finer than that of the detections, which is the default.
-    """
-    granularity = granularity or detections.trained_on
-    labels = detections.labels[granularity]
-    ids = labels
-    if granularity is Granularity.SPECIES:
-        of_label = np.array([-1] + [category.id for category in taxonomy.species], np.int64)
-        ids = of_label[labels]
-    rows = np.flatnonzero(labels)
-    columns = (detections.image_ids, ids, detections.boxes, detections.scores)
-    with (
-        atomic_path(path) as temporary,
-        open(temporary, "wb") as file,
-        tqdm(total=len(rows), unit_scale=True, delay=2, disable=None) as progress,
-    ):
-        file.write(b"[")
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            block = rows[start : start + _ROWS_AT_ONCE]
-            results = [
-                _Result(image_id, category_id, tuple(box), score)
-                for image_id, category_id, box, score in zip(*(c[block].tolist() for c in columns))
-            ]
-            file.write(b",\n" if start else b"\n")
-            file.write(msgspec.json.encode(results)[1:-1])
-            progress.update(len(block))
-        file.write(b"\n]\n")
 
 
 def _categories(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 import yaml
 
 from inatdet.data.annotations import Image
+from inatdet.data.similar_names import similar_name
 from inatdet.errors import InputError, cannot_read
 from inatdet.files import open_regular
 
@@ -82,30 +83,55 @@ class ImagesByName:
 
     def __init__(self, images: Iterable[Image]):
         self._found: dict[str, Image | None] = {}
+        self._whole: dict[str, Image | None] = {}  # by file name, with folders and suffix
         for image in images:
             parts = os.path.splitext(image.file_name)[0].split("/")
             for start in range(len(parts)):
                 name = "_".join(parts[start:])
                 self._found[name] = None if name in self._found else image
+            self._whole[image.file_name] = None if image.file_name in self._whole else image
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._found
 
     def find(self, name: str, where: str) -> Image:
         """The image with a name.
 
         Args:
-            name: as the file of detections has it.
+            name: as the file of detections has it, with or without folders and suffix.
             where: the file, for the message.
 
         Raises:
             InputError: there is no such image, or several.
         """
-        image = self._found.get(name)
+        image = self._found.get(name) or self._whole.get(name)
         if image is None:
-            number = "several images" if name in self._found else "no image"
-            raise InputError(
-                f"{where}: the annotations have {number} named {name[:80]!r}; check that "
-                "both belong to the same split"
-            )
+            stem, suffix = os.path.splitext(name)
+            image = self._found.get((stem if suffix[1:].isalpha() else name).replace("/", "_"))
+        if image is None:
+            raise InputError(f"{where}: {self._why_not(name)}")
         return image
+
+    def _why_not(self, name: str) -> str:
+        if name in self._found:
+            files = [i for i in self._whole if f"_{_joined(i)}".endswith(f"_{name}")]
+            return (
+                f"the annotations have several images named {name[:80]!r}, "
+                f"{', '.join(sorted(files)[:3])}; put the folder before the name, as in "
+                f"{_joined(min(files))!r}"
+            )
+        hint = ""
+        if similar := similar_name(name, self._found):
+            hint = f" but {similar[:80]!r}"
+        return (
+            f"the annotations have no image named {name[:80]!r}{hint}; check that both belong to "
+            "the same split"
+        )
+
+
+def _joined(file_name: str) -> str:
+    """A file name without suffix, its folders joined with underscores."""
+    return os.path.splitext(file_name)[0].replace("/", "_")
 
 
 def with_super_category(

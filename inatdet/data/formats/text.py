@@ -13,6 +13,7 @@ from inatdet.errors import InputError, cannot_read
 from inatdet.files import open_regular
 
 _PIECE = 1 << 22  # bytes read at a time; no line is longer
+_ASIDE = frozenset({"classes.txt", "labels.txt", "names.txt", "readme.txt"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,12 +102,11 @@ def files_in(folder: str, suffix: str) -> list[str]:
         folder: the folder; its subfolders are not searched.
         suffix: in lower case; names may be in upper case.
 
-
     Raises:
         InputError: the folder cannot be read.
     """
     try:
-        return sorted(name for name in os.listdir(folder) if name.lower().endswith(suffix))
+        return sorted(name for name in os.listdir(folder) if _has_suffix(name, (suffix,)))
     except OSError as error:
         raise cannot_read(folder, error) from error
 
@@ -132,10 +132,20 @@ def files_below(folder: str, suffixes: Sequence[str]) -> list[str]:
     for parent, _, names in os.walk(folder, onerror=refuse):
         inside = os.path.relpath(parent, folder)
         for name in names:
-            if name.lower().endswith(tuple(suffixes)):
+            if _has_suffix(name, suffixes):
                 path = name if inside == "." else os.path.join(inside, name)
                 found.append(path.replace(os.sep, "/"))
     return sorted(found)
+
+
+def is_aside(name: str) -> bool:
+    """Whether a text file among results is a list of names or a note, as some programs add it."""
+    return name.lower() in _ASIDE
+
+
+def _has_suffix(name: str, suffixes: Sequence[str]) -> bool:
+    """Whether a visible file has a suffix; macOS puts a hidden `._1.txt` beside each `1.txt`."""
+    return name.lower().endswith(tuple(suffixes)) and not name.startswith(".")
 
 
 def _split(path: str, lines: list[bytes], first: int) -> Lines:

@@ -23,7 +23,7 @@ from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad, collect
 from inatdet.data.detections import Detections, NamedClasses, check_columns, check_count
 from inatdet.data.formats.names import ImagesByName, with_super_category
-from inatdet.data.formats.text import files_below, files_in, iterate_lines
+from inatdet.data.formats.text import files_below, files_in, is_aside, iterate_lines
 from inatdet.data.formats.xml_elements import Element
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
@@ -174,6 +174,8 @@ def read_voc_detections(
     files: dict[str, str] = {}
     for file in files_in(path, RESULTS_SUFFIX):
         match = _NAME.fullmatch(file)
+        if match is None and is_aside(file):
+            continue
         if match is None:
             raise InputError(
                 f"{path}: {file[:80]!r} is not named as the devkit names its results, such as "
@@ -199,7 +201,10 @@ def read_voc_detections(
             values = lines.floats(first=1)
             boxes = corners.boxes(values[:, 1:])
             for row in np.flatnonzero((boxes[:, 2:] < 0).any(axis=1)).tolist():
-                raise lines.fault(row, f"has the corners {values[row, 1:].tolist()}, in reverse")
+                reverse = values[row, 1:].tolist()
+                raise lines.fault(
+                    row, f"has the corners {reverse}, in reverse; write {' '.join(CORNERS)}"
+                )
             ids.append(_image_ids(lines.fields, images, file))
             own.append(np.full(len(lines), position))
             numbers.append(np.column_stack([values[:, 0], boxes]))

@@ -9,7 +9,8 @@ import numpy as np
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.detections import Detections
-from inatdet.data.formats.coco import write_coco_annotations, write_coco_detections
+from inatdet.data.formats.coco import write_coco_annotations
+from inatdet.data.formats.coco_results import write_coco_detections
 from inatdet.data.formats.parquet import DetectionsWriter
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError

@@ -19,7 +19,7 @@ from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad, collect
 from inatdet.data.detections import Detections, NamedClasses, check_columns, check_count
 from inatdet.data.formats.names import ImagesByName, with_super_category
-from inatdet.data.formats.text import Lines, files_below, files_in, iterate_lines
+from inatdet.data.formats.text import Lines, files_below, files_in, is_aside, iterate_lines
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
 
@@ -130,24 +130,26 @@ def read_yolo_detections(
         InputError: a file is not such text, or its image or a class is unknown.
     """
     classes = NamedClasses(names or taxonomy.names(granularity), granularity, taxonomy)
+    whose = "the classes of --names" if names else "classes with a true box"
     ids = [np.zeros(0, np.int64)]
     numbers = [np.zeros((0, 6))]
     count = 0
-    files = files_in(path, SUFFIX)
-    for name in tqdm(files, unit="file", delay=2, disable=None):
-        file = os.path.join(path, name)
-        image = images.find(os.path.splitext(name)[0], file)
+    for name in tqdm(files_in(path, SUFFIX), unit="file", delay=2, disable=None):
+        file, stem = os.path.join(path, name), os.path.splitext(name)[0]
+        if is_aside(name) and stem not in images:
+            continue
+        image = images.find(stem, file)
         for lines in iterate_lines(file):
             if not len(lines):
                 continue
-            lines.check_fields(_DETECTION_FIELDS)
+            _check_detection_fields(lines)
             values = lines.floats()
             boxes = _pixel_boxes(lines, values, image.width, image.height)
             for row in np.flatnonzero(values[:, 0] >= len(classes)).tolist():
                 raise lines.fault(
                     row,
-                    f"has the class {values[row, 0]:g}, but classes go from 0 to "
-                    f"{len(classes) - 1}; give the model's classes with --names=data.yaml",
+                    f"has the class {values[row, 0]:g}, but {whose} go from 0 to "
+                    f"{len(classes) - 1}; give the model's own with --names=data.yaml",
                 )
             ids.append(np.full(len(lines), image.id, np.int64))
             numbers.append(np.column_stack([values[:, 0], boxes, values[:, 5]]))
@@ -158,6 +160,20 @@ def read_yolo_detections(
     check_columns(path, image_ids, scores, boxes)
     labels = classes.labels(path, found[:, 0].astype(np.int64))
     return Detections(path, granularity, image_ids, labels, scores, boxes)
+
+
+def _check_detection_fields(lines: Lines) -> None:
+    """Raises `InputError` unless every line has a box and a confidence."""
+    expected = len(_DETECTION_FIELDS.split())
+    for row, fields in enumerate(lines.fields):
+        if len(fields) == expected:
+            continue
+        what = f"has {len(fields)} fields"
+        if len(fields) == expected - 1:
+            what += ", so no confidence; detect again with save_conf=True"
+        elif len(fields) > expected:
+            what += ", as polygons and key points have; detect boxes, with a model for them"
+        raise lines.fault(row, f"{what}; each line must have these {expected}: {_DETECTION_FIELDS}")
 
 
 def _pixel_boxes(lines: Lines, values: np.ndarray, width: int, height: int) -> np.ndarray:

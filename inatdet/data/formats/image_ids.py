@@ -1,0 +1,94 @@
+"""Image ids that are file names: `"img_1"` or `"img_1.jpg"`, and the 7 of `0007.jpg`.
+
+Programs that know no annotations, Ultralytics for one, call an image by its file's name without
+suffix, or by the number that this name is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from inatdet.data.annotations import Image, positions
+from inatdet.data.detections import Detections
+from inatdet.data.formats.names import ImagesByName
+
+
+def ids_of_names(
+    path: str, values: Sequence[int | str], images: Sequence[Image]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The ids of images that are given by id, as a number or in quotes, or by file name.
+
+    Args:
+        path: the file, for the message.
+        values: what it says, once per detection.
+        images: the annotations' images.
+
+    Returns:
+        Int64 `[detections]`, and what to tell about it.
+
+    Raises:
+        InputError: a value is neither, or names several images.
+    """
+    numbers = {value: _number(value) for value in set(values)}
+    known = {image.id for image in images}
+    if all(n is not None and (n in known or not known) for n in numbers.values()):
+        return np.array([numbers[value] for value in values], np.int64), ()
+    by_name = ImagesByName(images)
+    ids = {value: by_name.find(str(value), path).id for value in numbers}
+    return np.array([ids[value] for value in values], np.int64), (_note(path, len(ids)),)
+
+
+def with_ids_of(detections: Detections, images: Sequence[Image]) -> Detections:
+    """The same detections, with ids in place of numbers of files where only these fit."""
+    ids = np.unique(detections.image_ids)
+    known = np.fromiter((image.id for image in images), np.int64, len(images))
+    if not len(images) or np.isin(ids, known).all():
+        return detections
+    named = ids_of_numbers(detections.image_ids, images)
+    if named is None:
+        return detections
+    notes = (*detections.notes, _note(detections.path, len(ids)))
+    return replace(detections, image_ids=named, notes=notes)
+
+
+def ids_of_numbers(numbers: np.ndarray, images: Iterable[Image]) -> np.ndarray | None:
+    """The ids of the images whose files are called by numbers: 7 for `a/0007.jpg`.
+
+    Args:
+        numbers: int64 `[detections]`.
+        images: the annotations' images.
+
+    Returns:
+        Int64 `[detections]`; None unless each number is the name of exactly one image's file.
+    """
+    ids: dict[int, int | None] = {}
+    for image in images:
+        number = _number(os.path.splitext(image.file_name)[0].rpartition("/")[2])
+        if number is not None:
+            ids[number] = None if number in ids else image.id
+    stems = np.array([number for number, image_id in ids.items() if image_id is not None], np.int64)
+    place = positions(stems, numbers)
+    if not len(stems) or (place < 0).any():
+        return None
+    of_stem = np.array([ids[stem] for stem in stems.tolist()], np.int64)
+    return of_stem.take(place)
+
+
+def _number(value: int | str) -> int | None:
+    """The number that a value is or spells; None if it is none, or none of 64 bits."""
+    if isinstance(value, str):
+        if not (value.isascii() and value.isdigit() and len(value) < 19):
+            return None
+        value = int(value)
+    return value
+
+
+def _note(path: str, count: int) -> str:
+    return (
+        f"{path}: its image ids are not those of the annotations but file names; {count:,} images "
+        "were matched by name"
+    )
