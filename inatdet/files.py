@@ -8,13 +8,20 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any, BinaryIO, Literal, TextIO, overload
 
 from inatdet.errors import InputError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 _BLOCK = 1 << 20  # bytes read at a time
 _LONGEST_NAME = 200  # bytes of a file's name that its temporary name begins with
+_TEMPORARY = ".partial"  # what temporary names end with
+_SEEN_FOLDERS: set[str] = set()  # where this process has looked for what others left
 
 
 @overload
@@ -74,23 +81,20 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
     path = os.fspath(path)
     folder = os.path.dirname(path) or "."
     os.makedirs(folder, exist_ok=True)
-    # A name may have 255 bytes; the temporary one is longer.
-    name = os.fsencode(os.path.basename(path))[:_LONGEST_NAME].decode("utf-8", "ignore")
-    handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-    os.close(handle)
-    try:
-        yield temporary
-        # mkstemp makes the file readable by its owner only, but results are meant to be shared.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException as error:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(temporary)
-        if isinstance(error, OSError) and error.errno is not None:
-            error.filename = path if error.filename in (None, temporary) else error.filename
-        raise
+    with _temporary(path, folder, tempfile.mkstemp) as temporary:
+        try:
+            yield temporary
+            # mkstemp makes the file readable by its owner only, but results are meant to be shared.
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            os.replace(temporary, path)
+        except BaseException as error:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(temporary)
+            if isinstance(error, OSError) and error.errno is not None:
+                error.filename = path if error.filename in (None, temporary) else error.filename
+            raise
 
 
 @contextlib.contextmanager
@@ -107,14 +111,87 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[str]:
     path = os.path.abspath(path)
     parent = os.path.dirname(path)
     os.makedirs(parent, exist_ok=True)
-    temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(path)}.", dir=parent)
+    with _temporary(path, parent, tempfile.mkdtemp) as temporary:
+        try:
+            yield temporary
+            shutil.copymode(parent, temporary)  # mkdtemp makes it accessible to its owner only
+            os.rename(temporary, path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+@contextlib.contextmanager
+def _temporary(path: str, folder: str, make: Callable[..., Any]) -> Iterator[str]:
+    """Makes a temporary file or folder for `path` in `folder`, locked while the block runs.
+
+    A process that is killed leaves it behind, but not the lock. The first time that a process
+    writes into a folder, it therefore removes those that nobody has locked.
+    """
+    _remove_abandoned(folder)
+    # A name may have 255 bytes; the temporary one is longer.
+    name = os.fsencode(os.path.basename(path))[:_LONGEST_NAME].decode("utf-8", "ignore")
+    while True:
+        made = make(prefix=f".{name}.", suffix=_TEMPORARY, dir=folder)
+        if isinstance(made, tuple):  # mkstemp opens its file
+            os.close(made[0])
+        temporary: str = made[1] if isinstance(made, tuple) else made
+        with _lock(temporary, wait=True) as owned:
+            # Another process may have removed it before it was locked.
+            if owned:
+                yield temporary
+                return
+
+
+def _remove_abandoned(folder: str) -> None:
+    """Removes what killed processes left in a folder, once in the life of this process."""
+    folder = os.path.realpath(folder)
+    if folder in _SEEN_FOLDERS:
+        return
+    _SEEN_FOLDERS.add(folder)
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if not (name.startswith(".") and name.endswith(_TEMPORARY)):
+                continue
+            path = os.path.join(folder, name)
+            with contextlib.suppress(OSError), _lock(path, wait=False) as owned:
+                if owned and os.path.isdir(path):
+                    shutil.rmtree(path, ignore_errors=True)
+                elif owned:
+                    os.remove(path)
+
+
+@contextlib.contextmanager
+def _lock(path: str, wait: bool) -> Iterator[bool]:
+    """Locks a file or folder against other processes; the system unlocks it when this one ends.
+
+    Args:
+        path: what to lock.
+        wait: whether to wait for another process; then a file system without locks will do too.
+
+    Yields:
+        Whether `path` is locked and still there.
+    """
+    if fcntl is None:
+        yield wait
+        return
     try:
-        yield temporary
-        shutil.copymode(parent, temporary)  # mkdtemp makes it accessible to its owner only
-        os.rename(temporary, path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError:
+            owned = wait
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                owned = False
+                owned = os.path.samestat(os.fstat(handle), os.stat(path, follow_symlinks=False))
+        yield owned
+    finally:
+        os.close(handle)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

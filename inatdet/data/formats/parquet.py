@@ -49,6 +49,8 @@ _SCHEMA = pa.schema(
     ]
 )
 _ROWS_AT_ONCE = 1 << 17
+_COARSE_FLOATS = (pa.float16(), pa.float32())
+_COARSEST_ID = 1 << 24  # from here on, whole numbers are not all different as 32-bit floats
 # A row takes more than ten bytes, because scores and boxes do not repeat. A small file that claims
 # billions of identical rows was made to fill the memory. The first million takes only 80 MB.
 _FREE_ROWS = 1 << 20
@@ -96,15 +98,16 @@ class DetectionsWriter:
         self._schema = _SCHEMA.with_metadata(encode(metadata))
         self._rows_per_group = rows_per_group
         self._waiting: list[pa.RecordBatch] = []
-        self._stack = contextlib.ExitStack()
         self._path = path
 
     def __enter__(self) -> DetectionsWriter:
-        temporary = self._stack.enter_context(atomic_path(self._path))
-        self._writer = pq.ParquetWriter(
-            temporary, self._schema, compression="zstd", write_page_checksum=True
-        )
-        self._stack.callback(self._writer.close)
+        with contextlib.ExitStack() as stack:
+            temporary = stack.enter_context(atomic_path(self._path))
+            self._writer = pq.ParquetWriter(
+                temporary, self._schema, compression="zstd", write_page_checksum=True
+            )
+            stack.callback(self._writer.close)
+            self._stack = stack.pop_all()
         return self
 
     def append(
@@ -119,10 +122,7 @@ class DetectionsWriter:
             boxes: `[n, 4]`, `x, y, width, height` in pixels of the original image.
         """
         columns = [image_ids, labels, scores, *np.asarray(boxes).reshape(-1, 4).T]
-        arrays = [
-            pa.array(np.ascontiguousarray(column), kind.type)
-            for column, kind in zip(columns, _SCHEMA, strict=True)
-        ]
+        arrays = [_as_arrow(column, kind) for column, kind in zip(columns, _SCHEMA, strict=True)]
         self._waiting.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
         if sum(len(batch) for batch in self._waiting) >= self._rows_per_group:
             self._flush()
@@ -138,9 +138,11 @@ class DetectionsWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is None:
+        if kind is not None:
+            self._stack.__exit__(kind, error, traceback)
+            return
+        with self._stack:  # so that the temporary file goes if the last piece does not fit
             self._flush()
-        self._stack.__exit__(kind, error, traceback)
 
 
 def read_parquet_detections(
@@ -249,15 +251,53 @@ def _columns(
                 raise InputError(
                     f"{path}: column {name!r} has empty cells; fill or remove those rows"
                 )
+            numbers = _as_numpy(column.cast(kind))
+            if name == "image_id" and column.type in _COARSE_FLOATS:
+                _check_coarse_ids(path, numbers)
             if stop <= rows:
                 with np.errstate(invalid="ignore"):  # NaN in damaged files; it is found later
-                    places[name][start:stop] = column.cast(kind).to_numpy()
+                    places[name][start:stop] = numbers
         start = stop
     if start != rows:
         raise InputError(
             f"{path}: contains {start:,} detections, not {rows:,} as it claims; write it again"
         )
     return image_ids, labels, scores, boxes
+
+
+def _check_coarse_ids(path: str, image_ids: np.ndarray) -> None:
+    if np.abs(image_ids).max(initial=0) >= _COARSEST_ID:
+        raise InputError(
+            f"{path}: column 'image_id' contains small floats, which cannot tell ids as large as "
+            f"{np.abs(image_ids).max()} apart; write it as int64"
+        )
+
+
+# Arrow's own conversions from and to NumPy import pandas the first time, half a second in which
+# Ctrl-C is lost, because an exception cannot leave the C code that waits for it.
+
+
+def _as_arrow(column: np.ndarray, field: pa.Field) -> pa.Array:
+    """A column as an Arrow array of a field's type.
+
+    Raises:
+        ValueError: the type is a whole number, but a value is not.
+    """
+    given = np.asarray(column)
+    with np.errstate(invalid="ignore", over="ignore"):
+        values = np.ascontiguousarray(given, field.type.to_pandas_dtype())
+    if pa.types.is_integer(field.type) and (values != given).any():
+        raise ValueError(f"{field.name} must be whole numbers that fit {field.type}")
+    return pa.Array.from_buffers(field.type, len(values), [None, pa.py_buffer(values)])
+
+
+def _as_numpy(column: pa.Array) -> np.ndarray:
+    """An Arrow array of numbers without empty cells as a NumPy array."""
+    dtype = np.dtype(column.type.to_pandas_dtype())
+    if not len(column):
+        return np.empty(0, dtype)
+    start = column.offset * dtype.itemsize
+    return np.frombuffer(column.buffers()[1], dtype, len(column), start)
 
 
 def _labels_by_name(
