@@ -1,8 +1,13 @@
 import errno
 import os
+import pathlib
+import subprocess
+import sys
+import tempfile
 
 import pytest
 
+from inatdet import files
 from inatdet.errors import InputError, cannot_read
 from inatdet.files import atomic_folder, atomic_path, check_version, digest_of, open_regular
 
@@ -133,3 +138,63 @@ def test_regular_files_are_opened_as_usual(tmp_path):
 def test_a_home_folder_that_the_shell_left(tmp_path):
     error = cannot_read("~/val.json", FileNotFoundError(errno.ENOENT, "No such file"))
     assert str(error).endswith("so write $HOME or the whole path")
+
+
+def killed_while_writing(folder, kind):
+    """Runs a process that is killed while it writes `result` in a folder."""
+    code = (
+        "import os, sys; from inatdet import files\n"
+        f"with files.{kind}({str(folder / 'result')!r}):\n"
+        "    os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+
+
+@pytest.mark.parametrize("kind", ["atomic_path", "atomic_folder"])
+def test_what_a_killed_process_left_is_removed(tmp_path, kind):
+    killed_while_writing(tmp_path, kind)
+    (left,) = os.listdir(tmp_path)
+    assert left.startswith(".result.")
+    (tmp_path / ".result.settings").write_text("somebody's")
+    with atomic_path(tmp_path / "result") as temporary:
+        pathlib.Path(temporary).write_text("all")
+    assert sorted(os.listdir(tmp_path)) == [".result.settings", "result"]
+
+
+@pytest.mark.parametrize("write", [atomic_path, atomic_folder])
+def test_what_another_process_is_writing_is_left_alone(tmp_path, monkeypatch, write):
+    with write(tmp_path / "a") as temporary:
+        # As another process, which has not looked into the folder yet.
+        monkeypatch.setattr(files, "_SEEN_FOLDERS", set())
+        files.write_text(tmp_path / "b", "")
+        assert os.path.exists(temporary)
+    assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+
+
+def test_a_file_that_another_process_removed_before_it_was_locked(tmp_path, monkeypatch):
+    made, make = [], tempfile.mkstemp
+
+    def removed_at_first(**how):
+        handle, path = make(**how)
+        if not made:
+            os.remove(path)
+        made.append(path)
+        return handle, path
+
+    monkeypatch.setattr(files.tempfile, "mkstemp", removed_at_first)
+    files.write_text(tmp_path / "a", "all")
+    assert len(made) == 2
+    assert (tmp_path / "a").read_text() == "all"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_file_systems_without_locks(tmp_path, monkeypatch):
+    """Files are written all the same, but nothing is removed: it may be somebody's."""
+    killed_while_writing(tmp_path, "atomic_path")
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    files.write_text(tmp_path / "a", "all")
+    assert len(os.listdir(tmp_path)) == 2

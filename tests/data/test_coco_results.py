@@ -1,6 +1,7 @@
 """Tests of reading long lists of COCO results piece by piece, against `json.loads`."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -52,10 +53,15 @@ def read(path):
     indent=st.sampled_from([None, 2]),
     separators=st.sampled_from([None, (",", ":"), (" , ", " : ")]),
     ascii_only=st.booleans(),
+    block=st.integers(4, 30),
 )
-def test_same_as_json_loads(tmp_path, monkeypatch, results, piece, indent, separators, ascii_only):
+def test_same_as_json_loads(
+    tmp_path, monkeypatch, results, piece, indent, separators, ascii_only, block
+):
     """Wherever the text is cut, and whatever else it contains."""
     monkeypatch.setattr(json_list, "_PIECE", piece)
+    monkeypatch.setattr(json_list, "_SCANNED_AT_ONCE", block)
+    monkeypatch.setattr(json_list, "_MANY_BLANKS", block)
     text = json.dumps(results, indent=indent, separators=separators, ensure_ascii=ascii_only)
     path = tmp_path / "d.json"
     path.write_text(text, encoding="utf-8")
@@ -66,6 +72,7 @@ def test_same_as_json_loads(tmp_path, monkeypatch, results, piece, indent, separ
     assert found.boxes.tolist() == [r["bbox"] for r in results]
 
 
+BACKSLASH, QUOTE = "\\", '\\"'
 ONE = '{"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1], "score": 0.5}'
 
 
@@ -104,6 +111,73 @@ def test_errors(tmp_path, monkeypatch, text, message, piece):
     with pytest.raises(InputError, match=message) as caught:
         read(path)
     assert str(caught.value).startswith(f"{path}: ")
+
+
+MANY = 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        (" " * MANY + f"[{ONE}]", 1),
+        (f"[{ONE},{' ' * MANY}{ONE}{' ' * MANY},{ONE}]", 3),
+        (f"[{ONE[:-1]}{' ' * MANY}}}]" + " " * MANY, 1),
+        (f'[{ONE[:-1]}, "a": "{BACKSLASH * MANY}"}}, {ONE}]', 2),
+        (f'[{ONE[:-1]}, "a": "{QUOTE * (MANY // 2)}"}}, {ONE}]', 2),
+        (f'[{ONE[:-1]}, "a": "{"}," * (MANY // 2)}"}}, {ONE}]', 2),
+    ],
+    ids=["blanks first", "blanks between", "blanks last", "backslashes", "quotes", "brackets"],
+)
+def test_memory_is_in_proportion_to_the_file(tmp_path, monkeypatch, text, count):
+    monkeypatch.setattr(json_list, "_PIECE", 1 << 18)
+    monkeypatch.setattr(json_list, "_MANY_BLANKS", 1 << 16)
+    monkeypatch.setattr(json_list, "_SCANNED_AT_ONCE", 1 << 16)
+    path = tmp_path / "d.json"
+    path.write_text(text)
+    tracemalloc.start()
+    try:
+        assert len(read(path)) == count
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 5 * MANY
+
+
+@pytest.mark.parametrize("blanks", ["1" + " " * 50 + "2", "0.5" + " " * 50 + "5"])
+def test_blanks_inside_a_number_are_no_number(tmp_path, monkeypatch, blanks):
+    monkeypatch.setattr(json_list, "_PIECE", 10)
+    monkeypatch.setattr(json_list, "_MANY_BLANKS", 5)
+    path = tmp_path / "d.json"
+    path.write_text(f"[{ONE.replace('0.5', blanks)}]")
+    with pytest.raises(InputError, match="not valid JSON"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("9" * 5000, "detection 1 has a number that is too large|is malformed"),
+        ("1e400", "detection 1 has a number that is too large"),
+        ("-1e400", "detection 1 has a number that is too large"),
+        ('"' + "9" * 5000 + '"', "detection 1 has"),
+        ('"1e400"', "detection 1 has no number as its score"),
+        ("NaN", "not valid JSON"),
+        ('"\\ud800"', "not valid JSON|truncated"),
+    ],
+)
+def test_numbers_that_are_none(tmp_path, value, message):
+    path = tmp_path / "d.json"
+    for text in (f"[{ONE.replace('0.5', value)}]", ONE.replace("0.5", value)):
+        path.write_text(text)
+        with pytest.raises(InputError, match=f"{message}|not valid JSON on one line"):
+            read(path)
+
+
+@pytest.mark.parametrize("score", ["-0.0", "0.5e0", "1E-400", "1e-320"])
+def test_unusual_numbers(tmp_path, score):
+    path = tmp_path / "d.json"
+    path.write_text(f"[{ONE.replace('0.5', score)}]")
+    assert read(path).scores.tolist() == [float(score)]
 
 
 def test_the_position_of_an_error(tmp_path, monkeypatch):

@@ -1,5 +1,8 @@
+import errno
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -98,6 +101,98 @@ def test_failed_writing_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("rows_per_group", [1, 1000])
+def test_a_piece_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch, rows_per_group):
+    """Neither at once nor at the end, when the last rows are written."""
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
+
+    def write_one():
+        with DetectionsWriter(
+            tmp_path / "d.parquet", Granularity.SPECIES, TAXONOMY, rows_per_group=rows_per_group
+        ) as writer:
+            writer.append(IMAGE_IDS, LABELS, SCORES, BOXES)
+
+    with pytest.raises(OSError, match="No space") as caught:
+        write_one()
+    assert caught.value.filename == str(tmp_path / "d.parquet")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_writer_that_cannot_start_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pq, "ParquetWriter", full)
+    with pytest.raises(OSError, match="No space"):
+        DetectionsWriter(tmp_path / "d.parquet", Granularity.SPECIES, TAXONOMY).__enter__()
+    assert os.listdir(tmp_path) == []
+
+
+def test_parquet_needs_no_pandas(tmp_path):
+    """Arrow would import it in C code, where Ctrl-C is lost."""
+    write(tmp_path / "d.parquet")
+    code = (
+        "import sys; sys.modules['pandas'] = None\n"  # importing it fails
+        "import numpy as np\n"
+        "from inatdet.data.formats.detections import read_detections, DetectionsWriter\n"
+        "from inatdet.data.taxonomy import Category, Granularity, Taxonomy\n"
+        "del sys.modules['pandas']\n"
+        "taxonomy = Taxonomy.from_categories([Category(i, f's{i}', 'Aves') for i in (0, 5, 9)],"
+        " {0, 5, 9})\n"
+        "with DetectionsWriter(sys.argv[2], Granularity.SPECIES, taxonomy) as writer:\n"
+        "    writer.append(np.ones(1), np.ones(1), np.ones(1), np.ones((1, 4)))\n"
+        "read_detections(sys.argv[1], None, taxonomy)\n"
+        "assert 'pandas' not in sys.modules"
+    )
+    arguments = [sys.executable, "-c", code, tmp_path / "d.parquet", tmp_path / "e.parquet"]
+    subprocess.run(arguments, check=True, timeout=120)
+
+
+@pytest.mark.parametrize("column", ["image_id", "label"])
+@pytest.mark.parametrize("value", [0.5, np.nan, 2.0**70])
+def test_numbers_that_are_not_whole_are_not_written(tmp_path, column, value):
+    columns = {"image_id": np.ones(1), "label": np.ones(1)} | {column: np.array([value])}
+    with (
+        pytest.raises(ValueError, match=f"{column} must be whole numbers"),
+        DetectionsWriter(tmp_path / "d.parquet", Granularity.SPECIES, TAXONOMY) as writer,
+    ):
+        writer.append(columns["image_id"], columns["label"], np.ones(1), np.ones((1, 4)))
+    assert os.listdir(tmp_path) == []
+
+
+def test_unusual_layouts_of_parquet(tmp_path):
+    """Empty groups of rows, columns in another order, other types, more columns."""
+    before = read_detections(write(tmp_path / "d.parquet"), Granularity.SPECIES, TAXONOMY)
+    table = pq.read_table(tmp_path / "d.parquet")
+    schema = table.schema
+    with pq.ParquetWriter(tmp_path / "a.parquet", schema) as writer:
+        for part in (table[:0], table[:2], table[:0], table[2:], table[:0]):
+            writer.write_table(part)
+    names = table.schema.names[::-1]
+    doubles = pa.schema([(name, pa.float64()) for name in names], schema.metadata)
+    other = table.select(names).cast(doubles).append_column("note", pa.array(["a", None, "c"]))
+    pq.write_table(other.replace_schema_metadata(schema.metadata), tmp_path / "b.parquet")
+    pq.write_table(table[1:], tmp_path / "c.parquet", compression="none", data_page_version="2.0")
+    for name, rows in (("a", slice(None)), ("b", slice(None)), ("c", slice(1, None))):
+        after = read_detections(tmp_path / f"{name}.parquet", None, TAXONOMY)
+        np.testing.assert_array_equal(after.image_ids, before.image_ids[rows])
+        np.testing.assert_array_equal(after.boxes, before.boxes[rows])
+        np.testing.assert_array_equal(after.scores, before.scores[rows])
+
+
+def test_numbers_in_a_dictionary(tmp_path):
+    """As pandas' categories are written."""
+    table = pq.read_table(write(tmp_path / "d.parquet"))
+    coded = table.set_column(1, "label", table["label"].dictionary_encode())
+    pq.write_table(coded, tmp_path / "e.parquet")
+    found = read_detections(tmp_path / "e.parquet", None, TAXONOMY)
+    assert found.labels[Granularity.SPECIES].tolist() == LABELS.tolist()
 
 
 def coco(path, **changes):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inatdet.data.formats.json_stream import iterate_lists
+from inatdet.data.formats import json_stream
+from inatdet.data.formats.json_stream import iterate_beginnings, iterate_lists
 from inatdet.errors import InputError
 
 _VALUES = st.recursive(
@@ -66,6 +69,9 @@ def test_same_as_json_load(tmp_path, lists, other, first, window, indent, ascii_
         ("{a: []}", "not valid JSON"),
         ('{"a" []}', "not valid JSON"),
         ('{"a": [' + "[" * 100_000, "nested too deeply"),
+        ('{"a": [' + "9" * 5000 + "]}", "thousands of digits"),
+        ('{"a": ["x\\ud800"]}', "half of a surrogate pair"),
+        ('{"\\ud800": [], "a": []}', "half of a surrogate pair"),
     ],
 )
 def test_errors(tmp_path, text, words, window):
@@ -74,6 +80,44 @@ def test_errors(tmp_path, text, words, window):
     with pytest.raises(InputError, match=words) as caught:
         list(iterate_lists(path, ["a"], window=window))
     assert str(path) in str(caught.value)
+
+
+def test_pairs_of_surrogates_are_characters(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text('{"a": ["\\ud83d\\ude00", "\\\\ud800"]}')
+    assert [value for _, value in iterate_lists(path, ["a"])] == ["\U0001f600", "\\ud800"]
+
+
+def test_work_is_in_proportion_to_the_file(tmp_path, monkeypatch):
+    """An early mistake is told at once, and a value may not be endless."""
+    wrong, long = tmp_path / "wrong.json", tmp_path / "long.json"
+    wrong.write_text('{"a": [1, x' + " " * 5_000_000)
+    long.write_text('{"b": [' + "[1.5, 2], " * 20_000 + '1], "a": [2]}')
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="not valid JSON"):
+            list(iterate_lists(wrong, ["a"], window=1 << 12))
+        assert list(iterate_lists(long, ["a"], window=1 << 12)) == [("a", 2)]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 200_000
+    path = tmp_path / "x.json"
+    monkeypatch.setattr(json_stream, "_LONGEST_VALUE", 1000)
+    path.write_text('{"a": ["' + "x" * 5000 + '"]}')
+    with pytest.raises(InputError, match="has a value of more than 1,000 characters"):
+        list(iterate_lists(path, ["a"], window=100))
+
+
+def test_the_beginnings_of_an_object(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text('{"a": [1, 2], "b": {"c": [3]}, "d": [], "e": [4], "f')
+    beginnings = iterate_beginnings(path)
+    assert list(itertools.islice(beginnings, 4)) == [
+        ("a", 1), ("b", {"c": [3]}), ("d", None), ("e", 4)
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="ends too early"):
+        next(beginnings)
 
 
 def test_files_that_are_not_text(tmp_path):

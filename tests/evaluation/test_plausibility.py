@@ -245,6 +245,32 @@ def test_annotations_that_repeat_themselves(rng, truth):
     assert "6 of 126 boxes are exact repeats" in message(twice, found)
 
 
+def numbered(truth, rng):
+    """The same annotations, each image's file called by the id of another."""
+    ids = [image.id for image in truth.images]
+    names = rng.permutation(ids).tolist()
+    images = tuple(
+        dataclasses.replace(image, file_name=f"train/{name:012}.jpg")
+        for image, name in zip(truth.images, names)
+    )
+    return dataclasses.replace(truth, images=images), dict(zip(ids, names))
+
+
+def test_ids_that_are_the_names_of_other_images(rng, truth):
+    found = found_in(truth, rng)
+    truth, name_of = numbered(truth, rng)
+    assert kinds(truth, found) == [], "the ids of the annotations, whatever the files are called"
+    by_name = np.array([name_of[image_id] for image_id in found.image_ids.tolist()])
+    wrong = dataclasses.replace(found, image_ids=by_name)
+    assert "also the names of files of 120 images" in message(truth, wrong)
+
+
+def test_ids_that_are_the_names_of_their_own_images(rng, truth):
+    images = tuple(dataclasses.replace(i, file_name=f"{i.id:012}.jpg") for i in truth.images)
+    truth = dataclasses.replace(truth, images=images)
+    assert kinds(truth, found_in(truth, rng)) == []
+
+
 def test_most_images_left_out(rng):
     truth = truth_of(rng, images=60)
     found = found_in(truth, rng)

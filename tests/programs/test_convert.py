@@ -148,3 +148,22 @@ def test_the_program(tmp_path):
     assert ": 3 species detections; 1 without a label were left out" in result.stderr
     result = run(f"--annotations={truth}", "--detections=kind=x", f"--output={found}")
     assert result.returncode == 2 and result.stderr.startswith("error: --detections=kind=x: ")
+
+
+def test_what_there_is_to_say_about_the_reading_is_printed(tmp_path):
+    truth = {
+        "images": [{"id": 5, "file_name": "a/img_1.jpg", "width": 9, "height": 9}],
+        "categories": [{"id": 1, "name": "raven", "supercategory": "Aves"}],
+        "annotations": [{"id": 1, "image_id": 5, "category_id": 1, "bbox": [1, 1, 5, 5]}],
+    }
+    result = {"image_id": "img_1", "category_id": 1, "bbox": [1, 1, 5, 5], "score": 0.5}
+    (tmp_path / "val.json").write_text(json.dumps(truth))
+    (tmp_path / "d.json").write_text(json.dumps([result]))
+    done = run(
+        f"--annotations={tmp_path}/val.json",
+        f"--detections=species={tmp_path}/d.json",
+        f"--output={tmp_path}/out.json",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "note: " in done.stderr and "1 images were matched by name" in done.stderr
+    assert json.loads((tmp_path / "out.json").read_text()) == [result | {"image_id": 5}]

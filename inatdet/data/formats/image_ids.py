@@ -33,12 +33,16 @@ def ids_of_names(
     Raises:
         InputError: a value is neither, or names several images.
     """
-    numbers = {value: _number(value) for value in set(values)}
+    different = set(values)
+    numbers = {value: _number(value) for value in different}
     known = {image.id for image in images}
-    if all(n is not None and (n in known or not known) for n in numbers.values()):
+    if all(
+        str(number) == str(value) and (number in known or not known)  # 0007 is no id
+        for value, number in numbers.items()
+    ):
         return np.array([numbers[value] for value in values], np.int64), ()
     by_name = ImagesByName(images)
-    ids = {value: by_name.find(str(value), path).id for value in numbers}
+    ids = {value: by_name.find(str(value), path).id for value in different}
     return np.array([ids[value] for value in values], np.int64), (_note(path, len(ids)),)
 
 

@@ -159,7 +159,7 @@ class _Reader(Generic[_T]):
         yield elements
 
     def lines(self) -> Iterator[list[_T]]:
-        rest = b""
+        rest = self._file.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
         while more := self._read():
             whole, newline, rest = (rest + more).rpartition(b"\n")
             self._check_length(rest)

@@ -129,8 +129,13 @@ class _ObjectReader:
                 yield key, None
 
     def _drop(self) -> None:
-        """Takes one value that nobody wants; a list, which may be long, element by element."""
-        if self._peek() != "[":
+        """Takes one value that nobody wants; a list that is long element by element."""
+        if self._peek() == "[":
+            self._more(self._window)
+            with contextlib.suppress(json.JSONDecodeError):
+                _, self._at = self._decoder.raw_decode(self._text, self._at)
+                return
+        else:
             self._value()
             return
         for _ in self._separated("[", "]"):
@@ -204,9 +209,9 @@ class _ObjectReader:
             raise self._fault(
                 f"has a value of more than {_LONGEST_VALUE:,} characters", "write it again"
             )
-        # The shortest piece that is wrong only because it is cut off is the longest word of JSON.
-        near_the_end = error.pos + len("-Infinity") >= len(self._text.rstrip())
-        return near_the_end or "Unterminated" in error.msg
+        # What is wrong only because it is cut off is a string, a word, or not there yet.
+        cut_off = error.pos + len("-Infinity") >= len(self._text)
+        return cut_off or "Unterminated" in error.msg or error.pos >= len(self._text.rstrip())
 
     def _check_characters(self, value: Any) -> None:
         """Refuses half of a pair of surrogates, which no file and no terminal can take."""

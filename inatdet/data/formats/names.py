@@ -121,7 +121,7 @@ class ImagesByName:
                 f"{_joined(min(files))!r}"
             )
         hint = ""
-        if similar := similar_name(name, self._found):
+        if similar := similar_name(name.replace("/", "_"), self._found):
             hint = f" but {similar[:80]!r}"
         return (
             f"the annotations have no image named {name[:80]!r}{hint}; check that both belong to "
