@@ -26,3 +26,9 @@ def cannot_read(path: str | os.PathLike[str], error: OSError) -> InputError:
     if path.startswith("~"):
         advice = "; the shell leaves ~ as it is behind =, so write $HOME or the whole path"
     return InputError(f"{path}: cannot be read ({error.strerror}){advice}")
+
+
+def reason_of(error: Exception) -> str:
+    """What a library says about a file, for a sentence: one line, not long, nothing hidden."""
+    text = " ".join(str(error).split())[:200]
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

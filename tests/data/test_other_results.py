@@ -182,12 +182,12 @@ def test_what_is_named(tmp_path, content, message):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("d.pkl", pickle.dumps(RESULTS), "is a pickle, which can run any program"),
+        ("d.pkl", pickle.dumps(RESULTS, 2), "is a pickle, which can run any program"),
         ("d.pth", b"PK\x03\x04rest", "is an archive, as torch.save"),
-        ("d.json.gz", b"\x1f\x8b\x08rest", "is compressed; unpack it"),
+        ("d.json.gz", b"\x1f\x8b\x08rest", "is compressed by gzip: decompress it"),
         ("d.npy", b"\x93NUMPYrest", "is one array of NumPy's"),
         ("d.h5", b"\x89HDF\r\n", "is HDF5"),
-        ("d.json", json.dumps(RESULTS).encode("utf-16"), "is text in UTF-16; save it as UTF-8"),
+        ("d.json", json.dumps(RESULTS).encode("utf-16"), "is text in UTF-16: save it as UTF-8"),
         ("d.csv", b"image_id,x\n1,2\n", "is a table of text; write COCO results"),
         ("d.json", b"", "is empty"),
     ],

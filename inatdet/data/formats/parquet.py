@@ -33,7 +33,7 @@ from inatdet.data.formats.parquet_metadata import (
     labels_of,
 )
 from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.errors import InputError
+from inatdet.errors import InputError, reason_of
 from inatdet.files import atomic_path
 
 MAGIC = b"PAR1"
@@ -211,9 +211,9 @@ def _open(path: str) -> Iterator[pq.ParquetFile]:
     except InputError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: names not in UTF-8
-        reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"{path}: is damaged or not a Parquet file of detections ({reason}); write it again"
+            f"{path}: is damaged or not a Parquet file of detections ({reason_of(error)}); write "
+            "it again"
         ) from error
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from inatdet.data.entries import is_id, is_number, short
 from inatdet.data.formats.json_stream import iterate_beginnings
+from inatdet.data.formats.signatures import check_is_text
 from inatdet.errors import InputError, cannot_read
 from inatdet.files import open_regular
 
@@ -23,14 +24,11 @@ _WRITE_COCO = (
     "write COCO results instead, a JSON list of objects with image_id, category_id, bbox [x, y, "
     "width, height] and score"
 )
-_STARTS = (  # of files that are none of detections
+_STARTS = (  # of files that other programs keep detections in
     (b"\x80", f"is a pickle, which can run any program when it is loaded; {_WRITE_COCO}"),
     (b"PK\x03\x04", f"is an archive, as torch.save and NumPy write it; {_WRITE_COCO}"),
-    (b"\x1f\x8b", "is compressed; unpack it with gunzip"),
     (b"\x89HDF", f"is HDF5; {_WRITE_COCO}"),
     (b"\x93NUMPY", f"is one array of NumPy's; {_WRITE_COCO}"),
-    (b"\xff\xfe", "is text in UTF-16; save it as UTF-8"),
-    (b"\xfe\xff", "is text in UTF-16; save it as UTF-8"),
     (b"<", f"is XML or a web page; {_WRITE_COCO}, or give a folder of results"),
 )
 _CSV = (".csv", ".tsv")
@@ -73,6 +71,7 @@ def kind_of(path: str) -> Kind:
     for magic, what in _STARTS:
         if start.startswith(magic):
             raise InputError(f"{path}: {what}")
+    check_is_text(path, start)
     if path.lower().endswith(_CSV):
         raise InputError(f"{path}: is a table of text; {_WRITE_COCO}")
     raise InputError(f"{path}: {_NEITHER}")
