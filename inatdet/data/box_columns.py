@@ -145,14 +145,14 @@ class BoxColumns:
         """
         boxes, areas = self.boxes, self.areas
         finite = np.isfinite(boxes).all(axis=1)
+        no_size = ~finite | (boxes[:, 2] <= 0) | (boxes[:, 3] <= 0)
         self.reject_where(
-            ~(finite & (boxes[:, 2:] > 0).all(axis=1)),
+            no_size,
             Problem.BOX_SIZE,
             lambda row: f"has the box {_list(boxes[row])}",
         )
-        no_area: np.ndarray = ~(np.isfinite(areas) & (areas >= 0))
         self.reject_where(
-            no_area,
+            ~(np.isfinite(areas) & (areas >= 0)),
             Problem.BOX_AREA,
             lambda row: f"has the area {areas[row]:g}",
         )

@@ -1,5 +1,7 @@
 """Damages files as disks, networks and attackers do."""
 
+import copy
+
 import numpy as np
 
 HOSTILE = (
@@ -56,3 +58,47 @@ def _place(rng: np.random.Generator, size: int) -> int:
     near = rng.uniform() < 0.5
     low = max(0, size - 700) if near else 0
     return int(rng.integers(low, size)) if size > low else 0
+
+
+ODD_VALUES = (
+    *(None, True, False, 0, 1, -1, 2, 7, 2**31, 2**53 + 1, -(2**63), 2**63, 10**40, 10**400),
+    *(0.0, -0.0, 0.5, 1.0, 1e-320, 1e18, 1e308, -1e308, float("nan"), float("inf"), float("-inf")),
+    *("", " ", "0", "7", "07", "-1", "1.0", "NaN", "é", "\ud800", "\x00", "\n", "\u202e", "a/../b"),
+    *("/etc/passwd", "..\\x", "empty", "x" * 5000, "[" * 50, "9" * 5000),
+    *([], [[]], [0], [1, 2, 3, 4], [0, 0, 1, 1], ["1", "2", "3", "4"], [None] * 4, {}, {"id": 1}),
+)
+"""What programs, people and attackers write where something else belongs."""
+
+
+def odd(rng: np.random.Generator, value):
+    """A copy of what a JSON file holds with one to three values changed, moved or removed."""
+    value = copy.deepcopy(value)
+    for _ in range(rng.integers(1, 4)):
+        holders = list(_holders(value))
+        if not holders:
+            return value
+        holder = holders[rng.integers(len(holders))]
+        keys = list(holder) if isinstance(holder, dict) else range(len(holder))
+        key = keys[rng.integers(len(keys))]
+        match rng.integers(6):
+            case 0:
+                del holder[key]
+            case 1:  # what stands elsewhere
+                other = holders[rng.integers(len(holders))]
+                if isinstance(other, list) and other:
+                    holder[key] = copy.deepcopy(other[rng.integers(len(other))])
+            case 2 if isinstance(holder, list):
+                holder.append(copy.deepcopy(holder[key]))
+            case 3 if type(holder[key]) in (int, float):
+                holder[key] = (str, float, lambda number: -number)[rng.integers(3)](holder[key])
+            case _:
+                holder[key] = copy.deepcopy(ODD_VALUES[rng.integers(len(ODD_VALUES))])
+    return value
+
+
+def _holders(value):
+    """All lists and objects in a value that are not empty."""
+    if isinstance(value, (dict, list)) and value:
+        yield value
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _holders(inner)
