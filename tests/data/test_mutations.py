@@ -190,7 +190,9 @@ def run(formats: list[Format], count: int, seed: int) -> tuple[dict[str, list[in
             results[kind.path.parent.name][0] += 1
         except InputError as error:
             message = str(error)
-            assert message.startswith(str(kind.path.parent)) and message.isprintable(), message
+            assert message.startswith(str(kind.path.parent.parent)) and message.isprintable(), (
+                message
+            )
             assert len(message) < 2500, message
             message.encode()
             results[kind.path.parent.name][1] += 1
