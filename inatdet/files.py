@@ -219,7 +219,7 @@ def check_version(path: str | os.PathLike[str], version: object, newest: int, re
     if version is None or (type(version) is int and 1 <= version <= newest):
         return
     raise InputError(
-        f"{os.fspath(path)}: has format version {str(version)[:40]}, but this version of inatdet "
+        f"{os.fspath(path)}: has format version {repr(version)[:40]}, but this version of inatdet "
         f"reads versions up to {newest}; update inatdet, or {remedy}"
     )
 

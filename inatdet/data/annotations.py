@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from inatdet.data.entries import file_name_fault, short
+from inatdet.data.label_spaces import check_label_spaces
 from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import sha256_of
@@ -28,7 +30,7 @@ class Image:
 
     Attributes:
         id: the dataset's number.
-        file_name: path of the file inside the images' folder, with forward slashes.
+        file_name: path of the file inside the images' folder, as the annotations have it.
         width: in pixels.
         height: in pixels.
     """
@@ -37,6 +39,18 @@ class Image:
     file_name: str
     width: int
     height: int
+
+    def path_in(self, images_dir: str | os.PathLike[str]) -> str:
+        """The path of the file; every opening of an image of a dataset goes through here.
+
+        Raises:
+            InputError: the name may lead out of the folder.
+        """
+        if fault := file_name_fault(self.file_name):
+            raise InputError(
+                f"image {self.id} has the file_name {short(self.file_name)}, which {fault}"
+            )
+        return os.path.join(images_dir, self.file_name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +70,9 @@ class Annotations:
             masks, that is half the box, and so it is here where the file has none.
         is_crowd: bool `[boxes]`.
         skipped: how many entries of the file were left out, by problem.
+        notes: what was read otherwise than it stands there, in sentences.
+        left_out: images that are good but were left out, for a bad box or a repeated id.
+        left_out_ids: their ids and those of bad images; detections in them do not count.
         sha256: the hash of the file or folder, in hexadecimal; empty where it was not computed.
         given_taxonomy: the label spaces to use instead of deriving them; see `with_taxonomy`.
         taxonomy_source: where the label spaces come from, in words.
@@ -73,6 +90,9 @@ class Annotations:
     areas: np.ndarray
     is_crowd: np.ndarray
     skipped: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    left_out: tuple[Image, ...] = ()
+    left_out_ids: frozenset[int] = frozenset()
     sha256: str = ""
     given_taxonomy: Taxonomy | None = None
     taxonomy_source: str = DERIVED
@@ -129,7 +149,7 @@ class Annotations:
             taxonomy: the label spaces, or the path of a file of `Taxonomy.save`.
 
         Raises:
-            InputError: the file cannot be read as a taxonomy.
+            InputError: the file cannot be read as a taxonomy, or its categories are others.
         """
         if isinstance(taxonomy, Taxonomy):
             source, sha256 = "given", ""
@@ -137,6 +157,10 @@ class Annotations:
             source = os.fspath(taxonomy)
             taxonomy = Taxonomy.load(source)
             sha256 = sha256_of(source)
+        boxed = set(self.boxed_category_ids())
+        check_label_spaces(
+            taxonomy, source, (c for c in self.categories if c.id in boxed), self.path
+        )
         return replace(
             self, given_taxonomy=taxonomy, taxonomy_source=source, taxonomy_sha256=sha256
         )

@@ -1,44 +1,67 @@
-"""The form that entries of annotation files must have, each looked at alone."""
+"""The values that entries of annotation files may have, each looked at alone."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import unicodedata
 from typing import Any, TypeGuard
 
+_EXACT = 2**53  # the largest whole number up to which every one is a float of its own
 
-def is_safe_file_name(name: str) -> bool:
-    """Whether a file name leads to a file inside the folder that it is joined to.
+
+def folded(name: str) -> str:
+    """A name without white space around it, and with single blanks for that inside it."""
+    return " ".join(name.split())
+
+
+def name_fault(name: Any) -> str:
+    """Why a value cannot be a name, in words that follow `has`; an empty string if it can."""
+    if not isinstance(name, str) or not name.strip():
+        return "no"
+    return "" if _is_printable(folded(name)) else "a character that cannot be printed in its"
+
+
+def file_name_fault(name: str) -> str:
+    """Why a file name may lead out of the folder it is joined to, and what to do; or nothing.
 
     Absolute paths, `..`, backslashes, Windows drives and control characters are refused on every
     system, because datasets are shared between systems.
     """
-    return not (
-        name.startswith("/")
-        or name.endswith("/")
-        or "\\" in name
-        or re.match("[A-Za-z]:", name)
-        or ".." in name.split("/")
-        or not name.strip()
-        or any(ord(character) < 32 or ord(character) == 127 for character in name)
-    )
-
-
-def malformed_box(entry: Any) -> str:
-    """What is wrong with the form of an entry of `annotations`; an empty string if nothing is."""
-    if not isinstance(entry, Mapping):
-        return "is not an object"
-    for key in ("id", "image_id", "category_id"):
-        if not is_id(entry.get(key)):
-            return f"has no whole number as its {key}"
-    box = entry.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)):
-        return f"has no list of four numbers as its bbox, but {short(box)}"
-    if not is_number(entry.get("area", 0)):
-        return f"has no number as its area, but {short(entry['area'])}"
-    if entry.get("iscrowd", 0) not in (0, 1):
-        return f"has neither 0 nor 1 as its iscrowd, but {short(entry['iscrowd'])}"
+    for fault, found in (
+        ("is empty: write the file's name", not name.strip()),
+        ("has control characters: rename the file", not _is_printable(name)),
+        ("has backslashes: write / instead", "\\" in name),
+        (
+            "is an absolute path: write it relative to the folder of the images",
+            name.startswith("/") or re.match("[A-Za-z]:", name),
+        ),
+        ("leads out of the folder of the images: write it without ..", ".." in name.split("/")),
+        ("is a folder: write the file's name", name.endswith("/")),
+    ):
+        if found:
+            return fault
     return ""
+
+
+def is_safe_file_name(name: str) -> bool:
+    """Whether a file name leads to a file inside the folder that it is joined to."""
+    return not file_name_fault(name)
+
+
+def whole_number(value: Any) -> int | None:
+    """The whole number that a value can only mean: 7 for 7, 7.0 and "7"; None if there is none.
+
+    Spreadsheets and pandas turn ids into floats, and programs that use them as keys into strings.
+    Neither `True`, "07" nor a float that has lost digits is taken for a number.
+    """
+    if is_id(value):
+        return value
+    if type(value) is float and value.is_integer() and abs(value) <= _EXACT:
+        return int(value)
+    if isinstance(value, str) and re.fullmatch("0|-?[1-9][0-9]{0,18}", value):
+        number = int(value)
+        return number if is_id(number) else None
+    return None
 
 
 def is_id(value: Any) -> TypeGuard[int]:
@@ -52,12 +75,16 @@ def is_number(value: Any) -> bool:
     return type(value) is float or (type(value) is int and abs(value) < 2**63)
 
 
-def is_size(value: Any) -> TypeGuard[int]:
-    """Whether a value can be the width or height of an image in pixels."""
-    return type(value) is int and 0 < value < 2**31
-
-
 def short(value: Any) -> str:
-    """A value as messages show it, at most 40 characters long."""
-    text = repr(value)
+    """A value as messages show it, at most 40 characters long, all of them printable."""
+    try:
+        text = ascii(value) if isinstance(value, str) and not _is_printable(value) else repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, or deep nesting
+        text = f"a {type(value).__name__}"
     return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _is_printable(text: str) -> bool:
+    """Whether a text has no control characters and no half surrogate pairs."""
+    # These break terminals, tables and protobuf; letters of other scripts are left alone.
+    return text.isprintable() or not any(unicodedata.category(c) in ("Cc", "Cs") for c in text)

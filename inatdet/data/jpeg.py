@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 
 import PIL.Image
 
@@ -50,7 +49,7 @@ def read_jpeg(images_dir: str, image: Image) -> bytes:
     Raises:
         BadFileError: the file is missing, not a JPEG, truncated, or of a different size.
     """
-    path = os.path.join(images_dir, image.file_name)
+    path = image.path_in(images_dir)
     try:
         with open(path, "rb") as file:
             data = file.read()

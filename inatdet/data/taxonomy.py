@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from inatdet.choices import Choice
-from inatdet.data.entries import is_id
+from inatdet.data.entries import folded, is_id, name_fault
 from inatdet.errors import InputError, cannot_read
 from inatdet.files import check_version, open_regular, write_text
 
@@ -78,7 +78,8 @@ class Category:
         """Makes a category from an entry of a COCO-style `categories` list.
 
         Args:
-            entry: a mapping with `id`, `name` and `supercategory`; other keys are ignored.
+            entry: a mapping with `id`, `name` and `supercategory`; other keys are ignored. White
+                space around names is dropped, and that inside them becomes single blanks.
 
         Raises:
             ValueError: something is missing or of the wrong type; the message says what, in words
@@ -88,9 +89,9 @@ class Category:
         if not is_id(category_id):
             raise ValueError("has no whole number as its id")
         for key in ("name", "supercategory"):
-            if not isinstance(entry.get(key), str) or not entry[key].strip():
-                raise ValueError(f"has no {key}")
-        return cls(category_id, entry["name"], entry["supercategory"])
+            if fault := name_fault(entry.get(key)):
+                raise ValueError(f"has {fault} {key}")
+        return cls(category_id, folded(entry["name"]), folded(entry["supercategory"]))
 
 
 @dataclass(frozen=True)
@@ -245,9 +246,10 @@ class Taxonomy:
     def _from_content(cls, content: Mapping[str, Any]) -> Taxonomy:
         super_classes = content.get("super_classes")
         if not isinstance(super_classes, list) or not all(
-            isinstance(name, str) and name for name in super_classes
+            not name_fault(name) for name in super_classes
         ):
             raise ValueError("has no list of names as its super_classes")
+        super_classes = [folded(name) for name in super_classes]
         lists: dict[str, list[Category]] = {}
         for key in ("species", "unboxed"):
             entries = content.get(key)

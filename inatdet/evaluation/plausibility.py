@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from inatdet.data.boxes import RIGHT_IOU, iou
+from inatdet.data.conventions import look_like_corners
 from inatdet.data.detections import NO_LABEL, Detections
 from inatdet.data.formats.image_ids import ids_of_numbers
 from inatdet.data.taxonomy import Granularity, Taxonomy
@@ -121,6 +122,13 @@ def _about_annotations(prepared: Prepared) -> Iterator[DataWarning]:
             "boxes",
             f"{path}: {repeated:,} of {len(rows):,} boxes are exact repeats, which make an image "
             "count as having several boxes; list each box once",
+        )
+    if look_like_corners(annotations.boxes):
+        yield DataWarning(
+            "boxes",
+            f"{path}: all {len(annotations.boxes):,} true boxes are wider and higher than they are "
+            "far from the upper left corner, as corners x1, y1, x2, y2 are and sizes are not; if "
+            "so, write x, y, width, height",
         )
     if evaluated < total / 2:
         yield DataWarning(

@@ -146,6 +146,7 @@ def _in_images(detections: Detections, annotations: Annotations, kept: Annotatio
     if inside.all():
         return detections
     known = _are_in(detections, annotations)
+    known |= np.isin(detections.image_ids, list(annotations.left_out_ids))
     if not known.all():
         row = int(np.argmin(known))
         raise InputError(

@@ -8,9 +8,12 @@ Annotations become COCO-style JSON with super-categories, which every program he
         --names=data.yaml --super_categories=super.json --output=val.json
     inatdet convert --annotations=lvis_v1_val.json --super_categories=super.json \
         --output=val.json
+    inatdet convert --annotations=caltech_bboxes.json --super_categories=super.json \
+        --images_dir=cct_images --output=val.json
 
 The input may be a folder of Pascal VOC's .xml files, a folder of YOLO's .txt files, or a JSON file
-of COCO or LVIS; which one it is, is recognized. super.json says which super-class a category
+of COCO, LVIS or COCO Camera Traps, whose text ids become numbers and whose images are measured if
+sizes are missing; which one it is, is recognized. super.json says which super-class a category
 belongs to: {"Corvus corax": "Aves", ...}. (LVIS annotates only some categories in each image, and
 its own evaluation knows which; COCO's, which is used here, counts any other detection as wrong.)
 
@@ -48,7 +51,7 @@ def define_flags() -> None:
     """Defines this program's flags."""
     define_truth("Class names of YOLO's files: a data.yaml, or one name per line.")
     define_strict()
-    define_images_dir("The images, whose sizes YOLO's labels need.")
+    define_images_dir("The images, for the sizes that YOLO's labels and COCO Camera Traps lack.")
     flags.DEFINE_string(
         "detections",
         None,
@@ -67,11 +70,9 @@ def main(argv: Sequence[str]) -> None:
     del argv
     values = flags.FLAGS
     if values.detections is None:
-        truth = read_truth(values)
+        truth = read_truth(values, number_ids=True)
         write_annotations(truth, values.output, values.granularity or Granularity.SPECIES)
         written = f"{len(truth.images):,} images and {len(truth.boxes):,} boxes"
-        if left_out := sum(truth.skipped.values()):
-            written += f"; {left_out} bad entries were left out"
     else:
         trained_on, path = granularity_and_path("--detections=", values.detections)
         truth = read_truth(values, with_names=False)

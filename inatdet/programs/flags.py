@@ -70,18 +70,21 @@ def define_strict() -> None:
     flags.DEFINE_bool("strict", False, "Treat warnings about the files as errors: exit code 2.")
 
 
-def read_truth(values: flags.FlagValues, with_names: bool = True) -> Annotations:
-    """Reads the ground truth that the flags describe.
+def read_truth(
+    values: flags.FlagValues, *, with_names: bool = True, number_ids: bool = False
+) -> Annotations:
+    """Reads the ground truth that the flags describe, and says what was left out or changed.
 
     Args:
         values: the flags of `define_truth`, and --images_dir.
         with_names: whether --names names the classes of the annotations.
+        number_ids: whether ids that are text become numbers.
 
     Raises:
         InputError: it cannot be read.
     """
     progress(f"reading {values.annotations}")
-    return read_annotations(
+    truth = read_annotations(
         values.annotations,
         taxonomy=values.taxonomy,
         names=values.names if with_names else None,
@@ -89,7 +92,14 @@ def read_truth(values: flags.FlagValues, with_names: bool = True) -> Annotations
         images_dir=values.images_dir,
         corners=values.corners,
         on_bad=values.on_bad,
+        number_ids=number_ids,
     )
+    for note in truth.notes:
+        progress(f"note: {note}")
+    if truth.skipped:
+        left_out = "; ".join(f"{problem}: {count:,}" for problem, count in truth.skipped.items())
+        progress(f"{truth.path}: left out with --on_bad=skip: {left_out}")
+    return truth
 
 
 def granularity_and_path(flag: str, item: str) -> tuple[Granularity, str]:

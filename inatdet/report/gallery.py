@@ -107,7 +107,7 @@ def pictures(
         drawn.append(
             _drawn(
                 image,
-                os.path.join(images_dir, image.file_name),
+                image.path_in(images_dir),
                 choose,
                 truth=tuple(names[label - 1] for label in labels.tolist()),
                 answers=[names[label - 1] for label in found.labels[granularity][rows].tolist()],

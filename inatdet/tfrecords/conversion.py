@@ -87,16 +87,7 @@ class Conversion:
                 those of another split in the output folder.
         """
         if self.taxonomy:
-            taxonomy = Taxonomy.load(self.taxonomy)
-            known = {category.id: category for category in taxonomy.species + taxonomy.unboxed}
-            boxed = set(annotations.boxed_category_ids())
-            for category in annotations.categories:
-                if category.id in boxed and known.get(category.id) != category:
-                    raise InputError(
-                        f"{self.annotations}: category {category.id} ({category.name}, "
-                        f"{category.supercategory}) differs in {self.taxonomy}; use the "
-                        "taxonomy of the same dataset"
-                    )
+            taxonomy = annotations.with_taxonomy(self.taxonomy).taxonomy
         else:
             taxonomy = annotations.derive_taxonomy(self.super_classes or None)
         stored = os.path.join(self.output_dir, TAXONOMY_FILE)

@@ -46,7 +46,9 @@ def convert(conversion: Conversion, progress: bool = False) -> dict[str, Any]:
             next run.
     """
     conversion.check()
-    annotations = read_coco_annotations(conversion.annotations, on_bad=conversion.on_bad)
+    annotations = read_coco_annotations(
+        conversion.annotations, on_bad=conversion.on_bad, images_dir=conversion.images_dir
+    )
     taxonomy = conversion.label_spaces(annotations)
     left_out = collections.Counter(annotations.skipped)
     order = _choose_images(conversion, annotations, left_out)
@@ -119,8 +121,7 @@ def _present(conversion: Conversion, annotations: Annotations, chosen: np.ndarra
     """Those of the chosen images whose file exists; a wrong folder is noticed right away."""
 
     def exists(position: int) -> bool:
-        name = annotations.images[position].file_name
-        return os.path.isfile(os.path.join(conversion.images_dir, name))
+        return os.path.isfile(annotations.images[position].path_in(conversion.images_dir))
 
     with concurrent.futures.ThreadPoolExecutor(conversion.threads) as readers:
         found = np.array(list(readers.map(exists, chosen.tolist(), chunksize=256)), bool)

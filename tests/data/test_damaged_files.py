@@ -130,9 +130,14 @@ def test_annotations(tmp_path):
         count=500,
     )
     assert wrong > 200 and right > 5
+    supers = {category.name: category.supercategory for category in CATEGORIES}
+    (tmp_path / "names.json").write_text(json.dumps(supers))
     nameless = tmp_path / "nameless.json"
     nameless.write_bytes((FOREIGN / "lvis.json").read_bytes().replace(b"coco_url", b"url"))
-    assert read_annotations(nameless, Options(on_bad=OnBad.SKIP)).images == ()
+    with pytest.raises(InputError, match=r"3 bad entries .*has no file_name"):
+        read_annotations(
+            nameless, Options(super_categories_path=str(tmp_path / "names.json"), on_bad=OnBad.SKIP)
+        )
 
 
 @pytest.mark.parametrize("kind", ["yolo_results/labels", "voc_results"])

@@ -138,8 +138,11 @@ LAUGHS = '<!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>'
         (VOC.format("").replace("width", "breadth"), "<size>: has 0 elements <width>"),
         (VOC.format("").replace("<width>100", "<width>1.5"), "<width>: is 1.5, not a whole number"),
         (VOC.format("").replace("<width>100", "<width>1e999"), "<width>: is '1e999'"),
-        (VOC.format("").replace("<width>100", "<width>0"), "image 1 has an invalid size"),
-        (VOC.format("").replace("a.jpg", "../a.jpg"), "unsafe file_name"),
+        (
+            VOC.format("").replace("<width>100", "<width>0"),
+            "image has an invalid size: 1, namely image 1",
+        ),
+        (VOC.format("").replace("a.jpg", "../a.jpg"), "unsafe file name: 1, namely image 1"),
         (VOC.format("").replace("a.jpg", ""), "<filename>: is empty"),
         (VOC.format(OBJECT.format("", "x")), "<object> number 1, <bndbox>, <xmin>: is 'x'"),
         (VOC.format(OBJECT.format("", 1) * 2 + "<object/>"), "<object> number 3: has 0 elements"),
@@ -159,9 +162,21 @@ def test_bad_voc_files(content, message, options, tmp_path):
 
 
 def test_bad_boxes_can_be_skipped(options, tmp_path):
-    folder = voc(tmp_path, VOC.format(OBJECT.format("", 1) + OBJECT.format("", 102)))
+    """The image of a bad box leaves with it, not to become one with a single box."""
+    voc(tmp_path, VOC.format(OBJECT.format("", 1) + OBJECT.format("", 102)))
+    folder = voc(tmp_path, VOC.format(OBJECT.format("", 1)).replace("a.jpg", "b.jpg"), "b.xml")
     read = read_annotations(folder, Options(**options, on_bad=OnBad.SKIP))
-    assert len(read.boxes) == 1 and read.skipped == {"box has an invalid size": 1}
+    assert [image.file_name for image in read.images] == ["b.jpg"] and len(read.boxes) == 1
+    assert [image.file_name for image in read.left_out] == ["a.jpg"]
+    assert read.skipped["box has an invalid size"] == 1
+
+
+def test_corners_that_cannot_count_from_one(options, tmp_path):
+    folder = voc(tmp_path, VOC.format(OBJECT.format("", 0)))
+    with pytest.raises(InputError, match=r"has the corner 0, .* give --corners=edges"):
+        read_annotations(folder, Options(**options))
+    edges = read_annotations(folder, Options(**options, corners=Corners.EDGES))
+    assert edges.boxes.tolist() == [[0, 1, 100, 79]]
 
 
 @pytest.mark.parametrize(
@@ -239,7 +254,12 @@ def test_unclear_kinds(options, tmp_path):
         ("classes.txt", "a\n\nb\n", "class 1 has no name"),
         ("classes.txt", "a\na\n", "names 'a' twice"),
         ("classes.txt", "", "has no names"),
-        ("classes.txt", b"\xff\xfe", "not text in UTF-8"),
+        ("classes.txt", "\ufeffa  b \r\n\u00a0c\td\n", ["a b", "c d"]),
+        ("classes.txt", "a\x0bb\nc\n", ["a b", "c"]),
+        ("classes.txt", "a\x07\n", "a character that cannot be printed in its name"),
+        ("classes.txt", b"\xe9", "not text in UTF-8"),
+        ("data.yaml", 'names: ["\\ud800"]', "a character that cannot be printed in its name"),
+        ("classes.txt", b"\xff\xfe", "is text in UTF-16"),
     ],
 )
 def test_names(name, content, expected, tmp_path):

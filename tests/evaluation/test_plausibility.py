@@ -271,6 +271,17 @@ def test_ids_that_are_the_names_of_their_own_images(rng, truth):
     assert kinds(truth, found_in(truth, rng)) == []
 
 
+def test_true_boxes_that_are_corners_inside_their_images(rng):
+    """The upper left half of the image holds the boxes, so that their corners are sizes too."""
+    truth = truth_of(rng, images=60)
+    size = np.array([(image.width, image.height) for image in truth.images], float)
+    corners = np.concatenate([rng.uniform(0.05, 0.2, (60, 2)), rng.uniform(0.4, 0.7, (60, 2))], 1)
+    wrong = dataclasses.replace(truth, boxes=corners * np.tile(size, 2))
+    assert "all 60 true boxes are wider and higher than they are far" in message(
+        wrong, found_in(wrong, rng)
+    )
+
+
 def test_most_images_left_out(rng):
     truth = truth_of(rng, images=60)
     found = found_in(truth, rng)

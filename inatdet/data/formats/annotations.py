@@ -22,9 +22,11 @@ class Options:
         names_path: names of the classes, see `read_names`; needed for YOLO's labels.
         super_categories_path: super-classes by category name, see `read_super_categories`. Needed
             for all kinds but JSON with `supercategory`, over which it takes precedence.
-        images_dir: the folder of the images; needed for YOLO's labels.
+        images_dir: the folder of the images; needed for YOLO's labels, and for the sizes that a
+            JSON file may lack. With it, the names of images must lead to files inside of it.
         corners: what the corners in VOC's files mean.
         on_bad: what to do about bad entries; see `inatdet.data.checking.collect`.
+        number_ids: whether ids in JSON that are text become numbers.
     """
 
     names_path: str | None = None
@@ -32,6 +34,7 @@ class Options:
     images_dir: str | None = None
     corners: voc.Corners = voc.Corners.INCLUSIVE
     on_bad: OnBad = OnBad.ERROR
+    number_ids: bool = False
 
 
 def read_annotations(
@@ -53,7 +56,13 @@ def read_annotations(
     if options.super_categories_path:
         super_categories = read_super_categories(options.super_categories_path)
     if not os.path.isdir(path):
-        return read_coco_annotations(path, super_categories, options.on_bad)
+        return read_coco_annotations(
+            path,
+            super_categories,
+            options.on_bad,
+            images_dir=options.images_dir,
+            number_ids=options.number_ids,
+        )
     names = read_names(options.names_path) if options.names_path else None
     kinds = [suffix for suffix in (voc.SUFFIX, yolo.SUFFIX) if files_below(path, (suffix,))]
     if kinds == [voc.SUFFIX]:
@@ -63,6 +72,7 @@ def read_annotations(
             super_categories=super_categories,
             corners=options.corners,
             on_bad=options.on_bad,
+            files_needed=options.images_dir is not None,
         )
     if kinds == [yolo.SUFFIX]:
         if names is None or options.images_dir is None:

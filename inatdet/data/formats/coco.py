@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -17,7 +18,11 @@ from tqdm import tqdm
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.checking import LISTS, OnBad, collect
+from inatdet.data.entries import folded, is_safe_file_name
+from inatdet.data.formats.image_sizes import size_of
 from inatdet.data.formats.json_stream import iterate_lists
+from inatdet.data.formats.signatures import check_is_annotations
+from inatdet.data.formats.text_ids import TextIds
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import atomic_path
@@ -29,6 +34,9 @@ def read_coco_annotations(
     path: str | os.PathLike[str],
     super_categories: Mapping[str, str] | None = None,
     on_bad: OnBad = OnBad.ERROR,
+    *,
+    images_dir: str | os.PathLike[str] | None = None,
+    number_ids: bool = False,
 ) -> Annotations:
     """Reads and checks a COCO-style annotation file; see `collect` for the checks.
 
@@ -38,27 +46,63 @@ def read_coco_annotations(
         super_categories: the super-class by category name; it takes precedence over
             `supercategory`, which LVIS' files do not have.
         on_bad: what to do about bad entries; see `collect`.
+        images_dir: the folder of the images, for the sizes that the file does not have. With it,
+            the names of images must lead to files inside of it.
+        number_ids: whether ids that are text become numbers, as for COCO Camera Traps.
 
     Raises:
         InputError: the file is missing, empty, truncated or not such JSON; or an entry is bad and
             `on_bad` is `ERROR`, in which case the first few bad ones are named.
     """
+    path = os.fspath(path)
+    check_is_annotations(path)
+    text_ids = TextIds(path)
+    measured = 0
 
     def entries() -> Iterator[tuple[str, Any]]:
+        nonlocal measured
         for key, entry in iterate_lists(path, LISTS):
-            if isinstance(entry, dict):
-                if key == "images" and "file_name" not in entry:
-                    url = entry.get("coco_url")
-                    if isinstance(url, str):  # .../train2017/000000391895.jpg
-                        entry["file_name"] = "/".join(url.rsplit("/", 2)[1:])
-                if key == "categories" and super_categories is not None:
-                    name = entry.get("name")
-                    if isinstance(name, str) and name in super_categories:
-                        entry["supercategory"] = super_categories[name]
+            if key == "images" and isinstance(entry, dict):
+                _take_name_of_url(entry)
+                if images_dir is not None and _measure(entry, images_dir, on_bad):
+                    measured += 1
+            elif key == "categories" and isinstance(entry, dict) and super_categories is not None:
+                name = entry.get("name")
+                if isinstance(name, str) and folded(name) in super_categories:
+                    entry["supercategory"] = super_categories[folded(name)]
             yield key, entry
 
-    path = os.fspath(path)
-    return collect(path, entries(), on_bad)
+    found = collect(
+        path,
+        text_ids.replaced(entries()) if number_ids else entries(),
+        on_bad,
+        files_needed=images_dir is not None,
+    )
+    notes = [*found.notes, *text_ids.notes()]
+    if measured:
+        notes.append(f"{path}: the sizes of {measured:,} images were taken from their files")
+    return replace(found, notes=tuple(notes))
+
+
+def _take_name_of_url(entry: dict[str, Any]) -> None:
+    url = entry.get("coco_url")
+    if "file_name" not in entry and isinstance(url, str):  # .../train2017/000000391895.jpg
+        entry["file_name"] = "/".join(url.rsplit("/", 2)[1:])
+
+
+def _measure(entry: dict[str, Any], images_dir: str | os.PathLike[str], on_bad: OnBad) -> bool:
+    """Adds the size that an image does not have; returns whether it did."""
+    name = entry.get("file_name")
+    has_size = entry.get("width") is not None or entry.get("height") is not None
+    if has_size or not isinstance(name, str) or not is_safe_file_name(name):
+        return False
+    try:
+        entry["width"], entry["height"] = size_of(os.path.join(images_dir, name))
+    except InputError:
+        if on_bad is OnBad.ERROR:
+            raise
+        return False
+    return True
 
 
 def write_coco_annotations(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import yaml
 
 from inatdet.data.annotations import Image
+from inatdet.data.entries import folded, name_fault, short
+from inatdet.data.formats.signatures import check_is_text
 from inatdet.data.similar_names import similar_name
 from inatdet.errors import InputError, cannot_read
 from inatdet.files import open_regular
@@ -34,11 +37,12 @@ def read_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
     if path.lower().endswith((".yaml", ".yml")):
         names: list[object] = _of_yaml(path, text)
     else:
-        names = [line.strip() for line in text.rstrip().splitlines()]
+        names = [line.strip() for line in text.rstrip().split("\n") if text.strip()]
     seen: dict[str, None] = {}
-    for number, name in enumerate(names):
-        if not isinstance(name, str) or not name.strip():
-            raise InputError(f"{path}: class {number} has no name; each needs its own")
+    for number, given in enumerate(names):
+        if fault := name_fault(given):
+            raise InputError(f"{path}: class {number} has {fault} name; each needs its own")
+        name = folded(str(given))
         if name in seen:
             raise InputError(f"{path}: names {name!r} twice; each class needs its own name")
         seen[name] = None
@@ -58,17 +62,31 @@ def read_super_categories(path: str | os.PathLike[str]) -> dict[str, str]:
     """
     path = os.fspath(path)
     try:
-        content = json.loads(_text(path))
+        pairs = json.loads(_text(path), object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path}: is not valid JSON ({error}); fix the file") from error
-    if not isinstance(content, dict):
+    if not isinstance(pairs, _Pairs):
         raise InputError(f'{path}: must be one JSON object, {{"category": "super-class", ...}}')
-    for name, super_category in content.items():
-        if not isinstance(super_category, str) or not super_category.strip():
+    content: dict[str, str] = {}
+    for name, super_category in pairs:
+        if name_fault(name) or name_fault(super_category):
             raise InputError(
-                f"{path}: the super-class of {name[:80]!r} is not a name; write it in quotes"
+                f"{path}: the super-class of {short(name)} is not a name; write both in quotes, "
+                "without control characters"
+            )
+        earlier = content.setdefault(folded(name), folded(super_category))
+        if earlier != folded(super_category):
+            raise InputError(
+                f"{path}: {short(name)} has two super-classes, {short(earlier)} and "
+                f"{short(super_category)}; give each category one"
             )
     return content
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object with repeated names kept, for all of them to be compared."""
 
 
 class ImagesByName:
@@ -147,6 +165,7 @@ def with_super_category(
     Raises:
         InputError: its super-class is not given.
     """
+    name = folded(name)
     if not super_categories or name not in super_categories:
         raise InputError(
             f"{path}: the super-class of {name[:80]!r} is unknown; give "
@@ -183,6 +202,7 @@ def _text(path: str) -> str:
         raise cannot_read(path, error) from error
     if len(data) > _LONGEST:
         raise InputError(f"{path}: is longer than {_LONGEST:,} bytes; it is not a list of names")
+    check_is_text(path, data)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -28,6 +28,7 @@ def read_annotations(
     images_dir: Path | None = None,
     corners: Corners | str = Corners.INCLUSIVE,
     on_bad: OnBad | str = OnBad.ERROR,
+    number_ids: bool = False,
 ) -> Annotations:
     """Reads and checks annotations, whatever their format.
 
@@ -40,10 +41,14 @@ def read_annotations(
             labels need it.
         super_categories: a JSON file, `{"category": "super-class", ...}`, for annotations that do
             not name super-classes: VOC, YOLO, LVIS.
-        images_dir: the images; YOLO's labels need it, for their sizes.
+        images_dir: the images; YOLO's labels need it, for their sizes, and so does JSON without
+            sizes. File names must then lead to files inside of it.
         corners: whether VOC's corners are the first and last pixel, counted from 1 (`inclusive`),
             or edges, counted from 0 (`edges`).
-        on_bad: `error` stops at bad entries; `skip` leaves them out and counts them in `skipped`.
+        on_bad: `error` stops at bad entries; `skip` leaves them out, and the images of bad boxes
+            with all their boxes, and counts all of that in `skipped`.
+        number_ids: whether ids of images and categories that are text, as in COCO Camera Traps,
+            become numbers 1, 2, ...; by default they are bad.
 
     Returns:
         The annotations, which carry their label spaces, `taxonomy`.
@@ -60,7 +65,12 @@ def read_annotations(
         ('Insecta', 'Aves')
     """
     options = annotation_formats.Options(
-        _text(names), _text(super_categories), _text(images_dir), Corners(corners), OnBad(on_bad)
+        _text(names),
+        _text(super_categories),
+        _text(images_dir),
+        Corners(corners),
+        OnBad(on_bad),
+        number_ids,
     )
     annotations = annotation_formats.read_annotations(path, options)
     annotations = replace(annotations, sha256=sha256_of(path))
@@ -106,7 +116,7 @@ def read_detections(
         path,
         None if granularity is None else Granularity(granularity),
         truth.taxonomy,
-        truth.images,
+        truth.images + truth.left_out,
         names=read_names(names) if isinstance(names, (str, os.PathLike)) else names,
         corners=Corners(corners),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import itertools
 import os
 from collections.abc import Iterator, Sequence
@@ -79,6 +80,8 @@ def iterate_lines(path: str) -> Iterator[Lines]:
     try:
         with open_regular(path) as file:
             number, rest = 1, b""
+            if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+                file.seek(0)
             while piece := file.read(_PIECE):
                 whole, newline, rest = (rest + piece).rpartition(b"\n")
                 if not newline and len(rest) > _PIECE:

@@ -22,6 +22,7 @@ from inatdet.choices import Choice
 from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad, collect
 from inatdet.data.detections import Detections, NamedClasses, check_columns, check_count
+from inatdet.data.entries import folded
 from inatdet.data.formats.names import ImagesByName, with_super_category
 from inatdet.data.formats.text import files_below, files_in, is_aside, iterate_lines
 from inatdet.data.formats.xml_elements import Element
@@ -68,6 +69,7 @@ def read_voc_annotations(
     names: Sequence[str] | None = None,
     corners: Corners = Corners.INCLUSIVE,
     on_bad: OnBad = OnBad.ERROR,
+    files_needed: bool = False,
 ) -> Annotations:
     """Reads a folder of XML files.
 
@@ -82,12 +84,14 @@ def read_voc_annotations(
             in alphabetical order.
         corners: what the corners of boxes mean.
         on_bad: what to do about bad boxes.
+        files_needed: whether the image files will be opened; see `collect`.
 
     Returns:
         The annotations; images and boxes are numbered from 1.
 
     Raises:
-        InputError: a file is damaged, or an element is missing or invalid.
+        InputError: a file is damaged, an element is missing or invalid, or corners that should
+            count from 1 are below.
     """
     folder = os.fspath(folder)
     places: list[str] = []
@@ -109,11 +113,16 @@ def read_voc_annotations(
                 },
             )
             for thing in element.children("object"):
-                category = thing.child("name").text()
+                category = folded(thing.child("name").text())
                 if names is not None and category not in ids:
                     raise thing.fault(f"has the name {category[:80]!r}, which is not in the list")
                 box = thing.child("bndbox")
                 numbers = [[box.child(corner).number() for corner in CORNERS]]
+                if corners is Corners.INCLUSIVE and min(numbers[0]) < 1:
+                    raise box.fault(
+                        f"has the corner {min(numbers[0]):g}, so it does not count pixels from 1; "
+                        "give --corners=edges if all corners are distances from the image's edges"
+                    )
                 places.append(f"{thing.where},")
                 yield (
                     "annotations",
@@ -129,7 +138,13 @@ def read_voc_annotations(
             entry = with_super_category(name, super_categories, folder)
             yield "categories", {"id": number, **entry}
 
-    annotations = collect(folder, entries(), on_bad, lambda box_id: places[box_id - 1])
+    annotations = collect(
+        folder,
+        entries(),
+        on_bad,
+        name_box=lambda number: places[number - 1],
+        files_needed=files_needed,
+    )
     return annotations if names is not None else _in_alphabetical_order(annotations)
 
 

@@ -7,17 +7,16 @@ field, the confidence (written with `save_txt=True save_conf=True`).
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image
 from tqdm import tqdm
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad, collect
 from inatdet.data.detections import Detections, NamedClasses, check_columns, check_count
+from inatdet.data.formats.image_sizes import size_of
 from inatdet.data.formats.names import ImagesByName, with_super_category
 from inatdet.data.formats.text import Lines, files_below, files_in, is_aside, iterate_lines
 from inatdet.data.taxonomy import Granularity, Taxonomy
@@ -71,7 +70,7 @@ def read_yolo_annotations(
                 {"id": number, **with_super_category(name, super_categories, folder)},
             )
         for image_id, image in enumerate(tqdm(images, unit="image", delay=2, disable=None), 1):
-            width, height = _size(os.path.join(images_dir, image))
+            width, height = size_of(os.path.join(images_dir, image))
             yield (
                 "images",
                 {"id": image_id, "file_name": image, "width": width, "height": height},
@@ -98,7 +97,13 @@ def read_yolo_annotations(
                         },
                     )
 
-    annotations = collect(folder, entries(), on_bad, lambda box_id: places[box_id - 1])
+    annotations = collect(
+        folder,
+        entries(),
+        on_bad,
+        name_box=lambda number: places[number - 1],
+        files_needed=True,
+    )
     labels.discard(_NAMES_FILE)
     if labels:
         raise InputError(
@@ -203,24 +208,3 @@ def _pixel_boxes(lines: Lines, values: np.ndarray, width: int, height: int) -> n
         )
     corner = boxes[:, :2] - boxes[:, 2:] / 2
     return np.concatenate([corner, boxes[:, 2:]], axis=1) * [width, height, width, height]
-
-
-def _size(path: str) -> tuple[int, int]:
-    """Width and height of an image, from its header."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about damaged metadata
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-                size: tuple[int, int] = image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombWarning) as error:
-        raise InputError(f"{path}: is not an image that can be read; replace it") from error
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{path}: has too many pixels for a photograph; replace it") from error
-    if orientation in (5, 6, 7, 8):
-        raise InputError(
-            f"{path}: is rotated by its EXIF orientation, which detectors here ignore; save it "
-            "upright"
-        )
-    return size
