@@ -46,7 +46,9 @@ def define_flags() -> None:
         "output_dir", None, "Where pictures go; by default `predictions`, with --json nowhere."
     )
     flags.DEFINE_bool("json", False, "Print what is found, one JSON object per image.")
-    flags.DEFINE_float("min_score", 0.5, "Detections below are left out.", lower_bound=0.0)
+    flags.DEFINE_float("min_score", 0.5, "Detections below are left out, 0 to 1.")
+    # Not as bounds of the flag, which NaN would pass.
+    flags.register_validator("min_score", lambda score: 0 <= score <= 1, "must be from 0 to 1")
     flags.DEFINE_integer("max_boxes", 20, "Detections kept per image.", lower_bound=1)
     flags.DEFINE_bool("upright", False, "Apply EXIF orientation first; training ignores it.")
 

@@ -105,3 +105,17 @@ def test_other_files_have_no_metadata(tmp_path):
         read_metadata(tmp_path / "d.json")
     with pytest.raises(InputError, match="No such file"):
         read_metadata(tmp_path / "none.parquet")
+
+
+def test_paths_that_are_not_utf_8(tmp_path):
+    """Python keeps such bytes as halves of surrogate pairs, which JSON does not have."""
+    path = write(tmp_path / "d.parquet", command="inatdet detect caf\udce9")
+    assert read_metadata(path).command == "inatdet detect caf?"
+
+
+def test_settings_that_could_not_be_read_again_are_not_written(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        DetectionsWriter(
+            tmp_path / "d.parquet", Granularity.SPECIES, TAXONOMY, settings={"a": float("nan")}
+        )
+    assert list(tmp_path.iterdir()) == []

@@ -5,10 +5,12 @@ import sys
 
 import numpy as np
 import pytest
+from absl import flags
 from PIL import Image
 
 from inatdet.detection import prediction, serving
 from inatdet.errors import InputError
+from inatdet.programs import predict
 from tests import records, untrained
 
 ORIENTATION = 0x0112
@@ -159,3 +161,16 @@ def test_a_picture_is_whole_or_absent(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="full"):
         prediction.draw(Image.new("RGB", (9, 9)), [], str(tmp_path / "a.jpg"))
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("score", ["nan", "-0.1", "1.5", "inf"])
+def test_scores_are_from_0_to_1(score):
+    before = set(flags.FLAGS)
+    predict.define_flags()
+    try:
+        with pytest.raises(flags.IllegalFlagValueError, match=r"min_score=.* from 0 to 1"):
+            flags.FLAGS(["predict", f"--min_score={score}"])
+    finally:
+        for name in set(flags.FLAGS) - before:
+            delattr(flags.FLAGS, name)
+        flags.FLAGS.unparse_flags()

@@ -89,9 +89,15 @@ def label_space_sha256(labels: Sequence[Label]) -> str:
 
 
 def encode(metadata: Metadata) -> dict[bytes, bytes]:
-    """The metadata of a Parquet schema."""
+    """The metadata of a Parquet schema.
+
+    Raises:
+        ValueError: the settings hold what JSON cannot, such as NaN.
+    """
     fields = msgspec.structs.asdict(metadata) | {"labels": _entries(metadata.labels)}
-    return {_KEY: json.dumps(fields).encode()}
+    # Paths may have bytes that are no UTF-8, which Python keeps as halves of surrogate pairs.
+    text = json.dumps(fields, ensure_ascii=False, allow_nan=False)
+    return {_KEY: text.encode("utf-8", "replace")}
 
 
 def decode(path: str, stored: Mapping[bytes, bytes] | None) -> Metadata:
