@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 import yaml
-from official.core import exp_factory, train_utils
+from official.core import exp_factory
 from official.modeling import hyperparams
 
 from inatdet.data.taxonomy import TAXONOMY_FILE, Taxonomy
 from inatdet.errors import InputError
+from inatdet.files import atomic_path
 from inatdet.networks import checkpoints
 from inatdet.training.config import Experiment
 
@@ -86,8 +87,12 @@ def _experiment_of(config_files: Sequence[str], default: str) -> str:
 
 
 def save(params: Experiment, model_dir: str) -> None:
-    """Writes the settings and the format version beside a model's checkpoints."""
-    train_utils.serialize_config(params, model_dir)
+    """Writes the settings, the label spaces and the format version beside checkpoints."""
+    path, taxonomy = os.path.join(model_dir, TAXONOMY_FILE), params.task.taxonomy
+    if taxonomy and taxonomy != path:
+        Taxonomy.load(taxonomy).save(path)
+    with atomic_path(os.path.join(model_dir, PARAMS_FILE)) as temporary:
+        hyperparams.save_params_dict_to_yaml(params, temporary)
     checkpoints.save_format(model_dir)
 
 
@@ -118,12 +123,12 @@ def read_saved(model_dir: str, params_override: str = "", *, default: str) -> Ex
     return params
 
 
-def adopt_taxonomy(params: Experiment, model_dir: str) -> Taxonomy:
-    """Saves a model's label space beside its checkpoints, and points the settings there.
+def label_spaces(params: Experiment, model_dir: str) -> Taxonomy:
+    """The label spaces of a model: those in its folder, or those that the settings name.
 
     Args:
-        params: the settings; `task.taxonomy` becomes the copy in `model_dir`.
-        model_dir: where checkpoints go.
+        params: the settings; `task.taxonomy` becomes the file in `model_dir`, if there is one.
+        model_dir: where checkpoints are, or go.
 
     Returns:
         The taxonomy.
@@ -131,19 +136,20 @@ def adopt_taxonomy(params: Experiment, model_dir: str) -> Taxonomy:
     Raises:
         InputError: if there is none, or `model_dir` holds a model with another.
     """
-    saved = os.path.join(model_dir, TAXONOMY_FILE)
-    given = params.task.taxonomy
-    if given and given != saved:
-        taxonomy = Taxonomy.load(given)
-        if os.path.exists(saved) and Taxonomy.load(saved) != taxonomy:
+    saved, given = os.path.join(model_dir, TAXONOMY_FILE), params.task.taxonomy
+    # Without a checkpoint, the file is of a run that ended before the first one.
+    if not os.path.exists(saved) or (given and checkpoints.latest(model_dir) is None):
+        if not given:
             raise InputError(
-                f"{model_dir} holds a model trained on the labels of {saved}, which differ from "
-                f"those of {given}; choose another --model_dir"
+                "task.taxonomy is not set; give the taxonomy.json that was written with the "
+                "TFRecords"
             )
-        taxonomy.save(saved)
-    elif not os.path.exists(saved):
+        return Taxonomy.load(given)
+    taxonomy = Taxonomy.load(saved)
+    if given and given != saved and Taxonomy.load(given) != taxonomy:
         raise InputError(
-            "task.taxonomy is not set; give the taxonomy.json that was written with the TFRecords"
+            f"{model_dir} holds a model trained on the labels of {saved}, which differ from "
+            f"those of {given}; choose another --model_dir"
         )
     params.task.taxonomy = saved
-    return Taxonomy.load(saved)
+    return taxonomy
