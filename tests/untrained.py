@@ -19,7 +19,6 @@ def save(data: str, directory, step: int = 1) -> str:
         The folder, which holds settings, taxonomy and `ckpt-STEP`.
     """
     params = training_on(data, 1)
-    experiment.adopt_taxonomy(params, str(directory))
     experiment.save(params, str(directory))
     tf.random.set_seed(0)
     model = DetectionTask(params.task).build_model()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from inatdet import locks, outputs
 from inatdet.data.formats.detections import DetectionsWriter
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.detection.boxes import to_original
@@ -20,8 +21,10 @@ from inatdet.detection.postprocess import BatchDetections
 from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
+from inatdet.tfrecords.contents import check_categories, check_complete
 from inatdet.tfrecords.damage import reading_errors
 from inatdet.tfrecords.journal import count_images
+from inatdet.tfrecords.reading import find_files
 from inatdet.training import devices, experiment
 
 
@@ -34,6 +37,7 @@ def detect(
     coarser: Sequence[Granularity] = (),
     strategy: tf.distribute.Strategy | None = None,
     command: str = "",
+    any_labels: bool = False,
 ) -> int:
     """Detects in every image of some TFRecords.
 
@@ -47,17 +51,21 @@ def detect(
             (`marginals.marginal`), each to `marginal_path(output, granularity)`.
         strategy: the devices, instead of those of `params.runtime`.
         command: the command line that is running, which the file records.
+        any_labels: whether the TFRecords may have other categories than the model, as those of
+            another dataset do.
 
     Returns:
         How many images were detected in.
 
     Raises:
-        InputError: if the checkpoint does not fit the settings, there are no TFRecords, or a
-            granularity is not coarser than the model's.
+        InputError: if the checkpoint does not fit the settings, there are no TFRecords, they are
+            damaged or do not fit the model, a granularity is not coarser than the model's, or the
+            output cannot be written.
+        KeyboardInterrupt: when interrupted, with the words for what is left.
     """
     devices.set_precision(params.runtime)
     strategy = strategy or devices.strategy_of(params.runtime)
-    taxonomy = experiment.adopt_taxonomy(params, model_dir)
+    taxonomy = experiment.label_spaces(params, model_dir)
     granularity = Granularity(params.task.granularity)
     for target in coarser:
         if target not in granularity.coarser_or_equal()[1:]:
@@ -66,10 +74,17 @@ def detect(
                 f"{granularity}"
             )
     targets = [granularity, *coarser]
+    paths = [output, *(marginal_path(output, target) for target in coarser)]
+    for path in paths:
+        outputs.check_file(path)
+    find_files(input_pattern)
+    check_complete(input_pattern)
+    if not any_labels:
+        check_categories(input_pattern, taxonomy)
     groups = {target: _groups(taxonomy, granularity, target) for target in coarser}
     params.task.validation_data.override({"input_path": input_pattern, "is_training": False})
     with strategy.scope():
-        task = DetectionTask(params.task)
+        task = DetectionTask(params.task, logging_dir=model_dir)
         model = task.build_model()
         checkpoints.restore(model, checkpoint)
     batches = strategy.distribute_datasets_from_function(
@@ -89,10 +104,13 @@ def detect(
     checkpoint_sha256 = checkpoints.sha256_of(checkpoint)
     images = 0
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_words_for_an_interruption())
+        for path in paths:
+            stack.enter_context(locks.only_writer_of(path))
         writers = [
             stack.enter_context(
                 DetectionsWriter(
-                    output if target is granularity else marginal_path(output, target),
+                    path,
                     target,
                     taxonomy,
                     model=checkpoints.short_name(checkpoint),
@@ -101,7 +119,7 @@ def detect(
                     command=command,
                 )
             )
-            for target in targets
+            for path, target in zip(paths, targets)
         ]
         bar = stack.enter_context(
             tqdm(total=count_images(input_pattern), unit=" images", disable=None)
@@ -113,7 +131,17 @@ def detect(
                     _write(writer, inputs, found)
                 images += len(inputs["image_id"])
             bar.update(images - bar.n)
+        if not images:
+            raise InputError(f"{input_pattern}: holds no image; write TFRecords of images")
     return images
+
+
+@contextlib.contextmanager
+def _words_for_an_interruption() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt("nothing was written, so the same command begins again") from error
 
 
 def marginal_path(output: str, granularity: Granularity) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from inatdet import locks, outputs
 from inatdet.data.taxonomy import Granularity
 from inatdet.detection import experiments
 from inatdet.detection.boxes import to_original
@@ -18,7 +19,7 @@ from inatdet.errors import InputError
 from inatdet.files import atomic_folder
 from inatdet.networks import checkpoints
 from inatdet.training import devices
-from inatdet.training.experiment import adopt_taxonomy
+from inatdet.training.experiment import label_spaces
 
 Detector = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 """From the bytes of image files, string `[batch]`, to what `ServedDetector.detect` returns."""
@@ -100,9 +101,9 @@ def restored(params: DetectionExperiment, checkpoint: str, model_dir: str) -> Se
     Raises:
         InputError: if there is no taxonomy, or the checkpoint does not fit the settings.
     """
-    names = adopt_taxonomy(params, model_dir).names(Granularity(params.task.granularity))
+    names = label_spaces(params, model_dir).names(Granularity(params.task.granularity))
     devices.set_precision(params.runtime)
-    model = DetectionTask(params.task).build_model()
+    model = DetectionTask(params.task, logging_dir=model_dir).build_model()
     checkpoints.restore(model, checkpoint)
     return ServedDetector(model, names, params.task.short_edge, params.task.long_edge)
 
@@ -117,13 +118,15 @@ def export(params: DetectionExperiment, checkpoint: str, model_dir: str, output_
         output_dir: the folder to create.
 
     Raises:
-        InputError: if the folder exists, or the checkpoint does not fit the settings.
+        InputError: if the folder exists or cannot be written, or the checkpoint does not fit the
+            settings.
     """
     output_dir = os.path.abspath(output_dir)
     if os.path.exists(output_dir):
         raise InputError(f"{output_dir}: already exists; name another folder, or remove it")
+    outputs.check_folder(output_dir)
     served = restored(params, checkpoint, model_dir)
-    with atomic_folder(output_dir) as temporary:
+    with locks.only_writer_of(output_dir), atomic_folder(output_dir) as temporary:
         tf.saved_model.save(served, temporary, signatures={"serving_default": served.detect})
 
 

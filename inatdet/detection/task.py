@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 
+import numpy as np
 import orbit
 import tensorflow as tf
 import tf_keras
 
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.detection import forms, inputs
+from inatdet.detection.anchors_fit import AnchorsFit
 from inatdet.detection.faster_rcnn import Diagnostics, FasterRCNN, Losses
 from inatdet.detection.validation_pictures import ValidationPictures
 from inatdet.tfrecords.label_counts import read_label_counts
@@ -17,11 +19,16 @@ from inatdet.tfrecords.sampling import Resampler, Sampling, factors_of
 from inatdet.training import label_priors
 from inatdet.training.accumulation import Batch, mean_over
 from inatdet.training.config import InputConfig
-from inatdet.training.task import EvaluationAction, Task
+from inatdet.training.task import LoopAction, Task
 
 
 class DetectionTask(Task):
-    """Trains `FasterRCNN` on TFRecords at one granularity."""
+    """Trains `FasterRCNN` on TFRecords at one granularity.
+
+    Its `logging_dir` is the folder of the model.
+    """
+
+    _shares: np.ndarray | None = None  # of the labels in training, once `prepare` has been called
 
     def build_model(self) -> FasterRCNN:
         """The detector, with as many labels as the taxonomy has at this granularity."""
@@ -30,8 +37,15 @@ class DetectionTask(Task):
         num_classes = taxonomy.num_labels(Granularity(config.granularity))
         priors = None
         if config.model.detections.logit_adjustment:
-            priors = label_priors.read(os.path.dirname(config.taxonomy), num_classes)
+            priors = self._priors(num_classes)
         return forms.build(config.model, num_classes, priors)
+
+    def _priors(self, num_classes: int) -> np.ndarray:
+        if self._shares is None:
+            return label_priors.read(self.logging_dir, num_classes)
+        return label_priors.usable(
+            self._shares, num_classes, self.task_config.train_data.input_path
+        )
 
     def build_inputs(
         self, params: InputConfig, input_context: tf.distribute.InputContext | None = None
@@ -62,16 +76,25 @@ class DetectionTask(Task):
         factors = factors_of(sampling, counts, params.repeat_threshold)
         return Resampler(sampling, granularity, tuple(factors.tolist()))
 
-    def save_companions(self, model_dir: str, overwrite: bool) -> None:
-        """Writes the label shares that logit adjustment needs, if the data has label counts."""
+    def prepare(self) -> None:
+        """Computes the label shares that logit adjustment needs, if the data has label counts."""
         config = self.task_config
-        label_priors.save(
+        self._shares = label_priors.of(
             config.train_data,
             Granularity(config.granularity),
-            model_dir,
             required=config.model.detections.logit_adjustment != 0,
-            overwrite=overwrite,
         )
+
+    def save_companions(self, model_dir: str) -> None:
+        """Writes the label shares, if there are any."""
+        if self._shares is not None:
+            label_priors.save(self._shares, model_dir)
+
+    def training_actions(
+        self, images_per_loop: int, notify: Callable[[str], None]
+    ) -> list[LoopAction]:
+        """A remark if nothing can be learned, because no anchor fits into the images."""
+        return [AnchorsFit(images_per_loop, notify)]
 
     def evaluation_actions(
         self,
@@ -79,7 +102,7 @@ class DetectionTask(Task):
         strategy: tf.distribute.Strategy,
         summaries: orbit.utils.SummaryManager,
         global_step: tf.Variable,
-    ) -> list[EvaluationAction]:
+    ) -> list[LoopAction]:
         """Pictures of validation images with their detections, if the settings ask for some."""
         config = self.task_config
         if not config.validation_pictures:

@@ -19,9 +19,17 @@ FORMAT_FILE = "format.json"
 _TRAIN_AGAIN = "make the model again with inatdet train and another --model_dir"
 
 
+def latest(model_dir: str) -> str | None:
+    """The path of a folder's newest checkpoint; None when its file `checkpoint` names none."""
+    try:
+        return tf.train.latest_checkpoint(model_dir)
+    except (ValueError, tf.errors.OpError):  # the file is empty, or no text
+        return None
+
+
 def newest(model_dir: str) -> str:
     """The path of a folder's newest checkpoint; `InputError` when there is none."""
-    checkpoint = tf.train.latest_checkpoint(model_dir)
+    checkpoint = latest(model_dir)
     if checkpoint is None:
         raise InputError(f"{model_dir}: no checkpoint there; train first, or give --checkpoint")
     return checkpoint
@@ -105,6 +113,10 @@ def read_into(checkpoint: str, problem: str, remedy: str, **objects: tf_keras.Mo
     try:
         status = tf.train.Checkpoint(**objects).read(checkpoint)
         status.expect_partial().assert_existing_objects_matched()
+    except tf.errors.DataLossError as error:
+        raise InputError(
+            f"{checkpoint}: is damaged ({str(error).splitlines()[0]}); use another checkpoint"
+        ) from error
     except (ValueError, AssertionError, tf.errors.OpError) as error:
         raise InputError(
             f"{checkpoint}: {problem} ({str(error).splitlines()[0]}); {remedy}"

@@ -13,10 +13,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from inatdet.data.taxonomy import Granularity
-from inatdet.detection import experiments
-from inatdet.detection.inference import detect
 from inatdet.errors import InputError
-from inatdet.networks import checkpoints
 from inatdet.programs.libraries import quiet_libraries
 from inatdet.programs.running import command, progress
 
@@ -35,6 +32,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("params_override", "", "More settings: a.b=c,d.e=f or a YAML file.")
     flags.DEFINE_string("taxonomy", None, "A taxonomy.json, if --model_dir has none.")
+    flags.DEFINE_bool("any_labels", False, "Detect in TFRecords of other categories, too.")
 
 
 def _coarser(values: flags.FlagValues) -> list[Granularity]:
@@ -49,7 +47,12 @@ def main(argv: Sequence[str]) -> None:
     """The program."""
     del argv
     values = flags.FLAGS
+    coarser = _coarser(values)
     quiet_libraries(values)
+    from inatdet.detection import experiments
+    from inatdet.detection.inference import detect
+    from inatdet.networks import checkpoints
+
     if values.config_file:
         params = experiments.read_experiment(values.config_file, values.params_override)
     else:
@@ -63,8 +66,9 @@ def main(argv: Sequence[str]) -> None:
         values.model_dir,
         values.input,
         values.output,
-        _coarser(values),
+        coarser,
         command=command(),
+        any_labels=values.any_labels,
     )
     progress(
         f"{values.output}: detections in {images} images, {checkpoints.short_name(checkpoint)}"

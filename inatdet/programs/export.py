@@ -16,9 +16,6 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from inatdet.detection import experiments
-from inatdet.detection.serving import export
-from inatdet.networks import checkpoints
 from inatdet.programs.libraries import quiet_libraries
 from inatdet.programs.running import progress
 
@@ -36,6 +33,10 @@ def main(argv: Sequence[str]) -> None:
     del argv
     values = flags.FLAGS
     quiet_libraries(values)
+    from inatdet.detection import experiments
+    from inatdet.detection.serving import export
+    from inatdet.networks import checkpoints
+
     params = experiments.read_saved(values.model_dir, values.params_override)
     checkpoint = values.checkpoint or checkpoints.newest(values.model_dir)
     export(params, checkpoint, values.model_dir, values.output_dir)

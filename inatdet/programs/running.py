@@ -8,17 +8,21 @@ import importlib
 import os
 import pathlib
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 
 from absl import app, flags
 
 from inatdet.errors import InputError, RunError
+from inatdet.programs import libraries
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 EXIT_CLOSED_PIPE = 141  # 128 + SIGPIPE
+EXIT_TERMINATED = 143  # 128 + SIGTERM
 
 _REMEDIES = {
     errno.EACCES: "change its permissions, or choose another path",
@@ -66,7 +70,7 @@ def run(argv: Sequence[str]) -> int:
         The exit code for help and for a program that does not exist. A program that ran ends the
         process with its own: 2 for an `InputError` and for a path that cannot be written, 1 for a
         `RunError` and for a lack of memory, 130 when interrupted from the keyboard, 141 when its
-        output was closed.
+        output was closed, 143 when terminated.
     """
     name = argv[1] if len(argv) > 1 else "--help"
     if name in _HELP_FLAGS:
@@ -93,6 +97,16 @@ def run(argv: Sequence[str]) -> int:
 
 def _guarded(main: Callable[[Sequence[str]], int | None], arguments: Sequence[str]) -> int | None:
     """Runs a program's `main`; what can be expected to go wrong becomes a sentence and a code."""
+    terminated: list[int] = []
+
+    def terminate(number: int, frame: object) -> None:
+        del frame
+        terminated.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        # Batch systems end programs like this, which would leave unfinished files behind.
+        signal.signal(signal.SIGTERM, terminate)
     try:
         code = main(arguments)
         sys.stdout.flush()  # a closed pipe shows here, not when the interpreter ends
@@ -101,9 +115,9 @@ def _guarded(main: Callable[[Sequence[str]], int | None], arguments: Sequence[st
         return _refuse(str(error))
     except RunError as error:
         return _refuse(str(error), EXIT_FAILED)
-    except KeyboardInterrupt:
-        print("interrupted; run the same command again to resume", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    except KeyboardInterrupt as error:
+        print(f"interrupted; {str(error) or 'run the same command again'}", file=sys.stderr)
+        return EXIT_TERMINATED if terminated else EXIT_INTERRUPTED
     except BrokenPipeError:
         return _closed_pipe()
     except OSError as error:
@@ -117,19 +131,10 @@ def _guarded(main: Callable[[Sequence[str]], int | None], arguments: Sequence[st
             EXIT_FAILED,
         )
     except Exception as error:
-        if not _is_out_of_resources(error):
+        words = libraries.words_for(error)
+        if words is None:
             raise
-        reason = " ".join(str(error).split())[:200]
-        return _refuse(
-            f"a device or disk is full ({reason}); use smaller batches or images, or free space",
-            EXIT_FAILED,
-        )
-
-
-def _is_out_of_resources(error: Exception) -> bool:
-    """Whether it is TensorFlow's word for a full GPU or disk; TensorFlow may not be loaded."""
-    tensorflow = sys.modules.get("tensorflow")
-    return tensorflow is not None and isinstance(error, tensorflow.errors.ResourceExhaustedError)
+        return _refuse(*words)
 
 
 def _show(text: str) -> int:

@@ -13,11 +13,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from inatdet.detection.experiments import read_experiment
 from inatdet.errors import InputError
 from inatdet.programs.libraries import quiet_libraries
 from inatdet.programs.running import progress
-from inatdet.training.loop import MODES, train
+from inatdet.training.modes import MODES
 
 
 def define_flags() -> None:
@@ -33,8 +32,11 @@ def main(argv: Sequence[str]) -> None:
     """The program."""
     del argv
     values = flags.FLAGS
-    quiet_libraries(values)
     if not values.config_file:
         raise InputError("--config_file is missing; give one of the files in pipelines/")
+    quiet_libraries(values)
+    from inatdet.detection.experiments import read_experiment
+    from inatdet.training.loop import train
+
     params = read_experiment(values.config_file, values.params_override, values.experiment)
     train(params, values.mode, values.model_dir, notify=progress)

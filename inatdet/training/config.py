@@ -120,6 +120,17 @@ class Experiment(cfg.ExperimentConfig):
                 f"runtime.mixed_precision_dtype is {precision!r}; it must be one of "
                 f"{', '.join(_PRECISIONS)}"
             )
+        trainer = self.trainer
+        if trainer.summary_interval % trainer.steps_per_loop:
+            raise InputError(
+                f"trainer.summary_interval is {trainer.summary_interval}; it must be a multiple of "
+                f"trainer.steps_per_loop, which is {trainer.steps_per_loop}"
+            )
+        if trainer.validation_steps < 1 and trainer.validation_steps != -1:
+            raise InputError(
+                f"trainer.validation_steps is {trainer.validation_steps}; it must be above 0, or "
+                "-1 for all images"
+            )
         self.task.check()
 
 

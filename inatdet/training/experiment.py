@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
+import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import tensorflow as tf
 import yaml
-from official.core import exp_factory, train_utils
+from official.core import exp_factory
 from official.modeling import hyperparams
 
 from inatdet.data.taxonomy import TAXONOMY_FILE, Taxonomy
-from inatdet.errors import InputError
+from inatdet.errors import InputError, cannot_read
+from inatdet.files import atomic_path
 from inatdet.networks import checkpoints
+from inatdet.training import overrides
 from inatdet.training.config import Experiment
+from inatdet.training.values import check_values
 
 PARAMS_FILE = "params.yaml"
+
+_GROUPS = ("task", "trainer", "runtime", "experiment")
 
 
 def read_experiment(
@@ -43,51 +48,86 @@ def read_experiment(
         InputError: for a file that is missing or is not valid YAML, and for a setting or an
             experiment that does not exist.
     """
-    name = experiment or _experiment_of(config_files, default)
+    sources = [(path, _settings_in(path)) for path in config_files]
+    named = [settings["experiment"] for _, settings in sources if "experiment" in settings]
+    name = experiment or (named[-1] if named else default)
+    if params_override:
+        sources.append(_overrides(params_override))
+        if "experiment" in sources[-1][1]:
+            raise InputError(
+                f"{sources[-1][0]}: sets experiment; only a --config_file or --experiment can do "
+                "that"
+            )
     try:
         params = exp_factory.get_exp_config(name)
-    except LookupError as error:
+    except (LookupError, TypeError) as error:
         raise InputError(
             f"there is no experiment {name!r}; the files in pipelines/ name the existing ones"
         ) from error
-    for source in [*config_files, params_override]:
-        if not source:
-            continue
-        if source != params_override and not os.path.isfile(source):
-            raise InputError(f"{source}: no such file; --config_file takes a file of pipelines/")
+    for source, settings in sources:
+        _check_names(source, settings, params)
         try:
-            params = hyperparams.override_params_dict(params, source, is_strict=True)
-        except KeyError as error:
-            raise InputError(f"{source}: unknown setting ({error.args[0]})") from error
-        except (yaml.YAMLError, tf.errors.OpError, ValueError, TypeError, AttributeError) as error:
+            params.override(settings, is_strict=True)
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
             reason = " ".join(str(error).split())
-            raise InputError(
-                f"{source}: cannot be read as settings ({reason}); use YAML, or a.b=c,d.e=f"
-            ) from error
-    if params.experiment != name and not experiment:
-        raise InputError(
-            f"{params_override}: sets experiment; only a --config_file or --experiment can do that"
-        )
+            raise InputError(f"{source}: cannot be read as settings ({reason})") from error
     params.experiment = name
+    check_values(params)
     params.check()
     return params
 
 
-def _experiment_of(config_files: Sequence[str], default: str) -> str:
-    """What the last of the files that name an experiment names; unreadable files name none."""
-    name = default
-    for path in config_files:
-        with contextlib.suppress(OSError, yaml.YAMLError), open(path, encoding="utf-8") as file:
+def _overrides(line: str) -> tuple[str, dict[str, Any]]:
+    """Where more settings are, and what they are; see `read_experiment`."""
+    if os.path.isfile(line):
+        return line, _settings_in(line)
+    return "--params_override", overrides.parse(line, _GROUPS)
+
+
+def _settings_in(path: str) -> dict[str, Any]:
+    """The settings in a YAML file; `InputError` if it cannot be read as such."""
+    if not os.path.exists(path):
+        raise InputError(f"{path}: no such file; --config_file takes a file of pipelines/")
+    try:
+        with open(path, encoding="utf-8") as file:
             # The loader of Model Garden, which writes tuples, an extension of plain YAML.
             settings = yaml.load(file, Loader=yaml.FullLoader)  # noqa: S506
-            if isinstance(settings, dict):
-                name = settings.get("experiment", name)
-    return name
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: cannot be read as settings ({reason}); use YAML") from error
+    if not isinstance(settings, dict) or not all(isinstance(name, str) for name in settings):
+        raise InputError(
+            f"{path}: cannot be read as settings (it has no names with values); use YAML such as "
+            "that in pipelines/"
+        )
+    return settings
+
+
+def _check_names(
+    source: str, settings: Mapping[str, Any], params: hyperparams.Config, prefix: str = ""
+) -> None:
+    """Raises InputError for a setting that does not exist, and says which one may be meant."""
+    known = params.as_dict()
+    for name, value in settings.items():
+        # A backbone's settings are not among those of the dictionary unless it is the chosen one.
+        if name not in known and not hasattr(params, str(name)):
+            close = difflib.get_close_matches(str(name), known, n=1)
+            meant = f"; is {prefix}{close[0]} meant?" if close else ""
+            raise InputError(f"{source}: unknown setting {prefix}{name}{meant}")
+        group = getattr(params, name)
+        if isinstance(value, Mapping) and isinstance(group, hyperparams.Config):
+            _check_names(source, value, group, f"{prefix}{name}.")
 
 
 def save(params: Experiment, model_dir: str) -> None:
-    """Writes the settings and the format version beside a model's checkpoints."""
-    train_utils.serialize_config(params, model_dir)
+    """Writes the settings, the label spaces and the format version beside checkpoints."""
+    path, taxonomy = os.path.join(model_dir, TAXONOMY_FILE), params.task.taxonomy
+    if taxonomy and taxonomy != path:
+        Taxonomy.load(taxonomy).save(path)
+    with atomic_path(os.path.join(model_dir, PARAMS_FILE)) as temporary:
+        hyperparams.save_params_dict_to_yaml(params, temporary)
     checkpoints.save_format(model_dir)
 
 
@@ -118,12 +158,12 @@ def read_saved(model_dir: str, params_override: str = "", *, default: str) -> Ex
     return params
 
 
-def adopt_taxonomy(params: Experiment, model_dir: str) -> Taxonomy:
-    """Saves a model's label space beside its checkpoints, and points the settings there.
+def label_spaces(params: Experiment, model_dir: str) -> Taxonomy:
+    """The label spaces of a model: those in its folder, or those that the settings name.
 
     Args:
-        params: the settings; `task.taxonomy` becomes the copy in `model_dir`.
-        model_dir: where checkpoints go.
+        params: the settings; `task.taxonomy` becomes the file in `model_dir`, if there is one.
+        model_dir: where checkpoints are, or go.
 
     Returns:
         The taxonomy.
@@ -131,19 +171,20 @@ def adopt_taxonomy(params: Experiment, model_dir: str) -> Taxonomy:
     Raises:
         InputError: if there is none, or `model_dir` holds a model with another.
     """
-    saved = os.path.join(model_dir, TAXONOMY_FILE)
-    given = params.task.taxonomy
-    if given and given != saved:
-        taxonomy = Taxonomy.load(given)
-        if os.path.exists(saved) and Taxonomy.load(saved) != taxonomy:
+    saved, given = os.path.join(model_dir, TAXONOMY_FILE), params.task.taxonomy
+    # Without a checkpoint, the file is of a run that ended before the first one.
+    if not os.path.exists(saved) or (given and checkpoints.latest(model_dir) is None):
+        if not given:
             raise InputError(
-                f"{model_dir} holds a model trained on the labels of {saved}, which differ from "
-                f"those of {given}; choose another --model_dir"
+                "task.taxonomy is not set; give the taxonomy.json that was written with the "
+                "TFRecords"
             )
-        taxonomy.save(saved)
-    elif not os.path.exists(saved):
+        return Taxonomy.load(given)
+    taxonomy = Taxonomy.load(saved)
+    if given and given != saved and Taxonomy.load(given) != taxonomy:
         raise InputError(
-            "task.taxonomy is not set; give the taxonomy.json that was written with the TFRecords"
+            f"{model_dir} holds a model trained on the labels of {saved}, which differ from "
+            f"those of {given}; choose another --model_dir"
         )
     params.task.taxonomy = saved
-    return Taxonomy.load(saved)
+    return taxonomy

@@ -25,15 +25,8 @@ from inatdet.training.config import InputConfig
 _FILE = "label_priors.json"
 
 
-def save(
-    data: InputConfig,
-    granularity: Granularity,
-    model_dir: str,
-    *,
-    required: bool,
-    overwrite: bool = True,
-) -> None:
-    """Writes the shares of the labels, as training sees them, beside the checkpoints.
+def of(data: InputConfig, granularity: Granularity, *, required: bool) -> np.ndarray | None:
+    """The shares of the labels, as training sees them.
 
     A label's share is that of its boxes, each counted as often as `data.sampling` shows an image
     of this label alone.
@@ -41,29 +34,29 @@ def save(
     Args:
         data: what is trained on.
         granularity: of the labels.
-        model_dir: where checkpoints go.
-        required: whether it is an error if no label counts lie beside the TFRecords; otherwise
-            nothing is written then.
-        overwrite: whether to replace shares that are there.
+        required: whether it is an error if no label counts lie beside the TFRecords.
+
+    Returns:
+        float64 `[classes]`; None if there are no counts.
 
     Raises:
         InputError: if the shares are required and there are no counts.
     """
-    path = os.path.join(model_dir, _FILE)
-    if os.path.exists(path) and not overwrite:
-        return
     with contextlib.nullcontext() if required else contextlib.suppress(InputError):
         counts = read_label_counts(data.input_path, granularity, data.single_instance)
         factors = factors_of(Sampling(data.sampling), counts, data.repeat_threshold)
         shown = factors * counts.boxes
-        shares = shown / max(shown.sum(), 1.0)
-        write_text(path, json.dumps({"share": shares.tolist()}))
+        return shown / max(shown.sum(), 1.0)
+    return None
+
+
+def save(shares: np.ndarray, model_dir: str) -> None:
+    """Writes the shares of the labels beside the checkpoints."""
+    write_text(os.path.join(model_dir, _FILE), json.dumps({"share": shares.tolist()}))
 
 
 def read(model_dir: str, num_classes: int) -> np.ndarray:
-    """The shares of the labels 1, 2, ... that `save` wrote: float64 `[classes]`.
-
-    A label without a box in training gets the share of the rarest label that has one.
+    """The shares of the labels 1, 2, ... that `save` wrote, as `usable` has them.
 
     Raises:
         InputError: if they are missing or do not fit the labels.
@@ -80,9 +73,27 @@ def read(model_dir: str, num_classes: int) -> np.ndarray:
         ) from error
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path}: cannot be read ({error!r}); run inatdet train again") from error
+    return usable(shares, num_classes, path)
+
+
+def usable(shares: np.ndarray, num_classes: int, source: str) -> np.ndarray:
+    """Shares that are all above 0.
+
+    Args:
+        shares: of the labels 1, 2, ...
+        num_classes: how many labels the model has.
+        source: where the shares are from, for the message.
+
+    Returns:
+        float64 `[classes]`: a label without a box in training gets the share of the rarest label
+        that has one.
+
+    Raises:
+        InputError: if they do not fit the labels.
+    """
     if shares.shape != (num_classes,) or not (shares > 0).any():
         raise InputError(
-            f"{path}: has shares of {shares.size} labels, the model has {num_classes}; run "
+            f"{source}: has shares of {shares.size} labels, the model has {num_classes}; run "
             "inatdet train again"
         )
     return np.where(shares > 0, shares, shares[shares > 0].min())

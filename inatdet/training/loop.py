@@ -12,17 +12,17 @@ import tensorflow as tf
 import tf_keras
 from official.core import task_factory, train_lib, train_utils
 
+from inatdet import locks, outputs
+from inatdet.errors import InputError
 from inatdet.networks import checkpoints
+from inatdet.tfrecords import contents
 from inatdet.tfrecords.damage import reading_errors
 from inatdet.tfrecords.reading import find_files
-from inatdet.training import devices, experiment
+from inatdet.training import devices, experiment, resuming
 from inatdet.training.accumulation import AccumulatingTrainer
 from inatdet.training.config import Experiment, TrainingTask, images_per_step, scale_to_replicas
 from inatdet.training.progress import ProgressLine, StopOnNonFiniteLoss, losses_text
-from inatdet.training.resuming import compare_settings
 from inatdet.training.task import Task
-
-MODES = ("train", "eval", "train_and_eval")
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def train(
     Args:
         params: the settings, unlocked; their task is an `inatdet.training.task.Task`, registered
             with Model Garden.
-        mode: one of `MODES`.
+        mode: one of `inatdet.training.modes.MODES`.
         model_dir: where checkpoints, summaries and settings go. Training resumes from the newest
             checkpoint there.
         strategy: the devices, instead of those of `params.runtime`.
@@ -53,19 +53,37 @@ def train(
 
     Raises:
         InputError: for settings that do not fit the data, the machine, or the model in the folder,
-            which is then left as it was.
+            which is then left as it was; and while another process trains there.
         RunError: when a loss is not finite.
+        KeyboardInterrupt: when interrupted, with the words for what is left.
     """
+    outputs.check_folder(model_dir)
     devices.set_precision(params.runtime)
     strategy = strategy or devices.strategy_of(params.runtime)
+    with locks.only_writer(model_dir) if "train" in mode else contextlib.nullcontext():
+        try:
+            return _train(params, mode, model_dir, strategy, notify)
+        except KeyboardInterrupt as error:
+            newest = checkpoints.latest(model_dir)
+            raise KeyboardInterrupt(
+                f"the same command goes on from {newest}"
+                if newest and "train" in mode
+                else "nothing was saved yet, so the same command begins again"
+            ) from error
+
+
+def _train(
+    params: Experiment,
+    mode: str,
+    model_dir: str,
+    strategy: tf.distribute.Strategy,
+    notify: Callable[[str], None],
+) -> dict[str, float]:
+    """Compares, builds and restores, in this order, before anything is written; then runs."""
     replicas = strategy.num_replicas_in_sync
     factor = scale_to_replicas(params, replicas)
     patterns = _patterns(params.task, mode)
-    for pattern in patterns:  # before anything is built, which takes time
-        find_files(pattern)
-    checkpoints.check_format(model_dir)
-    differing = compare_settings(params, model_dir)
-    experiment.adopt_taxonomy(params, model_dir)
+    differing = _compare(params, mode, model_dir, patterns)
     if differing:
         notify(f"resuming with {differing}")
     if factor != 1.0:
@@ -76,7 +94,7 @@ def train(
     with strategy.scope():
         task = task_factory.get_task(params.task, logging_dir=model_dir)
     if "train" in mode:
-        task.save_companions(model_dir, overwrite=False)
+        task.prepare()
     params.lock()
     if params.task.seed is not None:
         tf_keras.utils.set_random_seed(params.task.seed)
@@ -89,10 +107,40 @@ def train(
             trainer_cls=AccumulatingTrainer,
         )
         # Orbit restores it without noticing if it is of another model.
-        if checkpoint := tf.train.latest_checkpoint(model_dir):
+        if checkpoint := checkpoints.latest(model_dir):
             checkpoints.restore(trainer.model, checkpoint)
     with reading_errors(*patterns):
-        return _run(trainer, task, params, mode, model_dir, strategy, notify)
+        try:
+            return _run(trainer, task, params, mode, model_dir, strategy, notify)
+        except tf.errors.OutOfRangeError as error:
+            raise InputError(
+                f"{' and '.join(patterns)}: holds no image to train on; write TFRecords of images "
+                "with boxes, or turn task.train_data.single_instance off"
+            ) from error
+
+
+def _compare(params: Experiment, mode: str, model_dir: str, patterns: list[str]) -> str:
+    """Compares settings, labels and records with each other and with the model in a folder.
+
+    Returns:
+        The settings that differ from the model's and may, in words; empty if none does.
+
+    Raises:
+        InputError: something does not fit.
+    """
+    for pattern in patterns:
+        find_files(pattern)
+        contents.check_complete(pattern)
+    checkpoints.check_format(model_dir)
+    if "train" in mode:
+        resuming.check_checkpoints(model_dir)
+    differing = resuming.compare_settings(params, model_dir)
+    taxonomy = experiment.label_spaces(params, model_dir)
+    for pattern in patterns:
+        contents.check_labels(pattern, taxonomy, params.task.taxonomy)
+    if "train" in mode:
+        resuming.compare_records(params.task.train_data.input_path, model_dir)
+    return differing
 
 
 def _run(
@@ -110,9 +158,10 @@ def _run(
     progress = ProgressLine(step, last_step, per_step, notify)
     last: dict[str, float] = {}
     train_actions = [
-        StopOnNonFiniteLoss(step, lambda: tf.train.latest_checkpoint(model_dir)),
+        StopOnNonFiniteLoss(step, lambda: checkpoints.latest(model_dir)),
         progress,
         lambda output: last.update({name: float(value) for name, value in output.items()}),
+        *task.training_actions(params.trainer.steps_per_loop * per_step, notify),
     ]
     summaries = orbit.utils.SummaryManager(
         os.path.join(model_dir, params.trainer.validation_summary_subdir),
@@ -146,7 +195,9 @@ def _run(
         # The checkpoint has been restored, so these are the settings of its model.
         if "train" in mode:
             experiment.save(params, model_dir)
-            task.save_companions(model_dir, overwrite=True)
+            task.save_companions(model_dir)
+            resuming.save_records(params.task.train_data.input_path, model_dir)
+            resuming.remove_leftovers(model_dir)
         start = int(step.numpy())
         if start:
             notify(f"resuming from step {start} in {model_dir}")

@@ -1,13 +1,20 @@
-"""Whether training may resume in a folder: its settings compared with those of the model there."""
+"""Whether training may resume in a folder: settings and records compared with its model's."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import glob
+import json
 import os
+import re
+import shutil
 from collections.abc import Mapping
 
-import tensorflow as tf
-
 from inatdet.errors import InputError
+from inatdet.files import check_version, write_text
+from inatdet.networks import checkpoints
+from inatdet.tfrecords.contents import Contents
 from inatdet.training.config import Experiment
 from inatdet.training.experiment import PARAMS_FILE, read_experiment
 
@@ -15,6 +22,27 @@ _IGNORED = ("task.taxonomy", "runtime")
 """Settings that say where things are, or on what they run."""
 
 _NAMED = 8  # settings that a message names at most
+
+_RECORDS_FILE = "records.json"
+_RECORDS_VERSION = 1
+
+
+def check_checkpoints(model_dir: str) -> None:
+    """Refuses a folder with checkpoints of which none is known to be the newest.
+
+    Training would begin anew there, and replace them.
+
+    Raises:
+        InputError: there are checkpoints, but the file `checkpoint` is damaged, missing, or names
+            one that is not there.
+    """
+    found = glob.glob(os.path.join(glob.escape(model_dir), "ckpt-*.index"))
+    if found and checkpoints.latest(model_dir) is None:
+        name = os.path.basename(found[0]).removesuffix(".index")
+        raise InputError(
+            f"{model_dir}: has {name}, but its file named checkpoint does not name a checkpoint "
+            "that is there; put it right, or choose another --model_dir"
+        )
 
 
 def compare_settings(params: Experiment, model_dir: str) -> str:
@@ -35,7 +63,7 @@ def compare_settings(params: Experiment, model_dir: str) -> str:
         InputError: a setting differs that changes what is learned.
     """
     path = os.path.join(model_dir, PARAMS_FILE)
-    if tf.train.latest_checkpoint(model_dir) is None or not os.path.exists(path):
+    if checkpoints.latest(model_dir) is None or not os.path.exists(path):
         return ""
     saved = read_experiment([path], default=params.experiment)
     before, now = _flat(saved.as_dict()), _flat(params.as_dict())
@@ -51,6 +79,58 @@ def compare_settings(params: Experiment, model_dir: str) -> str:
         )
     allowed = [name for name in changed if not _is_below(name, _IGNORED)]
     return f"{_values(allowed, now)} (was {_values(allowed, before)})" if allowed else ""
+
+
+def compare_records(file_pattern: str, model_dir: str) -> None:
+    """Compares records with those that a folder's model was trained on.
+
+    Args:
+        file_pattern: the records for training on.
+        model_dir: the folder; without a checkpoint in it, or a word on records, there is nothing
+            to compare.
+
+    Raises:
+        InputError: the records are others; being elsewhere or sharded otherwise does not count.
+    """
+    path = os.path.join(model_dir, _RECORDS_FILE)
+    if checkpoints.latest(model_dir) is None or not os.path.exists(path):
+        return
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+        check_version(path, content.pop("version"), _RECORDS_VERSION, "choose another --model_dir")
+        before = Contents(**content)
+    except InputError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"{path}: cannot be read as what a model was trained on ({error!r}); remove it to "
+            "train on with any records"
+        ) from error
+    now = Contents.of(file_pattern)
+    if not now.are_those_of(before):
+        raise InputError(
+            f"{model_dir} holds a model that was trained on other records ({before}) than "
+            f"{file_pattern} ({now}); use those, or begin another --model_dir with its weights, "
+            "as task.init_checkpoint"
+        )
+
+
+def save_records(file_pattern: str, model_dir: str) -> None:
+    """Writes beside a model what it is trained on, for `compare_records`."""
+    content = {"version": _RECORDS_VERSION, **dataclasses.asdict(Contents.of(file_pattern))}
+    write_text(os.path.join(model_dir, _RECORDS_FILE), json.dumps(content) + "\n")
+
+
+def remove_leftovers(model_dir: str) -> None:
+    """Removes what a killed run was writing; the caller is the folder's only writer."""
+    for name in os.listdir(model_dir):
+        path = os.path.join(model_dir, name)
+        if re.fullmatch(r"ckpt-\d+_temp", name):  # TensorFlow's, before a checkpoint is whole
+            shutil.rmtree(path, ignore_errors=True)
+        elif re.fullmatch(r"checkpoint\.tmp[0-9a-f]{32}", name):
+            with contextlib.suppress(OSError):
+                os.remove(path)
 
 
 def _flat(settings: Mapping[str, object], prefix: str = "") -> dict[str, object]:

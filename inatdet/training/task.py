@@ -9,24 +9,39 @@ import tensorflow as tf
 import tf_keras
 from official.core import base_task
 
-EvaluationAction = Callable[[dict[str, tf.Tensor]], None]
-"""Called after each validation with the values that it gave: an Orbit action."""
+LoopAction = Callable[[dict[str, tf.Tensor]], None]
+"""Called after each loop of steps, or each validation, with the values that it gave."""
 
 
 class Task(base_task.Task):
     """A Model Garden task with hooks for the loop; by default they do nothing."""
 
-    def save_companions(self, model_dir: str, overwrite: bool) -> None:
-        """Writes what a trained model needs beside its checkpoints.
-
-        Args:
-            model_dir: where checkpoints go.
-            overwrite: whether to replace what is there. The loop calls this before the model is
-                built, for what is missing, and again once a checkpoint has been restored.
+    def prepare(self) -> None:
+        """Looks up what the model needs to know of the data, before it is built for training.
 
         Raises:
             InputError: if the settings ask for something that the data does not have.
         """
+
+    def save_companions(self, model_dir: str) -> None:
+        """Writes what a trained model needs beside its checkpoints.
+
+        Args:
+            model_dir: where checkpoints go. The loop calls this when nothing can be wrong any more
+                with the model there.
+        """
+
+    def training_actions(
+        self, images_per_loop: int, notify: Callable[[str], None]
+    ) -> list[LoopAction]:
+        """What to do after each loop of training steps.
+
+        Args:
+            images_per_loop: that one loop of steps shows.
+            notify: receives remarks.
+        """
+        del images_per_loop, notify
+        return []
 
     def evaluation_actions(
         self,
@@ -34,7 +49,7 @@ class Task(base_task.Task):
         strategy: tf.distribute.Strategy,
         summaries: orbit.utils.SummaryManager,
         global_step: tf.Variable,
-    ) -> list[EvaluationAction]:
+    ) -> list[LoopAction]:
         """What to do after each validation.
 
         Args:

@@ -10,7 +10,7 @@ from inatdet.detection.experiments import read_experiment
 from inatdet.detection.fpn_config import FPNTask
 from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
-from inatdet.training import devices
+from inatdet.training import devices, overrides
 from inatdet.training.config import scale_to_replicas
 
 PAPER = ["species", "super", "generic"]
@@ -104,6 +104,33 @@ def test_the_rule_can_be_switched_off():
         ([], "task.train_data.sampling=all", "sampling is 'all'; it must be one of none, repeat"),
         ([], "task.train_data.repeat_threshold=0", "share of images and must be above 0"),
         ([], "task.short_edge=2000", "no longer than the long one"),
+        ([], "task.train_data.bach_size=2", "setting task.train_data.bach_size; is task.train_da"),
+        ([], "task.seed=1,task.seed=2", "task.seed is given twice"),
+        ([], "task.model=3", "task.model is 3; it is a group of settings"),
+        ([], "task=null", "task is None; it is a group of settings"),
+        ([], "task.train_data.batch_size=0", "task.train_data.batch_size is 0; it must be above 0"),
+        ([], "task.train_data.batch_size=2.5", "batch_size is 2.5; it must be a whole number"),
+        ([], "task.train_data.batch_size=null", "batch_size is None; it must be a whole number"),
+        ([], "task.train_data.cache=yess", "cache is 'yess'; it must be true or false"),
+        ([], "task.short_edge=abc", "task.short_edge is 'abc'; it must be a whole number"),
+        ([], "task.short_edge=true", "task.short_edge is True; it must be a whole number"),
+        ([], "task.short_edge=-5", "the edges must be positive"),
+        ([], "task.model.anchors.scales=1", "anchors.scales is 1; it must be a list"),
+        ([], "task.model.anchors.scales=[1,x]", "anchors.scales is 'x'; it must be a number"),
+        ([], "task.model.anchors.ratios=[0]", "anchors.ratios is 0; it must be above 0"),
+        ([], "task.model.detections.min_score=.nan", "min_score is nan; it must be a finite"),
+        ([], "task.model.detections.min_score=nan", "min_score is 'nan'; it must be a number"),
+        ([], "task.model.detections.nms_iou=1.5", "nms_iou is 1.5; it must be from 0 to 1"),
+        ([], "task.seed=-1", "task.seed is -1; it must not be negative"),
+        ([], "trainer.train_steps=abc", "trainer.train_steps is 'abc'; it must be a whole number"),
+        ([], "trainer.train_steps=-3", "trainer.train_steps is -3; it must be above 0"),
+        ([], "trainer.summary_interval=150", "a multiple of trainer.steps_per_loop, which is 100"),
+        ([], "trainer.validation_steps=0", "validation_steps is 0; it must be above 0, or -1"),
+        (
+            [],
+            "trainer.optimizer_config.learning_rate.stepwise.values=[1e-3,-1]",
+            "values is -1; it must not be negative",
+        ),
         ([], "nonsense", "cannot be read as settings"),
     ],
 )
@@ -112,11 +139,63 @@ def test_bad_settings_get_a_sentence(files, override, message):
         read_experiment(files, override)
 
 
-def test_a_file_that_is_not_valid_yaml(tmp_path):
+@pytest.mark.parametrize(
+    "content", [b"task: [unclosed", b"\xff", b"", b"- task", b"3: 4", b"task", b"[" * 5000]
+)
+def test_a_file_that_is_no_settings(tmp_path, content):
     path = tmp_path / "bad.yaml"
-    path.write_text("task: [unclosed")
+    path.write_bytes(content)
     with pytest.raises(InputError, match=r"bad\.yaml: cannot be read as settings"):
         read_experiment([str(path)])
+
+
+def test_settings_that_a_file_misspells(tmp_path):
+    path = tmp_path / "e=f" / "bad.yaml"
+    path.parent.mkdir()
+    path.write_text("task: {model: {anchor: {base: 1}}}")
+    with pytest.raises(InputError, match=r"setting task.model.anchor; is task.model.an"):
+        read_experiment([str(path)])
+    with pytest.raises(InputError, match=r"unknown setting task\.model\.anchor"):
+        read_experiment([], str(path))
+
+
+def test_whole_numbers_in_scientific_notation():
+    params = read_experiment([], "trainer.train_steps=2e3,trainer.checkpoint_interval=1e2")
+    assert params.trainer.train_steps == 2000
+    assert isinstance(params.trainer.train_steps, int)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "Daten [2017], K\u00e4fer=1/rec/train-*",
+        "[g]/x",
+        "a: b #c",
+        "c,d=e,f",
+        "gs://b/x",
+        "'",
+        "1,2",
+    ],
+)
+def test_paths_may_contain_anything(path):
+    params = read_experiment([], f"task.train_data.input_path={path},task.seed=3")
+    assert params.task.train_data.input_path == path
+    assert params.task.seed == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "settings"),
+    [
+        ("task.a=1", {"task": {"a": 1}}),
+        ("task.a.b=1e-3, trainer.c=[1,2]", {"task": {"a": {"b": 1e-3}}, "trainer": {"c": [1, 2]}}),
+        ("task.a='1',task.b=true", {"task": {"a": "1", "b": True}}),
+        ("task.a=null,task.b=", {"task": {"a": None, "b": None}}),
+        ("task.a={b: 1}", {"task": {"a": {"b": 1}}}),
+        ("task.a=128x160,trainer=x", {"task": {"a": "128x160"}, "trainer": "x"}),
+    ],
+)
+def test_settings_in_one_line(line, settings):
+    assert overrides.parse(line, ("task", "trainer")) == settings
 
 
 def test_more_gpus_than_there_are():

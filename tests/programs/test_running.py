@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from inatdet.errors import InputError, RunError
-from inatdet.programs import running
+from inatdet.programs import libraries, running
 from inatdet.programs.running import PROGRAMS
 
 FOLDER = Path(running.__file__).parent
-NOT_PROGRAMS = {"__init__", "flags", "libraries", "running"}
+NOT_PROGRAMS = {"__init__", "flags", "libraries", "native_logs", "running"}
 
 
 def inatdet(*arguments, module=True):
@@ -64,7 +64,9 @@ def test_help_has_the_docstring_and_the_flags(module):
     assert "--verbosity" not in result.stdout, "only the program's own flags"
 
 
-@pytest.mark.parametrize("name", ["evaluate", "compare", "gallery", "convert", "mini"])
+@pytest.mark.parametrize(
+    "name", [*["evaluate", "compare", "gallery", "convert", "mini", "train", "detect", "export"]]
+)
 def test_help_does_not_wait_for_large_libraries(name):
     """What takes long to import is imported when it is needed, so that help answers at once."""
     code = (
@@ -136,10 +138,64 @@ def test_what_can_go_wrong_ends_in_one_sentence(ends_with, error, code, sentence
     assert words.count("\n") == 1
 
 
-def test_an_interruption_says_how_to_resume(ends_with):
+def test_an_interruption(ends_with):
     ended, words = ends_with(KeyboardInterrupt())
     assert ended == 130
-    assert words == "interrupted; run the same command again to resume\n"
+    assert words == "interrupted; run the same command again\n"
+
+
+def test_an_interruption_says_what_is_left(ends_with):
+    _, words = ends_with(KeyboardInterrupt("the same command goes on from ckpt-20"))
+    assert words == "interrupted; the same command goes on from ckpt-20\n"
+
+
+def test_a_terminated_program_ends_like_an_interrupted_one():
+    code = (
+        "import signal, types\n"
+        "from inatdet.programs import running\n"
+        "def main(_):\n"
+        "    try: signal.raise_signal(signal.SIGTERM)\n"
+        "    finally: print('cleaned up')\n"
+        "program = types.SimpleNamespace(define_flags=lambda: None, main=main, __doc__='')\n"
+        "running.importlib.import_module = lambda name: program\n"
+        "running.run(['inatdet', 'mini'])\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 143
+    assert ended.stdout == "cleaned up\n"
+    assert ended.stderr == "interrupted; run the same command again\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "sentence"),
+    [
+        ("NotFoundError", "{{function_node __x}} /r s/a; No such file or directory\n\t [[{{n}}]]",
+         "/r s/a: No such file or directory; check the path"),
+        ("PermissionDeniedError", "/r/a; Permission denied", "/r/a: Permission denied; check"),
+        ("FailedPreconditionError", "/r; Is a directory [Op:Read]", "/r: Is a directory; check"),
+        ("ResourceExhaustedError", "/r/a; No space left on device", "/r/a: No space left on dev"),
+        ("ResourceExhaustedError", "OOM when allocating tensor", "a device or disk is full (OOM"),
+        ("DataLossError", "corrupted record at 12", "a file is damaged (corrupted record at 12)"),
+        ("UnavailableError", "no host", "something cannot be reached (no host)"),
+    ],
+)  # fmt: skip
+def test_what_tensorflow_cannot_read_or_write(ends_with, kind, text, sentence):
+    import tensorflow as tf
+
+    _, words = ends_with(getattr(tf.errors, kind)(None, None, text))
+    assert words.startswith(f"error: {sentence}")
+    assert words.count("\n") == 1
+
+
+def test_other_errors_of_tensorflow_are_bugs(monkeypatch):
+    import tensorflow as tf
+
+    assert libraries.words_for(tf.errors.InvalidArgumentError(None, None, "shapes")) is None
+    assert libraries.words_for(tf.errors.NotFoundError(None, None, "Op not registered")) is None
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    assert libraries.words_for(tf.errors.DataLossError(None, None, "")) is None
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), OSError(errno.EBADF, "Bad descriptor")])

@@ -17,7 +17,6 @@ def model_dir(tmp_path):
     records.taxonomy().save(tmp_path / "taxonomy.json")
     params = small_pyramid(f"task.taxonomy={tmp_path}/taxonomy.json")
     folder = tmp_path / "model"
-    experiment.adopt_taxonomy(params, str(folder))
     experiment.save(params, str(folder))
     return folder
 

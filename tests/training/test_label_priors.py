@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
-from inatdet.training import experiment, label_priors
+from inatdet.training import label_priors
 from tests import records
 from tests.settings import training_on
 
@@ -43,7 +43,13 @@ def test_of_two_equal_logits_the_rarer_label_wins():
 
 
 def save_priors(params, model_dir):
-    DetectionTask(params.task).save_companions(str(model_dir), overwrite=True)
+    task = DetectionTask(params.task)
+    task.prepare()
+    task.save_companions(str(model_dir))
+
+
+def build(params, model_dir):
+    return DetectionTask(params.task, logging_dir=str(model_dir)).build_model()
 
 
 @pytest.fixture
@@ -51,7 +57,6 @@ def saved(tmp_path):
     """Settings and a folder as training leaves them before the first step."""
     params = training_on(records.write(tmp_path / "records"), 5, TAU)
     save_priors(params, tmp_path / "model")
-    experiment.adopt_taxonomy(params, str(tmp_path / "model"))
     return params, tmp_path / "model"
 
 
@@ -64,10 +69,10 @@ def test_the_model_reads_what_training_saved(saved):
     np.testing.assert_array_equal(priors, [0.9, 0.1, 0.1])  # no label is rarer than the rarest
     noise = np.random.default_rng(1).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
     batch = {"image": tf.constant(noise), "image_size": tf.constant([[64, 64]])}
-    adjusted = DetectionTask(params.task).build_model()
+    adjusted = build(params, model_dir)
     after = adjusted.classify(batch, training=False).scores
     params.task.model.detections.logit_adjustment = 0.0
-    plain = DetectionTask(params.task).build_model()
+    plain = build(params, model_dir)
     plain.set_weights(adjusted.get_weights())
     before = plain.classify(batch, training=False).scores
     np.testing.assert_allclose(tf.reduce_sum(after, -1), tf.reduce_sum(before, -1), rtol=1e-4)
@@ -87,10 +92,10 @@ def test_errors_name_what_is_missing(saved, tmp_path):
     params, model_dir = saved
     (model_dir / "label_priors.json").write_text(json.dumps({"share": [0.5, 0.5]}))
     with pytest.raises(InputError, match="shares of 2 labels, the model has 3"):
-        DetectionTask(params.task).build_model()
+        build(params, model_dir)
     (model_dir / "label_priors.json").unlink()
     with pytest.raises(InputError, match=r"label_priors\.json: no such file.*once more"):
-        DetectionTask(params.task).build_model()
+        build(params, model_dir)
     (tmp_path / "records" / "train.label_counts.json").unlink()
     with pytest.raises(InputError, match=r"label_counts\.json: no such file"):
         save_priors(params, model_dir)

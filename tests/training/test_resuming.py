@@ -3,8 +3,10 @@
 import pytest
 import tensorflow as tf
 
+from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.errors import InputError
-from inatdet.training import experiment
+from inatdet.locks import only_writer
+from inatdet.training import experiment, resuming
 from inatdet.training.loop import train
 from inatdet.training.resuming import compare_settings
 from tests import records
@@ -21,7 +23,6 @@ def model_dir(data, tmp_path):
     """The folder of a model of the small detector, whose weights play no part here."""
     folder = tmp_path / "model"
     params = training_on(data, steps=10)
-    experiment.adopt_taxonomy(params, str(folder))
     experiment.save(params, str(folder))
     (folder / "label_priors.json").write_text('{"share": [1.0, 1.0, 1.0]}')
     checkpoint = tf.train.Checkpoint(weight=tf.Variable(1.0))
@@ -80,8 +81,80 @@ def test_a_checkpoint_that_does_not_fit_changes_nothing(data, model_dir):
     before = content(model_dir)
     with pytest.raises(InputError, match="does not fit"):
         train(training_on(data, 20), "train", str(model_dir))
-    after = content(model_dir)
-    assert {name: after[name] for name in before} == before
+    assert content(model_dir) == before
+
+
+def test_other_records_are_refused_and_change_nothing(data, model_dir, tmp_path):
+    resuming.save_records(data, str(model_dir))
+    before = content(model_dir)
+    other = records.write(tmp_path / "other", count=5)
+    with pytest.raises(InputError, match=r"other records .* than .*/other/train-\* .*; use those"):
+        train(training_on(other, 20), "train", str(model_dir))
+    assert content(model_dir) == before
+
+
+def test_the_same_records_elsewhere(data, model_dir, tmp_path):
+    resuming.save_records(data, str(model_dir))
+    resuming.compare_records(records.write(tmp_path / "moved", count=4), str(model_dir))
+
+
+def test_what_is_said_of_records_may_be_missing_but_not_broken(data, model_dir):
+    resuming.compare_records(data, str(model_dir))  # of a model from before it was said
+    for broken in ("", "[]", "{}", '{"version": 1}', '{"version": 1, "bytes": 1, "more": 2}'):
+        (model_dir / "records.json").write_text(broken)
+        with pytest.raises(InputError, match=r"records\.json: cannot be read"):
+            resuming.compare_records(data, str(model_dir))
+    (model_dir / "records.json").write_text('{"version": 99}')
+    with pytest.raises(InputError, match="format version 99"):
+        resuming.compare_records(data, str(model_dir))
+
+
+def test_labels_of_one_dataset_with_the_records_of_another(data, tmp_path):
+    params = training_on(data, 10)
+    Taxonomy.from_categories([Category(1, "Alia", "Aves")], {1}).save(tmp_path / "other.json")
+    params.task.taxonomy = str(tmp_path / "other.json")
+    with pytest.raises(InputError, match=r"are not those of .*/other\.json; use the taxonomy"):
+        train(params, "train", str(tmp_path / "model"))
+    assert not (tmp_path / "model").exists()
+
+
+def test_label_spaces_of_a_run_without_a_checkpoint_count_for_nothing(data, model_dir):
+    for path in model_dir.glob("c*kp*t*"):
+        path.unlink()
+    Taxonomy.from_categories([Category(1, "Alia", "Aves")], {1}).save(model_dir / "taxonomy.json")
+    params = training_on(data, 10)
+    assert experiment.label_spaces(params, str(model_dir)) == records.taxonomy()
+
+
+@pytest.mark.parametrize("state", [None, b"", b"\xff", b'model_checkpoint_path: "ckpt-99"\n'])
+def test_checkpoints_are_not_overlooked(data, model_dir, state):
+    (model_dir / "checkpoint").unlink()
+    if state is not None:
+        (model_dir / "checkpoint").write_bytes(state)
+    before = content(model_dir)
+    with pytest.raises(InputError, match="has ckpt-10, but its file named checkpoint"):
+        train(training_on(data, 20), "train", str(model_dir))
+    assert content(model_dir) == before
+
+
+def test_a_second_trainer_is_refused_and_reading_goes_on(data, model_dir):
+    before = content(model_dir)
+    with only_writer(model_dir):
+        with pytest.raises(InputError, match=r"process \d+ on .* is writing there"):
+            train(training_on(data, 20), "train", str(model_dir))
+        reading = training_on(data, 20, f"task.validation_data.input_path={data}")
+        with pytest.raises(InputError, match="does not fit the detector"):  # so it was read
+            train(reading, "eval", str(model_dir))
+    assert content(model_dir) == before
+
+
+def test_what_a_killed_run_left_is_removed(model_dir):
+    before = content(model_dir)
+    (model_dir / "ckpt-20_temp").mkdir()
+    (model_dir / "ckpt-20_temp" / "part-00000-of-00001.index").touch()
+    (model_dir / f"checkpoint.tmp{'0f' * 16}").touch()
+    resuming.remove_leftovers(str(model_dir))
+    assert content(model_dir) == before
 
 
 def test_without_a_checkpoint_there_is_nothing_to_keep(tmp_path):
