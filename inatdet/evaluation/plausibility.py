@@ -37,8 +37,8 @@ class DataWarning:
     """Something that looks wrong.
 
     Attributes:
-        kind: what it is about, in one word: `boxes`, `classes`, `coverage`, `images`, `models` or
-            `scores`.
+        kind: what it is about, in one word: `boxes`, `classes`, `coverage`, `images`, `models`,
+            `pictures` or `scores`.
         message: one sentence: which file, what, how many, and what to do.
     """
 
@@ -52,17 +52,23 @@ class DataWarning:
 def checked(
     prepared: Prepared, *, strict: bool, notify: Callable[[str], None]
 ) -> tuple[DataWarning, ...]:
+    """`told` the `data_warnings`."""
+    return told(data_warnings(prepared), strict=strict, notify=notify)
+
+
+def told(
+    warnings: tuple[DataWarning, ...], *, strict: bool, notify: Callable[[str], None]
+) -> tuple[DataWarning, ...]:
     """The warnings, each of them told at once, before anything that takes long.
 
     Args:
-        prepared: what is going to be evaluated.
+        warnings: what looks wrong.
         strict: whether a warning is an error.
         notify: called with each warning.
 
     Raises:
         InputError: there is a warning and `strict` is set.
     """
-    warnings = data_warnings(prepared)
     if strict and warnings:
         more = f" ({len(warnings)} warnings, of which this is the first)" if warnings[1:] else ""
         raise InputError(f"{warnings[0]}{more}; without --strict this is a warning")

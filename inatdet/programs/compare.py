@@ -24,7 +24,9 @@ from inatdet.programs.flags import (
     define_strict,
     define_truth,
     granularity_and_path,
+    noted,
     read_truth,
+    writing_to,
 )
 from inatdet.programs.running import command, progress
 from inatdet.report.comparison import compare
@@ -59,25 +61,28 @@ def main(argv: Sequence[str]) -> None:
             "GRANULARITY=PATH"
         )
     sides = [granularity_and_path("", item) for item in argv[1:]]
-    truth = read_truth(values)
-    found = []
-    for granularity, path in sides:
-        progress(f"reading {path}")
-        found.append(
-            read_detections(
-                path, truth, granularity=granularity, names=values.names, corners=values.corners
+    with writing_to(values.output_dir):
+        truth = read_truth(values)
+        found = []
+        for granularity, path in sides:
+            progress(f"reading {path}")
+            found.append(
+                read_detections(
+                    path, truth, granularity=granularity, names=values.names, corners=values.corners
+                )
             )
+        report = compare(
+            truth,
+            *found,
+            resamples=values.resamples,
+            merge=values.merge,
+            all_images=values.all_images,
+            strict=values.strict,
+            notify=progress,
+            command=command(),
         )
-    report = compare(
-        truth,
-        *found,
-        resamples=values.resamples,
-        merge=values.merge,
-        all_images=values.all_images,
-        strict=values.strict,
-        notify=progress,
-        command=command(),
-    )
-    report.save(values.output_dir)
-    print(report)
-    progress(f"the comparison is in {values.output_dir}")
+        try:
+            report.save(values.output_dir)
+        finally:  # what was computed is not lost with a full disk
+            print(report)
+    progress(f"the comparison is in {values.output_dir}{noted(report.warnings)}")

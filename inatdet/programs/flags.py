@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
 
 from absl import flags
 
@@ -13,7 +15,11 @@ from inatdet.data.formats.reading import read_annotations, read_detections
 from inatdet.data.formats.voc import Corners
 from inatdet.data.taxonomy import Granularity
 from inatdet.errors import InputError
+from inatdet.evaluation.plausibility import DataWarning
+from inatdet.locks import only_writer
+from inatdet.outputs import check_folder
 from inatdet.programs.running import progress
+from inatdet.report.gallery import check_images_dir
 
 # The flags defined here belong to the programs that ask for them, and so do their lines of help.
 flags.disclaim_key_flags()
@@ -70,6 +76,29 @@ def define_strict() -> None:
     flags.DEFINE_bool("strict", False, "Treat warnings about the files as errors: exit code 2.")
 
 
+@contextlib.contextmanager
+def writing_to(output_dir: str) -> Iterator[None]:
+    """Makes sure that --output_dir can be written, and that nobody else does while the block runs.
+
+    Raises:
+        InputError: it cannot be written, or another process writes there.
+    """
+    check_folder(output_dir)
+    try:
+        with only_writer(output_dir):
+            yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.rmdir(output_dir)  # if it is still empty
+
+
+def noted(warnings: Sequence[DataWarning]) -> str:
+    """The end of a last line that says how many warnings a report lists."""
+    if not warnings:
+        return ""
+    return f"; see its {len(warnings)} warning{'s' if len(warnings) > 1 else ''}"
+
+
 def read_truth(values: flags.FlagValues, with_names: bool = True) -> Annotations:
     """Reads the ground truth that the flags describe.
 
@@ -78,8 +107,10 @@ def read_truth(values: flags.FlagValues, with_names: bool = True) -> Annotations
         with_names: whether --names names the classes of the annotations.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or --images_dir is not a folder.
     """
+    if values.images_dir:
+        check_images_dir(values.images_dir)
     progress(f"reading {values.annotations}")
     return read_annotations(
         values.annotations,

@@ -19,6 +19,7 @@ from inatdet.report import figures
 from inatdet.report.gallery import Choose, Picture
 from inatdet.report.sections import Figure, Section, filled
 from inatdet.report.table import Table, printed
+from inatdet.report.text import one_line
 
 _ASSETS = "assets"
 _DASHES = {"-": "", "--": "8 4", "-.": "8 3 2 3", ":": "2 3"}
@@ -40,7 +41,12 @@ def page(
     """
     import jinja2  # not loaded for --help
 
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        # What is marked as safe, the style and the script, is of another type.
+        finalize=lambda value: one_line(value) if type(value) is str else value,
+    )
     parts = [_section(section, results) for section, _ in filled(results) if section.link]
     contents = []
     for part in parts:
