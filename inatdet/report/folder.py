@@ -34,21 +34,24 @@ def files_of_one_run(
     """
     folder = pathlib.Path(folder)
     unfinished = folder / _UNFINISHED  # inside, because a rename needs the same file system
-    with only_writer(unfinished):
-        files = unfinished / "files"
-        shutil.rmtree(files, ignore_errors=True)
-        files.mkdir()
-        try:
-            yield files
-            _move(files, folder, known)
-        except OSError as error:
-            if error.filename and pathlib.Path(os.fsdecode(error.filename)).parent == files:
-                error.filename = str(folder / os.path.basename(os.fsdecode(error.filename)))
-            raise
-        finally:
+    try:
+        with only_writer(unfinished):
+            files = unfinished / "files"
             shutil.rmtree(files, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        unfinished.rmdir()
+            files.mkdir()
+            try:
+                yield files
+                _move(files, folder, known)
+            except OSError as error:
+                name = pathlib.Path(os.fsdecode(error.filename or ""))
+                if name.parent == files:
+                    error.filename = str(folder / name.name)
+                raise
+            finally:
+                shutil.rmtree(files, ignore_errors=True)
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.rmdir()
 
 
 def _move(files: pathlib.Path, folder: pathlib.Path, known: Collection[str]) -> None:
