@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 import inatdet
 from tests.detection_files import RIGHT, SPECIES, write_annotations, write_results
@@ -73,21 +74,30 @@ def test_strict_refuses_from_python(truth_path, found_path):
         ("evaluate", ["--detections=species={found}", "--output_dir={out}"], "report.json"),
         ("compare", ["species={found}", "species={other}", "--output_dir={out}"],
          "comparison.json"),
+        ("gallery", ["--detections=species={found}", "--images_dir={images}",
+                     "--choose=best", "--output_dir={out}"], "best-001-1.jpg"),
         ("convert", ["--detections=species={found}", "--output={out}/x.parquet"], "x.parquet"),
     ],
 )  # fmt: skip
 def test_the_programs_say_them(truth_path, found_path, tmp_path, program, given, written, strict):
     out = tmp_path / "out"
     other = write_results(tmp_path / "right.json", SPECIES)
-    arguments = [text.format(found=found_path, other=other, out=out) for text in given]
+    Image.new("RGB", (100, 80)).save(tmp_path / "1.jpg")
+    Image.new("RGB", (100, 80)).save(tmp_path / "2.jpg")
+    arguments = [
+        text.format(found=found_path, other=other, out=out, images=tmp_path) for text in given
+    ]
     ended = inatdet_program(
         program, f"--annotations={truth_path}", *arguments, *(["--strict"] if strict else [])
     )
     assert "scores range from 80 to 90" in ended.stderr
     assert ended.returncode == (2 if strict else 0), ended.stderr
     assert (out / written).exists() is not strict
+    assert out.exists() is not strict, "no empty folder stays"
     if not strict:
         assert ended.stderr.count("warning: ") == 1
+        listed = program in ("evaluate", "compare")
+        assert ended.stderr.endswith("; see its 1 warning\n") is listed
 
 
 def test_two_files_of_one_model(truth_path, tmp_path):
