@@ -42,6 +42,8 @@ class Detections:
             probabilities; None for a model's detections of its own labels.
         sha256: the hash of the file or folder, in hexadecimal; empty where it was not computed.
         taxonomy: the label spaces of `labels`; None where they were not recorded.
+        numbered: whether classes were bare numbers in the file, neither names nor the dataset's
+            category ids, so that they depend on the order of the label spaces.
     """
 
     path: str
@@ -55,6 +57,7 @@ class Detections:
     summed_from: Granularity | None = None
     sha256: str = ""
     taxonomy: Taxonomy | None = None
+    numbered: bool = False
 
     @classmethod
     def from_arrays(

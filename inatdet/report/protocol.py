@@ -5,9 +5,12 @@ from __future__ import annotations
 from inatdet.data.detections import Detections
 from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation.average_precision import MAX_DETECTIONS, Engine
+from inatdet.evaluation.plausibility import numbered_names
 from inatdet.evaluation.protocol import Prepared
 from inatdet.evaluation.results import Results
 from inatdet.report.provenance import listed, model_name, source, versions
+
+_LISTED = 20  # labels of a granularity that are named
 
 
 def described(
@@ -30,7 +33,7 @@ def described(
         ("label spaces", source(annotations.taxonomy_source, annotations.taxonomy_sha256)),
         ("images", _images(results, prepared)),
         ("bad entries left out", listed(annotations.skipped) or "none"),
-        *((str(granularity), _labels(results, granularity)) for granularity in Granularity),
+        *((str(level), _labels(results, prepared, level)) for level in Granularity),
         *_detections(results, prepared),
         ("measures", "COCO: AP over IoU .50:.05:.95, 101 recalls; AP50; AP75; AR1 and AR10"),
         (
@@ -56,11 +59,12 @@ def _images(results: Results, prepared: Prepared) -> str:
     )
 
 
-def _labels(results: Results, granularity: Granularity) -> str:
+def _labels(results: Results, prepared: Prepared, granularity: Granularity) -> str:
     counts = results.counts
     labels = counts.classes[granularity]
+    names = numbered_names(prepared.taxonomy.names(granularity), _LISTED)
     text = (
-        f"{labels:,} label{'' if labels == 1 else 's'}, "
+        f"{labels:,} label{'' if labels == 1 else 's'} ({names}), "
         f"{counts.classes_with_truth[granularity]:,} of them with ground truth"
     )
     if unlabelled := counts.boxes_without_label[granularity]:

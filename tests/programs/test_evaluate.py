@@ -154,7 +154,8 @@ def test_the_report_says_what_was_measured(truth, tmp_path):
     text = (tmp_path / "report" / "report.md").read_text()
     for expected in (
         "3 of 5, those with exactly one box; left out: 1 without a box, 1 with several",
-        "3 labels, 3 of them with ground truth",
+        "3 labels (1 Apis, 2 Corvus, 3 Pica), 3 of them with ground truth",
+        "2 labels (1 Insecta, 2 Aves), 2 of them with ground truth",
         "5 detections read, 4 in the images evaluated",
         "model m/ckpt-3 (nms_iou 0.6)",
         f"hotcoco {Engine.HOTCOCO.version().split()[1]}",
