@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 import warnings
 from collections.abc import Sequence
@@ -62,8 +61,8 @@ def open_picture(
             file = PILImage.open(path)
         with file:
             if longest_side is not None:
-                scale = longest_side / max(file.size)
-                file.draft(None, (math.ceil(scale * file.width), math.ceil(scale * file.height)))
+                share = longest_side / max(file.size)
+                file.draft(None, (int(share * file.width) or 1, int(share * file.height) or 1))
             if file.width * file.height > MOST_PIXELS:
                 raise ValueError(f"{file.width} x {file.height} pixels, too many to decode")
             image: PILImage.Image = file.convert("RGB")
