@@ -170,9 +170,10 @@ def _suppress_block(boxes: np.ndarray, real: np.ndarray, iou_threshold: float) -
 def _suppress_one(boxes: np.ndarray, iou_threshold: float, most: int) -> np.ndarray:
     """Suppresses within one group: the positions of at most `most` kept of boxes, best first."""
     edges = np.stack(_edges(boxes))
-    left, kept = np.arange(len(boxes)), []
+    left = np.arange(len(boxes))
+    kept: list[int] = []
     while len(left) and len(kept) < most:
-        kept.append(left[0])
+        kept.append(int(left[0]))
         stay = ~_overlap_more(edges[:, left[1:]], edges[:, left[0]], iou_threshold)
         left = left[1:][stay]
     return np.array(kept, np.int64)

@@ -69,9 +69,8 @@ def run(argv: Sequence[str]) -> int:
         `RunError` and for a lack of memory, 130 when interrupted from the keyboard, 141 when its
         output was closed.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # what a terminal cannot show is no error
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what a terminal cannot show is no error
     name = argv[1] if len(argv) > 1 else "--help"
     if name in _HELP_FLAGS:
         return _show(_list_of_programs())
