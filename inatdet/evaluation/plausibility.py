@@ -33,6 +33,7 @@ _LEAST_AGREEMENT = 0.3  # ... and how well at least
 _ENOUGH = 20  # images or detections; of fewer, no share is judged
 _FEW, _MANY, _MOSTLY = 0.01, 0.1, 0.8  # shares
 _LEAVES_BY = 0.05  # share of the image's longer side
+_ROUNDED = 1e-4  # how much files of one model may differ, relatively
 
 
 @dataclass(frozen=True)
@@ -101,16 +102,29 @@ def data_warnings(prepared: Prepared) -> tuple[DataWarning, ...]:
 def _about_pairs(given: Sequence[Detections]) -> Iterator[DataWarning]:
     for position, first in enumerate(given):
         for second in given[position + 1 :]:
-            same = len(first) == len(second) > 0 and all(
-                np.array_equal(getattr(first, column), getattr(second, column))
-                for column in ("image_ids", "scores", "boxes")
-            )
-            if same:
+            if _are_same(first, second):
                 yield DataWarning(
                     "models",
                     f"{second.path}: has the same boxes and scores as {first.path}, so both seem "
                     "to be of one model; check the paths",
                 )
+
+
+def _are_same(first: Detections, second: Detections) -> bool:
+    """Whether two files have the same boxes and scores, in whatever order and precision."""
+    if not len(first) or len(first) != len(second):
+        return False
+    if not np.array_equal(np.sort(first.image_ids), np.sort(second.image_ids)):
+        return False
+    columns = []
+    for found in (first, second):
+        order = np.lexsort((found.scores, found.image_ids))
+        starts = np.flatnonzero(np.diff(found.image_ids[order], prepend=-np.inf))
+        columns.append((found.scores[order], np.add.reduceat(found.boxes[order], starts)))
+    (scores, boxes), (other_scores, other_boxes) = columns
+    return np.allclose(scores, other_scores, rtol=_ROUNDED, atol=_ROUNDED) and np.allclose(
+        boxes, other_boxes, rtol=_ROUNDED
+    )
 
 
 def _about_annotations(prepared: Prepared) -> Iterator[DataWarning]:

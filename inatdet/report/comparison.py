@@ -14,6 +14,7 @@ from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.plausibility import DataWarning, checked
 from inatdet.evaluation.protocol import Prepared, prepare
 from inatdet.report.folder import files_of_one_run
+from inatdet.report.protocol import images_in_words
 from inatdet.report.provenance import model_name, provenance, source, versions, write_json
 from inatdet.report.table import Table
 from inatdet.report.text import one_line
@@ -166,5 +167,6 @@ def compare(
     """
     prepared = prepare(truth, [first, second], all_images=all_images)
     warnings = checked(prepared, strict=strict, notify=notify)
+    notify(f"images: {images_in_words(prepared)}")
     results = numbers.compare(prepared, resamples=resamples, merge=Merge(merge))
     return ComparisonReport(results, prepared, warnings, command)

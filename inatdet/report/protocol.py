@@ -31,7 +31,7 @@ def described(
     return [
         ("annotations", source(annotations.path, annotations.sha256)),
         ("label spaces", source(annotations.taxonomy_source, annotations.taxonomy_sha256)),
-        ("images", _images(results, prepared)),
+        ("images", images_in_words(prepared)),
         ("bad entries left out", listed(annotations.skipped) or "none"),
         *((str(level), _labels(results, prepared, level)) for level in Granularity),
         *_detections(results, prepared),
@@ -48,8 +48,9 @@ def described(
     ]
 
 
-def _images(results: Results, prepared: Prepared) -> str:
-    counts = results.counts
+def images_in_words(prepared: Prepared) -> str:
+    """How many images are evaluated, and how many are left out and why."""
+    counts = prepared.counts
     if prepared.all_images:
         return f"all {counts.images:,}, with {counts.boxes_kept:,} boxes"
     return (

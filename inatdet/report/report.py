@@ -24,7 +24,7 @@ from inatdet.report import figures
 from inatdet.report.folder import files_of_one_run
 from inatdet.report.gallery import Choose, Picture, check_images_dir, pictures, warnings_of
 from inatdet.report.page import page
-from inatdet.report.protocol import described
+from inatdet.report.protocol import described, images_in_words
 from inatdet.report.provenance import provenance, write_json
 from inatdet.report.sections import SECTIONS, Section, filled
 from inatdet.report.table import Table
@@ -280,6 +280,7 @@ def evaluate(
             drawn += pictures(prepared, finest, images_dir, choose, PICTURES, unreadable=missing)
         found += warnings_of(missing)
     said = told(found, strict=strict, notify=notify)
+    notify(f"images: {images_in_words(prepared)}")
     counts = TrainingCounts.of(training) if isinstance(training, Annotations) else training
     engine = Engine(engine)
     results = numbers.evaluate(

@@ -1,9 +1,11 @@
 """Warnings reach every form of a report, and with `strict` none is written."""
 
+import dataclasses
 import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -111,3 +113,40 @@ def test_two_files_of_one_model(truth_path, tmp_path):
     third = write_results(tmp_path / "third.json", [(1, 5, RIGHT, 0.9), (2, 0, RIGHT, 0.8)])
     other = inatdet.read_detections(third, truth, granularity="species")
     assert inatdet.compare(truth, found[0], other, resamples=2).warnings == ()
+
+
+def test_two_files_of_one_model_in_another_order_and_precision(truth_path, tmp_path):
+    truth = inatdet.read_annotations(truth_path)
+    rows = [(i, c, [x + 1 / 3 for x in box], s / 3) for i, c, box, s in SPECIES if c != 3]
+    first = write_results(tmp_path / "first.json", rows)
+    found = inatdet.read_detections(first, truth, granularity="species")
+    inatdet.write_detections(
+        found.select(np.arange(len(found))[::-1]), tmp_path / "second.parquet", "species"
+    )
+    other = inatdet.read_detections(tmp_path / "second.parquet", truth)
+    (warning,) = inatdet.compare(truth, found, other, resamples=2).warnings
+    assert warning.kind == "models"
+    moved = dataclasses.replace(other, boxes=other.boxes + [1, 0, 0, 0])
+    assert inatdet.compare(truth, found, moved, resamples=2).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("all_images", "line"),
+    [
+        (False, "images: 3 of 5, those with exactly one box; left out: 1 without a box, 1 with"),
+        (True, "images: all 5, with 5 boxes"),
+    ],
+)
+def test_how_many_images_are_evaluated_is_told(truth_path, tmp_path, all_images, line):
+    truth = inatdet.read_annotations(truth_path)
+    path = write_results(tmp_path / "right.json", SPECIES)
+    found = inatdet.read_detections(path, truth, granularity="species")
+    for call in (
+        lambda notify: inatdet.evaluate(truth, found, all_images=all_images, notify=notify),
+        lambda notify: inatdet.compare(
+            truth, found, found, all_images=all_images, resamples=2, notify=notify
+        ),
+    ):
+        told = []
+        call(told.append)
+        assert any(text.startswith(line) for text in told)
