@@ -17,38 +17,47 @@ RIGHT_IOU = 0.5
 _HALF_IOU = 0.5 - 1e-6  # slightly below .5, because the COCO libraries may round differently
 
 _BLOCK_CELLS = 1 << 16  # boxes that a thread processes at a time
+_LARGE_GROUP = 512  # boxes; comparing each with each other is slower from here on
 
 
 def suppress(
-    groups: np.ndarray, scores: np.ndarray, boxes: np.ndarray, iou_threshold: float
+    groups: np.ndarray,
+    scores: np.ndarray,
+    boxes: np.ndarray,
+    iou_threshold: float,
+    most: int | None = None,
 ) -> np.ndarray:
     """Greedy non-maximum suppression within groups, many groups at a time.
 
-    Of equal scores the earlier row is the better one.
+    Of equal scores the earlier row is the better one. At worst the time grows with the number of
+    boxes times `most`.
 
     Args:
         groups: int `[n]`; only boxes of the same group suppress each other.
         scores: `[n]`.
         boxes: `[n, 4]`.
         iou_threshold: a box is dropped if its IoU with a better box that is kept exceeds this.
+        most: how many boxes of a group are kept; those after them are dropped as well. Without it
+            the time may grow with the square of the number of boxes of a group.
 
     Returns:
         bool `[n]`, which rows are kept.
     """
     keep = np.zeros(len(groups), bool)
-    if not len(groups):
+    if not len(groups) or most == 0:
         return keep
+    most = len(groups) if most is None else most
     order = _by_group(groups, scores)
     starts = np.flatnonzero(np.diff(groups[order], prepend=groups[order[0]] - 1))
-    sizes = np.diff(starts, append=len(order))
+    counts = np.diff(starts, append=len(order))
     keep[order[starts]] = True  # the best of each group
     # Groups of similar size are padded to the same size and processed together.
-    by_size = np.argsort(sizes, kind="stable")
-    sizes = sizes[by_size]
-    first = int(np.searchsorted(sizes, 2))
+    by_size = np.argsort(counts, kind="stable")
+    sizes = counts[by_size]
+    first, large = np.searchsorted(sizes, [2, _LARGE_GROUP]).tolist()
     blocks = []
-    while first < len(sizes):
-        last = int(np.searchsorted(sizes, 1.25 * sizes[first], "right"))
+    while first < large:
+        last = min(large, int(np.searchsorted(sizes, 1.25 * sizes[first], "right")))
         last = min(last, first + max(1, _BLOCK_CELLS // int(sizes[last - 1])))
         blocks.append(slice(first, last))
         first = last
@@ -58,9 +67,14 @@ def suppress(
         rows: np.ndarray = order[np.minimum(starts[by_size[block]] + ranks, len(order) - 1)]
         real = ranks < sizes[block]
         edges = np.stack(_edges(boxes[rows]))
-        kept: np.ndarray = rows[_suppress_block(edges, real, iou_threshold)]
+        is_kept = _suppress_block(edges, real, iou_threshold)
+        is_kept &= np.cumsum(is_kept, axis=0) <= most
+        kept: np.ndarray = rows[is_kept]
         return kept
 
+    for group in by_size[large:].tolist():
+        rows = order[starts[group] : starts[group] + int(counts[group])]
+        keep[rows[_suppress_one(boxes[rows], iou_threshold, most)]] = True
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
         for kept in threads.map(kept_of, blocks):
             keep[kept] = True
@@ -146,15 +160,33 @@ def _suppress_block(boxes: np.ndarray, real: np.ndarray, iou_threshold: float) -
         bool `[ranks, groups]`, which are kept.
     """
     kept: np.ndarray = real.copy()
-    edges, area = boxes[:4], boxes[4]
     for better in range(len(real) - 1):
         worse = slice(better + 1, None)
-        shared = _intersection(edges[:, worse], edges[:, better])
-        union = area[worse] + area[better]
-        union -= shared
-        union *= iou_threshold
-        kept[worse] &= ~((shared > union) & kept[better])
+        overlap = _overlap_more(boxes[:, worse], boxes[:, better], iou_threshold)
+        kept[worse] &= ~(overlap & kept[better])
     return kept
+
+
+def _suppress_one(boxes: np.ndarray, iou_threshold: float, most: int) -> np.ndarray:
+    """Suppresses within one group: the positions of at most `most` kept of boxes, best first."""
+    edges = np.stack(_edges(boxes))
+    left = np.arange(len(boxes))
+    kept: list[int] = []
+    while len(left) and len(kept) < most:
+        kept.append(int(left[0]))
+        stay = ~_overlap_more(edges[:, left[1:]], edges[:, left[0]], iou_threshold)
+        left = left[1:][stay]
+    return np.array(kept, np.int64)
+
+
+def _overlap_more(boxes: np.ndarray, others: np.ndarray, iou_threshold: float) -> np.ndarray:
+    """Which boxes `[5, ...]`, see `_edges`, overlap others by more; the shapes broadcast."""
+    shared = _intersection(boxes[:4], others[:4])
+    union = boxes[4] + others[4]
+    union -= shared
+    union *= iou_threshold
+    more: np.ndarray = shared > union
+    return more
 
 
 def _edges(boxes: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -44,6 +44,8 @@ class Detections:
         sha256: the hash of the file or folder, in hexadecimal; empty where it was not computed.
         taxonomy: the label spaces of `labels`; None where they were not recorded.
         notes: sentences about how the file was read, where there was more than one way.
+        numbered: whether classes were bare numbers in the file, neither names nor the dataset's
+            category ids, so that they depend on the order of the label spaces.
     """
 
     path: str
@@ -58,6 +60,7 @@ class Detections:
     sha256: str = ""
     taxonomy: Taxonomy | None = None
     notes: tuple[str, ...] = ()
+    numbered: bool = False
 
     @classmethod
     def from_arrays(

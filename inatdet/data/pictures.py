@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,12 +27,17 @@ LONGEST_SIDE = 480
 RIGHT, WRONG = "#009E73", "#D55E00"
 PALETTE = (WRONG, "#0072B2", RIGHT, "#CC79A7", "#E69F00", "#56B4E9")
 
+MOST_PIXELS = 1 << 27
+"""The number of pixels of an image that is decoded at most; it takes half a gigabyte."""
+
 _LINE = 3  # pixels
 _FONT_SIZE = 14
 _JPEG_QUALITY = 85
 
 
-def open_picture(path: str | os.PathLike[str], remedy: str) -> PILImage.Image:
+def open_picture(
+    path: str | os.PathLike[str], remedy: str, longest_side: int | None = None
+) -> PILImage.Image:
     """Reads an image file as it is stored, without applying its EXIF orientation.
 
     TensorFlow decodes images like this in training and detection, so the boxes fit.
@@ -39,15 +45,26 @@ def open_picture(path: str | os.PathLike[str], remedy: str) -> PILImage.Image:
     Args:
         path: a file in any format that Pillow reads.
         remedy: what to do if it cannot be read, for the end of the message.
+        longest_side: for a thumbnail: a side in pixels that is long enough. A large JPEG is then
+            decoded at a half, a fourth or an eighth of its size.
 
     Returns:
         The image, RGB.
 
     Raises:
-        InputError: the file is missing, damaged or not an image.
+        InputError: the file is missing, damaged or not an image, or so large that it would take
+            gigabytes.
     """
     try:
-        with PILImage.open(path) as file:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PILImage.DecompressionBombWarning)
+            file = PILImage.open(path)
+        with file:
+            if longest_side is not None:
+                share = longest_side / max(file.size)
+                file.draft(None, (int(share * file.width) or 1, int(share * file.height) or 1))
+            if file.width * file.height > MOST_PIXELS:
+                raise ValueError(f"{file.width} x {file.height} pixels, too many to decode")
             image: PILImage.Image = file.convert("RGB")
             return image
     except UnidentifiedImageError as error:

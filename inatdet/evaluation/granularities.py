@@ -19,7 +19,7 @@ from inatdet.choices import Choice
 from inatdet.data.boxes import suppress
 from inatdet.data.detections import Detections
 from inatdet.data.taxonomy import Granularity
-from inatdet.evaluation.average_precision import METRICS
+from inatdet.evaluation.average_precision import MAX_DETECTIONS, METRICS
 from inatdet.evaluation.resampling import Estimate, Halves
 from inatdet.evaluation.rows import Cell, MeasuredRow, Row
 
@@ -81,7 +81,8 @@ def merged(detections: Detections, granularity: Granularity, rule: Merge) -> Det
         rule: `NONE` or `NMS`; `MARGINAL` cannot be computed from fine detections.
 
     Returns:
-        The detections that have a label there and are not dropped, in their order.
+        The detections that have a label there and are not dropped, in their order. Of each image
+        and coarse label, `NMS` keeps no more than measures count.
 
     Raises:
         ValueError: for `MARGINAL`.
@@ -95,7 +96,13 @@ def merged(detections: Detections, granularity: Granularity, rule: Merge) -> Det
         # One number per image and label: the image's position times the number of labels.
         _, image = np.unique(detections.image_ids[rows], return_inverse=True)
         groups = image.astype(np.int64) * (int(labels.max(initial=0)) + 1) + labels[rows]
-        kept = suppress(groups, detections.scores[rows], detections.boxes[rows], MERGE_IOU)
+        kept = suppress(
+            groups,
+            detections.scores[rows],
+            detections.boxes[rows],
+            MERGE_IOU,
+            most=MAX_DETECTIONS[-1],  # no measure depends on those after them
+        )
         keep = np.zeros(len(labels), bool)
         keep[rows[kept]] = True
     return detections.select(keep)

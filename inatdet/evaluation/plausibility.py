@@ -19,19 +19,23 @@ from inatdet.data.boxes import RIGHT_IOU, iou
 from inatdet.data.conventions import look_like_corners
 from inatdet.data.detections import NO_LABEL, Detections
 from inatdet.data.formats.image_ids import ids_of_numbers
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.taxonomy import Granularity
 from inatdet.errors import InputError
+from inatdet.evaluation.limits import cutting_limit
+from inatdet.evaluation.orders import permuted_agreement, share_in_order, shifted_agreement
 from inatdet.evaluation.overlaps import best_of_each_image
 from inatdet.evaluation.protocol import Prepared
 from inatdet.evaluation.readings import better_reading
 
 _BEST_PER_IMAGE = 3  # detections of an image that are compared with its true boxes
 _MAX_IMAGES = 5000  # that the comparison looks at: enough for shares to a percent
+_MAX_TRUE_BOXES = 200  # of an image that it looks at
 _SEVERAL_TIMES = 3.0  # how much better other names must fit ...
 _LEAST_AGREEMENT = 0.3  # ... and how well at least
 _ENOUGH = 20  # images or detections; of fewer, no share is judged
-_FEW, _MANY = 0.01, 0.1  # shares
+_FEW, _MANY, _MOSTLY = 0.01, 0.1, 0.8  # shares
 _LEAVES_BY = 0.05  # share of the image's longer side
+_ROUNDED = 1e-4  # how much files of one model may differ, relatively
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,8 @@ class DataWarning:
     """Something that looks wrong.
 
     Attributes:
-        kind: what it is about, in one word: `boxes`, `classes`, `coverage`, `images`, `models` or
-            `scores`.
+        kind: what it is about, in one word: `boxes`, `classes`, `coverage`, `images`, `models`,
+            `pictures` or `scores`.
         message: one sentence: which file, what, how many, and what to do.
     """
 
@@ -54,17 +58,23 @@ class DataWarning:
 def checked(
     prepared: Prepared, *, strict: bool, notify: Callable[[str], None]
 ) -> tuple[DataWarning, ...]:
+    """`told` the `data_warnings`."""
+    return told(data_warnings(prepared), strict=strict, notify=notify)
+
+
+def told(
+    warnings: tuple[DataWarning, ...], *, strict: bool, notify: Callable[[str], None]
+) -> tuple[DataWarning, ...]:
     """The warnings, each of them told at once, before anything that takes long.
 
     Args:
-        prepared: what is going to be evaluated.
+        warnings: what looks wrong.
         strict: whether a warning is an error.
         notify: called with each warning.
 
     Raises:
         InputError: there is a warning and `strict` is set.
     """
-    warnings = data_warnings(prepared)
     if strict and warnings:
         more = f" ({len(warnings)} warnings, of which this is the first)" if warnings[1:] else ""
         raise InputError(f"{warnings[0]}{more}; without --strict this is a warning")
@@ -86,7 +96,7 @@ def data_warnings(prepared: Prepared) -> tuple[DataWarning, ...]:
         matches = _Matches(prepared, detections)
         found += _about_images(prepared, detections, matches)
         found += _about_boxes(detections, matches)
-        found += _about_classes(detections, prepared.taxonomy, matches)
+        found += _about_classes(prepared, detections, matches)
         found += _about_scores(detections)
         found += _about_coverage(prepared, detections)
     return tuple(found)
@@ -95,16 +105,29 @@ def data_warnings(prepared: Prepared) -> tuple[DataWarning, ...]:
 def _about_pairs(given: Sequence[Detections]) -> Iterator[DataWarning]:
     for position, first in enumerate(given):
         for second in given[position + 1 :]:
-            same = len(first) == len(second) > 0 and all(
-                np.array_equal(getattr(first, column), getattr(second, column))
-                for column in ("image_ids", "scores", "boxes")
-            )
-            if same:
+            if _are_same(first, second):
                 yield DataWarning(
                     "models",
                     f"{second.path}: has the same boxes and scores as {first.path}, so both seem "
                     "to be of one model; check the paths",
                 )
+
+
+def _are_same(first: Detections, second: Detections) -> bool:
+    """Whether two files have the same boxes and scores, in whatever order and precision."""
+    if not len(first) or len(first) != len(second):
+        return False
+    if not np.array_equal(np.sort(first.image_ids), np.sort(second.image_ids)):
+        return False
+    columns = []
+    for found in (first, second):
+        order = np.lexsort((found.scores, found.image_ids))
+        starts = np.flatnonzero(np.diff(found.image_ids[order], prepend=-np.inf))
+        columns.append((found.scores[order], np.add.reduceat(found.boxes[order], starts)))
+    (scores, boxes), (other_scores, other_boxes) = columns
+    return np.allclose(scores, other_scores, rtol=_ROUNDED, atol=_ROUNDED) and np.allclose(
+        boxes, other_boxes, rtol=_ROUNDED
+    )
 
 
 def _about_annotations(prepared: Prepared) -> Iterator[DataWarning]:
@@ -169,7 +192,7 @@ class _Matches:
         """The largest IoU of each of boxes `[n, 4]` with a true box of its image, and its label."""
         best, label = np.zeros(len(boxes)), np.zeros(len(boxes), np.int64)
         nth = 0
-        while len(rows := np.flatnonzero(self._end - self._first > nth)):
+        while len(rows := np.flatnonzero(self._end - self._first > nth)) and nth < _MAX_TRUE_BOXES:
             true = self._first[rows] + nth
             overlap = iou(boxes[rows], self._true_boxes[true])
             better = overlap > best[rows]
@@ -224,20 +247,22 @@ def _about_boxes(detections: Detections, matches: _Matches) -> Iterator[DataWarn
 
 
 def _about_classes(
-    detections: Detections, taxonomy: Taxonomy, matches: _Matches
+    prepared: Prepared, detections: Detections, matches: _Matches
 ) -> Iterator[DataWarning]:
-    level, total = detections.trained_on, len(detections)
+    level, total, taxonomy = detections.trained_on, len(detections), prepared.taxonomy
     labels = detections.labels[level]
     overlap, true = matches.closest(detections.boxes[matches.rows])
     right_place = overlap >= RIGHT_IOU
     found, true = labels[matches.rows][right_place], true[right_place]
+    is_misread = False
     if level is not Granularity.GENERIC and len(found) >= _ENOUGH:
         right = float((found == true).mean())
         least = max(_SEVERAL_TIMES * right, _LEAST_AGREEMENT)
-        shifted = {by: _shifted_agreement(found, true, by, level, taxonomy) for by in (-1, 1)}
+        shifted = {by: shifted_agreement(found, true, by, level, taxonomy) for by in (-1, 1)}
         by = max(shifted, key=lambda by: shifted[by])
-        permuted = _permuted_agreement(found, true, taxonomy.num_labels(level))
+        permuted = permuted_agreement(found, true, taxonomy.num_labels(level))
         said = f"{right:.0%} of {len(found):,} detections on a true box have its class"
+        is_misread = max(shifted[by], permuted) >= least
         if shifted[by] >= least:
             yield DataWarning(
                 "classes",
@@ -252,6 +277,19 @@ def _about_classes(
                 f"{permuted:.0%} would after renaming; give the model's own order with --names or "
                 "--taxonomy",
             )
+    is_uncertain = (
+        detections.numbered
+        and not is_misread
+        and prepared.annotations.given_taxonomy is None
+        and taxonomy.num_labels(level) > 1
+    )
+    if is_uncertain and share_in_order(found, true, prepared.truths[level].labels) < _MOSTLY:
+        yield DataWarning(
+            "classes",
+            f"{detections.path}: has bare numbers for its {level} classes, read in the order of "
+            f"{prepared.annotations.path} ({numbered_names(taxonomy.names(level), 3)}); if the "
+            "model was trained with another file, give its label spaces with --taxonomy",
+        )
     nameless = int((labels == NO_LABEL).sum())
     if total >= _ENOUGH and nameless > _MANY * total:
         yield DataWarning(
@@ -265,50 +303,6 @@ def _about_classes(
             f"{detections.path}: all {total:,} detections are of one class; check that the file "
             "has the model's classes, or evaluate it as generic",
         )
-
-
-def _shifted_agreement(
-    found: np.ndarray, true: np.ndarray, by: int, level: Granularity, taxonomy: Taxonomy
-) -> float:
-    """The share of found labels that are the true ones after a step in the order of the classes."""
-    if level is Granularity.SPECIES:
-        # The order of category ids, which includes categories without a box.
-        every = sorted(taxonomy.species + taxonomy.unboxed, key=lambda category: category.id)
-        label_of = taxonomy.label_of_category(level)
-        ladder = np.array([label_of.get(category.id, NO_LABEL) for category in every])
-    else:
-        ladder = np.arange(1, taxonomy.num_labels(level) + 1)
-    step = np.zeros(taxonomy.num_labels(level) + 1, np.int64)
-    if by > 0:
-        step[ladder[:-1]] = ladder[1:]
-    else:
-        step[ladder[1:]] = ladder[:-1]
-    step[NO_LABEL] = NO_LABEL
-    return float((step[found] == true).mean())
-
-
-def _permuted_agreement(found: np.ndarray, true: np.ndarray, num_labels: int) -> float:
-    """The share of found labels that are the true ones after the best renaming of each.
-
-    The renaming is learned on every other match and tested on the rest, and vice versa, so that few
-    matches per class do not agree by chance. It gives no two classes the same name: otherwise
-    naming all after the most frequent class would agree well.
-    """
-    shares = []
-    for half in (0, 1):
-        counts = np.zeros((num_labels + 1, num_labels + 1), np.int64)
-        np.add.at(counts, (found[half::2], true[half::2]), 1)
-        counts[NO_LABEL] = 0
-        renamed = np.zeros(num_labels + 1, np.int64)
-        given = np.zeros(num_labels + 1, bool)
-        for cell in np.argsort(-counts, axis=None, kind="stable"):
-            label, name = divmod(int(cell), num_labels + 1)
-            if not counts[label, name]:
-                break
-            if not renamed[label] and not given[name]:
-                renamed[label], given[name] = name, True
-        shares.append(float((renamed[found[1 - half :: 2]] == true[1 - half :: 2]).mean()))
-    return sum(shares) / 2
 
 
 def _about_scores(detections: Detections) -> Iterator[DataWarning]:
@@ -337,6 +331,16 @@ def _about_coverage(prepared: Prepared, detections: Detections) -> Iterator[Data
             f"{path}: {without:,} of the {len(with_truth):,} images with a true box have no "
             "detection; check that the model ran on all of them, with a low enough score threshold",
         )
+    truth = prepared.truths[detections.trained_on]
+    are_shares = 0 <= detections.scores.min() <= detections.scores.max() <= 1
+    if are_shares and (limit := cutting_limit(truth, detections, _ENOUGH)):
+        number = f"{limit.most} detections" if limit.most > 1 else "1 detection"
+        yield DataWarning(
+            "coverage",
+            f"{path}: {limit.images:,} images have exactly {number} and none has more, and in "
+            f"{limit.cut:,} of them a box is missing although even the lowest score is as high as "
+            "scores of right detections; keep more detections per image, or lower the threshold",
+        )
     labels = detections.labels[detections.trained_on]
     rows = np.column_stack([detections.image_ids, labels, detections.scores, detections.boxes])
     repeated = _repeats(rows)
@@ -352,6 +356,12 @@ def _about_coverage(prepared: Prepared, detections: Detections) -> Iterator[Data
             "coverage",
             f"{path}: {empty:,} of {total:,} boxes have no area, as padding has; leave padding out",
         )
+
+
+def numbered_names(names: Sequence[str], most: int) -> str:
+    """The first names of a label space with their labels, in words."""
+    listed = ", ".join(f"{label} {name[:40]}" for label, name in enumerate(names[:most], 1))
+    return listed if len(names) <= most else f"{listed}, … {len(names)} {names[-1][:40]}"
 
 
 def _repeats(rows: np.ndarray) -> int:

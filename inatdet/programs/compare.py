@@ -23,8 +23,10 @@ from inatdet.programs.flags import (
     define_strict,
     define_truth,
     granularity_and_path,
+    noted,
     read_detections_at,
     read_truth,
+    writing_to,
 )
 from inatdet.programs.running import command, progress
 from inatdet.report.comparison import compare
@@ -59,21 +61,24 @@ def main(argv: Sequence[str]) -> None:
             "GRANULARITY=PATH"
         )
     sides = [granularity_and_path("", item) for item in argv[1:]]
-    truth = read_truth(values)
-    found = [
-        read_detections_at(path, truth, granularity, values.names, values.corners)
-        for granularity, path in sides
-    ]
-    report = compare(
-        truth,
-        *found,
-        resamples=values.resamples,
-        merge=values.merge,
-        all_images=values.all_images,
-        strict=values.strict,
-        notify=progress,
-        command=command(),
-    )
-    report.save(values.output_dir)
-    print(report)
-    progress(f"the comparison is in {values.output_dir}")
+    with writing_to(values.output_dir):
+        truth = read_truth(values)
+        found = [
+            read_detections_at(path, truth, granularity, values.names, values.corners)
+            for granularity, path in sides
+        ]
+        report = compare(
+            truth,
+            *found,
+            resamples=values.resamples,
+            merge=values.merge,
+            all_images=values.all_images,
+            strict=values.strict,
+            notify=progress,
+            command=command(),
+        )
+        try:
+            report.save(values.output_dir)
+        finally:  # what was computed is not lost with a full disk
+            print(report)
+    progress(f"the comparison is in {values.output_dir}{noted(report.warnings)}")

@@ -36,6 +36,7 @@ from inatdet.data.formats.writing import write_annotations, write_detections
 from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation.plausibility import checked
 from inatdet.evaluation.protocol import prepare
+from inatdet.outputs import check_file
 from inatdet.programs.flags import (
     define_images_dir,
     define_strict,
@@ -69,6 +70,7 @@ def main(argv: Sequence[str]) -> None:
     """Reads and writes what the flags name."""
     del argv
     values = flags.FLAGS
+    check_file(values.output)
     if values.detections is None:
         truth = read_truth(values, number_ids=True)
         write_annotations(truth, values.output, values.granularity or Granularity.SPECIES)

@@ -34,8 +34,10 @@ from inatdet.programs.flags import (
     define_strict,
     define_truth,
     detections_by_model,
+    noted,
     read_detections_of,
     read_truth,
+    writing_to,
 )
 from inatdet.programs.running import command, progress
 from inatdet.report.report import evaluate
@@ -70,30 +72,32 @@ def main(argv: Sequence[str]) -> None:
     del argv
     values = flags.FLAGS
     paths = detections_by_model(values.detections)
-    truth = read_truth(values)
-    found = read_detections_of(paths, truth, values.names, values.corners)
-    training = None
-    if values.train_annotations:
-        progress(f"reading {values.train_annotations}")
-        training = read_annotations(
-            values.train_annotations,
-            super_categories=values.super_categories,
-            on_bad=values.on_bad,
+    with writing_to(values.output_dir):
+        truth = read_truth(values)
+        found = read_detections_of(paths, truth, values.names, values.corners)
+        training = None
+        if values.train_annotations:
+            progress(f"reading {values.train_annotations}")
+            training = read_annotations(
+                values.train_annotations,
+                super_categories=values.super_categories,
+                on_bad=values.on_bad,
+            )
+        report = evaluate(
+            truth,
+            found,
+            training=training,
+            images_dir=values.images_dir,
+            all_images=values.all_images,
+            engine=values.engine,
+            resamples=values.resamples,
+            errors=values.errors,
+            strict=values.strict,
+            notify=progress,
+            command=command(),
         )
-    report = evaluate(
-        truth,
-        found,
-        training=training,
-        images_dir=values.images_dir,
-        all_images=values.all_images,
-        engine=values.engine,
-        resamples=values.resamples,
-        errors=values.errors,
-        strict=values.strict,
-        notify=progress,
-        command=command(),
-    )
-    report.save(values.output_dir, values.latex)
-    print(report)
-    doubts = f"; see its {len(report.warnings)} warnings" if report.warnings else ""
-    progress(f"the report is in {values.output_dir}{doubts}")
+        try:
+            report.save(values.output_dir, values.latex, progress)
+        finally:  # what was computed is not lost with a full disk
+            print(report)
+    progress(f"the report is in {values.output_dir}{noted(report.warnings)}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 
 from absl import flags
 
@@ -13,7 +14,11 @@ from inatdet.data.formats.reading import read_annotations, read_detections
 from inatdet.data.formats.voc import Corners
 from inatdet.data.taxonomy import Granularity
 from inatdet.errors import InputError
+from inatdet.evaluation.plausibility import DataWarning
+from inatdet.locks import only_writer
+from inatdet.outputs import check_folder
 from inatdet.programs.running import progress
+from inatdet.report.gallery import check_images_dir
 
 # The flags defined here belong to the programs that ask for them, and so do their lines of help.
 flags.disclaim_key_flags()
@@ -70,6 +75,25 @@ def define_strict() -> None:
     flags.DEFINE_bool("strict", False, "Treat warnings about the files as errors: exit code 2.")
 
 
+@contextlib.contextmanager
+def writing_to(output_dir: str) -> Iterator[None]:
+    """Makes sure that --output_dir can be written, and that nobody else does while the block runs.
+
+    Raises:
+        InputError: it cannot be written, or another process writes there.
+    """
+    check_folder(output_dir)
+    with only_writer(output_dir):
+        yield
+
+
+def noted(warnings: Sequence[DataWarning]) -> str:
+    """The end of a last line that says how many warnings a report lists."""
+    if not warnings:
+        return ""
+    return f"; see its {len(warnings)} warning{'s' if len(warnings) > 1 else ''}"
+
+
 def read_truth(
     values: flags.FlagValues, *, with_names: bool = True, number_ids: bool = False
 ) -> Annotations:
@@ -81,8 +105,10 @@ def read_truth(
         number_ids: whether ids that are text become numbers.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or --images_dir is not a folder.
     """
+    if values.images_dir:
+        check_images_dir(values.images_dir)
     progress(f"reading {values.annotations}")
     truth = read_annotations(
         values.annotations,

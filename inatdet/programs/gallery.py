@@ -14,17 +14,21 @@ from collections.abc import Sequence
 from absl import flags
 
 from inatdet.errors import InputError
+from inatdet.evaluation.plausibility import checked, told
 from inatdet.evaluation.protocol import prepare
 from inatdet.programs.flags import (
     define_all_images,
     define_images_dir,
+    define_strict,
     define_truth,
     granularity_and_path,
     read_detections_at,
     read_truth,
+    writing_to,
 )
 from inatdet.programs.running import progress
-from inatdet.report.gallery import Choose, pictures, save
+from inatdet.report.gallery import Choose, pictures, save, warnings_of
+from inatdet.report.text import one_line
 
 
 def define_flags() -> None:
@@ -32,6 +36,7 @@ def define_flags() -> None:
     define_truth()
     define_images_dir("The folder that file names start from.", required=True)
     define_all_images()
+    define_strict()
     flags.DEFINE_string("detections", None, "GRANULARITY=PATH.", required=True)
     flags.DEFINE_string("output_dir", None, "The folder for the pictures.", required=True)
     flags.DEFINE_enum_class("choose", Choose.RANDOM, Choose, "Which images.")
@@ -45,24 +50,32 @@ def main(argv: Sequence[str]) -> None:
     del argv
     values = flags.FLAGS
     granularity, path = granularity_and_path("--detections=", values.detections)
-    truth = read_truth(values)
-    found = read_detections_at(path, truth, granularity, values.names, values.corners)
-    prepared = prepare(truth, [found], all_images=values.all_images)
-    drawn = pictures(
-        prepared,
-        prepared.detections[0],
-        values.images_dir,
-        values.choose,
-        values.count,
-        name=values.name,
-        seed=values.seed,
-    )
-    if not drawn:
-        raise InputError(f"{path}: has no such detection; try another --choose or --name")
-    for file_name, picture in zip(save(drawn, values.output_dir), drawn):
+    with writing_to(values.output_dir):
+        truth = read_truth(values)
+        found = read_detections_at(path, truth, granularity, values.names, values.corners)
+        prepared = prepare(truth, [found], all_images=values.all_images)
+        checked(prepared, strict=values.strict, notify=progress)
+        unreadable: dict[str, str] = {}
+        drawn = pictures(
+            prepared,
+            prepared.detections[0],
+            values.images_dir,
+            values.choose,
+            values.count,
+            name=values.name,
+            seed=values.seed,
+            unreadable=unreadable,
+        )
+        told(warnings_of(unreadable), strict=values.strict, notify=progress)
+        if not drawn and unreadable:
+            raise InputError(next(iter(unreadable.values())))
+        if not drawn:
+            raise InputError(f"{path}: has no such detection; try another --choose or --name")
+        file_names = save(drawn, values.output_dir)
+    for file_name, picture in zip(file_names, drawn):
         verdict = "right" if picture.right else "wrong"
         print(
-            f"{file_name}: {' and '.join(picture.truth)}, detected as {picture.answer} "
-            f"({picture.score:.2f}), {verdict}"
+            f"{file_name}: {one_line(' and '.join(picture.truth))}, detected as "
+            f"{one_line(picture.answer)} ({picture.score:.2f}), {verdict}"
         )
     progress(f"{len(drawn)} pictures are in {values.output_dir}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import errno
 import importlib
+import io
 import os
 import pathlib
 import shlex
@@ -72,6 +73,8 @@ def run(argv: Sequence[str]) -> int:
         `RunError` and for a lack of memory, 130 when interrupted from the keyboard, 141 when its
         output was closed, 143 when terminated.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what a terminal cannot show is no error
     name = argv[1] if len(argv) > 1 else "--help"
     if name in _HELP_FLAGS:
         return _show(_list_of_programs())
@@ -189,8 +192,9 @@ def _summary(name: str) -> str:
 
 
 def command() -> str:
-    """The command line, as a shell takes it."""
-    return shlex.join(["inatdet", *sys.argv[1:]])
+    """The command line, as a shell takes it; bytes that are not UTF-8 are written as numbers."""
+    line = shlex.join(["inatdet", *sys.argv[1:]])
+    return line.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def progress(message: str) -> None:

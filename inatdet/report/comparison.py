@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,11 @@ from inatdet.evaluation import comparison as numbers
 from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.plausibility import DataWarning, checked
 from inatdet.evaluation.protocol import Prepared, prepare
+from inatdet.report.folder import files_of_one_run
+from inatdet.report.protocol import images_in_words
 from inatdet.report.provenance import model_name, provenance, source, versions, write_json
 from inatdet.report.table import Table
+from inatdet.report.text import one_line
 
 COLUMNS = ("measure", "first", "second", "difference", "std_err", "lower", "upper", "p_value")
 NAME = "comparison"
@@ -68,7 +70,7 @@ class ComparisonReport:
         )
 
     def __str__(self) -> str:
-        lines = [f"{name}: {value}" for name, value in self.protocol()[:4]]
+        lines = [f"{name}: {one_line(value)}" for name, value in self.protocol()[:4]]
         return "\n".join([*lines, str(self._short_table())])
 
     __repr__ = __str__
@@ -99,20 +101,24 @@ class ComparisonReport:
         ]
 
     def save(self, output_dir: str | os.PathLike[str]) -> None:
-        """Writes comparison.csv and comparison.json."""
-        os.makedirs(output_dir, exist_ok=True)
-        folder = pathlib.Path(output_dir)
+        """Writes comparison.csv and comparison.json, both at once.
+
+        Raises:
+            InputError: another process is writing there.
+            OSError: they cannot be written there; earlier ones stay as they were.
+        """
         table = self.table
-        table.to_csv(folder / f"{NAME}.csv")
-        write_json(
-            folder / f"{NAME}.json",
-            {
-                **provenance(self.prepared, self.command),
-                "warnings": self.warnings,
-                "protocol": dict(self.protocol()),
-                "results": [dict(zip(table.columns, row)) for row in table.rows],
-            },
-        )
+        with files_of_one_run(output_dir) as folder:
+            table.to_csv(folder / f"{NAME}.csv")
+            write_json(
+                folder / f"{NAME}.json",
+                {
+                    **provenance(self.prepared, self.command),
+                    "warnings": self.warnings,
+                    "protocol": dict(self.protocol()),
+                    "results": [dict(zip(table.columns, row)) for row in table.rows],
+                },
+            )
 
 
 def compare(
@@ -161,5 +167,6 @@ def compare(
     """
     prepared = prepare(truth, [first, second], all_images=all_images)
     warnings = checked(prepared, strict=strict, notify=notify)
+    notify(f"images: {images_in_words(prepared)}")
     results = numbers.compare(prepared, resamples=resamples, merge=Merge(merge))
     return ComparisonReport(results, prepared, warnings, command)

@@ -6,6 +6,7 @@ so the area under it is the super-class's AP50.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,14 @@ from typing import TYPE_CHECKING, Any
 from inatdet.evaluation.super_classes import RECALLS, Curve
 from inatdet.files import atomic_path
 from inatdet.report.table import Table
+from inatdet.report.text import shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+_LONGEST_NAME = 40  # characters of a name in the legend
+_FONT = "DejaVu Sans"  # comes with Matplotlib
 
 COLUMNS = ("super_class", "recall", "precision")
 
@@ -54,24 +60,54 @@ def draw(curves: Sequence[Curve]) -> Figure:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     styles = {curve.super_class: line_style(index) for index, curve in enumerate(curves)}
-    for curve in sorted(curves, key=lambda curve: -curve.auc):
+    by_area = sorted(curves, key=lambda curve: -curve.auc)
+    lines = []
+    for curve in by_area:
         color, style = styles[curve.super_class]
-        axes.plot(
-            RECALLS,
-            curve.precision,
-            linewidth=1.8,
-            label=f"{curve.super_class} ({curve.auc:.3f})",
-            color=color,
-            linestyle=style,
-        )
+        lines += axes.plot(RECALLS, curve.precision, linewidth=1.8, color=color, linestyle=style)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Recall", ylabel="Precision")
     axes.set_title("IoU 0.5, mean over the fine classes of each super-class", fontsize=10)
     axes.grid(color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
     if curves:
-        axes.legend(title="Super-class (AUC)", fontsize=9, frameon=False, loc="center left",
-                    bbox_to_anchor=(1.0, 0.5))  # fmt: skip
+        # The names come later: Matplotlib leaves out labels that begin with an underscore.
+        legend = axes.legend(
+            lines,
+            [str(index) for index, _ in enumerate(lines)],
+            title="Super-class (AUC)",
+            fontsize=9,
+            frameon=False,
+            loc="center left",
+            bbox_to_anchor=(1.0, 0.5),
+        )
+        names = [shortened(curve.super_class, _LONGEST_NAME) for curve in by_area]
+        labels = [f"{name} ({curve.auc:.3f})" for name, curve in zip(names, by_area)]
+        _write(legend.get_texts(), labels)
     return figure
+
+
+def _write(places: Sequence[Text], texts: Sequence[str]) -> None:
+    """Writes texts as they are, in fonts that have their characters where there are any."""
+    from matplotlib import font_manager
+
+    def characters_of(path: str) -> set[int]:
+        return set(font_manager.get_font(path).get_charmap())
+
+    missing = set(map(ord, "".join(texts)))
+    missing -= characters_of(font_manager.findfont(_FONT))
+    families = [_FONT]
+    for font in sorted(font_manager.fontManager.ttflist, key=lambda font: font.name):
+        if not missing:
+            break
+        with contextlib.suppress(OSError, RuntimeError):  # fonts may be removed or damaged
+            if found := missing & characters_of(font.fname):
+                missing -= found
+                families.append(font.name)
+    unknown = dict.fromkeys(missing, "\N{REPLACEMENT CHARACTER}")
+    for place, text in zip(places, texts):
+        place.set_parse_math(False)
+        place.set_fontfamily(families)
+        place.set_text(text.translate(unknown))
 
 
 def save_png(curves: Sequence[Curve], path: str | os.PathLike[str]) -> None:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image as PILImage
 
 from inatdet.choices import Choice
 from inatdet.data.annotations import Image
 from inatdet.data.boxes import are_right
 from inatdet.data.detections import Detections
-from inatdet.data.pictures import as_jpeg, draw_detections, open_picture
+from inatdet.data.pictures import LONGEST_SIDE, as_jpeg, draw_detections, open_picture
 from inatdet.data.taxonomy import Granularity
 from inatdet.errors import InputError
 from inatdet.evaluation.average_precision import GroundTruth
+from inatdet.evaluation.plausibility import DataWarning
 from inatdet.evaluation.protocol import Prepared
 from inatdet.files import atomic_path
+from inatdet.report.text import one_line
+
+MOST_UNREADABLE = 100
+"""After so many images that cannot be read, no more are tried for the gallery."""
 
 
 class Choose(Choice):
@@ -65,8 +71,9 @@ def pictures(
     name: str = "",
     granularity: Granularity | None = None,
     seed: int = 0,
+    unreadable: dict[str, str] | None = None,
 ) -> tuple[Picture, ...]:
-    """Chooses images and draws the detections in them.
+    """Chooses images and draws the detections in them. Others stand in for unreadable ones.
 
     Args:
         prepared: the images to choose from, with their true boxes.
@@ -78,6 +85,8 @@ def pictures(
         granularity: the granularity whose labels are right or wrong; by default that of the
             detections.
         seed: makes the random choice reproducible.
+        unreadable: where images that cannot be read are noted, by file name with what is wrong;
+            without it, such an image is an error. After `MOST_UNREADABLE` no more are tried.
 
     Raises:
         InputError: `name` is not in the taxonomy, or an image cannot be read.
@@ -91,23 +100,35 @@ def pictures(
     if name:
         wanted &= np.isin(ranked.image_ids, _images_with(name, prepared))
     if choose is Choose.RANDOM:
-        places = np.random.default_rng(seed).permutation(np.flatnonzero(wanted))[:count]
+        places = np.random.default_rng(seed).permutation(np.flatnonzero(wanted))
     else:
         best = ranked.order[ranked.starts[:-1]]
         wanted &= right[best] == (choose is Choose.BEST)
         places = np.flatnonzero(wanted)
-        places = places[np.argsort(-found.scores[best[places]], kind="stable")][:count]
+        places = places[np.argsort(-found.scores[best[places]], kind="stable")]
     images = {image.id: image for image in prepared.kept.images}
-    drawn = []
+    drawn: list[Picture] = []
     for place in places.tolist():
-        rows = ranked.order[ranked.starts[place] : ranked.starts[place + 1]]
+        if len(drawn) == count or (unreadable and len(unreadable) >= MOST_UNREADABLE):
+            break
         image = images[int(ranked.image_ids[place])]
+        if unreadable and image.file_name in unreadable:
+            continue
+        rows = ranked.order[ranked.starts[place] : ranked.starts[place + 1]]
         labels = np.unique(truth.labels[truth.box_images == image.id])
         names = prepared.taxonomy.names(granularity)
+        try:
+            path = image.path_in(images_dir)
+            picture = open_picture(path, "check --images_dir", LONGEST_SIDE)
+        except InputError as error:
+            if unreadable is None:
+                raise
+            unreadable[image.file_name] = str(error)
+            continue
         drawn.append(
             _drawn(
                 image,
-                image.path_in(images_dir),
+                picture,
                 choose,
                 truth=tuple(names[label - 1] for label in labels.tolist()),
                 answers=[names[label - 1] for label in found.labels[granularity][rows].tolist()],
@@ -116,6 +137,23 @@ def pictures(
             )
         )
     return tuple(drawn)
+
+
+def check_images_dir(images_dir: str | os.PathLike[str]) -> None:
+    """Raises an InputError unless it is a folder: with a wrong one, no picture could be read."""
+    if not os.path.isdir(images_dir):
+        raise InputError(f"--images_dir={os.fspath(images_dir)}: is not a folder; check the path")
+
+
+def warnings_of(unreadable: Mapping[str, str]) -> tuple[DataWarning, ...]:
+    """The warning about the images that `pictures` could not read; none where all were read."""
+    if not unreadable:
+        return ()
+    number = len(unreadable)
+    count = f"{number} pictures" if number > 1 else "1 picture"
+    return (
+        DataWarning("pictures", f"{count} could not be drawn: {next(iter(unreadable.values()))}"),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +179,7 @@ class _Ranked:
 
 def _drawn(
     image: Image,
-    path: str,
+    picture: PILImage.Image,
     choose: Choose,
     *,
     truth: tuple[str, ...],
@@ -151,9 +189,9 @@ def _drawn(
 ) -> Picture:
     """The picture of an image; `answers`, `found` and `right` are its detections, best first."""
     picture = draw_detections(
-        open_picture(path, "check --images_dir"),
+        picture,
         found.boxes / ([image.width, image.height] * 2),
-        answers,
+        [one_line(answer) for answer in answers],
         found.scores,
         right,
     )

@@ -19,8 +19,10 @@ from inatdet.report import figures
 from inatdet.report.gallery import Choose, Picture
 from inatdet.report.sections import Figure, Section, filled
 from inatdet.report.table import Table, printed
+from inatdet.report.text import one_line, shortened
 
 _ASSETS = "assets"
+_LONGEST_NAME = 60  # characters of a name in the legend
 _DASHES = {"-": "", "--": "8 4", "-.": "8 3 2 3", ":": "2 3"}
 
 
@@ -40,7 +42,12 @@ def page(
     """
     import jinja2  # not loaded for --help
 
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        # What is marked as safe, the style and the script, is of another type.
+        finalize=lambda value: one_line(value) if type(value) is str else value,
+    )
     parts = [_section(section, results) for section, _ in filled(results) if section.link]
     contents = []
     for part in parts:
@@ -182,7 +189,7 @@ def _curve(index: int, curve: Curve) -> dict[str, str]:
     color, style = figures.line_style(index)
     points = zip(RECALLS.tolist(), curve.precision.tolist())
     return {
-        "name": curve.super_class,
+        "name": shortened(curve.super_class, _LONGEST_NAME),
         "auc": f"{curve.auc:.3f}",
         # Black on a light page, white on a dark one.
         "color": "currentColor" if color == figures.BLACK else color,

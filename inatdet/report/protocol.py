@@ -5,9 +5,12 @@ from __future__ import annotations
 from inatdet.data.detections import Detections
 from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation.average_precision import MAX_DETECTIONS, Engine
+from inatdet.evaluation.plausibility import numbered_names
 from inatdet.evaluation.protocol import Prepared
 from inatdet.evaluation.results import Results
 from inatdet.report.provenance import listed, model_name, source, versions
+
+_LISTED = 20  # labels of a granularity that are named
 
 
 def described(
@@ -28,9 +31,9 @@ def described(
     return [
         ("annotations", source(annotations.path, annotations.sha256)),
         ("label spaces", source(annotations.taxonomy_source, annotations.taxonomy_sha256)),
-        ("images", _images(results, prepared)),
+        ("images", images_in_words(prepared)),
         ("bad entries left out", listed(annotations.skipped) or "none"),
-        *((str(granularity), _labels(results, granularity)) for granularity in Granularity),
+        *((str(level), _labels(results, prepared, level)) for level in Granularity),
         *_detections(results, prepared),
         ("measures", "COCO: AP over IoU .50:.05:.95, 101 recalls; AP50; AP75; AR1 and AR10"),
         (
@@ -45,8 +48,9 @@ def described(
     ]
 
 
-def _images(results: Results, prepared: Prepared) -> str:
-    counts = results.counts
+def images_in_words(prepared: Prepared) -> str:
+    """How many images are evaluated, and how many are left out and why."""
+    counts = prepared.counts
     if prepared.all_images:
         return f"all {counts.images:,}, with {counts.boxes_kept:,} boxes"
     return (
@@ -56,11 +60,12 @@ def _images(results: Results, prepared: Prepared) -> str:
     )
 
 
-def _labels(results: Results, granularity: Granularity) -> str:
+def _labels(results: Results, prepared: Prepared, granularity: Granularity) -> str:
     counts = results.counts
     labels = counts.classes[granularity]
+    names = numbered_names(prepared.taxonomy.names(granularity), _LISTED)
     text = (
-        f"{labels:,} label{'' if labels == 1 else 's'}, "
+        f"{labels:,} label{'' if labels == 1 else 's'} ({names}), "
         f"{counts.classes_with_truth[granularity]:,} of them with ground truth"
     )
     if unlabelled := counts.boxes_without_label[granularity]:

@@ -19,6 +19,7 @@ from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.protocol import PROTOCOL_VERSION, Prepared
 from inatdet.evaluation.resampling import Estimate
 from inatdet.files import write_text
+from inatdet.report.text import as_utf8
 from inatdet.version import VERSION
 
 FORMAT_VERSION = 1
@@ -95,22 +96,28 @@ def write_json(path: str | os.PathLike[str], record: Mapping[str, object]) -> No
 def as_record(value: object) -> Any:
     """A value as plain JSON: dataclasses become objects, tuples and arrays lists.
 
-    NaN becomes null, and an estimate an object with its value, its standard error and the margin of
-    its 95% interval.
+    NaN and infinities become null, and an estimate an object with its value, its standard error and
+    the margin of its 95% interval.
     """
-    if type(value) in (str, int):
+    if type(value) is str:
+        return as_utf8(value)
+    if type(value) is int:
         return value
     if type(value) is float:
-        return None if math.isnan(value) else value
+        return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): as_record(item) for key, item in value.items()}
+        return {as_utf8(str(key)): as_record(item) for key, item in value.items()}
     if dataclasses.is_dataclass(value):
         fields = dataclasses.fields(value)
         return {field.name: as_record(getattr(value, field.name)) for field in fields}
     if isinstance(value, (list, tuple, np.ndarray)):
         return [as_record(item) for item in value]
     if isinstance(value, Estimate) and not np.isnan(value.std_err):
-        return {"value": float(value), "std_err": value.std_err, "margin_95": value.margin}
+        return {
+            "value": as_record(float(value)),
+            "std_err": as_record(float(value.std_err)),
+            "margin_95": as_record(float(value.margin)),
+        }
     if isinstance(value, float):
         return as_record(float(value))
     return str(value) if isinstance(value, (Granularity, Merge)) else value

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
-import pathlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.counts import TrainingCounts
@@ -15,18 +15,20 @@ from inatdet.data.detections import Detections
 from inatdet.evaluation import results as numbers
 from inatdet.evaluation.average_precision import Engine
 from inatdet.evaluation.granularities import Table6Row
-from inatdet.evaluation.plausibility import DataWarning, checked
+from inatdet.evaluation.plausibility import DataWarning, data_warnings, told
 from inatdet.evaluation.protocol import Prepared, prepare
 from inatdet.evaluation.results import Results
 from inatdet.evaluation.super_classes import Table5Row
 from inatdet.files import write_text
 from inatdet.report import figures
-from inatdet.report.gallery import Choose, Picture, pictures
+from inatdet.report.folder import files_of_one_run
+from inatdet.report.gallery import Choose, Picture, check_images_dir, pictures, warnings_of
 from inatdet.report.page import page
-from inatdet.report.protocol import described
+from inatdet.report.protocol import described, images_in_words
 from inatdet.report.provenance import provenance, write_json
 from inatdet.report.sections import SECTIONS, Section, filled
 from inatdet.report.table import Table
+from inatdet.report.text import in_markdown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -117,49 +119,59 @@ class Report:
         """
         return figures.draw(self.results.curves)
 
-    def save(self, output_dir: str | os.PathLike[str], latex: bool = False) -> None:
-        """Writes every file of the report.
+    def save(
+        self,
+        output_dir: str | os.PathLike[str],
+        latex: bool = False,
+        notify: Callable[[str], None] = warn,
+    ) -> None:
+        """Writes every file of the report, all at once.
 
         Args:
-            output_dir: the folder. What an earlier report left there and this one does not have is
-                removed.
+            output_dir: the folder. What an earlier report left there is replaced, and removed
+                where this one does not have it; other files stay.
             latex: whether to write each table for LaTeX as well.
+            notify: called with a message if the figure cannot be drawn; all else is written.
+
+        Raises:
+            InputError: another process is writing a report there.
+            OSError: the report cannot be written there; an earlier one stays as it was.
         """
-        os.makedirs(output_dir, exist_ok=True)
-        folder = pathlib.Path(output_dir)
-        written = set()
-        for section, table in self.filled:
-            table.to_csv(folder / f"{section.name}.csv")
-            written.add(f"{section.name}.csv")
-            if latex:
-                write_text(folder / f"{section.name}.tex", section.shown(self.results).latex())
-                written.add(f"{section.name}.tex")
-            if section.figure and self.results.curves:
-                figures.save_csv(self.results.curves, folder / section.figure.table_file)
-                figures.save_png(self.results.curves, folder / section.figure.image_file)
-                written |= {section.figure.table_file, section.figure.image_file}
-        write_json(
-            folder / RECORD_FILE,
-            {
-                **provenance(self.prepared, self.command),
-                "warnings": self.warnings,
-                "protocol": dict(self.protocol()),
-                "results": self.results,
-            },
-        )
-        write_text(folder / REPORT_FILE, self.markdown())
-        write_text(
-            folder / PAGE_FILE, page(self.results, self.protocol(), self.gallery, self.warnings)
-        )
-        # No file of an earlier report may be mistaken for part of this one.
-        for name in _all_files() - written:
-            (folder / name).unlink(missing_ok=True)
+        known = {REPORT_FILE, PAGE_FILE, RECORD_FILE} | _optional_files()
+        with files_of_one_run(output_dir, known) as folder:
+            for section, table in self.filled:
+                table.to_csv(folder / f"{section.name}.csv")
+                if latex:
+                    write_text(folder / f"{section.name}.tex", section.shown(self.results).latex())
+                if section.figure and self.results.curves:
+                    figures.save_csv(self.results.curves, folder / section.figure.table_file)
+                    image_file = section.figure.image_file
+                    try:
+                        figures.save_png(self.results.curves, folder / image_file)
+                    except (ImportError, RuntimeError, ValueError) as error:
+                        notify(
+                            f"warning: {image_file} could not be drawn ({error}); check that "
+                            "Matplotlib works"
+                        )
+            write_json(
+                folder / RECORD_FILE,
+                {
+                    **provenance(self.prepared, self.command),
+                    "warnings": self.warnings,
+                    "protocol": dict(self.protocol()),
+                    "results": self.results,
+                },
+            )
+            write_text(folder / REPORT_FILE, self.markdown())
+            write_text(
+                folder / PAGE_FILE, page(self.results, self.protocol(), self.gallery, self.warnings)
+            )
 
     def markdown(self) -> str:
         """The whole report as Markdown."""
         parts = ["# Detection results", ""]
         if self.warnings:
-            parts += ["## Warnings", "", *(f"- {warning}" for warning in self.warnings), ""]
+            parts += ["## Warnings", "", *(f"- {in_markdown(str(w))}" for w in self.warnings), ""]
         if not self.results.table5:
             parts += ["Table 5 and Figure 6 need the detections of a species model.", ""]
         if self.results.resamples:
@@ -183,7 +195,8 @@ class Report:
                 image = f"![{figure.alt}]({figure.image_file})"
                 parts += [f"## {figure.heading}", "", image, ""]
         parts += ["## Protocol", ""]
-        parts += [*(f"- **{name}**: {value}" for name, value in self.protocol()), ""]
+        parts += [*(f"- **{name}**: {in_markdown(value)}" for name, value in self.protocol())]
+        parts.append("")
         return "\n".join(parts)
 
     def protocol(self) -> list[tuple[str, str]]:
@@ -191,8 +204,8 @@ class Report:
         return described(self.results, self.prepared, self.engine, self.command)
 
 
-def _all_files() -> set[str]:
-    """Every file besides the three fixed ones that some report may have."""
+def _optional_files() -> set[str]:
+    """Every file that some reports have and others do not."""
     names = {f"{section.name}{ending}" for section in SECTIONS for ending in (".csv", ".tex")}
     drawn = [section.figure for section in SECTIONS if section.figure]
     return names | {name for figure in drawn for name in (figure.table_file, figure.image_file)}
@@ -220,7 +233,8 @@ def evaluate(
             `Detections.from_arrays`. Besides a model's own, coarse detections that it made by
             summing its probabilities may be among them; these have `summed_from` set.
         training: the boxes the model was trained on, to be counted per species.
-        images_dir: the folder that the file names of `truth` start from, to show some pictures.
+        images_dir: the folder that the file names of `truth` start from, to show some pictures;
+            those that cannot be read are left out with a warning.
         all_images: whether images with several boxes or none are evaluated. The paper leaves them
             out.
         engine: which library counts Tables 5 and 6: `hotcoco`, or `pycocotools` as the reference.
@@ -235,8 +249,8 @@ def evaluate(
 
     Raises:
         InputError: no image is left to evaluate, a detection is in an image that `truth` does not
-            list, there are two sets of detections for one model and granularity, or something
-            looks wrong and `strict` is set.
+            list, there are two sets of detections for one model and granularity, `images_dir` is
+            not a folder, or something looks wrong and `strict` is set.
 
     Example:
         >>> truth = inatdet.read_annotations("val.json")
@@ -252,8 +266,21 @@ def evaluate(
         >>> results.save("report")
     """
     sets = [detections] if isinstance(detections, Detections) else list(detections)
+    if images_dir:
+        check_images_dir(images_dir)
     prepared = prepare(truth, sets, all_images=all_images)
-    warnings = checked(prepared, strict=strict, notify=notify)
+    found = data_warnings(prepared)
+    drawn: list[Picture] = []
+    if images_dir and prepared.models:
+        # Before the numbers, which take longer: nothing that can fail comes after them.
+        finest = next(iter(prepared.models.values()))
+        missing: dict[str, str] = {}
+        for choose in Choose:
+            notify(f"drawing on images: {choose}")
+            drawn += pictures(prepared, finest, images_dir, choose, PICTURES, unreadable=missing)
+        found += warnings_of(missing)
+    said = told(found, strict=strict, notify=notify)
+    notify(f"images: {images_in_words(prepared)}")
     counts = TrainingCounts.of(training) if isinstance(training, Annotations) else training
     engine = Engine(engine)
     results = numbers.evaluate(
@@ -264,10 +291,4 @@ def evaluate(
         errors=errors,
         notify=notify,
     )
-    drawn: list[Picture] = []
-    if images_dir:
-        finest = next(iter(prepared.models.values()))
-        for choose in Choose:
-            notify(f"drawing on images: {choose}")
-            drawn += pictures(prepared, finest, images_dir, choose, PICTURES)
-    return Report(results, prepared, engine, tuple(drawn), warnings, command)
+    return Report(results, prepared, engine, tuple(drawn), said, command)

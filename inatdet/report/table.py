@@ -6,7 +6,7 @@ import csv
 import html
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
@@ -16,11 +16,14 @@ from inatdet.evaluation.average_precision import OVERALL
 from inatdet.evaluation.resampling import Estimate
 from inatdet.evaluation.rows import Cell, Row
 from inatdet.files import write_text
+from inatdet.report.text import in_csv, in_latex, in_markdown, one_line, shortened, width
 
 if TYPE_CHECKING:
     import pandas as pd
 
 R = TypeVar("R", bound=Row)
+
+_LONGEST_ON_SCREEN = 60  # characters of a cell
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,14 +85,15 @@ class Table(Generic[R]):
         raise KeyError(f"{tuple(map(str, wanted))} is not a row of this table; it has {keys}")
 
     def __str__(self) -> str:
-        lines = [self.columns, *(tuple(map(printed, row)) for row in self.rows)]
-        widths = [max(map(len, column)) for column in zip(*lines)]
+        lines = [self.columns, *self._printed(lambda text: shortened(text, _LONGEST_ON_SCREEN))]
+        widths = [max(map(width, column)) for column in zip(*lines)]
+
+        def aligned(cell: str, columns: int, text: bool) -> str:
+            blanks = " " * (columns - width(cell))
+            return cell + blanks if text else blanks + cell
+
         return "\n".join(
-            "  ".join(
-                cell.ljust(width) if text else cell.rjust(width)
-                for cell, width, text in zip(line, widths, self.text_columns())
-            ).rstrip()
-            for line in lines
+            "  ".join(map(aligned, line, widths, self.text_columns())).rstrip() for line in lines
         )
 
     __repr__ = __str__
@@ -105,9 +109,13 @@ class Table(Generic[R]):
             )
             return f"<tr>{''.join(parts)}</tr>"
 
-        body = "\n".join(line("td", tuple(map(printed, row))) for row in self.rows)
+        body = "\n".join(line("td", row) for row in self._printed(one_line))
         head = line("th", self.columns)
         return f"<table>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+
+    def _printed(self, shown: Callable[[str], str]) -> Iterator[tuple[str, ...]]:
+        """The rows as text; `shown` makes that of a cell."""
+        return (tuple(shown(printed(cell)) for cell in row) for row in self.rows)
 
     def text_columns(self) -> list[bool]:
         """Which columns hold text, which is aligned to the left; numbers are not."""
@@ -117,7 +125,7 @@ class Table(Generic[R]):
     def markdown(self) -> str:
         """The table in Markdown, with one decimal."""
         lines = [self.columns, ["---" if text else "---:" for text in self.text_columns()]]
-        lines += [tuple(map(printed, row)) for row in self.rows]
+        lines += self._printed(in_markdown)
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
     def latex(self) -> str:
@@ -125,7 +133,7 @@ class Table(Generic[R]):
 
         A rule precedes the last row if that is a mean, as in the paper.
         """
-        lines = [f"{' & '.join(map(_escaped, map(printed, row)))} \\\\" for row in self.rows]
+        lines = [f"{' & '.join(row)} \\\\" for row in self._printed(in_latex)]
         if len(lines) > 1 and self.rows[-1][0] == OVERALL:
             lines.insert(-1, "\\midrule")
         sides = "".join("l" if text else "r" for text in self.text_columns())
@@ -134,7 +142,7 @@ class Table(Generic[R]):
                 "% needs \\usepackage{booktabs}",
                 f"\\begin{{tabular}}{{{sides}}}",
                 "\\toprule",
-                f"{' & '.join(map(_escaped, self.columns))} \\\\",
+                f"{' & '.join(map(in_latex, self.columns))} \\\\",
                 "\\midrule",
                 *lines,
                 "\\bottomrule",
@@ -152,6 +160,9 @@ class Table(Generic[R]):
     def to_csv(self, path: str | os.PathLike[str] | None = None) -> str | None:
         """The table as CSV, numbers in full precision; what does not exist is left empty.
 
+        Text that a spreadsheet would take for a formula, as it begins with =, +, - or @, has an
+        apostrophe before it.
+
         Args:
             path: the file to write; without it, the text is returned.
 
@@ -161,10 +172,7 @@ class Table(Generic[R]):
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.columns)
-        writer.writerows(
-            ["" if isinstance(cell, float) and np.isnan(cell) else cell for cell in row]
-            for row in self.rows
-        )
+        writer.writerows(map(_exact, row) for row in self.rows)
         if path is None:
             return text.getvalue()
         write_text(path, text.getvalue())
@@ -200,15 +208,8 @@ def printed(cell: Cell) -> str:
     return f"{cell:.1f}"
 
 
-def _escaped(text: str) -> str:
-    """Text for LaTeX."""
-    special = {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "±": r"$\pm$",
-    }
-    return "".join(
-        special.get(character, f"\\{character}" if character in "&%$#_{}" else character)
-        for character in text
-    )
+def _exact(cell: Cell) -> Cell:
+    """A cell as CSV has it."""
+    if isinstance(cell, str):
+        return in_csv(cell)
+    return "" if isinstance(cell, float) and np.isnan(cell) else cell

@@ -54,3 +54,29 @@ def test_files_that_are_not_images_are_named(tmp_path):
     for name in ("a.jpg", "nowhere.jpg"):
         with pytest.raises(InputError, match=rf"{name}: cannot be read as an image .*; look again"):
             pictures.open_picture(tmp_path / name, "look again")
+
+
+def test_a_thumbnail_is_not_decoded_whole(tmp_path):
+    whole = PILImage.new("L", (1600, 900))
+    whole.paste(255, (800, 0, 1600, 900))
+    whole.save(tmp_path / "a.jpg")
+    small = pictures.open_picture(tmp_path / "a.jpg", "", 200)
+    assert small.size == (200, 113)
+    assert small.getpixel((20, 50)) == (0, 0, 0)
+    assert small.getpixel((180, 50)) == (255, 255, 255)
+    assert pictures.open_picture(tmp_path / "a.jpg", "", 201).size == (400, 225)
+    assert pictures.open_picture(tmp_path / "a.jpg", "", 5000).size == (1600, 900)
+    assert pictures.open_picture(tmp_path / "a.jpg", "").size == (1600, 900)
+
+
+def test_an_image_of_too_many_pixels(tmp_path, monkeypatch):
+    PILImage.new("L", (1600, 900)).save(tmp_path / "a.jpg")
+    PILImage.new("L", (1600, 900)).save(tmp_path / "a.png")
+    # Pillow warns from here on, and warnings are errors in these tests.
+    monkeypatch.setattr(PILImage, "MAX_IMAGE_PIXELS", 1600 * 900 - 1)
+    monkeypatch.setattr("inatdet.data.pictures.MOST_PIXELS", 1600 * 900 - 1)
+    assert pictures.open_picture(tmp_path / "a.jpg", "", 200).size == (200, 113)
+    with pytest.raises(InputError, match=r"a\.png: .*\(1600 x 900 pixels, too many.*\); do this"):
+        pictures.open_picture(tmp_path / "a.png", "do this", 200)
+    with pytest.raises(InputError, match="too many to decode"):
+        pictures.open_picture(tmp_path / "a.jpg", "")

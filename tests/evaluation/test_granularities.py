@@ -4,6 +4,12 @@ import pytest
 from inatdet.data import boxes as box_math
 from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation import granularities
+from inatdet.evaluation.average_precision import (
+    class_results,
+    counted,
+    ground_truth_at,
+    result_columns,
+)
 from inatdet.evaluation.granularities import Merge
 from tests.evaluation import scenes
 from tests.evaluation.reference import suppressed
@@ -29,6 +35,52 @@ def test_large_groups_are_worked_on_in_blocks(monkeypatch):
     boxes = np.concatenate([rng.uniform(0, 10, (200, 2)), rng.uniform(0, 20, (200, 2))], 1)
     got = box_math.suppress(groups, scores, boxes, 0.5)
     np.testing.assert_array_equal(got, suppressed(groups, scores, boxes, 0.5))
+
+
+@pytest.mark.parametrize("count", [1, 2, 40, 200])
+@pytest.mark.parametrize("most", [1, 3, 1000])
+@pytest.mark.parametrize("large", [2, 20, 10_000])
+def test_only_the_best_of_each_group_are_kept(monkeypatch, count, most, large):
+    monkeypatch.setattr(box_math, "_LARGE_GROUP", large)
+    rng = np.random.default_rng(count)
+    groups = np.floor(6 * rng.uniform(size=count) ** 3).astype(np.int64)
+    scores = np.round(rng.uniform(size=count), 1)  # many ties
+    boxes = np.round(rng.uniform(0, 12, (count, 4)))
+    boxes[count // 2 :] = boxes[: count - count // 2]  # and many repeats
+    everything = suppressed(groups, scores, boxes, 0.5)
+    expected = np.zeros(count, bool)
+    for group in np.unique(groups):
+        rows = np.flatnonzero(everything & (groups == group))
+        expected[rows[np.argsort(-scores[rows], kind="stable")[:most]]] = True
+    got = box_math.suppress(groups, scores, boxes, 0.5, most)
+    np.testing.assert_array_equal(got, expected)
+    assert not box_math.suppress(groups, scores, boxes, 0.5, 0).any()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_measure_depends_on_what_is_not_kept(monkeypatch, seed):
+    rng = np.random.default_rng(seed)
+    true = [(i, 40, np.floor(rng.uniform(0, 90, 4)) + [0, 0, 5, 5]) for i in (1, 2) for _ in "abc"]
+    annotations = scenes.annotations_of([1, 2], true)
+    boxes = np.floor(rng.uniform(0, 90, (900, 4))) + [0, 0, 1, 1]
+    boxes[:60] = np.tile([box for _, _, box in true], (10, 1)) + rng.integers(0, 9, (60, 4))
+    found = scenes.detections_of(
+        rng.integers(1, 3, 900), [40] * 900, rng.integers(1, 9, 900) / 9, boxes,
+        annotations.taxonomy,
+    )  # fmt: skip
+    truth = ground_truth_at(annotations, annotations.taxonomy, Granularity.GENERIC)
+
+    def measures():
+        kept = granularities.merged(found, Granularity.GENERIC, Merge.NMS)
+        columns = result_columns(kept, Granularity.GENERIC)
+        return len(kept), class_results(counted(truth, columns)).mean()
+
+    number, best = measures()
+    assert number == 200
+    monkeypatch.setattr(granularities, "MAX_DETECTIONS", (1, 10, 10_000))
+    number, everything = measures()
+    assert number > 400
+    np.testing.assert_array_equal(best, everything)
 
 
 def test_boxes_without_area_suppress_nothing():

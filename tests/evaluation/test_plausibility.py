@@ -1,6 +1,7 @@
 """Each warning speaks on its mistake and is silent on detections that are right or merely bad."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from inatdet.data.annotations import Annotations, Image
 from inatdet.data.detections import Detections, labels_of_categories
 from inatdet.data.taxonomy import Category, Granularity
+from inatdet.evaluation import plausibility
+from inatdet.evaluation.orders import permuted_agreement
+from inatdet.evaluation.overlaps import best_of_each_image
 from inatdet.evaluation.plausibility import data_warnings
 from inatdet.evaluation.protocol import prepare
 
@@ -17,7 +21,7 @@ CATEGORIES = (
     *(Category(i, f"species {i}", SUPER[i % 3]) for i in range(1, 13)),
 )
 SIZES = ((640, 480), (480, 640), (500, 375), (1200, 800))
-SPECIES, GENERIC = Granularity.SPECIES, Granularity.GENERIC
+SPECIES, COARSE, GENERIC = Granularity
 
 
 def truth_of(rng, images=120, boxes_each=1):
@@ -301,3 +305,91 @@ def test_generic_detections_have_no_names_to_judge(rng, truth):
         found, trained_on=GENERIC, labels={GENERIC: found.labels[GENERIC]}
     )
     assert kinds(truth, generic) == []
+
+
+def limited(found, most):
+    return found.select(best_of_each_image(found.image_ids, found.scores, most))
+
+
+def found_by_several(truth, rng, wrong_first):
+    """Several names for each true box, the right one the second for a share of the images."""
+    images, each = len(truth.images), 5
+    rank = np.where(rng.uniform(size=images) < wrong_first, 1, 0)
+    ids = (truth.category_ids[:, None] + np.arange(each) - rank[:, None] - 1) % 12 + 1
+    scores = 0.9 * 0.5 ** np.arange(each) * rng.uniform(0.6, 1, (images, 1))
+    return detections_of(
+        truth,
+        np.repeat(truth.image_ids, each),
+        ids.ravel(),
+        scores.ravel(),
+        np.repeat(truth.boxes, each, axis=0),
+    )
+
+
+def test_a_limit_that_cuts_off_right_detections(rng, truth):
+    text = message(truth, limited(found_by_several(truth, rng, 0.4), 1))
+    assert "120 images have exactly 1 detection and none has more" in text
+    cut = int(re.search(r"and in (\d+) of them a box is missing", text)[1])
+    assert 30 < cut <= 60
+
+
+def test_silence_on_limits_that_cost_nothing(rng, truth):
+    for wrong_first in (0, 0.4):
+        found = found_by_several(truth, rng, wrong_first)
+        assert kinds(truth, found) == []
+        for most in (2, 3, 4):
+            assert kinds(truth, limited(found, most)) == [], "the right one is kept"
+    assert kinds(truth, limited(found_by_several(truth, rng, 0), 1)) == []
+
+
+def super_detections(truth, found, order):
+    """Detections of the super-classes with numbers in another order."""
+    labels = np.array([0, *order])[found.labels[COARSE]]
+    return dataclasses.replace(
+        found,
+        trained_on=COARSE,
+        labels={COARSE: labels, GENERIC: found.labels[GENERIC]},
+        numbered=True,
+    )
+
+
+def test_bare_numbers_in_an_unknown_order(rng, truth):
+    number = truth.taxonomy.num_labels(COARSE)
+    assert number > 2
+    order = np.arange(1, number + 1)
+    right = super_detections(truth, found_in(truth, rng, right=0.5), order)
+    assert kinds(truth, right) == [], "the boxes show that the order is right"
+    # No box is in the right place, so they show nothing.
+    lost = dataclasses.replace(right, boxes=np.tile([0.0, 0, 9, 9], (len(right), 1)))
+    text = message(truth, lost)
+    assert "has bare numbers for its super classes, read in the order of val.json (1 " in text
+    assert text.endswith("give its label spaces with --taxonomy")
+    named = dataclasses.replace(lost, numbered=False)
+    assert kinds(truth, named) == []
+    assert kinds(truth.with_taxonomy(truth.taxonomy), lost) == []
+    other = super_detections(truth, found_in(truth, rng), np.roll(order, 1))
+    assert kinds(truth, other) == ["classes"], "one warning for one mistake"
+
+
+def test_one_of_the_classes_is_never_right(rng, truth):
+    # As when the file lacks the first class of the model, and label 1 means another.
+    found = found_in(truth, rng)
+    number = truth.taxonomy.num_labels(COARSE)
+    order = np.where(np.arange(1, number + 1) == 2, 1, np.arange(1, number + 1))
+    assert "bare numbers" in message(truth, super_detections(truth, found, order))
+
+
+def test_a_name_for_every_class_is_worked_out_in_little_memory(rng):
+    labels = rng.integers(1, 200_001, 3000)
+    assert permuted_agreement(labels, labels, 200_000) < 0.1  # each is seen hardly twice
+    labels = rng.integers(1, 11, 3000)
+    assert permuted_agreement(labels, 11 - labels, 200_000) == 1
+
+
+def test_an_image_of_very_many_true_boxes(monkeypatch, rng):
+    truth = truth_of(rng, images=30, boxes_each=5)
+    found = found_in(truth, rng)
+    matches = plausibility._Matches(prepare(truth, [found], all_images=True), found)
+    everything = matches.fit(found.boxes[matches.rows])
+    monkeypatch.setattr(plausibility, "_MAX_TRUE_BOXES", 1)
+    assert 0 < matches.fit(found.boxes[matches.rows]) < everything

@@ -1,4 +1,7 @@
+import argparse
+import errno
 import json
+import os
 import subprocess
 import sys
 
@@ -11,6 +14,9 @@ from inatdet.data.formats.detections import DetectionsWriter
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.errors import InputError
 from inatdet.evaluation.average_precision import Engine
+from inatdet.locks import only_writer
+from inatdet.programs import evaluate
+from inatdet.report.report import Report
 from tests.detection_files import (
     RIGHT,
     SPECIES,
@@ -148,7 +154,8 @@ def test_the_report_says_what_was_measured(truth, tmp_path):
     text = (tmp_path / "report" / "report.md").read_text()
     for expected in (
         "3 of 5, those with exactly one box; left out: 1 without a box, 1 with several",
-        "3 labels, 3 of them with ground truth",
+        "3 labels (1 Apis, 2 Corvus, 3 Pica), 3 of them with ground truth",
+        "2 labels (1 Insecta, 2 Aves), 2 of them with ground truth",
         "5 detections read, 4 in the images evaluated",
         "model m/ckpt-3 (nms_iou 0.6)",
         f"hotcoco {Engine.HOTCOCO.version().split()[1]}",
@@ -342,3 +349,74 @@ def test_help_loads_nothing_heavy():
 
 def test_flags_are_defined_once():
     assert "annotations" not in flags.FLAGS  # importing the module defines none
+
+
+@pytest.mark.parametrize(
+    ("program", "output"),
+    [
+        ("evaluate", "--output_dir={file}"),
+        ("evaluate", "--output_dir={file}/below"),
+        ("compare", "--output_dir={file}"),
+        ("gallery", "--output_dir={file}"),
+        ("convert", "--output={file}/x.json"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_noticed_first(truth, tmp_path, program, output):
+    (tmp_path / "file").touch()
+    given = {
+        "compare": ["species=missing.json", "species=missing.json"],
+        "gallery": ["--detections=species=missing.json", f"--images_dir={tmp_path}"],
+    }.get(program, ["--detections=species=missing.json"])
+    ended = subprocess.run(
+        [sys.executable, "-m", "inatdet", program, f"--annotations={truth}", *given,
+         output.format(file=tmp_path / "file")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"error: {tmp_path}/file")
+    assert "cannot be written" in ended.stderr
+    assert ended.stderr.count("\n") == 1, "nothing was read"
+
+
+def test_one_report_is_written_at_a_time(truth, tmp_path):
+    found = write_results(tmp_path / "species.json", SPECIES)
+    with only_writer(tmp_path / "report"):
+        ended = command(f"--annotations={truth}", f"--detections=species={found}",
+                        f"--output_dir={tmp_path}/report")  # fmt: skip
+    assert ended.returncode == 2
+    assert "report: process" in ended.stderr
+    assert "is writing there" in ended.stderr
+
+
+def test_a_full_disk_does_not_lose_the_tables(truth, tmp_path, monkeypatch, capsys):
+    found = write_results(tmp_path / "species.json", SPECIES)
+
+    def fail(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x.csv")
+
+    monkeypatch.setattr(Report, "save", fail)
+    values = argparse.Namespace(
+        annotations=truth, detections=[f"species={found}"], output_dir=str(tmp_path / "report"),
+        taxonomy=None, names=None, super_categories=None, images_dir=None, corners="inclusive",
+        on_bad="error", train_annotations=None, all_images=False, engine="hotcoco", resamples=0,
+        errors=False, strict=False, latex=False,
+    )  # fmt: skip
+    monkeypatch.setattr("inatdet.programs.evaluate.flags.FLAGS", values)
+    with pytest.raises(OSError, match="No space left"):
+        evaluate.main(["inatdet evaluate"])
+    assert "Table 5" in capsys.readouterr().out
+
+
+def test_images_in_a_folder_that_does_not_exist(truth, tmp_path):
+    found = write_results(tmp_path / "species.json", SPECIES)
+    ended = command(
+        f"--annotations={truth}",
+        f"--detections=species={found}",
+        f"--output_dir={tmp_path}/report",
+        f"--images_dir={tmp_path}/nowhere",
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        f"error: --images_dir={tmp_path}/nowhere: is not a folder; check the path\n"
+    )
+    assert not (tmp_path / "report").exists()

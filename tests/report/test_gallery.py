@@ -1,13 +1,17 @@
+import dataclasses
 import io
+import re
 
 import numpy as np
 import pytest
 from PIL import Image as PILImage
 
+import inatdet
 from inatdet.data.taxonomy import Granularity
 from inatdet.errors import InputError
 from inatdet.evaluation.protocol import prepare
-from inatdet.report.gallery import Choose, pictures
+from inatdet.report import gallery
+from inatdet.report.gallery import Choose, pictures, warnings_of
 from tests.evaluation import scenes
 
 BOX = [10, 20, 60, 50]
@@ -89,3 +93,53 @@ def test_unreadable_images_are_named(images_dir, tmp_path):
     (tmp_path / "0.jpg").unlink()
     with pytest.raises(InputError, match=r"0\.jpg: cannot be read as an image"):
         chosen(images_dir, Choose.BEST)
+
+
+def test_others_stand_in_for_unreadable_images(images_dir):
+    (images_dir / "0.jpg").write_bytes(b"no picture")
+    unreadable = {}
+    assert chosen(images_dir, Choose.BEST, 1, unreadable=unreadable) == [(3, "b", True)]
+    assert list(unreadable) == ["0.jpg"]
+    (warning,) = warnings_of(unreadable)
+    assert warning.kind == "pictures"
+    assert re.match(
+        r"1 picture could not be drawn: .*0\.jpg: cannot be read as an image .*; check --images",
+        warning.message,
+    )
+    assert warnings_of({}) == ()
+
+
+def test_a_wrong_folder_of_images_is_not_searched_to_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery, "MOST_UNREADABLE", 2)
+    unreadable = {}
+    for choose in Choose:
+        assert chosen(tmp_path, choose, unreadable=unreadable) == []
+    assert len(unreadable) == 2
+    assert warnings_of(unreadable)[0].message.startswith("2 pictures could not be drawn: ")
+
+
+def test_a_report_without_some_pictures(images_dir):
+    (images_dir / "2.jpg").unlink()
+    told = []
+    report = inatdet.evaluate(ANNOTATIONS, FOUND, images_dir=images_dir, notify=told.append)
+    assert [w.kind for w in report.warnings] == ["pictures"]
+    shown = {(str(p.chosen), p.image.id) for p in report.gallery}
+    assert {("best", 0), ("best", 3), ("worst", 1), ("random", 1)} <= shown
+    assert 2 not in {image_id for _, image_id in shown}
+    assert report.table6["species", "super", "none"].AP > 0
+    said = next(i for i, text in enumerate(told) if text.startswith("warning: 1 picture"))
+    counted = next(i for i, text in enumerate(told) if "model on species" in text)
+    assert said < counted, "nothing that can fail comes after the numbers"
+    with pytest.raises(InputError, match="could not be drawn"):
+        inatdet.evaluate(ANNOTATIONS, FOUND, images_dir=images_dir, strict=True)
+    with pytest.raises(InputError, match="nowhere: is not a folder"):
+        inatdet.evaluate(ANNOTATIONS, FOUND, images_dir=images_dir / "nowhere")
+
+
+def test_a_name_with_a_line_break_is_drawn(images_dir):
+    categories = tuple(
+        dataclasses.replace(c, name=f"two\n{c.name}\u202e") for c in ANNOTATIONS.categories
+    )
+    truth = dataclasses.replace(ANNOTATIONS, categories=categories)
+    found = dataclasses.replace(FOUND, taxonomy=None)
+    assert len(pictures(prepare(truth, [found]), found, images_dir, Choose.RANDOM, 9)) == 4

@@ -1,10 +1,13 @@
 """Warnings reach every form of a report, and with `strict` none is written."""
 
+import dataclasses
 import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import inatdet
 from tests.detection_files import RIGHT, SPECIES, write_annotations, write_results
@@ -73,21 +76,30 @@ def test_strict_refuses_from_python(truth_path, found_path):
         ("evaluate", ["--detections=species={found}", "--output_dir={out}"], "report.json"),
         ("compare", ["species={found}", "species={other}", "--output_dir={out}"],
          "comparison.json"),
+        ("gallery", ["--detections=species={found}", "--images_dir={images}",
+                     "--choose=best", "--output_dir={out}"], "best-001-1.jpg"),
         ("convert", ["--detections=species={found}", "--output={out}/x.parquet"], "x.parquet"),
     ],
 )  # fmt: skip
 def test_the_programs_say_them(truth_path, found_path, tmp_path, program, given, written, strict):
     out = tmp_path / "out"
     other = write_results(tmp_path / "right.json", SPECIES)
-    arguments = [text.format(found=found_path, other=other, out=out) for text in given]
+    Image.new("RGB", (100, 80)).save(tmp_path / "1.jpg")
+    Image.new("RGB", (100, 80)).save(tmp_path / "2.jpg")
+    arguments = [
+        text.format(found=found_path, other=other, out=out, images=tmp_path) for text in given
+    ]
     ended = inatdet_program(
         program, f"--annotations={truth_path}", *arguments, *(["--strict"] if strict else [])
     )
     assert "scores range from 80 to 90" in ended.stderr
     assert ended.returncode == (2 if strict else 0), ended.stderr
     assert (out / written).exists() is not strict
+    assert out.exists() is not strict, "no empty folder stays"
     if not strict:
         assert ended.stderr.count("warning: ") == 1
+        listed = program in ("evaluate", "compare")
+        assert ended.stderr.endswith("; see its 1 warning\n") is listed
 
 
 def test_two_files_of_one_model(truth_path, tmp_path):
@@ -101,3 +113,40 @@ def test_two_files_of_one_model(truth_path, tmp_path):
     third = write_results(tmp_path / "third.json", [(1, 5, RIGHT, 0.9), (2, 0, RIGHT, 0.8)])
     other = inatdet.read_detections(third, truth, granularity="species")
     assert inatdet.compare(truth, found[0], other, resamples=2).warnings == ()
+
+
+def test_two_files_of_one_model_in_another_order_and_precision(truth_path, tmp_path):
+    truth = inatdet.read_annotations(truth_path)
+    rows = [(i, c, [x + 1 / 3 for x in box], s / 3) for i, c, box, s in SPECIES if c != 3]
+    first = write_results(tmp_path / "first.json", rows)
+    found = inatdet.read_detections(first, truth, granularity="species")
+    inatdet.write_detections(
+        found.select(np.arange(len(found))[::-1]), tmp_path / "second.parquet", "species"
+    )
+    other = inatdet.read_detections(tmp_path / "second.parquet", truth)
+    (warning,) = inatdet.compare(truth, found, other, resamples=2).warnings
+    assert warning.kind == "models"
+    moved = dataclasses.replace(other, boxes=other.boxes + [1, 0, 0, 0])
+    assert inatdet.compare(truth, found, moved, resamples=2).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("all_images", "line"),
+    [
+        (False, "images: 3 of 5, those with exactly one box; left out: 1 without a box, 1 with"),
+        (True, "images: all 5, with 5 boxes"),
+    ],
+)
+def test_how_many_images_are_evaluated_is_told(truth_path, tmp_path, all_images, line):
+    truth = inatdet.read_annotations(truth_path)
+    path = write_results(tmp_path / "right.json", SPECIES)
+    found = inatdet.read_detections(path, truth, granularity="species")
+    for call in (
+        lambda notify: inatdet.evaluate(truth, found, all_images=all_images, notify=notify),
+        lambda notify: inatdet.compare(
+            truth, found, found, all_images=all_images, resamples=2, notify=notify
+        ),
+    ):
+        told = []
+        call(told.append)
+        assert any(text.startswith(line) for text in told)

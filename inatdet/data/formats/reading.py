@@ -12,7 +12,10 @@ from inatdet.data.detections import Detections
 from inatdet.data.formats import annotations as annotation_formats
 from inatdet.data.formats import detections as detection_formats
 from inatdet.data.formats.names import read_names
-from inatdet.data.formats.voc import Corners
+from inatdet.data.formats.parquet import MAGIC
+from inatdet.data.formats.text import files_in
+from inatdet.data.formats.voc import Corners, is_voc_detections
+from inatdet.data.formats.yolo import SUFFIX
 from inatdet.data.taxonomy import Granularity, Taxonomy
 from inatdet.files import sha256_of
 
@@ -125,7 +128,17 @@ def read_detections(
         sha256=sha256_of(path),
         summed_from=None if summed_from is None else Granularity(summed_from),
         taxonomy=truth.taxonomy,
+        numbered=names is None and _are_numbered(path, found.trained_on),
     )
+
+
+def _are_numbered(path: Path, granularity: Granularity) -> bool:
+    """Whether the classes of detections without names are bare numbers."""
+    if os.path.isdir(path):
+        return not all(map(is_voc_detections, files_in(os.fspath(path), SUFFIX)))
+    with open(path, "rb") as file:
+        is_parquet = file.read(len(MAGIC)) == MAGIC  # which has the names of its labels
+    return granularity is not Granularity.SPECIES and not is_parquet
 
 
 def _text(path: Path | None) -> str | None:
