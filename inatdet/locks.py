@@ -1,0 +1,73 @@
+"""One writer at a time: a lock that ends with its process, however that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+
+from inatdet.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # no such locks on this system
+    fcntl = None  # type: ignore[assignment]
+
+_FILE = ".inatdet.lock"
+
+
+@contextlib.contextmanager
+def only_writer(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Keeps other processes from writing to a folder while the block runs; reading goes on.
+
+    The lock is the operating system's, on a file in the folder that names the process. A killed
+    process may leave the file behind, but not the lock. Where the file system has no locks, as some
+    network file systems, nothing is locked.
+
+    Args:
+        folder: the folder; it is created if missing.
+
+    Raises:
+        InputError: another process has the lock.
+        OSError: the folder cannot be written to; see `inatdet.outputs`.
+    """
+    folder = os.fspath(folder)
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, _FILE)
+    handle = _locked(path, folder)
+    try:
+        yield
+    finally:
+        # Removed before the lock ends, so that whoever waits for the next one finds out.
+        if handle is not None:
+            with contextlib.suppress(OSError):
+                os.remove(path)
+            os.close(handle)
+
+
+def _locked(path: str, folder: str) -> int | None:
+    """The descriptor of a locked file; None where there are no locks."""
+    if fcntl is None:
+        return None
+    while True:
+        # Open for writing, because NFS locks no file that is open for reading.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(handle, 200).decode("utf-8", "replace").strip() or "another process"
+            os.close(handle)
+            raise InputError(
+                f"{folder}: {holder} is writing there; wait until it ends, or name another folder"
+            ) from error
+        except OSError:
+            os.close(handle)
+            return None
+        # The process that had the lock may have removed the file between the two calls.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(path), os.fstat(handle)):
+                os.ftruncate(handle, 0)
+                os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+                return handle
+        os.close(handle)
