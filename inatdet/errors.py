@@ -21,4 +21,8 @@ class RunError(RuntimeError):
 
 def cannot_read(path: str | os.PathLike[str], error: OSError) -> InputError:
     """The error for a file or folder that the operating system cannot read."""
-    return InputError(f"{os.fspath(path)}: cannot be read ({error.strerror})")
+    path = os.fspath(path)
+    advice = ""
+    if path.startswith("~"):
+        advice = "; the shell leaves ~ as it is behind =, so write $HOME or the whole path"
+    return InputError(f"{path}: cannot be read ({error.strerror}){advice}")

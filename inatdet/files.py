@@ -1,4 +1,4 @@
-"""Files: written completely or not at all, of a known format version, and their hashes."""
+"""Files: opened if regular, written completely or not at all, of a known format version; hashes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,57 @@ import contextlib
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
+from typing import IO, Any, BinaryIO, Literal, TextIO, overload
 
 from inatdet.errors import InputError
 
 _BLOCK = 1 << 20  # bytes read at a time
 _LONGEST_NAME = 200  # bytes of a file's name that its temporary name begins with
+
+
+@overload
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO: ...
+
+
+@overload
+def open_regular(
+    path: str | os.PathLike[str], mode: Literal["r"], *, encoding: str = ...
+) -> TextIO: ...
+
+
+def open_regular(
+    path: str | os.PathLike[str], mode: Literal["rb", "r"] = "rb", *, encoding: str = "utf-8"
+) -> IO[Any]:
+    """Opens a file that the user named for reading; pipes and devices are refused.
+
+    A pipe that nobody writes to would be waited for without end, a device may have no end, and
+    neither can be read twice, as hashing does.
+
+    Args:
+        path: the file.
+        mode: `rb` for bytes, `r` for text.
+        encoding: of text.
+
+    Raises:
+        OSError: it cannot be opened, as with `open`.
+        InputError: it is not a regular file.
+    """
+    file = open(  # noqa: SIM115
+        path,
+        mode,
+        encoding=None if mode == "rb" else encoding,
+        opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)),
+    )
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise InputError(
+            f"{os.fspath(path)}: is a pipe or a device, not a file; write its content to a file "
+            "and give that"
+        )
+    return file
 
 
 @contextlib.contextmanager
@@ -117,6 +161,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 
     Raises:
         OSError: it cannot be read.
+        InputError: it is not a regular file, or one in the folder is not.
     """
     path = os.fspath(path)
     if not os.path.isdir(path):
@@ -138,9 +183,10 @@ def digest_of(path: str, algorithm: str) -> str:
 
     Raises:
         OSError: it cannot be read.
+        InputError: it is not a regular file.
     """
     digest = hashlib.new(algorithm, usedforsecurity=False)
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()

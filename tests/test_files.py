@@ -3,8 +3,8 @@ import os
 
 import pytest
 
-from inatdet.errors import InputError
-from inatdet.files import atomic_folder, atomic_path, check_version
+from inatdet.errors import InputError, cannot_read
+from inatdet.files import atomic_folder, atomic_path, check_version, digest_of, open_regular
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -107,3 +107,29 @@ def test_unknown_versions(version):
     message = str(caught.value)
     assert message.startswith("a.json: has format version ") and len(message) < 200
     assert message.endswith("reads versions up to 2; update inatdet, or make it again")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+@pytest.mark.parametrize("read", [open_regular, lambda path: digest_of(str(path), "md5")])
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="pipe: is a pipe or a device, not a file"):
+        read(tmp_path / "pipe")
+
+
+def test_regular_files_are_opened_as_usual(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes("\ufeffé\n".encode())
+    with open_regular(path) as file:
+        assert file.read() == path.read_bytes()
+    with open_regular(path, "r", encoding="utf-8-sig") as file:
+        assert file.read() == "é\n"
+    with pytest.raises(FileNotFoundError):
+        open_regular(tmp_path / "b.txt")
+    with pytest.raises(IsADirectoryError):
+        open_regular(tmp_path)
+
+
+def test_a_home_folder_that_the_shell_left(tmp_path):
+    error = cannot_read("~/val.json", FileNotFoundError(errno.ENOENT, "No such file"))
+    assert str(error).endswith("so write $HOME or the whole path")

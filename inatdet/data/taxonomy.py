@@ -20,7 +20,7 @@ import numpy as np
 from inatdet.choices import Choice
 from inatdet.data.entries import is_id
 from inatdet.errors import InputError, cannot_read
-from inatdet.files import check_version, write_text
+from inatdet.files import check_version, open_regular, write_text
 
 PAPER_SUPER_CLASSES: tuple[str, ...] = (
     "Insecta",
@@ -225,7 +225,7 @@ class Taxonomy:
         """
         path = os.fspath(path)
         try:
-            with open(path, encoding="utf-8") as file:
+            with open_regular(path, "r") as file:
                 content = json.load(file)
         except OSError as error:
             raise cannot_read(path, error) from error

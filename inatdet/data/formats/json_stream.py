@@ -22,6 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from inatdet.errors import InputError, cannot_read
+from inatdet.files import open_regular
 
 _WINDOW = 1 << 20  # characters
 _PIECE = 1 << 24  # bytes
@@ -70,7 +71,7 @@ def iterate_lists(
     """
     path = os.fspath(path)
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with open_regular(path, "r", encoding="utf-8-sig") as file:
             yield from _ObjectReader(path, file, window).elements(frozenset(keys))
     except OSError as error:
         raise cannot_read(path, error) from error

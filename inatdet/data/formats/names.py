@@ -10,6 +10,7 @@ import yaml
 
 from inatdet.data.annotations import Image
 from inatdet.errors import InputError, cannot_read
+from inatdet.files import open_regular
 
 _LONGEST = 4 << 20  # bytes; a hundred thousand names take half of it
 
@@ -150,7 +151,7 @@ def _of_yaml(path: str, text: str) -> list[object]:
 
 def _text(path: str) -> str:
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             data = file.read(_LONGEST + 1)
     except OSError as error:
         raise cannot_read(path, error) from error

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inatdet.errors import InputError, cannot_read
+from inatdet.files import open_regular
 
 _PIECE = 1 << 22  # bytes read at a time; no line is longer
 
@@ -75,7 +76,7 @@ def iterate_lines(path: str) -> Iterator[Lines]:
         InputError: the file cannot be read, or has an endless line.
     """
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             number, rest = 1, b""
             while piece := file.read(_PIECE):
                 whole, newline, rest = (rest + piece).rpartition(b"\n")

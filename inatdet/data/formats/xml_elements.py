@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 
 from inatdet.errors import InputError, cannot_read
+from inatdet.files import open_regular
 
 _LONGEST = 16 << 20  # bytes; twenty thousand boxes in one image
 
@@ -34,7 +35,7 @@ class Element:
             InputError: the file is not valid XML, too long, has a document type, or another root.
         """
         try:
-            with open(path, "rb") as file:
+            with open_regular(path) as file:
                 data = file.read(_LONGEST + 1)
             if len(data) > _LONGEST:
                 raise InputError(f"is longer than {_LONGEST:,} bytes; it is not an annotation")
