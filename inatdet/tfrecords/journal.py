@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from inatdet.errors import InputError
 from inatdet.files import atomic_path, check_version, write_text
 
 _FORMAT = "inatdet tfrecords"
@@ -153,6 +154,11 @@ class Journal:
             return None, []
 
 
+def matching(file_pattern: str) -> list[str]:
+    """The files that a pattern matches, sorted; brackets may also be part of a folder's name."""
+    return sorted(glob.glob(file_pattern) or glob.glob(file_pattern.replace("[", "[[]")))
+
+
 def split_of(file_pattern: str) -> str | None:
     """The folder and name of the split whose shards a pattern matches.
 
@@ -163,27 +169,33 @@ def split_of(file_pattern: str) -> str | None:
         The path that the shards' names begin with; None if the pattern matches no shards, not all
         of a split, or those of several splits.
     """
-    shards = glob.glob(file_pattern)
+    shards = matching(file_pattern)
     split = re.match(r"(.+)-\d{5}-of-(\d{5})", min(shards, default=""))
     if not split or len(shards) != int(split[2]):
         return None
     return split[1] if all(shard.startswith(f"{split[1]}-") for shard in shards) else None
 
 
-def count_images(file_pattern: str) -> int | None:
-    """The number of images in a split's shards, from the summary beside them.
+def summary_of(file_pattern: str) -> dict[str, Any]:
+    """What the summary beside a split's shards says, as far as it can be read.
 
     Args:
         file_pattern: matches all shards of one split.
 
     Returns:
-        The number; None if the pattern matches other files, or there is no summary.
-
-    Raises:
-        InputError: the summary has a newer format version.
+        The summary; empty if the pattern matches other files, or there is no summary that this
+        version can read. Readers of records can do without it.
     """
     split = split_of(file_pattern)
-    return None if split is None else _read_summary(f"{split}.json").get("images")
+    with contextlib.suppress(InputError):
+        return {} if split is None else _read_summary(f"{split}.json")
+    return {}
+
+
+def count_images(file_pattern: str) -> int | None:
+    """The number of images in a split's shards, if `summary_of` says it."""
+    images = summary_of(file_pattern).get("images")
+    return images if type(images) is int and images >= 0 else None
 
 
 def _read_summary(path: str) -> dict[str, Any]:
@@ -195,7 +207,7 @@ def _read_summary(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(content, dict):
         return {}

@@ -5,17 +5,25 @@ from __future__ import annotations
 import tensorflow as tf
 
 from inatdet.errors import InputError
+from inatdet.tfrecords.journal import matching
 
 _FILES_AT_ONCE = 8  # how many files have their examples mixed in training
 
 
 def find_files(file_pattern: str) -> list[str]:
-    """The files that match a pattern, sorted; `InputError` if there are none."""
-    files = sorted(tf.io.gfile.glob(file_pattern)) if file_pattern else []
+    """The files that match a pattern, sorted; `InputError` if there are none, or all are empty."""
+    files = matching(file_pattern)
+    if "://" in file_pattern:  # not on a disk
+        files = sorted(tf.io.gfile.glob(file_pattern))
     if not files:
         raise InputError(
             f"no file matches {file_pattern!r}; write TFRecords first (make tfrecords), or correct "
             "the pattern"
+        )
+    if not any(tf.io.gfile.stat(file).length for file in files):
+        raise InputError(
+            f"{file_pattern}: holds no image ({len(files)} empty files); write TFRecords again "
+            "(make tfrecords)"
         )
     return files
 

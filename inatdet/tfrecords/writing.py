@@ -19,6 +19,7 @@ from inatdet.data.jpeg import BadFileError, FileProblem, read_jpeg
 from inatdet.data.taxonomy import TAXONOMY_FILE, Granularity, Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import sha256_of
+from inatdet.tfrecords.contents import labels_sha256
 from inatdet.tfrecords.conversion import Conversion
 from inatdet.tfrecords.examples import encode
 from inatdet.tfrecords.journal import Journal, Shard
@@ -143,8 +144,7 @@ def _settings(
         "annotations": os.path.basename(conversion.annotations),
         "annotations_sha256": sha256_of(conversion.annotations),
         "order_sha256": hashlib.sha256(order.astype("<i8").tobytes()).hexdigest(),
-        # With other names of fields, the records of earlier versions could not be resumed.
-        "labels_sha256": hashlib.sha256(repr(taxonomy).encode()).hexdigest(),
+        "labels_sha256": labels_sha256(taxonomy),
         "num_shards": num_shards,
         "granularity": conversion.granularity.value,
     }

@@ -171,6 +171,5 @@ def test_newer_versions_are_refused(dataset, interrupted):
     message = r"train\.json: has format version 99, .* `inatdet tfrecords` again"
     with pytest.raises(InputError, match=message):
         convert(dataset)
-    with pytest.raises(InputError, match=message):
-        count_images(os.path.join(dataset.output_dir, "train-*"))
+    assert count_images(os.path.join(dataset.output_dir, "train-*")) is None
     assert len(shards(dataset)) == 4

@@ -1,0 +1,155 @@
+"""What records hold, as their summary says: compared without reading them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from inatdet.data.taxonomy import TAXONOMY_FILE, Category, Taxonomy
+from inatdet.errors import InputError
+from inatdet.tfrecords.journal import matching, summary_of
+
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What tells records from others, whatever their place and however many shards they have.
+
+    Attributes:
+        bytes: the size of all files.
+        images: how many they hold; like all that follows, None if no summary says it.
+        boxes: how many.
+        annotations_sha256: of the file that they were made from.
+    """
+
+    bytes: int
+    images: int | None = None
+    boxes: int | None = None
+    annotations_sha256: str | None = None
+
+    @classmethod
+    def of(cls, file_pattern: str) -> Contents:
+        """The contents of the files that a pattern matches; without files, none."""
+        size = sum(os.path.getsize(file) for file in matching(file_pattern))
+        summary = summary_of(file_pattern)
+        images, boxes = summary.get("images"), summary.get("boxes")
+        return cls(size, images, boxes, _settings(summary).get("annotations_sha256"))
+
+    def are_those_of(self, other: Contents) -> bool:
+        """Whether both are the same; the summaries decide where both have one."""
+        if self.annotations_sha256 and other.annotations_sha256:
+            return self._summarized() == other._summarized()
+        return self.bytes == other.bytes
+
+    def _summarized(self) -> tuple[object, ...]:
+        return self.images, self.boxes, self.annotations_sha256
+
+    def __str__(self) -> str:
+        """For example "16 images with 20 boxes"."""
+        if self.images is None:
+            return f"{self.bytes:,} bytes of records"
+        return f"{self.images:,} images with {self.boxes:,} boxes"
+
+
+def check_complete(file_pattern: str) -> None:
+    """Checks that shards are as long as they were when they were written.
+
+    Args:
+        file_pattern: the records; nothing is checked if no summary says how long they were.
+
+    Raises:
+        InputError: one is shorter or longer.
+    """
+    shards = summary_of(file_pattern).get("files")
+    sizes = {
+        shard.get("file"): shard.get("bytes")
+        for shard in (shards if isinstance(shards, list) else [])
+        if isinstance(shard, dict)
+    }
+    for path in matching(file_pattern):
+        size, written = os.path.getsize(path), sizes.get(os.path.basename(path))
+        if isinstance(written, int) and size != written:
+            raise InputError(
+                f"{path}: has {size:,} bytes, but {written:,} were written; copy it again, or "
+                "write it again (make tfrecords)"
+            )
+
+
+def labels_sha256(taxonomy: Taxonomy) -> str:
+    """The hash of label spaces that the summary of records has."""
+    # With other names of fields, the records of earlier versions could not be resumed.
+    return hashlib.sha256(repr(taxonomy).encode()).hexdigest()
+
+
+def check_labels(file_pattern: str, taxonomy: Taxonomy, path: str) -> None:
+    """Checks that the labels in records are those of a taxonomy, as training needs them.
+
+    Args:
+        file_pattern: the records; nothing is checked if no file beside them has their labels.
+        taxonomy: the label spaces.
+        path: of the taxonomy, for the message.
+
+    Raises:
+        InputError: the label spaces differ.
+    """
+    if _have_labels_of(file_pattern, taxonomy) is False:
+        raise InputError(
+            f"{file_pattern}: the labels of these TFRecords are not those of {path}; use the "
+            f"{TAXONOMY_FILE} beside them, or write them with inatdet tfrecords --taxonomy={path}"
+        )
+
+
+def check_categories(file_pattern: str, taxonomy: Taxonomy) -> None:
+    """Checks that the categories of records are among those of a model.
+
+    Their labels may be others: detections have the model's.
+
+    Args:
+        file_pattern: the records; nothing is checked if no file beside them has their labels.
+        taxonomy: the label spaces of the model.
+
+    Raises:
+        InputError: a category is unknown to the model, or another one there.
+    """
+    if _have_labels_of(file_pattern, taxonomy) is not False:
+        return
+    known = _by_id(taxonomy)
+    beside = _beside(file_pattern)
+    of_records = beside.species if beside else ()
+    strange = [category for category in of_records if known.get(category.id) != category]
+    if not strange and beside:
+        return
+    named = ", ".join(f"{category.id} ({category.name})" for category in strange[:_NAMED])
+    count = f" ({len(strange)} of {len(of_records)}, such as {named})" if strange else ""
+    raise InputError(
+        f"{file_pattern}: these TFRecords have other categories than the model{count}; use those "
+        "of the model's dataset, or detect all the same with --any_labels"
+    )
+
+
+def _have_labels_of(file_pattern: str, taxonomy: Taxonomy) -> bool | None:
+    """Whether records have these label spaces; None if nothing beside them says so."""
+    recorded = _settings(summary_of(file_pattern)).get("labels_sha256")
+    if recorded is not None:
+        return bool(recorded == labels_sha256(taxonomy))
+    beside = _beside(file_pattern)
+    return None if beside is None else beside == taxonomy
+
+
+def _beside(file_pattern: str) -> Taxonomy | None:
+    """The taxonomy in the folder of records, if there is one."""
+    path = os.path.join(os.path.dirname(next(iter(matching(file_pattern)), "")), TAXONOMY_FILE)
+    return Taxonomy.load(path) if os.path.exists(path) else None
+
+
+def _by_id(taxonomy: Taxonomy) -> dict[int, Category]:
+    return {category.id: category for category in taxonomy.species + taxonomy.unboxed}
+
+
+def _settings(summary: Mapping[str, Any]) -> Mapping[str, Any]:
+    settings = summary.get("settings")
+    return settings if isinstance(settings, dict) else {}
