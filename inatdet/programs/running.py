@@ -36,6 +36,7 @@ _REMEDIES = {
 
 PROGRAMS = (
     "mini",
+    "check",
     "tfrecords",
     "train",
     "detect",

@@ -79,6 +79,12 @@ def main(argv: Sequence[str]) -> None:
     )
     for problem, count in summary["left_out"].items():
         print(f"left out: {count} ({problem})")
+    if count := summary["turned"]:
+        print(
+            f"warning: {count} of {summary['images']} pictures have an EXIF orientation, which is "
+            "ignored; look whether their boxes were drawn upright (`inatdet check` lists them)",
+            file=sys.stderr,
+        )
     if count := summary["boxes_without_species_label"]:
         print(
             f"warning: {count} boxes have a species without a label in {conversion.taxonomy}",
