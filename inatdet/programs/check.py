@@ -105,9 +105,8 @@ def _summary(findings: Sequence[Finding]) -> Table:
     for finding in findings:
         kinds[finding.level, finding.kind].append(finding)
     rows = []
-    for (level, kind), found in sorted(
-        kinds.items(), key=lambda item: (item[0][0], -_count(item[1]))
-    ):
+    by_number = sorted(kinds.items(), key=lambda kind: -_count(kind[1]))
+    for (level, kind), found in sorted(by_number, key=lambda kind: kind[0][0]):
         first = f"{found[0].file_name} {found[0].what}".strip()
         others = [finding.file_name for finding in found[1:_NAMED_FILES]]
         more = ["..."] if len(found) > _NAMED_FILES else []
