@@ -6,6 +6,7 @@ import concurrent.futures
 import functools
 import hashlib
 import os
+import posixpath
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -117,7 +118,8 @@ def inspect(
             findings += found
             findings += repeats.of(image, digest)
             advance()
-    unlisted = files.names.difference(image.file_name for image in annotations.images)
+    listed = (posixpath.normpath(image.file_name) for image in annotations.images)
+    unlisted = files.names.difference(listed)
     return Inspection(len(annotations.images), tuple(findings), len(unlisted))
 
 

@@ -53,9 +53,6 @@ def define_flags() -> None:
 
 def main(argv: Sequence[str]) -> None:
     """Runs the program; see the module's docstring."""
-    # Imported here, because TensorFlow takes seconds to import, and help needs none.
-    from inatdet.tfrecords.writing import convert
-
     del argv
     values = flags.FLAGS
     conversion = Conversion(
@@ -72,6 +69,11 @@ def main(argv: Sequence[str]) -> None:
         seed=values.seed,
         threads=values.threads,
     )
+    conversion.check()
+    # Imported here, because TensorFlow takes seconds to import, and neither help nor the check of
+    # the settings needs it.
+    from inatdet.tfrecords.writing import convert
+
     summary = convert(conversion, progress=True)
     print(
         f"{conversion.output_dir}: {summary['images']} images with {summary['boxes']} boxes in "

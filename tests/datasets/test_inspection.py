@@ -107,6 +107,7 @@ def test_files_that_no_image_lists_are_counted(tmp_path):
         os.makedirs((tmp_path / name).parent, exist_ok=True)
         (tmp_path / name).touch()
     assert found_in(tmp_path, {"a.jpg": picture()})[1].unlisted == 2
+    assert found_in(tmp_path, {"./a.jpg": picture()})[1].unlisted == 2
 
 
 def test_what_the_reader_skipped_is_listed_first(tmp_path):
