@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import os
 import shutil
@@ -64,6 +65,20 @@ def open_regular(
             "and give that"
         )
     return file
+
+
+def matching(pattern: str) -> list[str]:
+    """The files and folders that match a pattern, sorted.
+
+    Args:
+        pattern: may contain `*`, `?`, `[abc]` and `**`, but as far as it names an existing folder
+            it is taken literally, so that `records [2017]/train-*` means what it says.
+    """
+    folder, rest = pattern, ""
+    while folder and not os.path.isdir(folder):
+        folder, part = os.path.split(folder)
+        rest = os.path.join(part, rest) if rest else part
+    return sorted(glob.glob(os.path.join(glob.escape(folder), rest), recursive=True))
 
 
 @contextlib.contextmanager

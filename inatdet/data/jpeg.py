@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import io
+import os
+from dataclasses import dataclass
 
+import PIL.ExifTags
 import PIL.Image
+import PIL.JpegImagePlugin
 
 from inatdet.choices import Choice
 from inatdet.data.annotations import Image
+from inatdet.errors import InputError
+from inatdet.files import open_regular
 
-_EXIF_ORIENTATION = 0x0112
+LARGEST_FILE = 1 << 30
+"""Bytes of an image file at most; a record of TensorFlow has room for less than twice as many."""
+
+_START_OF_IMAGE = b"\xff\xd8"
 _END_OF_IMAGE = b"\xff\xd9"
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+_FETCH_AGAIN = "fetch it again"
 
 
 class FileProblem(Choice):
     """What can be wrong with an image file; the values are the words that people read."""
 
     MISSING = "image file is missing"
+    UNREADABLE = "image file cannot be read"
     NOT_JPEG = "image file is not a JPEG"
     DAMAGED = "image file is damaged"
+    HOLE = "image file has damaged data"
     SIZE = "image file has another size"
 
 
@@ -28,83 +41,179 @@ class BadFileError(Exception):
     Attributes:
         problem: the kind of problem.
         image_id: the image that the file belongs to.
+        what: what is wrong, as in "is damaged".
+        remedy: what to do.
     """
 
-    def __init__(self, problem: FileProblem, image: Image, message: str):
-        super().__init__(message)
+    def __init__(self, problem: FileProblem, image: Image, path: str, what: str, remedy: str):
+        super().__init__(f"{path} (image {image.id}) {what}; {remedy}")
         self.problem = problem
         self.image_id = image.id
+        self.what, self.remedy = what, remedy
 
 
-def read_jpeg(images_dir: str, image: Image) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Jpeg:
+    """A JPEG file, and what its header says.
+
+    Attributes:
+        data: the bytes of the file, unchanged.
+        width: in pixels as they are stored.
+        height: in pixels as they are stored.
+        mode: of the colors, as Pillow names it: `RGB`, `L` for gray, `CMYK`.
+        orientation: of EXIF, 1 to 8. 1 is upright, and so is a file that says nothing.
+    """
+
+    data: bytes
+    width: int
+    height: int
+    mode: str
+    orientation: int
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether viewers turn or mirror it; boxes and readers here take the pixels as stored."""
+        return self.orientation != 1
+
+
+def read_jpeg(images_dir: str, image: Image) -> Jpeg:
     """Reads the file of an image and checks that it is what the annotations say.
 
     Args:
         images_dir: the folder that file names are relative to.
         image: must have a safe file name.
 
-    Returns:
-        The bytes of the file, unchanged.
-
     Raises:
         BadFileError: the file is missing, not a JPEG, truncated, or of a different size.
     """
+    jpeg = open_jpeg(images_dir, image)
+    check_size(jpeg, images_dir, image)
+    return jpeg
+
+
+def open_jpeg(images_dir: str, image: Image) -> Jpeg:
+    """Reads the file of an image, whatever size it has.
+
+    A file of several pictures (MPO) begins with an ordinary JPEG, which is what readers take.
+
+    Args:
+        images_dir: the folder that file names are relative to.
+        image: what the annotations say about the image.
+
+    Raises:
+        BadFileError: the file is missing, not a JPEG, or truncated.
+        InputError: its name may lead out of the folder.
+    """
     path = image.path_in(images_dir)
+    data = _read(path, image)
+    if not data.startswith(_START_OF_IMAGE):
+        what, remedy = _what_it_is(data)
+        raise BadFileError(FileProblem.NOT_JPEG, image, path, what, remedy)
+    file = io.BytesIO(data)
     try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
+        # Not PIL.Image.open, which refuses large pictures even where only the header is read.
+        with PIL.JpegImagePlugin.JpegImageFile(file) as picture:
+            orientation = picture.getexif().get(PIL.ExifTags.Base.Orientation, 1)
+            jpeg = Jpeg(
+                data,
+                picture.width,
+                picture.height,
+                picture.mode,
+                orientation if orientation in range(1, 9) else 1,
+            )
+            start_of_data = file.tell()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise BadFileError(FileProblem.DAMAGED, image, path, "is damaged", _FETCH_AGAIN) from error
+    # Compressed data cannot contain this marker by chance. Some cameras write more after it.
+    if not data.endswith(_END_OF_IMAGE) and data.find(_END_OF_IMAGE, start_of_data) < 0:
+        what = "is damaged: its end is missing"
+        raise BadFileError(FileProblem.DAMAGED, image, path, what, _FETCH_AGAIN)
+    return jpeg
+
+
+def check_size(jpeg: Jpeg, images_dir: str, image: Image) -> None:
+    """Checks that a file has the size that the annotations say.
+
+    Args:
+        jpeg: the file.
+        images_dir: its folder, for the message.
+        image: what the annotations say.
+
+    Raises:
+        BadFileError: it has another size.
+    """
+    if (jpeg.width, jpeg.height) == (image.width, image.height):
+        return
+    hint = ""
+    if jpeg.orientation >= 5:
+        hint = " (its EXIF orientation rotates it, which boxes and readers ignore)"
+    raise BadFileError(
+        FileProblem.SIZE,
+        image,
+        os.path.join(images_dir, image.file_name),
+        f"is {jpeg.width} x {jpeg.height} pixels{hint}, but the annotations say "
+        f"{image.width} x {image.height}",
+        "correct the annotations or the file",
+    )
+
+
+def _read(path: str, image: Image) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        BadFileError: it cannot be read.
+    """
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > LARGEST_FILE:
+                raise BadFileError(
+                    FileProblem.UNREADABLE,
+                    image,
+                    path,
+                    f"has {size / 2**30:.1f} GiB",
+                    "no record can hold more than 1 GiB, so make it smaller",
+                )
+            return file.read()
+    except FileNotFoundError as error:
         raise BadFileError(
             FileProblem.MISSING,
             image,
-            f"{path} (image {image.id}) cannot be read ({error.strerror})",
+            path,
+            f"cannot be read ({error.strerror})",
+            "check the folder and the name",
         ) from error
-    check_jpeg(data, image, path)
-    return data
+    except OSError as error:
+        raise BadFileError(
+            FileProblem.UNREADABLE,
+            image,
+            path,
+            f"cannot be read ({error.strerror})",
+            "change its permissions, or replace it",
+        ) from error
+    except InputError as error:  # says the path once more
+        raise BadFileError(
+            FileProblem.UNREADABLE, image, path, "is a pipe or a device", "replace it"
+        ) from error
 
 
-def check_jpeg(data: bytes, image: Image, path: str) -> None:
-    """Checks the bytes of an image file.
-
-    Args:
-        data: the bytes.
-        image: what the annotations say about the image.
-        path: the file, for the message.
-
-    Raises:
-        BadFileError: they are not a JPEG, truncated, or of a different size.
-    """
-    name = f"{path} (image {image.id})"
+def _what_it_is(data: bytes) -> tuple[str, str]:
+    """What a file is that is not a JPEG, as in "is a PNG", and what to do."""
+    head = data[:512].lstrip().lower()
+    if not data:
+        return "is empty", _FETCH_AGAIN
+    if not any(data):
+        return "has nothing but zeros in it", _FETCH_AGAIN
+    if b"<html" in head or head.startswith(b"<!doctype html"):
+        return "is a web page (HTML), as failed downloads are", _FETCH_AGAIN
+    if head.startswith(b"version https://git-lfs"):
+        return "is a pointer of Git LFS, not the picture", "fetch the picture with git lfs pull"
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        return "is a HEIF, but only JPEG can be stored unchanged", "convert it first"
     try:
         with PIL.Image.open(io.BytesIO(data)) as picture:
-            kind, size = picture.format, picture.size
-            turned = kind == "JPEG" and picture.getexif().get(_EXIF_ORIENTATION, 1) >= 5
-            # A complete file ends with this marker. Some cameras write more after it; then only
-            # decoding can tell, which is too slow to do for every file.
-            if kind == "JPEG" and not data.rstrip(b"\0").endswith(_END_OF_IMAGE):
-                picture.load()
-    except PIL.UnidentifiedImageError as error:
-        raise BadFileError(
-            FileProblem.NOT_JPEG, image, f"{name} is not an image; fetch it again"
-        ) from error
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
-        raise BadFileError(
-            FileProblem.DAMAGED, image, f"{name} is damaged; fetch it again"
-        ) from error
-    # A file of several images (MPO) begins with an ordinary JPEG, which is what readers take.
-    if kind not in ("JPEG", "MPO"):
-        raise BadFileError(
-            FileProblem.NOT_JPEG,
-            image,
-            f"{name} is a {kind}, but only JPEG can be stored unchanged; convert it first",
-        )
-    if size != (image.width, image.height):
-        hint = (
-            " (its EXIF orientation rotates it, which boxes and readers ignore)" if turned else ""
-        )
-        raise BadFileError(
-            FileProblem.SIZE,
-            image,
-            f"{name} is {size[0]} x {size[1]} pixels{hint}, but the annotations say "
-            f"{image.width} x {image.height}; correct the annotations or the file",
-        )
+            kind, deep = picture.format, picture.mode.startswith("I")
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):
+        return "is not an image", _FETCH_AGAIN
+    bits = " of 16 bits" if deep else ""
+    return f"is a {kind}{bits}, but only JPEG can be stored unchanged", "convert it first"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import warnings
 from collections.abc import Sequence
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont, UnidentifiedImageError
 
 from inatdet.errors import InputError
+from inatdet.files import open_regular
 
 MIN_SCORE = 0.5
 """Besides the best detection of an image, those with at least this score are drawn."""
@@ -40,7 +43,9 @@ def open_picture(
 ) -> PILImage.Image:
     """Reads an image file as it is stored, without applying its EXIF orientation.
 
-    TensorFlow decodes images like this in training and detection, so the boxes fit.
+    TensorFlow decodes images like this in training and detection, so the boxes fit. As there,
+    transparency is ignored, and of 16 bits the upper 8 are taken. Of a file with several pictures
+    it is the first.
 
     Args:
         path: a file in any format that Pillow reads.
@@ -56,24 +61,52 @@ def open_picture(
             gigabytes.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PILImage.DecompressionBombWarning)
-            file = PILImage.open(path)
-        with file:
+        with open_regular(path) as file, _header(file) as image:
             if longest_side is not None:
-                share = longest_side / max(file.size)
-                file.draft(None, (int(share * file.width) or 1, int(share * file.height) or 1))
-            if file.width * file.height > MOST_PIXELS:
-                raise ValueError(f"{file.width} x {file.height} pixels, too many to decode")
-            image: PILImage.Image = file.convert("RGB")
-            return image
+                scale = longest_side / max(image.size)
+                # The shorter side rounded down, or a picture of just the length would be doubled.
+                image.draft(None, tuple(max(math.floor(scale * side), 1) for side in image.size))
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels, too many to decode")
+            return _as_rgb(image)
+    except InputError:
+        raise
     except UnidentifiedImageError as error:
         raise InputError(
             f"{path}: cannot be read as an image (no known format); {remedy}"
         ) from error
-    except (OSError, ValueError, SyntaxError, PILImage.DecompressionBombError) as error:
+    except PILImage.DecompressionBombError as error:
+        raise InputError(f"{path}: has too many pixels to decode; {remedy}") from error
+    except (OSError, ValueError, SyntaxError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read as an image ({reason}); {remedy}") from error
+
+
+def _header(file: BinaryIO) -> PILImage.Image:
+    """The image that a file holds, not decoded yet."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PILImage.DecompressionBombWarning)
+        return PILImage.open(file)
+
+
+def _as_rgb(image: PILImage.Image) -> PILImage.Image:
+    """Converts an image of any mode to RGB.
+
+    Raises:
+        ValueError: its pixels are numbers without a known range.
+    """
+    if image.mode == "I" and image.format == "PNG":  # how earlier versions of Pillow read 16 bits
+        image = PILImage.fromarray(np.asarray(image).astype(np.uint16))
+    if image.mode.startswith("I;16"):
+        # Of 16 bits the upper 8, as TensorFlow does; Pillow alone would make them white.
+        return PILImage.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise ValueError(
+            "its pixels have 32 bits and no known range; save it with 8 or 16 bits for each color"
+        )
+    if "transparency" in image.info:
+        image = image.convert("RGBA")  # a detour that Pillow asks for
+    return image.convert("RGB")
 
 
 def draw_boxes(

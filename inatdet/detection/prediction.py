@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import glob
 import io
 import json
 import os
@@ -15,13 +14,13 @@ import PIL.Image
 import PIL.ImageOps
 import tensorflow as tf
 
+from inatdet.data.file_names import IMAGE_SUFFIXES
 from inatdet.data.pictures import PALETTE, as_jpeg, draw_boxes, open_picture
 from inatdet.detection.serving import Detector
 from inatdet.errors import InputError
-from inatdet.files import atomic_path
+from inatdet.files import atomic_path, matching
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-
+_LONGEST_NAME = 255  # bytes of a file's name, on nearly all file systems
 _SERVABLE = (b"\xff\xd8", b"\x89PNG")  # first bytes of files that the detector decodes itself
 
 
@@ -53,7 +52,8 @@ def find_images(inputs: Iterable[str], skipped_dir: str = "") -> list[str]:
 
     Args:
         inputs: a folder stands for the image files in it and its subfolders, in order of their
-            names. What matches nothing is returned unchanged: reading it will say what is wrong.
+            names. Patterns are those of `inatdet.files.matching`. What matches nothing is returned
+            unchanged: reading it will say what is wrong.
         skipped_dir: a folder that is not searched.
 
     Returns:
@@ -61,7 +61,7 @@ def find_images(inputs: Iterable[str], skipped_dir: str = "") -> list[str]:
     """
     paths: dict[str, None] = {}
     for given in inputs:
-        matches = [given] if os.path.exists(given) else sorted(glob.glob(given, recursive=True))
+        matches = [given] if os.path.exists(given) else matching(given)
         for match in matches or [given]:
             found = _images_under(match, skipped_dir) if os.path.isdir(match) else [match]
             paths.update(dict.fromkeys(found))
@@ -75,12 +75,14 @@ def _images_under(folder: str, skipped_dir: str) -> Iterable[str]:
             continue
         folders.sort()
         for name in sorted(files):
-            if name.lower().endswith(EXTENSIONS) and not name.startswith("."):
+            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."):
                 yield os.path.join(parent, name)
 
 
 def picture_paths(paths: Sequence[str], output_dir: str) -> list[str]:
     """Where each image's picture goes: its name as .jpg, numbered if several images have it.
+
+    A name that would be too long is cut.
 
     Raises:
         InputError: if a picture would replace one of the images.
@@ -90,17 +92,24 @@ def picture_paths(paths: Sequence[str], output_dir: str) -> list[str]:
     outputs = []
     for path in paths:
         stem = os.path.splitext(os.path.basename(path))[0]
-        name, number = stem, 1
+        name, number = _with_suffix(stem, ".jpg"), 1
         while name.lower() in taken:  # some file systems do not distinguish a from A
             number += 1
-            name = f"{stem}-{number}"
+            name = _with_suffix(stem, f"-{number}.jpg")
         taken.add(name.lower())
-        outputs.append(os.path.join(output_dir, f"{name}.jpg"))
+        outputs.append(os.path.join(output_dir, name))
         if os.path.realpath(outputs[-1]) in originals:
             raise InputError(
                 f"{outputs[-1]}: the picture would replace this image; choose another --output_dir"
             )
     return outputs
+
+
+def _with_suffix(stem: str, suffix: str) -> str:
+    room = _LONGEST_NAME - len(suffix)
+    while len(os.fsencode(stem)) > room:
+        stem = stem[:-1]
+    return stem + suffix
 
 
 def detect_in(
@@ -119,8 +128,19 @@ def detect_in(
         The image, RGB, and the detections in it, best first.
 
     Raises:
-        InputError: if the file cannot be read as an image.
+        InputError: the file cannot be read as an image, or is too large for the memory.
     """
+    try:
+        return _detect_in(detector, path, min_score, max_boxes, upright)
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        raise InputError(
+            f"{path}: needs more memory than there is; make the image smaller"
+        ) from error
+
+
+def _detect_in(
+    detector: Detector, path: str, min_score: float, max_boxes: int, upright: bool
+) -> tuple[PIL.Image.Image, list[Detection]]:
     picture = open_picture(path, "leave it out or replace it")
     with open(path, "rb") as file:
         encoded = file.read()
@@ -150,12 +170,26 @@ def _as_png(picture: PIL.Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def as_json(path: str, picture: PIL.Image.Image, detections: Sequence[Detection]) -> str:
-    """The detections in one image as one line of JSON, without the end of the line."""
+def as_json(
+    path: str,
+    picture: PIL.Image.Image,
+    detections: Sequence[Detection],
+    ascii_only: bool = False,
+) -> str:
+    r"""The detections in one image as one line of JSON, without the end of the line.
+
+    Args:
+        path: the file. Bytes of its name that are not UTF-8 become escapes such as `\udce9`, which
+            Python's `json.loads` and `open` take back.
+        picture: the image.
+        detections: in the image.
+        ascii_only: escape all other letters too, for a terminal that has none.
+    """
+    ascii_only = ascii_only or not path.isprintable()
     found = [dataclasses.asdict(d) | {"score": round(d.score, 6)} for d in detections]
     return json.dumps(
         {"file": path, "width": picture.width, "height": picture.height, "detections": found},
-        ensure_ascii=False,
+        ensure_ascii=ascii_only,
     )
 
 

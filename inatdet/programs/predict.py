@@ -8,9 +8,10 @@ draws pictures only if --output_dir is given: `file`, `width`, `height` and `det
 first, each with `x`, `y`, `width`, `height` in pixels of the file, `name`, `label` and `score`.
 Folders are searched with all their subfolders.
 
-Pixels are used as they are stored, as in training: an EXIF orientation is ignored. For photographs
-that cameras stored sideways, --upright applies it first; boxes and pictures are then those of the
-upright image.
+Pixels are used as they are stored, as in training: an EXIF orientation and transparency are
+ignored, of several pictures in one file the first is taken, and of 16 bits the upper 8. For
+photographs that cameras stored sideways, --upright applies the orientation first; boxes and
+pictures are then those of the upright image.
 
 A file that cannot be used gets one line on stderr; the other files are still processed, and the
 exit code is 2.
@@ -18,15 +19,18 @@ exit code is 2.
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Sequence
 
 from absl import flags
 from tqdm import tqdm
 
+from inatdet.data.file_names import IMAGE_SUFFIXES
 from inatdet.detection import prediction
 from inatdet.detection.serving import Detector, saved_detector, trained_detector
 from inatdet.errors import InputError
+from inatdet.outputs import check_folder
 from inatdet.programs.libraries import quiet_libraries
 from inatdet.programs.running import EXIT_BAD_INPUT, progress
 
@@ -73,10 +77,13 @@ def main(argv: Sequence[str]) -> int | None:
     paths = prediction.find_images(argv[1:], output_dir)
     if not paths:
         raise InputError(
-            f"no image in {', '.join(argv[1:])}; looked for {', '.join(prediction.EXTENSIONS)}"
+            f"no image in {', '.join(argv[1:])}; looked for {', '.join(IMAGE_SUFFIXES)}"
         )
+    if output_dir:
+        check_folder(output_dir)
     outputs = prediction.picture_paths(paths, output_dir) if output_dir else [""] * len(paths)
     detector = _detector(values)
+    ascii_only = codecs.lookup(sys.stdout.encoding or "ascii").name != "utf-8"
     failed = 0
     for path, output in zip(tqdm(paths, unit=" images", disable=None), outputs):
         try:
@@ -88,10 +95,11 @@ def main(argv: Sequence[str]) -> int | None:
             failed += 1
             continue
         if values.json:
-            tqdm.write(prediction.as_json(path, picture, detections), file=sys.stdout)
+            tqdm.write(prediction.as_json(path, picture, detections, ascii_only), file=sys.stdout)
         if output:
             prediction.draw(picture, detections, output)
     summary = f"{len(paths) - failed} of {len(paths)} images"
+    summary += f"; {failed} could not be used, see above" if failed else ""
     summary += f"; pictures are in {output_dir}" if output_dir else ""
     progress(summary)
     return EXIT_BAD_INPUT if failed else None

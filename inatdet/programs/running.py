@@ -41,6 +41,7 @@ _REMEDIES = {
 
 PROGRAMS = (
     "mini",
+    "check",
     "tfrecords",
     "train",
     "detect",

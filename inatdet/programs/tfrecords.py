@@ -53,9 +53,6 @@ def define_flags() -> None:
 
 def main(argv: Sequence[str]) -> None:
     """Runs the program; see the module's docstring."""
-    # Imported here, because TensorFlow takes seconds to import, and help needs none.
-    from inatdet.tfrecords.writing import convert
-
     del argv
     values = flags.FLAGS
     conversion = Conversion(
@@ -72,6 +69,11 @@ def main(argv: Sequence[str]) -> None:
         seed=values.seed,
         threads=values.threads,
     )
+    conversion.check()
+    # Imported here, because TensorFlow takes seconds to import, and neither help nor the check of
+    # the settings needs it.
+    from inatdet.tfrecords.writing import convert
+
     summary = convert(conversion, progress=True)
     print(
         f"{conversion.output_dir}: {summary['images']} images with {summary['boxes']} boxes in "
@@ -79,6 +81,12 @@ def main(argv: Sequence[str]) -> None:
     )
     for problem, count in summary["left_out"].items():
         print(f"left out: {count} ({problem})")
+    if count := summary["turned"]:
+        print(
+            f"warning: {count} of {summary['images']} pictures have an EXIF orientation, which is "
+            "ignored; look whether their boxes were drawn upright (`inatdet check` lists them)",
+            file=sys.stderr,
+        )
     if count := summary["boxes_without_species_label"]:
         print(
             f"warning: {count} boxes have a species without a label in {conversion.taxonomy}",

@@ -10,7 +10,8 @@ from typing import Any
 
 from inatdet.data.taxonomy import TAXONOMY_FILE, Category, Taxonomy
 from inatdet.errors import InputError
-from inatdet.tfrecords.journal import matching, summary_of
+from inatdet.files import matching
+from inatdet.tfrecords.journal import summary_of
 
 _NAMED = 3
 

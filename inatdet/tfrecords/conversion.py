@@ -11,6 +11,7 @@ from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad
 from inatdet.data.taxonomy import TAXONOMY_FILE, Granularity, Taxonomy
 from inatdet.errors import InputError
+from inatdet.outputs import check_folder
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,10 @@ class Conversion:
     threads: int = 8
 
     def check(self) -> None:
-        """Checks the settings and creates the output folder.
+        """Checks the settings, and that the output folder can be written to.
 
         Raises:
-            InputError: a setting is invalid.
+            InputError: a setting is invalid, or nothing can be written there.
         """
         if not re.fullmatch(r"\w+", self.split):
             raise InputError(
@@ -68,13 +69,7 @@ class Conversion:
             raise InputError("--taxonomy already orders the super-classes; drop --super_classes")
         if not os.path.isdir(self.images_dir):
             raise InputError(f"--images_dir={self.images_dir} is not a folder; check the path")
-        try:
-            os.makedirs(self.output_dir, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"--output_dir={self.output_dir} cannot be created ({error.strerror}); "
-                "choose another"
-            ) from error
+        check_folder(self.output_dir)
 
     def label_spaces(self, annotations: Annotations) -> Taxonomy:
         """The label spaces, which all splits in the output folder must share.

@@ -16,11 +16,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from inatdet.errors import InputError
-from inatdet.files import atomic_path, check_version, write_text
+from inatdet.files import atomic_path, check_version, matching, write_text
 
 _FORMAT = "inatdet tfrecords"
 _VERSION = 1
 _REMEDY = "remove it and run `inatdet tfrecords` again"
+
+# The temporary names, see `atomic_path`, of all files that `inatdet tfrecords` writes.
+_LEFTOVER = re.compile(
+    r"\.(\w+-\d{5}-of-\d{5}\.tfrecord|\w+(\.label_counts)?\.json|\w+_label_map\.pbtxt"
+    r"|\.\w+\.journal)\.[a-z0-9_]{8}"
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,8 @@ class Shard:
         bytes: the size of the file.
         left_out: the number of images that were left out, by problem.
         left_out_ids: the ids of those images.
+        turned: the number of images with an EXIF orientation, which readers ignore; 0 in shards
+            from before it was counted.
     """
 
     file: str
@@ -42,6 +50,14 @@ class Shard:
     bytes: int
     left_out: Mapping[str, int] = field(default_factory=dict)
     left_out_ids: Sequence[int] = ()
+    turned: int = 0
+
+
+def remove_leftovers(directory: str) -> None:
+    """Removes what killed runs were writing; nobody else may be writing to the folder."""
+    for name in os.listdir(directory):
+        if _LEFTOVER.fullmatch(name):
+            os.remove(os.path.join(directory, name))
 
 
 class Journal:
@@ -91,12 +107,9 @@ class Journal:
         with contextlib.suppress(FileNotFoundError):
             os.remove(self.summary_path)
         escaped = os.path.join(glob.escape(self._directory), glob.escape(self._split))
-        hidden = os.path.join(glob.escape(self._directory), f".{glob.escape(self._split)}")
         for path in glob.glob(f"{escaped}-*-of-*.tfrecord"):
             if os.path.basename(path) not in kept:
                 os.remove(path)
-        for path in glob.glob(f"{hidden}-*-of-*.tfrecord.*"):
-            os.remove(path)  # what a killed run was writing
 
     def add(self, shard: Shard) -> None:
         """Records that a shard is finished."""
@@ -152,11 +165,6 @@ class Journal:
             return content["settings"], [Shard(**shard) for shard in content["files"]]
         except (TypeError, KeyError):
             return None, []
-
-
-def matching(file_pattern: str) -> list[str]:
-    """The files that a pattern matches, sorted; brackets may also be part of a folder's name."""
-    return sorted(glob.glob(file_pattern) or glob.glob(file_pattern.replace("[", "[[]")))
 
 
 def split_of(file_pattern: str) -> str | None:

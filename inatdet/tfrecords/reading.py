@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from inatdet.errors import InputError
-from inatdet.tfrecords.journal import matching
+from inatdet.files import matching
 
 _FILES_AT_ONCE = 8  # how many files have their examples mixed in training
 

@@ -1,12 +1,11 @@
-"""Writes a shard: its images are read ahead in threads, and the file is complete or absent."""
+"""Writes a shard: the file is complete or absent."""
 
 from __future__ import annotations
 
 import collections
-import concurrent.futures
 import os
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -22,8 +21,19 @@ IMAGES_PER_SHARD = 1000
 MIN_SHARDS = 8
 """By default, so that there is work for several readers even in a small dataset."""
 
-_T = TypeVar("_T")
-_R = TypeVar("_R")
+
+class Written(NamedTuple):
+    """An image as it is written.
+
+    Attributes:
+        example: serialized.
+        boxes: the number of its boxes.
+        turned: whether it has an EXIF orientation, which readers ignore.
+    """
+
+    example: bytes
+    boxes: int
+    turned: bool
 
 
 def shard_names(split: str, images: int, num_shards: int = 0) -> list[str]:
@@ -43,36 +53,9 @@ def shard_names(split: str, images: int, num_shards: int = 0) -> list[str]:
     return [f"{split}-{i:05d}-of-{count:05d}.tfrecord" for i in range(count)]
 
 
-def map_ahead(
-    readers: concurrent.futures.Executor,
-    work: Callable[[_T], _R],
-    items: Iterable[_T],
-    limit: int,
-) -> Iterator[_R]:
-    """`map` in threads, in order, that never holds more than `limit` results.
-
-    Args:
-        readers: the threads.
-        work: what to do with each item.
-        items: what to do it with.
-        limit: the most results that are computed but not yet taken.
-    """
-    waiting: collections.deque[concurrent.futures.Future] = collections.deque()
-    try:
-        for item in items:
-            waiting.append(readers.submit(work, item))
-            if len(waiting) >= limit:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
-
-
 def write_shard(
     path: str,
-    examples: Iterator[tuple[bytes, int] | BadFileError],
+    examples: Iterator[Written | BadFileError],
     on_bad: OnBad,
     advance: Callable[[], object],
 ) -> Shard:
@@ -80,7 +63,7 @@ def write_shard(
 
     Args:
         path: the file to write.
-        examples: serialized examples with their numbers of boxes, or why an image has none.
+        examples: what to write, or why an image cannot be written.
         on_bad: what to do in the latter case.
         advance: called after each image.
 
@@ -90,7 +73,7 @@ def write_shard(
     Raises:
         InputError: an image file is bad and `on_bad` is `ERROR`.
     """
-    images = boxes = 0
+    images = boxes = turned = 0
     left_out: collections.Counter[str] = collections.Counter()
     left_out_ids: list[int] = []
     with atomic_path(path) as temporary:
@@ -99,14 +82,16 @@ def write_shard(
                 advance()
                 if isinstance(example, BadFileError):
                     if on_bad is OnBad.ERROR:
+                        # Where the first image is bad, all may be, and nothing would be left.
+                        skip = ", or leave such images out with --on_bad=skip" if images else ""
                         raise InputError(
-                            f"{example}, or leave such images out with --on_bad=skip"
+                            f"{example}{skip}; `inatdet check` lists all such images"
                         ) from example
                     left_out[str(example.problem)] += 1
                     left_out_ids.append(example.image_id)
                     continue
-                serialized, count = example
-                writer.write(serialized)
-                images, boxes = images + 1, boxes + count
+                writer.write(example.example)
+                images, boxes = images + 1, boxes + example.boxes
+                turned += example.turned
         size = os.path.getsize(temporary)
-    return Shard(os.path.basename(path), images, boxes, size, dict(left_out), left_out_ids)
+    return Shard(os.path.basename(path), images, boxes, size, dict(left_out), left_out_ids, turned)

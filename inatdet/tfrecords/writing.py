@@ -14,21 +14,22 @@ import tqdm
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad
+from inatdet.data.file_names import explain_missing
 from inatdet.data.formats.coco import read_coco_annotations
 from inatdet.data.jpeg import BadFileError, FileProblem, read_jpeg
+from inatdet.data.reading_ahead import map_ahead
 from inatdet.data.taxonomy import TAXONOMY_FILE, Granularity, Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import sha256_of
+from inatdet.locks import only_writer
 from inatdet.tfrecords.contents import labels_sha256
 from inatdet.tfrecords.conversion import Conversion
 from inatdet.tfrecords.examples import encode
-from inatdet.tfrecords.journal import Journal, Shard
+from inatdet.tfrecords.journal import Journal, Shard, remove_leftovers
 from inatdet.tfrecords.label_counts import SplitCounts
-from inatdet.tfrecords.shards import map_ahead, shard_names, write_shard
+from inatdet.tfrecords.shards import Written, shard_names, write_shard
 
 __all__ = ["Conversion", "convert"]
-
-_NAMED_FILES = 5
 
 
 def convert(conversion: Conversion, progress: bool = False) -> dict[str, Any]:
@@ -42,11 +43,16 @@ def convert(conversion: Conversion, progress: bool = False) -> dict[str, Any]:
         What `<split>.json` says: `images`, `boxes`, `shards`, `left_out` and more.
 
     Raises:
-        InputError: a setting, the annotations or an image file are bad. Nothing was written, unless
-            it is the content of an image file that is bad; then finished shards are kept for the
-            next run.
+        InputError: a setting, the annotations or an image file are bad, or another process writes
+            to the folder. Nothing was written, unless it is the content of an image file that is
+            bad; then finished shards are kept for the next run.
     """
     conversion.check()
+    with only_writer(conversion.output_dir):
+        return _convert(conversion, progress)
+
+
+def _convert(conversion: Conversion, progress: bool) -> dict[str, Any]:
     annotations = read_coco_annotations(
         conversion.annotations, on_bad=conversion.on_bad, images_dir=conversion.images_dir
     )
@@ -59,6 +65,7 @@ def convert(conversion: Conversion, progress: bool = False) -> dict[str, Any]:
         conversion.split,
         _settings(conversion, order, taxonomy, num_shards=len(names)),
     )
+    remove_leftovers(conversion.output_dir)
     finished = _resume(conversion, journal, names)
     taxonomy.save(os.path.join(conversion.output_dir, TAXONOMY_FILE))
     taxonomy.write_label_maps(conversion.output_dir)
@@ -77,6 +84,12 @@ def convert(conversion: Conversion, progress: bool = False) -> dict[str, Any]:
     for shard in shards:
         left_out.update(shard.left_out)
         written.difference_update(shard.left_out_ids)
+    if not written:
+        reasons = "; ".join(f"{problem}: {count}" for problem, count in left_out.items() if count)
+        raise InputError(
+            f"{conversion.annotations}: no image can be written ({reasons}); `inatdet check` lists "
+            "what is wrong with each"
+        )
     counts = SplitCounts.of(annotations.keep_images(written), taxonomy)
     counts.save(conversion.output_dir, conversion.split)
     species = taxonomy.label_of_category(Granularity.SPECIES)
@@ -86,6 +99,7 @@ def convert(conversion: Conversion, progress: bool = False) -> dict[str, Any]:
         "boxes": sum(shard.boxes for shard in shards),
         "shards": len(shards),
         "left_out": {problem: count for problem, count in left_out.items() if count},
+        "turned": sum(shard.turned for shard in shards),
         "boxes_without_species_label": int(
             np.isin(annotations.category_ids, list(species), invert=True).sum()
         ),
@@ -128,12 +142,13 @@ def _present(conversion: Conversion, annotations: Annotations, chosen: np.ndarra
         found = np.array(list(readers.map(exists, chosen.tolist(), chunksize=256)), bool)
     missing = chosen[~found] if len(chosen) else chosen
     if len(missing) and (conversion.on_bad is OnBad.ERROR or len(missing) == len(chosen)):
-        named = ", ".join(annotations.images[i].file_name for i in missing[:_NAMED_FILES].tolist())
-        more = "" if len(missing) == len(chosen) else " or leave them out with --on_bad=skip"
-        raise InputError(
-            f"{len(missing)} of {len(chosen)} images are not in {conversion.images_dir}, such as "
-            f"{named}; check --images_dir{more}"
+        what, remedy = explain_missing(
+            conversion.images_dir,
+            [annotations.images[position].file_name for position in missing.tolist()],
+            sought=len(chosen),
         )
+        more = "" if len(missing) == len(chosen) else ", or leave them out with --on_bad=skip"
+        raise InputError(f"{what}; {remedy}{more}")
     return chosen[found] if len(chosen) else chosen
 
 
@@ -166,15 +181,15 @@ def _resume(conversion: Conversion, journal: Journal, names: list[str]) -> dict[
 
 def _serializer(
     conversion: Conversion, annotations: Annotations, taxonomy: Taxonomy
-) -> Callable[[int], tuple[bytes, int] | BadFileError]:
+) -> Callable[[int], Written | BadFileError]:
     """A function that reads an image and encodes it with its boxes.
 
-    It takes the position of an image in `annotations.images`, and returns the serialized example
-    and the number of its boxes, or why its file cannot be used.
+    It takes the position of an image in `annotations.images`, and returns what to write, or why the
+    file cannot be used.
     """
     rows, starts = annotations.rows_by_image()
 
-    def serialize(position: int) -> tuple[bytes, int] | BadFileError:
+    def serialize(position: int) -> Written | BadFileError:
         image, boxes = annotations.images[position], rows[starts[position] : starts[position + 1]]
         try:
             jpeg = read_jpeg(conversion.images_dir, image)
@@ -182,7 +197,7 @@ def _serializer(
             return error
         example = encode(
             image,
-            jpeg,
+            jpeg.data,
             boxes=annotations.boxes[boxes],
             category_ids=annotations.category_ids[boxes],
             areas=annotations.areas[boxes],
@@ -190,7 +205,7 @@ def _serializer(
             taxonomy=taxonomy,
             granularity=conversion.granularity,
         )
-        return example.SerializeToString(), len(boxes)
+        return Written(example.SerializeToString(), len(boxes), jpeg.is_turned)
 
     return serialize
 
@@ -202,7 +217,7 @@ def _write(
     order: np.ndarray,
     names: list[str],
     finished: Mapping[str, Shard],
-    serialize: Callable[[int], tuple[bytes, int] | BadFileError],
+    serialize: Callable[[int], Written | BadFileError],
     progress: bool,
 ) -> list[Shard]:
     """Writes the shards that are not finished.

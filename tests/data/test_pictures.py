@@ -1,4 +1,5 @@
 import io
+import os
 
 import numpy as np
 import pytest
@@ -80,3 +81,47 @@ def test_an_image_of_too_many_pixels(tmp_path, monkeypatch):
         pictures.open_picture(tmp_path / "a.png", "do this", 200)
     with pytest.raises(InputError, match="too many to decode"):
         pictures.open_picture(tmp_path / "a.jpg", "")
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_of_sixteen_bits_the_upper_eight_are_taken(tmp_path, name):
+    pixels = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1365  # up to 64,155
+    PILImage.fromarray(pixels).save(tmp_path / name)
+    picture = np.asarray(pictures.open_picture(tmp_path / name, ""))
+    assert (picture == (pixels >> 8)[..., np.newaxis]).all()
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_pixels_without_a_range_are_refused(tmp_path, kind):
+    PILImage.fromarray(np.ones((6, 8), kind)).save(tmp_path / "a.tif")
+    with pytest.raises(InputError, match=r"a\.tif: .* 32 bits and no known range; save it with 8"):
+        pictures.open_picture(tmp_path / "a.tif", "leave it out")
+
+
+@pytest.mark.parametrize("transparency", [3, bytes(range(256))])
+def test_transparency_is_ignored_without_a_warning(tmp_path, transparency):
+    colors = PILImage.new("RGB", (8, 6), (204, 102, 51))
+    colors.convert("P").save(tmp_path / "a.png", transparency=transparency)
+    shown = pictures.open_picture(tmp_path / "a.png", "")
+    assert shown.mode == "RGB"
+    assert (np.asarray(shown) == (204, 102, 51)).all()
+
+
+def test_of_moving_pictures_the_first_is_taken(tmp_path):
+    frames = [PILImage.new("RGB", (8, 6), color) for color in ("#102030", "white", "red")]
+    for name in ("a.gif", "a.webp", "a.png"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], lossless=True)
+        assert pictures.open_picture(tmp_path / name, "").getpixel((4, 3)) == (16, 32, 48)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(InputError, match=r"a\.jpg: is a pipe or a device"):
+        pictures.open_picture(tmp_path / "a.jpg", "")
+
+
+def test_what_pillow_takes_for_an_attack(tmp_path, monkeypatch):
+    PILImage.new("L", (160, 90)).save(tmp_path / "a.png")
+    monkeypatch.setattr(PILImage, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(InputError, match=r"a\.png: has too many pixels to decode; make it smaller"):
+        pictures.open_picture(tmp_path / "a.png", "make it smaller")

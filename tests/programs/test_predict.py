@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from absl import flags
 from PIL import Image
 
@@ -55,7 +56,7 @@ def test_the_program(model_dir, tmp_path):
     assert len(said) == 2
     assert "broken.jpg: cannot be read as an image" in said[0]
     assert "nowhere.jpg: cannot be read as an image (No such file or directory)" in said[1]
-    assert "2 of 4 images; pictures are in" in run.stderr
+    assert "2 of 4 images; 2 could not be used, see above; pictures are in" in run.stderr
 
     lines = [json.loads(line) for line in run.stdout.splitlines()]
     assert [line["file"] for line in lines] == [
@@ -80,6 +81,17 @@ def test_the_program(model_dir, tmp_path):
     box = lines[0]["detections"][0]
     x, y = round(box["x"] + box["width"] / 2), round(box["y"] + box["height"]) - 1
     assert changed[min(y, 94), min(x, 126)]
+
+
+def test_an_output_that_cannot_be_written_is_noticed_before_the_model_is_read(tmp_path):
+    photo(tmp_path / "a.jpg")
+    run = subprocess.run(
+        [sys.executable, "-m", "inatdet", "predict", "--model_dir=nowhere",
+         f"--output_dir={tmp_path}/a.jpg/out", f"{tmp_path}/a.jpg"],
+        capture_output=True, text=True, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert "a.jpg/out: cannot be written, because" in run.stderr.splitlines()[-1]
 
 
 def test_what_is_not_a_saved_detector_is_named(tmp_path):
@@ -131,7 +143,8 @@ def test_limits(detector, tmp_path):
 
 def test_which_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("b/2.JPG", "b/1.png", "b/notes.txt", "b/.x.jpg", "b/out/1.jpg", "a[1].jpg"):
+    for name in ("b/2.JPG", "b/1.png", "b/notes.txt", "b/.x.jpg", "b/out/1.jpg", "a[1].jpg",
+                 "c [d]/3.jpg"):  # fmt: skip
         os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
         open(name, "w").close()
     assert prediction.find_images(["b", "a[1].jpg", "b/1.png"], "b/out") == [
@@ -141,8 +154,50 @@ def test_which_files(tmp_path, monkeypatch):
     assert prediction.picture_paths(["a/X.jpg", "b/x.png", "c/y.tar.gz"], "out") == [
         "out/X.jpg", "out/x-2.jpg", "out/y.tar.jpg",
     ]  # fmt: skip
+    assert prediction.find_images(["c [d]/*.jpg"]) == ["c [d]/3.jpg"]
     with pytest.raises(InputError, match=r"b/1\.jpg: the picture would replace this image"):
         prediction.picture_paths(["b/1.png", "b/../b/1.jpg"], "b")
+
+
+def test_names_that_would_be_too_long_are_cut():
+    long = "ä" * 125 + ".jpg"  # 254 bytes
+    paths = [f"a/{long}", f"b/{long}", f"c/{'x' * 250}.webp"]
+    outputs = [os.path.basename(path) for path in prediction.picture_paths(paths, "out")]
+    assert outputs == [long, "ä" * 124 + "-2.jpg", "x" * 250 + ".jpg"]
+    assert max(len(os.fsencode(name)) for name in outputs) <= 255
+    webp = prediction.picture_paths(["é" * 127 + "x"], "")  # a file without a suffix
+    assert webp == ["é" * 125 + ".jpg"]
+
+
+def test_names_that_are_not_utf_8_are_told_in_json():
+    path = os.fsdecode(b"caf\xe9.jpg")
+    line = prediction.as_json(path, Image.new("RGB", (7, 5)), [])
+    assert line.isascii()
+    assert os.fsencode(json.loads(line)["file"]) == b"caf\xe9.jpg"
+
+
+def test_too_little_memory_is_told_of_the_image(detector, tmp_path):
+    path = photo(tmp_path / "a.jpg")
+    for error in (MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM")):
+
+        def fails(_, error=error):
+            raise error
+
+        with pytest.raises(InputError, match=r"a\.jpg: needs more memory than there is"):
+            found_in(fails, path)
+
+
+def test_sixteen_bits_are_seen_as_the_model_sees_them(detector, tmp_path):
+    with Image.open(photo(tmp_path / "a.png")) as picture:
+        gray = np.asarray(picture.convert("L"))
+    Image.fromarray(gray).save(tmp_path / "8.png")
+    Image.fromarray(gray.astype(np.uint16) * 256).save(tmp_path / "16.png")
+    Image.fromarray(gray.astype(np.uint16) * 256).save(tmp_path / "16.tif")
+    _, expected = found_in(detector, str(tmp_path / "8.png"))
+    for name in ("16.png", "16.tif"):
+        picture, found = found_in(detector, str(tmp_path / name))
+        assert found == expected
+        assert (np.asarray(picture)[..., 0] == gray).all()
 
 
 def test_json_is_plain():
@@ -154,6 +209,8 @@ def test_json_is_plain():
                         "label": 2, "score": 0.25}],
     }  # fmt: skip
     assert "Šárka" in line
+    plain = prediction.as_json("é.jpg", Image.new("RGB", (7, 5)), detections, ascii_only=True)
+    assert plain.isascii() and json.loads(plain) == json.loads(line)
 
 
 def test_a_picture_is_whole_or_absent(tmp_path, monkeypatch):

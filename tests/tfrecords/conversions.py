@@ -78,7 +78,7 @@ def edit(dataset: Conversion, change: Callable[[dict], object]) -> None:
 def shards(dataset: Conversion) -> dict[str, bytes]:
     """The bytes of the shards that were written, by name."""
     found = {}
-    for path in glob.glob(os.path.join(dataset.output_dir, "*.tfrecord")):
+    for path in glob.glob(os.path.join(glob.escape(dataset.output_dir), "*.tfrecord")):
         with open(path, "rb") as file:
             found[os.path.basename(path)] = file.read()
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -11,6 +12,7 @@ import pytest
 
 from inatdet.data.taxonomy import Granularity
 from inatdet.errors import InputError
+from inatdet.files import atomic_path
 from inatdet.tfrecords import writing
 from inatdet.tfrecords.journal import count_images
 from inatdet.tfrecords.writing import convert
@@ -112,13 +114,32 @@ def test_other_settings_start_from_the_beginning(dataset, interrupted, changes):
 
 def test_stale_shards_are_removed(dataset):
     convert(dataset)
-    for name in ("val-00000-of-00001.tfrecord", ".train-00001-of-00004.tfrecord.abc"):
-        with open(os.path.join(dataset.output_dir, name), "w"):
-            pass
+    with open(os.path.join(dataset.output_dir, "val-00000-of-00001.tfrecord"), "w"):
+        pass
     convert(dataclasses.replace(dataset, num_shards=3))
     left = [name for name in os.listdir(dataset.output_dir) if "tfrecord" in name]
     expected = [f"train-{i:05d}-of-00003.tfrecord" for i in range(3)]
     assert sorted(left) == [*expected, "val-00000-of-00001.tfrecord"]
+
+
+def test_what_killed_runs_left_is_removed(dataset):
+    convert(dataset)
+    written = sorted(os.listdir(dataset.output_dir))
+    names = [name for name in written if not name.startswith("train-")]
+    for name in [*names, "val-00001-of-00004.tfrecord", ".train.journal"]:
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            atomic_path(os.path.join(dataset.output_dir, name)) as temporary,
+        ):
+            os.link(temporary, f"{temporary[:-8]}k1lled_0")
+            raise KeyboardInterrupt
+    others = [".mine.json", "notes.json.k1lled_0", ".train-00001.txt.k1lled_0"]
+    for name in others:
+        with open(os.path.join(dataset.output_dir, name), "w"):
+            pass
+    assert len(os.listdir(dataset.output_dir)) == len(written) + len(names) + 2 + len(others)
+    convert(dataset)
+    assert sorted(os.listdir(dataset.output_dir)) == sorted(written + others)
 
 
 def test_a_lost_shard_of_a_complete_split_is_written_again(dataset):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import numpy as np
+import PIL.ExifTags
 import PIL.Image
 import pytest
 import tensorflow as tf
@@ -18,6 +19,9 @@ import tensorflow as tf
 from inatdet.data.checking import OnBad
 from inatdet.data.taxonomy import Category, Granularity, Taxonomy
 from inatdet.errors import InputError
+from inatdet.locks import only_writer
+from inatdet.tfrecords.journal import count_images
+from inatdet.tfrecords.reading import find_files
 from inatdet.tfrecords.writing import convert
 from tests.tfrecords.conversions import BOXLESS, CATEGORIES, IMAGES, counts, edit, examples, shards
 
@@ -141,7 +145,8 @@ def test_bad_image_files(dataset, damage, problem, words):
     damage(os.path.join(dataset.images_dir, "pictures", "6.jpg"))
     with pytest.raises(InputError, match=words) as caught:
         convert(dataset)
-    assert "--on_bad=skip" in str(caught.value) and "\n" not in str(caught.value)
+    assert "skip" in str(caught.value) or "inatdet check" in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert not os.path.exists(os.path.join(dataset.output_dir, "train.json"))
     summary = convert(dataclasses.replace(dataset, on_bad=OnBad.SKIP))
     assert summary["left_out"] == {"image has no box": 2, problem: 1}
@@ -155,11 +160,70 @@ def test_bad_image_files(dataset, damage, problem, words):
 
 
 def test_wrong_folder_of_images(dataset, tmp_path):
+    (tmp_path / "empty").mkdir()
     for on_bad in OnBad:
-        wrong = dataclasses.replace(dataset, images_dir=str(tmp_path), on_bad=on_bad)
-        with pytest.raises(InputError, match=r"18 of 18 images are not in .* check --images_dir"):
-            convert(wrong)
+        for folder, remedy in [("empty", "check --images_dir"), (".", "give --images_dir=.*/data")]:
+            images_dir = str(tmp_path / folder)
+            wrong = dataclasses.replace(dataset, images_dir=images_dir, on_bad=on_bad)
+            with pytest.raises(InputError, match=rf"18 of 18 images are not in .* {remedy}$"):
+                convert(wrong)
     assert not shards(dataset)
+
+
+def test_a_name_in_other_case_is_hinted_at(dataset):
+    folder = os.path.join(dataset.images_dir, "pictures")
+    os.rename(os.path.join(folder, "6.jpg"), os.path.join(folder, "6.JPG"))
+    with pytest.raises(InputError, match=r"such as pictures/6\.JPG for pictures/6\.jpg; rename"):
+        convert(dataset)
+
+
+def test_where_no_image_can_be_used_nothing_is_advised_that_leaves_none(dataset):
+    for i in range(IMAGES):
+        damage_png(os.path.join(dataset.images_dir, "pictures", f"{i}.jpg"))
+    with pytest.raises(InputError, match="is a PNG") as caught:
+        convert(dataset)
+    assert "skip" not in str(caught.value) and "inatdet check" in str(caught.value)
+    words = r"no image can be written \(image has no box: 2; image file is not a JPEG: 18\)"
+    with pytest.raises(InputError, match=words):
+        convert(dataclasses.replace(dataset, on_bad=OnBad.SKIP))
+    assert not os.path.exists(os.path.join(dataset.output_dir, "train.json"))
+
+
+def test_pictures_that_viewers_turn_are_counted(dataset):
+    assert convert(dataset)["turned"] == 0
+    exif = PIL.Image.Exif()
+    exif[PIL.ExifTags.Base.Orientation] = 3
+    for i in (6, 9):
+        path = os.path.join(dataset.images_dir, "pictures", f"{i}.jpg")
+        PIL.Image.new("RGB", (16 + i, 24)).save(path, "jpeg", exif=exif)
+    again = dataclasses.replace(dataset, output_dir=f"{dataset.output_dir}-again")
+    assert convert(again)["turned"] == 2
+    assert convert(again)["turned"] == 2  # from the summary: nothing is read again
+
+
+def test_one_writer_at_a_time(dataset):
+    with only_writer(dataset.output_dir), pytest.raises(InputError, match="is writing there"):
+        convert(dataset)
+    convert(dataset)
+    assert ".inatdet.lock" not in os.listdir(dataset.output_dir)
+
+
+@pytest.mark.parametrize("name", ["a b", "c,d", "e=f", "g [1]", "Käfer", "h*", "i{1,2}"])
+def test_any_folder_will_do(dataset, tmp_path, name):
+    os.rename(tmp_path / "data", tmp_path / name)
+    odd = dataclasses.replace(
+        dataset,
+        annotations=str(tmp_path / name / "boxes.json"),
+        images_dir=str(tmp_path / name),
+        output_dir=str(tmp_path / name / "records"),
+    )
+    convert(odd)
+    assert convert(dataclasses.replace(odd, num_shards=2))["shards"] == 2
+    assert len(shards(odd)) == 2, "those of the first run are found, and removed"
+    assert find_files(f"{odd.output_dir}/train-*") == sorted(
+        os.path.join(odd.output_dir, shard) for shard in shards(odd)
+    )
+    assert count_images(f"{odd.output_dir}/train-*") == 18
 
 
 def test_bad_entries_are_counted(dataset):
@@ -183,7 +247,7 @@ def test_bad_entries_are_counted(dataset):
         ({"split": ""}, "split="),
         ({"threads": 0}, "threads=0"),
         ({"images_dir": "/nowhere/at/all"}, "images_dir=/nowhere/at/all is not a folder"),
-        ({"output_dir": "/dev/null/x"}, "output_dir=/dev/null/x cannot be created"),
+        ({"output_dir": "/dev/null/x"}, "/dev/null/x: cannot be written, because /dev/null is not"),
         ({"annotations": "/nowhere.json"}, r"/nowhere\.json: cannot be read"),
         ({"taxonomy": "/nowhere.json"}, r"/nowhere\.json: cannot be read"),
         ({"taxonomy": "/x.json", "super_classes": ("Aves",)}, "drop --super_classes"),
