@@ -20,6 +20,7 @@ nominal 95%, 92 to 97% here, 90 to 96% with the bootstrap, 85 to 90% with `hotco
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -116,6 +117,7 @@ class Halves:
     def __len__(self) -> int:
         return self._count
 
+    @functools.cached_property
     def parts(self) -> np.ndarray:
         """Which images belong to each half, bool `[images, count]`, by sorted id."""
         rng = np.random.default_rng(self._seed)
@@ -144,7 +146,7 @@ class Halves:
             ranked: the detections.
             found: their matches at `matching.IOU_THRESHOLDS`.
         """
-        parts = self.parts()
+        parts = self.parts
         boxes = boxes_of_parts(truth, parts)
         marks = [
             Marks(found.positions[right], found.positions[ignored])

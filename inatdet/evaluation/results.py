@@ -81,7 +81,7 @@ def evaluate(
         training: how often each species was seen in training.
         resamples: on how many halves of the images the measures are counted again, for their
             standard errors.
-        errors: whether to tell kinds of error apart, which takes most of the memory.
+        errors: whether to tell kinds of error apart.
         notify: called with a message at each step.
 
     Raises:
