@@ -6,9 +6,11 @@
 Each line is a process of its own, timed from when its libraries are loaded: reading files, counting
 numbers, writing files. `bare` is a single count of the species detections by hotcoco from an array
 in memory: loading, evaluating, accumulating. The peers (`pip install '.[bench]'`) count the first
-images only, and also get them in memory. Intervals come from few halves here; their time is
-proportional to the number of halves. `--parts` selects lines; `--phases` shows where the reports'
-time goes.
+images only, and also get them in memory. `whole_report` is the species model with both of its
+summed files, with kinds of error and intervals from 200 halves; `six_files` is what `make eval`
+has, with the invented coarse files standing in for the coarse models too. Processor time is that of
+all threads: on a busy machine it says more than seconds. `--parts` selects lines; `--phases` shows
+where the reports' time goes.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks.full_size import detection_paths
-from benchmarks.measuring import peak_gib, print_table, seconds
+from benchmarks.measuring import peak_gib, print_table, processor_seconds, seconds
 from inatdet.data.formats.reading import read_annotations, read_detections
 from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation import average_precision
@@ -38,23 +40,39 @@ from inatdet.evaluation.average_precision import Engine
 from inatdet.report.report import evaluate
 
 _FRACTION = 0.05
-_RESAMPLES = 20
+_RESAMPLES = 200
 _TOUCHED_GIB = 5
 _LONGEST_START = 60.0  # seconds
 
 
-def _report(folder: str, phases: bool, **settings: object) -> float:
-    """Reads, evaluates and writes everything that the species model allows."""
+OWN = (Granularity.SPECIES, None)
+SUMMED = ((Granularity.SUPER, Granularity.SPECIES), (Granularity.GENERIC, Granularity.SPECIES))
+COARSE_MODELS = (
+    (Granularity.SUPER, None),
+    (Granularity.GENERIC, Granularity.SUPER),
+    (Granularity.GENERIC, None),
+)
+"""The detections' level, and the level of the model that summed them."""
+
+
+def _report(
+    folder: str,
+    phases: bool,
+    files: Sequence[tuple[Granularity, Granularity | None]] = (OWN, *SUMMED),
+    **settings: object,
+) -> float:
+    """Reads, evaluates and writes everything that the files allow."""
     start = time.perf_counter()
     notify = _Stopwatch() if phases else lambda message: None
     notify("reading the annotations")
     truth = read_annotations(os.path.join(folder, "val.json"))
-    detections = []
-    for level, path in detection_paths(folder).items():
-        notify(f"reading the {level} detections")
-        summed_from = None if level is Granularity.SPECIES else Granularity.SPECIES
-        detections.append(read_detections(path, truth, summed_from=summed_from))
+    paths, detections = detection_paths(folder), []
+    for level, summed_from in files:
+        notify(f"reading {level} detections")
+        # The granularity is in the file.
+        detections.append(read_detections(paths[level], truth, summed_from=summed_from))
     report = evaluate(truth, detections, notify=notify, **settings)
+    del detections
     with tempfile.TemporaryDirectory() as output_dir:
         notify("writing")
         report.save(output_dir)
@@ -66,15 +84,15 @@ class _Stopwatch:
     """Prints each message when the next one comes, with the time in between."""
 
     def __init__(self) -> None:
-        self._last, self._since = "", time.perf_counter()
+        self._last, self._since, self._used = "", time.perf_counter(), processor_seconds()
 
     def __call__(self, message: str) -> None:
         """Takes a message."""
-        now = time.perf_counter()
+        now, used = time.perf_counter(), processor_seconds()
         if self._last:
-            took = f"{now - self._since:7.2f} s, peak {peak_gib():.2f} GiB"
-            print(f"{took}: {self._last}", file=sys.stderr)
-        self._last, self._since = message, now
+            took = f"{now - self._since:7.2f} s, {used - self._used:6.2f} s of processor time"
+            print(f"{took}, peak {peak_gib():.2f} GiB: {self._last}", file=sys.stderr)
+        self._last, self._since, self._used = message, now, used
 
 
 def _loaded(folder: str, fraction: float) -> tuple[average_precision.GroundTruth, np.ndarray]:
@@ -136,6 +154,10 @@ PARTS: dict[str, Callable[[str, bool], float]] = {
     "report_with_intervals": lambda folder, phases: _report(
         folder, phases, errors=False, resamples=_RESAMPLES
     ),
+    "whole_report": lambda folder, phases: _report(folder, phases, resamples=_RESAMPLES),
+    "six_files": lambda folder, phases: _report(
+        folder, phases, (OWN, *SUMMED, *COARSE_MODELS), resamples=_RESAMPLES
+    ),
     "bare_5_percent": lambda folder, phases: _count(folder, phases, _FRACTION),
     "pycocotools_5_percent": lambda folder, phases: _count(
         folder, phases, _FRACTION, Engine.PYCOCOTOOLS
@@ -149,12 +171,13 @@ def _measure(
 ) -> None:
     loaded.set()
     start.wait()
+    used = processor_seconds()
     took = PARTS[name](folder, phases)
-    results.put((took, peak_gib()))
+    results.put((took, processor_seconds() - used, peak_gib()))
 
 
-def _in_a_process(name: str, folder: str, phases: bool) -> tuple[float, float] | None:
-    """Seconds and GiB; None where the process failed."""
+def _in_a_process(name: str, folder: str, phases: bool) -> tuple[float, float, float] | None:
+    """Seconds, seconds of processor time and GiB; None where the process failed."""
     context = multiprocessing.get_context("spawn")
     results, loaded, start = context.SimpleQueue(), context.Event(), context.Event()
     process = context.Process(target=_measure, args=(name, folder, phases, loaded, start, results))
@@ -184,11 +207,14 @@ def main(argv: Sequence[str]) -> None:
         measured = _in_a_process(name, values.data_dir, values.phases)
         if measured is None:
             continue
-        took, peak = measured
-        bare = took if name == "bare" else bare
-        times = f"{took / bare:.1f}" if bare and not name.endswith("percent") else ""
-        rows.append((name, f"{took:.1f}", times, f"{peak:.2f} GiB"))
-    print_table(("what", "seconds", "times bare", "peak memory"), rows)
+        took, used, peak = measured
+        bare = measured[:2] if name == "bare" else bare
+        times = [""] * 2
+        if bare and not name.endswith("percent"):
+            times = [f"{took / bare[0]:.1f}", f"{used / bare[1]:.1f}"]
+        rows.append((name, f"{took:.1f}", times[0], f"{used:.1f}", times[1], f"{peak:.2f} GiB"))
+    header = ("what", "seconds", "times bare", "processor time", "times bare", "peak memory")
+    print_table(header, rows)
 
 
 if __name__ == "__main__":

@@ -107,8 +107,8 @@ def intervals(
     values = measured(truth, first)
     change = measured(truth, second) - values
     halves = Halves(truth.image_ids, resamples, seed)
-    on_halves = halves.measure(one)
-    paired = halves.measure(two) - on_halves
+    on_halves = halves.measure(truth, first)
+    paired = halves.measure(truth, second) - on_halves
     drawn = bootstrap(rng, truth, first, resamples)
     compared = hotcoco.compare(one, two, n_bootstrap=resamples, seed=seed, confidence=0.95)["ci"]
 

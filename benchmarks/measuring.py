@@ -38,6 +38,11 @@ def median_seconds(call: Callable[[], object], repeats: int) -> float:
     return statistics.median(seconds(call) for _ in range(repeats))
 
 
+def processor_seconds() -> float:
+    """The processor time of all threads of this process so far."""
+    return time.process_time()
+
+
 def peak_gib() -> float:
     """The peak memory of this process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -101,12 +101,14 @@ def are_right(
     return right
 
 
-def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+def iou(boxes: np.ndarray, others: np.ndarray, is_crowd: np.ndarray | bool = False) -> np.ndarray:
     """The IoU of each box with the box of the same row.
 
     Args:
         boxes: float `[n, 4]`.
         others: float `[n, 4]`, or one box `[4]` for all.
+        is_crowd: bool `[n]`; for a crowd, the share of the box that lies inside the other one takes
+            the place of the IoU.
 
     Returns:
         float `[n]`; 0 where both have no area.
@@ -114,7 +116,7 @@ def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     *edges, area = _edges(boxes)
     *other_edges, other_area = _edges(others)
     shared = _intersection(edges, other_edges)
-    union = area + other_area - shared
+    union = np.where(is_crowd, area, area + other_area - shared)
     ratio: np.ndarray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     return ratio
 

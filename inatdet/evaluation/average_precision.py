@@ -37,10 +37,13 @@ MAX_DETECTIONS = (1, 10, 100)
 METRICS = ("AP", "AP50", "AP75", "AR1", "AR10")
 """The columns of the paper's Table 5."""
 
-NUM_RECALLS = 101
+RECALLS = np.linspace(0.0, 1.0, 101)
+"""COCO's, at which precision is interpolated."""
+
 EVERY_AREA = (0.0, 1e10)
 """COCO's range of areas that leaves nothing out, in square pixels."""
-_IOU_50, _IOU_75 = 0, 5  # positions in COCO's thresholds .50:.05:.95
+IOU_50, IOU_75 = 0, 5
+"""The positions of these thresholds among COCO's, .50:.05:.95."""
 
 
 class Engine(Choice):
@@ -242,14 +245,14 @@ def class_results(
     values = np.stack(
         [
             at_100.mean(axis=(0, 1)),
-            at_100[_IOU_50].mean(axis=0),
-            at_100[_IOU_75].mean(axis=0),
+            at_100[IOU_50].mean(axis=0),
+            at_100[IOU_75].mean(axis=0),
             recall[:, :, 0].mean(axis=0),
             recall[:, :, 1].mean(axis=0),
         ],
         axis=1,
     )
-    return ClassResults(values, at_100[_IOU_50].T)
+    return ClassResults(values, at_100[IOU_50].T)
 
 
 def _images_and_categories(truth: GroundTruth) -> tuple[list[dict], list[dict]]:

@@ -57,10 +57,10 @@ def compare(prepared: Prepared, *, resamples: int, merge: Merge = Merge.NONE) ->
     for found in (first, second):
         if found.trained_on is not target:
             found = granularities.merged(found, target, merge)
-        evaluation = average_precision.counted(
-            truth, average_precision.result_columns(found, target)
-        )
+        columns = average_precision.result_columns(found, target)
+        evaluation = average_precision.counted(truth, columns)
         values = percent(average_precision.class_results(evaluation).mean())
-        measured.append((values, halves.measure(evaluation)))
+        del evaluation  # it takes more memory than the halves do
+        measured.append((values, halves.measure(truth, columns)))
     rows = differences(halves, *measured[0], *measured[1])
     return Comparison(rows, target, merge, images, resamples)

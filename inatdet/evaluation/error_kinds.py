@@ -1,45 +1,23 @@
-"""What detections get wrong, and what it costs: TIDE's kinds of error.
+"""What detections get wrong, and what it costs, in each super-class: TIDE's kinds of error.
 
-Bolya et al., "TIDE: A General Toolbox for Identifying Object Detection Errors", 2020, as hotcoco
-counts them at IoU .5, with .1 as the limit to the background. The cost of a kind is how much AP50
+Bolya et al., "TIDE: A General Toolbox for Identifying Object Detection Errors", 2020, counted as
+hotcoco does, at IoU .5, with .1 as the limit to the background. The cost of a kind is how much AP50
 would gain if all errors of that kind, and no others, were fixed; costs do not add up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from inatdet.data.detections import Detections
 from inatdet.data.taxonomy import Granularity, Taxonomy
-from inatdet.evaluation.average_precision import (
-    EVERY_AREA,
-    MAX_DETECTIONS,
-    OVERALL,
-    GroundTruth,
-    loaded,
-    result_columns,
-)
+from inatdet.evaluation.average_precision import OVERALL, GroundTruth, percent
+from inatdet.evaluation.matching import Matches, Ranking, matches, positions_of, ranking
 from inatdet.evaluation.rows import Cell, Row
-
-_IOU, _BACKGROUND_IOU = 0.5, 0.1
-
-KINDS = {
-    "classification": "Cls",
-    "localisation": "Loc",
-    "both": "Both",
-    "duplicate": "Dupe",
-    "background": "Bkg",
-    "missed": "Miss",
-}
-"""TIDE's kinds by our names. In order: overlaps a true box well but has another class; has the
-right class but overlaps by .1 to .5; both at once; is a second detection of a box that has a better
-one; overlaps nothing; a true box that no detection of another kind touches."""
-
-_COSTS = (*KINDS, "false_positives", "false_negatives")
+from inatdet.evaluation.tide import COSTS, IOU, KINDS, Errors
 
 
 @dataclass(frozen=True)
@@ -59,7 +37,7 @@ class ErrorRow(Row):
 
     columns: ClassVar[tuple[str, ...]] = (
         "trained_on", "evaluated_on", "super_class", "images", "AP50",
-        *(f"cost_{kind}" for kind in _COSTS), *(f"count_{kind}" for kind in KINDS),
+        *(f"cost_{kind}" for kind in COSTS), *(f"count_{kind}" for kind in KINDS),
     )  # fmt: skip
 
     trained_on: Granularity
@@ -82,32 +60,17 @@ class ErrorRow(Row):
         return (*names, self.ap50, *self.costs, *self.counts)
 
 
-def all_error_rows(
-    truths: Mapping[Granularity, GroundTruth],
-    models: Mapping[Granularity, Detections],
-    taxonomy: Taxonomy,
-    notify: Callable[[str], None],
-) -> tuple[ErrorRow, ...]:
-    """The rows of each model, at its own granularity and the coarser ones.
+def images_of_super_classes(truth: GroundTruth, taxonomy: Taxonomy) -> Mapping[str, np.ndarray]:
+    """The ids of the images with a true box of each super-class.
 
     Args:
-        truths: the true boxes at each granularity.
-        models: each model's detections, by its granularity.
+        truth: the true boxes at the super-class level.
         taxonomy: the label spaces.
-        notify: called with a message for each model and granularity.
     """
-    truth = truths[Granularity.SUPER]
-    images_of = {
+    return {
         name: np.unique(truth.box_images[truth.labels == label])
         for label, name in enumerate(taxonomy.super_classes, 1)
     }
-    rows: list[ErrorRow] = []
-    for level, detections in models.items():
-        for target in level.coarser_or_equal():
-            notify(f"{level} model on {target}: kinds of error")
-            columns = result_columns(detections, target)
-            rows += error_rows(truths[target], columns, images_of, level, target)
-    return tuple(rows)
 
 
 def error_rows(
@@ -116,6 +79,7 @@ def error_rows(
     images_of: Mapping[str, np.ndarray],
     trained_on: Granularity,
     evaluated_on: Granularity,
+    matched: tuple[Ranking, Matches] | None = None,
 ) -> tuple[ErrorRow, ...]:
     """One row per super-class, then one for all images.
 
@@ -125,36 +89,33 @@ def error_rows(
         images_of: the ids of the images with a true box of each super-class.
         trained_on: the model's granularity.
         evaluated_on: the granularity of the labels.
+        matched: the detections' ranking and matches, where they are known.
     """
-    rows = []
-    for name, image_ids in {**images_of, OVERALL: truth.image_ids}.items():
-        part, found = truth, columns
-        if name != OVERALL:
-            part = truth.in_images(image_ids)
-            found = columns[np.isin(columns[:, 0], image_ids)]
-        if len(part.labels):
-            rows.append(_row(part, found, name, (trained_on, evaluated_on)))
-    return tuple(rows)
-
-
-def _row(
-    truth: GroundTruth,
-    columns: np.ndarray,
-    name: str,
-    levels: tuple[Granularity, Granularity],
-) -> ErrorRow:
-    evaluation = loaded(truth, columns)
-    params = evaluation.params
-    params.iouThrs, params.maxDets = [_IOU], [MAX_DETECTIONS[-1]]
-    params.areaRng, params.areaRngLbl = [list(EVERY_AREA)], ["all"]
-    evaluation.evaluate()
-    found = evaluation.tide_errors(pos_thr=_IOU, bg_thr=_BACKGROUND_IOU)
-    costs = [*KINDS.values(), "FP", "FN"]
-    return ErrorRow(
-        *levels,
-        name,
-        len(truth.image_ids),
-        100.0 * found["ap_base"],
-        tuple(100.0 * found["delta_ap"][kind] for kind in costs),
-        tuple(int(found["counts"][kind]) for kind in KINDS.values()),
+    ids_of = {
+        name: image_ids
+        for name, image_ids in {**images_of, OVERALL: truth.image_ids}.items()
+        if np.isin(truth.box_images, image_ids).any()
+    }
+    if not ids_of:
+        return ()
+    if matched is None:
+        ranked = ranking(truth, columns)
+        matched = ranked, matches(truth, columns, ranked, np.array([IOU]))
+    parts = np.zeros((len(truth.image_ids), len(ids_of)), bool)
+    for index, image_ids in enumerate(ids_of.values()):
+        parts[positions_of(image_ids, truth), index] = True
+    found = Errors.of(truth, columns, *matched)
+    base, costs = found.costs(parts)
+    counts = found.counts(parts)
+    return tuple(
+        ErrorRow(
+            trained_on,
+            evaluated_on,
+            name,
+            int(parts[:, index].sum()),
+            100.0 * float(base[index]),
+            percent(costs[:, index]),
+            tuple(counts[:, index].tolist()),
+        )
+        for index, name in enumerate(ids_of)
     )

@@ -20,9 +20,10 @@ from inatdet.evaluation import (
 )
 from inatdet.evaluation.average_precision import ClassResults, Engine, percent
 from inatdet.evaluation.granularities import Key, Merge, Table6Row
+from inatdet.evaluation.matching import matches, ranking
 from inatdet.evaluation.overlaps import Overlaps, can_change_metrics, overlaps
 from inatdet.evaluation.protocol import Counts, Prepared
-from inatdet.evaluation.resampling import Halves
+from inatdet.evaluation.resampling import Halves, OnHalves
 
 Notify = Callable[[str], None]
 
@@ -80,7 +81,7 @@ def evaluate(
         training: how often each species was seen in training.
         resamples: on how many halves of the images the measures are counted again, for their
             standard errors.
-        errors: whether to tell kinds of error apart, which takes most of the memory.
+        errors: whether to tell kinds of error apart.
         notify: called with a message at each step.
 
     Raises:
@@ -90,6 +91,7 @@ def evaluate(
     halves = Halves(prepared.truths[Granularity.GENERIC].image_ids, resamples)
     table6: list[Table6Row] = []
     sizes: list[breakdowns.SizeRow] = []
+    kinds: list[error_kinds.ErrorRow] = []
     on_halves: dict[Key, np.ndarray] = {}
     species = _SpeciesTables()
     # Arrays as long as the detections are let go before the next ones are made.
@@ -98,21 +100,24 @@ def evaluate(
         on_truth = None
         if key[1] is Granularity.SPECIES:  # at coarser levels hardly any can be left out
             on_truth = overlaps(prepared.truths[key[1]], columns)
-        counted = _count(
-            prepared, key, columns, on_truth, engine=engine, halves=halves, notify=notify
-        )
-        table6.append(counted.row)
+        counted = _count(prepared, key, columns, on_truth, engine=engine, notify=notify)
+        matched = _matched(prepared, key, columns, halves=halves, errors=errors, notify=notify)
+        kinds += matched.errors
         sizes += counted.sizes
-        if counted.on_halves is not None:
-            on_halves[key] = counted.on_halves
+        values = counted.values
+        if matched.on_halves is not None:
+            on_halves[key] = matched.on_halves.mean()
+            values = halves.estimates(values, on_halves[key])
+        table6.append(Table6Row(*key, values))
         if on_truth is not None:
             species = _species_tables(
                 prepared,
-                counted,
+                counted.results,
                 columns,
                 on_truth,
                 training=training,
                 halves=halves,
+                on_halves=matched.on_halves,
                 notify=notify,
             )
         del columns, on_truth
@@ -122,11 +127,7 @@ def evaluate(
         table6=tuple(table6),
         gaps=granularities.gap_rows(table6, halves, on_halves),
         sizes=tuple(sizes),
-        errors=error_kinds.all_error_rows(
-            prepared.truths, prepared.models, prepared.taxonomy, notify
-        )
-        if errors
-        else (),
+        errors=tuple(kinds),
         resamples=resamples,
         table5=species.table5,
         curves=species.curves,
@@ -178,19 +179,20 @@ def _name(key: Key) -> str:
 
 @dataclass(frozen=True)
 class _Counted:
-    """What is counted of one row of Table 6.
+    """What a library counts for one row of Table 6.
 
     Attributes:
-        row: the row.
         results: the measures of every class.
-        on_halves: the row's measures on each half, `[halves, 5]`; None without halves.
         sizes: the rows by size; empty unless the model is at its own granularity.
     """
 
-    row: Table6Row
     results: ClassResults
-    on_halves: np.ndarray | None
     sizes: tuple[breakdowns.SizeRow, ...]
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The means of the measures, in percent."""
+        return percent(self.results.mean())
 
 
 def _count(
@@ -200,7 +202,6 @@ def _count(
     on_truth: Overlaps | None,
     *,
     engine: Engine,
-    halves: Halves,
     notify: Notify,
 ) -> _Counted:
     trained_on, target, _ = key
@@ -212,16 +213,57 @@ def _count(
         if engine is Engine.HOTCOCO
         else average_precision.counted(truth, columns, engine)
     )
-    values, on_halves = percent(results.mean()), None
-    if halves:
-        notify(f"{_name(key)}: {len(halves)} halves of the images")
-        on_halves = halves.measure(evaluation)
-        values = halves.estimates(values, on_halves)
     sizes: tuple[breakdowns.SizeRow, ...] = ()
     if trained_on is target:
         notify(f"{trained_on} model: sizes")
         sizes = breakdowns.size_rows(truth, evaluation, trained_on)
-    return _Counted(Table6Row(*key, values), results, on_halves, sizes)
+    return _Counted(results, sizes)
+
+
+@dataclass(frozen=True)
+class _Matched:
+    """What follows from the matches of one row of Table 6.
+
+    Attributes:
+        on_halves: the measures of every class on each half; None without halves.
+        errors: the kinds of error; empty for merged detections, and if not asked for.
+    """
+
+    on_halves: OnHalves | None = None
+    errors: tuple[error_kinds.ErrorRow, ...] = ()
+
+
+def _matched(
+    prepared: Prepared,
+    key: Key,
+    columns: np.ndarray,
+    *,
+    halves: Halves,
+    errors: bool,
+    notify: Notify,
+) -> _Matched:
+    trained_on, target, rule = key
+    errors = errors and rule is Merge.NONE
+    if not (halves or errors):
+        return _Matched()
+    truth = prepared.truths[target]
+    notify(f"{_name(key)}: matches")
+    ranked = ranking(truth, columns)
+    found = matches(truth, columns, ranked)
+    on_halves = None
+    kinds: tuple[error_kinds.ErrorRow, ...] = ()
+    if halves:
+        notify(f"{_name(key)}: {len(halves)} halves of the images")
+        on_halves = halves.by_class(truth, ranked, found)
+    if errors:
+        notify(f"{trained_on} model on {target}: kinds of error")
+        images_of = error_kinds.images_of_super_classes(
+            prepared.truths[Granularity.SUPER], prepared.taxonomy
+        )
+        kinds = error_kinds.error_rows(
+            truth, columns, images_of, trained_on, target, (ranked, found)
+        )
+    return _Matched(on_halves, kinds)
 
 
 @dataclass(frozen=True)
@@ -238,35 +280,26 @@ class _SpeciesTables:
 
 def _species_tables(
     prepared: Prepared,
-    counted: _Counted,
+    results: ClassResults,
     columns: np.ndarray,
     on_truth: Overlaps,
     *,
     training: TrainingCounts | None,
     halves: Halves,
+    on_halves: OnHalves | None,
     notify: Notify,
 ) -> _SpeciesTables:
     truth, taxonomy = prepared.truths[Granularity.SPECIES], prepared.taxonomy
-    table5 = super_classes.table5_rows(counted.results, taxonomy)
-    if counted.on_halves is not None:
-        counting = columns[can_change_metrics(columns, on_truth)]
-        table5 = super_classes.with_standard_errors(
-            table5,
-            truth,
-            counting,
-            taxonomy=taxonomy,
-            halves=halves,
-            on_halves=counted.on_halves,
-            notify=notify,
-        )
-        del counting
+    table5 = super_classes.table5_rows(results, taxonomy)
+    if on_halves is not None:
+        table5 = super_classes.with_standard_errors(table5, taxonomy, halves, on_halves)
     notify("species model: confusions")
     matrix = confusions.answers(truth, columns, on_truth)
-    by_training = breakdowns.training_rows(counted.results, taxonomy, training) if training else ()
+    by_training = breakdowns.training_rows(results, taxonomy, training) if training else ()
     return _SpeciesTables(
         table5=table5,
-        curves=super_classes.curves_of(counted.results, taxonomy),
-        per_class=super_classes.per_class_rows(counted.results, truth, taxonomy, training),
+        curves=super_classes.curves_of(results, taxonomy),
+        per_class=super_classes.per_class_rows(results, truth, taxonomy, training),
         by_training=by_training,
         hierarchy=confusions.hierarchy_rows(matrix, taxonomy),
         confusions=confusions.confusions(matrix, taxonomy),

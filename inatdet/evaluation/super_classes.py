@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -12,17 +12,13 @@ from inatdet.data.counts import TrainingCounts
 from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.evaluation.average_precision import (
     METRICS,
-    NUM_RECALLS,
     OVERALL,
     ClassResults,
     GroundTruth,
-    counted,
     percent,
 )
-from inatdet.evaluation.resampling import Halves
+from inatdet.evaluation.resampling import Halves, OnHalves
 from inatdet.evaluation.rows import Cell, MeasuredRow
-
-RECALLS = np.linspace(0.0, 1.0, NUM_RECALLS)
 
 
 @dataclass(frozen=True)
@@ -104,37 +100,24 @@ def table5_rows(results: ClassResults, taxonomy: Taxonomy) -> tuple[Table5Row, .
 
 
 def with_standard_errors(
-    rows: Sequence[Table5Row],
-    truth: GroundTruth,
-    columns: np.ndarray,
-    *,
-    taxonomy: Taxonomy,
-    halves: Halves,
-    on_halves: np.ndarray,
-    notify: Callable[[str], None],
+    rows: Sequence[Table5Row], taxonomy: Taxonomy, halves: Halves, on_halves: OnHalves
 ) -> tuple[Table5Row, ...]:
-    """Table 5 with standard errors: each super-class is counted again on every half.
+    """Table 5 with standard errors.
 
     Args:
         rows: of `table5_rows`.
-        truth: the true boxes at the species granularity.
-        columns: the detections that can change a measure; see `average_precision.result_columns`.
         taxonomy: the label spaces.
         halves: the halves of the images.
-        on_halves: the measures over all species on each half, float64 `[halves, 5]`.
-        notify: called with a message for each super-class.
+        on_halves: the measures of every species on each half.
     """
-    members = classes_of_super_classes(taxonomy)
-    finished = []
-    for row in rows:
-        measured = on_halves
-        if row.super_class != OVERALL:
-            notify(f"species model, {row.super_class}: {len(halves)} halves")
-            labels = 1 + np.flatnonzero(members[row.super_class])
-            found = columns[np.isin(columns[:, 6], labels)]
-            measured = halves.measure(counted(truth.of_labels(labels), found))
-        finished.append(replace(row, values=halves.estimates(row.values, measured)))
-    return tuple(finished)
+    members: Mapping[str, np.ndarray | None] = {
+        **classes_of_super_classes(taxonomy),
+        OVERALL: None,
+    }
+    return tuple(
+        replace(row, values=halves.estimates(row.values, on_halves.mean(members[row.super_class])))
+        for row in rows
+    )
 
 
 def per_class_rows(
@@ -170,7 +153,8 @@ class Curve:
 
     Attributes:
         super_class: its name.
-        precision: float64 `[101]`, in 0..1, at each of `RECALLS`: the mean over its fine classes.
+        precision: float64 `[101]`, in 0..1, at each of `average_precision.RECALLS`: the mean over
+            its fine classes.
     """
 
     super_class: str

@@ -62,7 +62,7 @@ def define_flags() -> None:
         "Random halves of the images that 95% intervals come from; 0 for no intervals.",
         lower_bound=0,
     )
-    flags.DEFINE_bool("errors", True, "Tell kinds of error apart, which takes most of the memory.")
+    flags.DEFINE_bool("errors", True, "Tell kinds of error apart.")
     flags.DEFINE_bool("latex", False, "Write the tables for LaTeX as well.")
     flags.DEFINE_enum_class("engine", Engine.HOTCOCO, Engine, "Which library counts.")
 

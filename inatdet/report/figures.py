@@ -11,7 +11,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from inatdet.evaluation.super_classes import RECALLS, Curve
+from inatdet.evaluation.average_precision import RECALLS
+from inatdet.evaluation.super_classes import Curve
 from inatdet.files import atomic_path
 from inatdet.report.table import Table
 from inatdet.report.text import shortened

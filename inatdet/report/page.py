@@ -9,12 +9,12 @@ from importlib import resources
 from typing import Any
 
 from inatdet.data.taxonomy import Granularity
-from inatdet.evaluation.average_precision import METRICS, OVERALL
+from inatdet.evaluation.average_precision import METRICS, OVERALL, RECALLS
 from inatdet.evaluation.granularities import Table6Row
 from inatdet.evaluation.plausibility import DataWarning
 from inatdet.evaluation.resampling import Estimate
 from inatdet.evaluation.results import Results
-from inatdet.evaluation.super_classes import RECALLS, Curve
+from inatdet.evaluation.super_classes import Curve
 from inatdet.report import figures
 from inatdet.report.gallery import Choose, Picture
 from inatdet.report.sections import Figure, Section, filled

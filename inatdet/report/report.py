@@ -239,7 +239,7 @@ def evaluate(
             out.
         engine: which library counts Tables 5 and 6: `hotcoco`, or `pycocotools` as the reference.
         resamples: how many random halves of the images standard errors come from; 0 means none.
-        errors: whether to tell kinds of error apart, which takes most of the memory.
+        errors: whether to tell kinds of error apart.
         strict: whether anything that looks wrong with the files is an error instead of a warning.
         notify: called with a message at each step, and with each warning.
         command: the command line, for the report's record of where its numbers come from.

@@ -16,12 +16,13 @@ from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation.average_precision import METRICS, OVERALL
 from inatdet.evaluation.breakdowns import SizeRow, TrainingRow
 from inatdet.evaluation.confusions import Confusion, HierarchyRow
-from inatdet.evaluation.error_kinds import KINDS, ErrorRow
+from inatdet.evaluation.error_kinds import ErrorRow
 from inatdet.evaluation.granularities import MERGE_IOU, GapRow, Table6Row
 from inatdet.evaluation.resampling import Estimate
 from inatdet.evaluation.results import Results
 from inatdet.evaluation.rows import Cell
 from inatdet.evaluation.super_classes import PerClassRow, Table5Row
+from inatdet.evaluation.tide import KINDS
 from inatdet.report.table import Table
 
 _SHOWN_CONFUSIONS = 20

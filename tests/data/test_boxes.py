@@ -47,6 +47,15 @@ def test_right_detections_overlap_a_true_box_of_their_label(pairs):
     ]
 
 
+def test_of_a_crowd_the_share_of_the_box_counts(pairs):
+    is_crowd = np.arange(200) % 4 == 0
+    found = box_math.iou(*pairs, is_crowd)
+    for value, box, true, crowd in zip(found.tolist(), *pairs, is_crowd):
+        area = box[2] * box[3]
+        share = shared_area(box, true) / area if area else 0.0
+        assert value == pytest.approx(share if crowd else iou(box, true))
+
+
 def test_half_iou_of_pairs(pairs):
     is_crowd = np.arange(200) % 4 == 0
     found = box_math.reach_half_iou(*pairs, is_crowd)

@@ -4,6 +4,7 @@ import pytest
 from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation import average_precision, error_kinds
 from inatdet.evaluation.average_precision import OVERALL
+from inatdet.evaluation.tide import KINDS
 from tests.evaluation import scenes
 
 BOX = [0, 0, 10, 10]
@@ -39,7 +40,7 @@ def test_each_kind_is_found_where_it_is():
     assert list(by_name) == ["Aves", "Insecta", OVERALL]
     overall = by_name[OVERALL]
     assert overall.images == 7
-    assert dict(zip(error_kinds.KINDS, overall.counts)) == {
+    assert dict(zip(KINDS, overall.counts)) == {
         "classification": 1, "localisation": 1, "both": 1, "duplicate": 1, "background": 1,
         "missed": 2,  # in image 4, and in image 3, where neither name nor place is right
     }  # fmt: skip
@@ -52,7 +53,7 @@ def test_at_the_generic_level_no_label_is_wrong():
     overall = rows(Granularity.GENERIC)[-1]
     assert overall.cells()[:3] == ("species", "generic", OVERALL)
     # The box under another name is right now, and the one elsewhere as well only misplaced.
-    assert dict(zip(error_kinds.KINDS, overall.counts)) == {
+    assert dict(zip(KINDS, overall.counts)) == {
         "classification": 0, "localisation": 2, "both": 0, "duplicate": 1, "background": 1,
         "missed": 1,
     }  # fmt: skip
@@ -76,9 +77,51 @@ def test_costs_are_what_fixing_gains():
     base = ap50(0, FOUND[:2])
     assert 0 < base < 100
     assert aves.ap50 == pytest.approx(base)
-    costs = dict(zip(error_kinds.KINDS, aves.costs))
+    costs = dict(zip(KINDS, aves.costs))
     assert costs["duplicate"] == pytest.approx(ap50(0, FOUND[:1]) - base)
     assert costs["classification"] == pytest.approx(ap50(1, [(1, 7, 0.79, BOX)]) - base)
     assert costs["localisation"] == pytest.approx(ap50(2, [(2, 7, 0.78, BOX)]) - base)
     assert costs["background"] == pytest.approx(ap50(4, []) - base)
     assert min(costs[kind] for kind in ("duplicate", "classification", "localisation")) > 0
+
+
+HOTCOCO = ["Cls", "Loc", "Both", "Dupe", "Bkg", "Miss", "FP", "FN"]
+
+
+def by_hotcoco(truth, columns):
+    """AP50, costs and counts of hotcoco's TIDE, in the order of ours."""
+    evaluation = average_precision.loaded(truth, columns)
+    evaluation.params.iouThrs, evaluation.params.maxDets = [0.5], [100]
+    evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
+    evaluation.evaluate()
+    found = evaluation.tide_errors(pos_thr=0.5, bg_thr=0.1)
+    costs = [found["delta_ap"][kind] for kind in HOTCOCO]
+    return [100 * x for x in (found["ap_base"], *costs)], [found["counts"][k] for k in HOTCOCO[:6]]
+
+
+@pytest.mark.parametrize("level", Granularity)
+@pytest.mark.parametrize("name", scenes.SCENES)
+def test_kinds_and_costs_agree_with_hotcoco(name, level):
+    nonzero = np.zeros(9, int)
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        annotations = scenes.random_annotations(rng, **scenes.SCENES[name])
+        taxonomy = annotations.taxonomy
+        count = (400, 60, 20)[seed % 3]
+        found = scenes.random_detections(rng, annotations, taxonomy, count, ties=seed % 2 == 0)
+        truth = average_precision.ground_truth_at(annotations, taxonomy, level)
+        columns = average_precision.result_columns(found, level)
+        images_of = error_kinds.images_of_super_classes(
+            average_precision.ground_truth_at(annotations, taxonomy, Granularity.SUPER), taxonomy
+        )
+        rows = error_kinds.error_rows(truth, columns, images_of, Granularity.SPECIES, level)
+        for row in rows:
+            ids = images_of.get(row.super_class, truth.image_ids)
+            inside = columns[np.isin(columns[:, 0], ids)]
+            values, counts = by_hotcoco(truth.in_images(ids), inside)
+            np.testing.assert_allclose([row.ap50, *row.costs], values, rtol=0, atol=1e-10)
+            assert list(row.counts) == counts
+            assert row.images == len(ids)
+            nonzero += np.abs(values) > 0
+    if name == "usual" and level is Granularity.SPECIES:
+        assert nonzero.min() > 0

@@ -20,25 +20,34 @@ def scene(seed=0, images=24, boxes=40, count=300):
     return annotations, taxonomy, scenes.random_detections(rng, annotations, taxonomy, count)
 
 
-def evaluation_of(annotations, taxonomy, detections, engine=Engine.HOTCOCO):
-    truth = average_precision.ground_truth_at(annotations, taxonomy, SPECIES)
-    return average_precision.counted(
-        truth, average_precision.result_columns(detections, SPECIES), engine
-    )
+def sides(annotations, taxonomy, detections, level=SPECIES):
+    truth = average_precision.ground_truth_at(annotations, taxonomy, level)
+    return truth, average_precision.result_columns(detections, level)
 
 
-def test_each_half_is_what_pycocotools_counts_on_it():
-    annotations, taxonomy, detections = scene()
+def means(annotations, taxonomy, detections, engine=Engine.HOTCOCO, level=SPECIES):
+    evaluation = average_precision.counted(*sides(annotations, taxonomy, detections, level), engine)
+    return 100 * average_precision.class_results(evaluation).mean()
+
+
+@pytest.mark.parametrize("level", Granularity)
+@pytest.mark.parametrize("name", scenes.SCENES)
+@pytest.mark.parametrize("ties", [False, True])
+def test_each_half_is_what_pycocotools_counts_on_it(name, level, ties):
+    rng = np.random.default_rng(0)
+    annotations = scenes.random_annotations(rng, **scenes.SCENES[name])
+    taxonomy = annotations.taxonomy
+    # In "many boxes an image", more than 100 of a class in an image.
+    detections = scenes.random_detections(rng, annotations, taxonomy, 400, ties)
     ids = np.array([image.id for image in annotations.images])
-    measured = Halves(ids, 8, seed=3).measure(evaluation_of(annotations, taxonomy, detections))
+    measured = Halves(ids, 8, seed=3).measure(*sides(annotations, taxonomy, detections, level))
     rng = np.random.default_rng(3)
     for values in measured:
         half = rng.permutation(ids)[: len(ids) // 2]
         part = detections.select(np.isin(detections.image_ids, half))
-        alone = evaluation_of(annotations.keep_images(half), taxonomy, part, Engine.PYCOCOTOOLS)
-        np.testing.assert_allclose(
-            values, 100 * average_precision.class_results(alone).mean(), atol=1e-9
-        )
+        alone = annotations.keep_images(half)
+        expected = means(alone, taxonomy, part, Engine.PYCOCOTOOLS, level)
+        np.testing.assert_allclose(values, expected, rtol=0, atol=1e-10)
 
 
 def test_the_standard_error_of_a_mean_is_the_textbook_formula():
@@ -54,10 +63,10 @@ def test_the_standard_error_of_a_mean_is_the_textbook_formula():
     found = scenes.detections_of(
         range(count), [7] * count, [0.5] * count, [[0, 0, w, 9] for w in widths], taxonomy
     )
-    evaluation = evaluation_of(annotations, taxonomy, found)
     halves = Halves(np.arange(count), 2000)
-    values = 100 * average_precision.class_results(evaluation).mean()
-    estimate = halves.estimates(values, halves.measure(evaluation))[METRICS.index("AR1")]
+    on_halves = halves.measure(*sides(annotations, taxonomy, found))
+    values = means(annotations, taxonomy, found)
+    estimate = halves.estimates(values, on_halves)[METRICS.index("AR1")]
     reached = 100 * (widths[:, None] / 100 >= np.arange(50, 100, 5) / 100).mean(axis=1)
     assert estimate == pytest.approx(reached.mean())
     # 2,000 halves know the spread to 1.6%.
@@ -74,10 +83,8 @@ def test_equal_detections_do_not_differ_and_better_ones_do():
     halves = Halves(truth.image_ids, 100)
 
     def side(found):
-        evaluation = average_precision.counted(
-            truth, average_precision.result_columns(found, SPECIES)
-        )
-        return 100 * average_precision.class_results(evaluation).mean(), halves.measure(evaluation)
+        columns = average_precision.result_columns(found, SPECIES)
+        return means(annotations, taxonomy, found), halves.measure(truth, columns)
 
     for row in differences(halves, *side(detections), *side(detections)):
         assert (row.change, row.change.std_err, row.p_value) == (0.0, 0.0, 1.0)

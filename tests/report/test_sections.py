@@ -1,6 +1,6 @@
 """The one list of sections: what every form of the report takes for granted about it."""
 
-from inatdet.evaluation.error_kinds import KINDS
+from inatdet.evaluation.tide import KINDS
 from inatdet.report.report import Report
 from inatdet.report.sections import SECTIONS
 
