@@ -26,8 +26,10 @@ def taxonomy() -> Taxonomy:
     return Taxonomy.from_categories(CATEGORIES, {0, 3, 7})
 
 
-def write(directory: Path, count: int = 16, seed: int = 0, prefix: str = "train") -> str:
-    """Writes `count` images of 96x128 or 128x96 pixels, one box each.
+def write(
+    directory: Path, count: int = 16, seed: int = 0, prefix: str = "train", boxes: int = 1
+) -> str:
+    """Writes `count` images of 96x128 or 128x96 pixels, with one box each, or the same repeated.
 
     Returns:
         The pattern of the files; taxonomy.json and the label counts lie beside them.
@@ -48,10 +50,10 @@ def write(directory: Path, count: int = 16, seed: int = 0, prefix: str = "train"
             example = examples.encode(
                 Image(image_id, f"{image_id}.jpg", width, height),
                 jpeg.getvalue(),
-                np.array([[x, y, w, h]], np.float64),
-                np.array([CATEGORIES[category].id]),
-                np.array([w * h / 2.0]),
-                np.array([False]),
+                np.array([[x, y, w, h]] * boxes, np.float64),
+                np.array([CATEGORIES[category].id] * boxes),
+                np.array([w * h / 2.0] * boxes),
+                np.array([False] * boxes),
                 taxonomy(),
             )
             writer.write(example.SerializeToString())

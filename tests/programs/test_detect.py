@@ -1,9 +1,10 @@
 import os
 
 import pytest
+import tensorflow as tf
 
 from inatdet.data.formats.detections import read_detections
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.taxonomy import Category, Granularity, Taxonomy
 from inatdet.detection import inference
 from inatdet.errors import InputError
 from tests import devices, records, untrained
@@ -83,3 +84,73 @@ def test_a_damaged_shard_is_named_and_nothing_is_written(data, model_dir, tmp_pa
     with pytest.raises(InputError, match=f"{os.path.basename(shard)}.*write it again"):
         inference.detect(settings(), f"{model_dir}/ckpt-7", model_dir, pattern, str(output))
     assert os.listdir(output.parent) == []
+
+
+def detect(model_dir, pattern, output, **more):
+    return inference.detect(
+        settings(), f"{model_dir}/ckpt-7", model_dir, pattern, str(output), **more
+    )
+
+
+def test_a_broken_summary_does_not_matter(model_dir, tmp_path):
+    pattern = records.write(tmp_path / "records", count=4)
+    (tmp_path / "records" / "train.json").write_text('{"images": "many", "version": 99}')
+    assert detect(model_dir, pattern, tmp_path / "x.parquet") == 4
+
+
+def test_records_of_other_categories(model_dir, tmp_path):
+    pattern = records.write(tmp_path / "records", count=4)
+    other = Taxonomy.from_categories([Category(1, "Alia", "Aves")], {1})
+    other.save(tmp_path / "records" / "taxonomy.json")
+    with pytest.raises(InputError, match=r"other categories than the model \(1 of 1, such as 1"):
+        detect(model_dir, pattern, tmp_path / "x.parquet")
+    assert detect(model_dir, pattern, tmp_path / "x.parquet", any_labels=True) == 4
+
+
+def test_what_cannot_be_written_is_noticed_before_the_work(model_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(inference, "DetectionTask", None)  # no model is built
+    (tmp_path / "file").touch()
+    (tmp_path / "x.generic.parquet").mkdir()
+    for output in ("file/x.parquet", "x.parquet"):
+        with pytest.raises(InputError, match=r"name a file|is not a folder"):
+            detect(model_dir, "nowhere", tmp_path / output, coarser=[Granularity.GENERIC])
+
+
+def test_records_without_a_record_are_no_result(model_dir, tmp_path):
+    empty = tmp_path / "val-00000-of-00001.tfrecord"
+    empty.touch()
+    with pytest.raises(InputError, match=r"holds no image \(1 empty files\)"):
+        detect(model_dir, str(empty), tmp_path / "x.parquet")
+    assert os.listdir(tmp_path) == [empty.name]
+
+
+def test_records_of_another_program_are_named(model_dir, tmp_path):
+    pattern = records.write(tmp_path / "records", count=1)
+    shard = pattern.replace("*", "00000-of-00001.tfrecord")
+    (record,) = tf.data.TFRecordDataset(shard)
+    example = tf.train.Example.FromString(record.numpy())
+    for granularity in Granularity:
+        del example.features.feature[f"image/object/class/label_{granularity}"]
+    with tf.io.TFRecordWriter(shard) as writer:
+        writer.write(example.SerializeToString())
+    with pytest.raises(InputError, match="record 1 is not an example of inatdet"):
+        detect(model_dir, pattern, tmp_path / "x.parquet")
+
+
+def test_an_interruption_leaves_nothing_and_says_so(data, model_dir, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inference, "_write", interrupt)
+    with pytest.raises(KeyboardInterrupt, match="nothing was written, so the same command begins"):
+        detect(model_dir, data, tmp_path / "x.parquet")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_model_folder_is_only_read(data, model_dir, tmp_path):
+    before = sorted(os.listdir(model_dir))
+    params = settings()
+    params.task.taxonomy = f"{os.path.dirname(data)}/taxonomy.json"
+    inference.detect(params, f"{model_dir}/ckpt-7", str(tmp_path), data, str(tmp_path / "x"))
+    assert os.listdir(tmp_path) == ["x"]
+    assert sorted(os.listdir(model_dir)) == before

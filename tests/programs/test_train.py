@@ -215,3 +215,28 @@ def test_a_model_of_a_newer_format_is_not_trained_further(data, tmp_path):
     (tmp_path / "format.json").write_text('{"version": 99}')
     with pytest.raises(InputError, match="format version 99"):
         loop.train(training_on(data, 5), "train", str(tmp_path))
+
+
+def test_an_interruption_says_where_to_go_on(data, first_run, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "_run", interrupt)
+    with pytest.raises(KeyboardInterrupt, match="nothing was saved yet, so the same command begin"):
+        loop.train(training_on(data, 40), "train", str(tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(KeyboardInterrupt, match=r"the same command goes on from .*/ckpt-20"):
+        loop.train(training_on(data, 40), "train", str(first_run.model_dir))
+
+
+def test_a_model_that_cannot_be_written_is_noticed_before_it_is_built(data, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is not a folder; choose another path"):
+        loop.train(training_on(data, 5), "train", str(tmp_path / "file"))
+
+
+def test_no_image_to_train_on(tmp_path):
+    pattern = records.write(tmp_path / "records", count=2, boxes=2)
+    params = training_on(pattern, 5, "task.train_data.single_instance=true")
+    with pytest.raises(InputError, match="holds no image to train on"):
+        loop.train(params, "train", str(tmp_path / "model"))
