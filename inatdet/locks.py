@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import socket
 from collections.abc import Iterator
 
@@ -15,6 +17,7 @@ except ImportError:  # no such locks on this system
     fcntl = None  # type: ignore[assignment]
 
 _FILE = ".inatdet.lock"
+_LONGEST_NAME = 200  # bytes of a name that a hidden file beside it begins with, as in `files`
 
 
 @contextlib.contextmanager
@@ -26,16 +29,60 @@ def only_writer(folder: str | os.PathLike[str]) -> Iterator[None]:
     network file systems, nothing is locked.
 
     Args:
-        folder: the folder; it is created if missing.
+        folder: the folder; it is created if missing, and removed if nothing is written there.
 
     Raises:
         InputError: another process has the lock.
         OSError: the folder cannot be written to; see `inatdet.outputs`.
     """
     folder = os.fspath(folder)
+    is_new = not os.path.isdir(folder)
     os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, _FILE)
-    handle = _locked(path, folder)
+    try:
+        with _lock(os.path.join(folder, _FILE), folder):
+            yield
+    finally:
+        if is_new:
+            with contextlib.suppress(OSError):  # it is not empty
+                os.rmdir(folder)
+
+
+@contextlib.contextmanager
+def only_writer_of(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Keeps other processes from writing a file or folder that appears when it is complete.
+
+    See `only_writer`; the lock is on a hidden file beside it. What a killed process was writing
+    for `path` with `inatdet.files.atomic_path` or `atomic_folder` is removed.
+
+    Args:
+        path: what is written; the folder that it lies in is created if missing.
+
+    Raises:
+        InputError: another process has the lock.
+        OSError: the folder cannot be written to; see `inatdet.outputs`.
+    """
+    path = os.path.abspath(path)
+    folder, name = os.path.split(path)
+    os.makedirs(folder, exist_ok=True)
+    name = os.fsencode(name)[:_LONGEST_NAME].decode("utf-8", "ignore")
+    with _lock(os.path.join(folder, f".{name}.lock"), path):
+        for other in os.listdir(folder):
+            if re.fullmatch(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}", other):
+                _remove(os.path.join(folder, other))
+        yield
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            os.remove(path)
+
+
+@contextlib.contextmanager
+def _lock(path: str, what: str) -> Iterator[None]:
+    handle = _locked(path, what)
     try:
         yield
     finally:
@@ -46,8 +93,13 @@ def only_writer(folder: str | os.PathLike[str]) -> Iterator[None]:
             os.close(handle)
 
 
-def _locked(path: str, folder: str) -> int | None:
-    """The descriptor of a locked file; None where there are no locks."""
+def _locked(path: str, what: str) -> int | None:
+    """The descriptor of a locked file; None where there are no locks.
+
+    Args:
+        path: the file.
+        what: what is written, for the message.
+    """
     if fcntl is None:
         return None
     while True:
@@ -59,7 +111,7 @@ def _locked(path: str, folder: str) -> int | None:
             holder = os.read(handle, 200).decode("utf-8", "replace").strip() or "another process"
             os.close(handle)
             raise InputError(
-                f"{folder}: {holder} is writing there; wait until it ends, or name another folder"
+                f"{what}: {holder} is writing there; wait until it ends, or name another path"
             ) from error
         except OSError:
             os.close(handle)

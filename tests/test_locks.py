@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from inatdet.errors import InputError
-from inatdet.locks import only_writer
+from inatdet.files import atomic_folder, atomic_path
+from inatdet.locks import only_writer, only_writer_of
 
 HOLD = (
     "import sys\n"
@@ -55,7 +56,10 @@ def test_the_lock_is_held_in_the_block_and_leaves_nothing(tmp_path):
     for _ in range(2):
         with only_writer(folder), pytest.raises(InputError, match=words), only_writer(folder):
             pass
-        assert not list(folder.iterdir())
+        assert not folder.exists()
+    with only_writer(folder):
+        (folder / "result").touch()
+    assert [path.name for path in folder.iterdir()] == ["result"]
 
 
 def test_an_error_ends_the_lock(tmp_path):
@@ -89,3 +93,29 @@ def test_without_locks_in_the_file_system_work_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", unsupported)
     with only_writer(tmp_path), only_writer(tmp_path):
         pass
+
+
+def test_files_of_one_folder_have_a_lock_each(tmp_path):
+    with (
+        only_writer_of(tmp_path / "x"),
+        only_writer_of(tmp_path / "y"),
+        pytest.raises(InputError, match=r"/x: process .* is writing there"),
+    ):
+        only_writer_of(tmp_path / "x").__enter__()
+    with only_writer_of(tmp_path / ("x" * 255)):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("write", [atomic_path, atomic_folder])
+def test_what_a_killed_process_was_writing_is_removed(tmp_path, write):
+    path = tmp_path / "found.parquet"
+    unfinished = write(path)
+    unfinished.__enter__()
+    kept = [tmp_path / name for name in (".found.parquet", ".other.parquet.abcdefgh", "notes")]
+    for file in kept:
+        file.touch()
+    assert len(list(tmp_path.iterdir())) == 4
+    with only_writer_of(path):
+        pass
+    assert sorted(tmp_path.iterdir()) == sorted(kept)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from absl import flags
@@ -84,12 +83,8 @@ def writing_to(output_dir: str) -> Iterator[None]:
         InputError: it cannot be written, or another process writes there.
     """
     check_folder(output_dir)
-    try:
-        with only_writer(output_dir):
-            yield
-    finally:
-        with contextlib.suppress(OSError):
-            os.rmdir(output_dir)  # if it is still empty
+    with only_writer(output_dir):
+        yield
 
 
 def noted(warnings: Sequence[DataWarning]) -> str:
