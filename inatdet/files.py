@@ -21,7 +21,7 @@ except ImportError:  # Windows
 
 _BLOCK = 1 << 20  # bytes read at a time
 _LONGEST_NAME = 200  # bytes of a file's name that its temporary name begins with
-_TEMPORARY = ".partial"  # what temporary names end with
+_TEMPORARY = ".inatdet-unfinished"  # what temporary names end with, so that they are ours
 _SEEN_FOLDERS: set[str] = set()  # where this process has looked for what others left
 
 

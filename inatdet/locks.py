@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import shutil
 import socket
 from collections.abc import Iterator
 
@@ -51,8 +49,7 @@ def only_writer(folder: str | os.PathLike[str]) -> Iterator[None]:
 def only_writer_of(path: str | os.PathLike[str]) -> Iterator[None]:
     """Keeps other processes from writing a file or folder that appears when it is complete.
 
-    See `only_writer`; the lock is on a hidden file beside it. What a killed process was writing
-    for `path` with `inatdet.files.atomic_path` or `atomic_folder` is removed.
+    See `only_writer`; the lock is on a hidden file beside it.
 
     Args:
         path: what is written; the folder that it lies in is created if missing.
@@ -66,18 +63,7 @@ def only_writer_of(path: str | os.PathLike[str]) -> Iterator[None]:
     os.makedirs(folder, exist_ok=True)
     name = os.fsencode(name)[:_LONGEST_NAME].decode("utf-8", "ignore")
     with _lock(os.path.join(folder, f".{name}.lock"), path):
-        for other in os.listdir(folder):
-            if re.fullmatch(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}", other):
-                _remove(os.path.join(folder, other))
         yield
-
-
-def _remove(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            os.remove(path)
 
 
 @contextlib.contextmanager

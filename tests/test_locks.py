@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from inatdet.errors import InputError
-from inatdet.files import atomic_folder, atomic_path
 from inatdet.locks import only_writer, only_writer_of
 
 HOLD = (
@@ -105,17 +104,3 @@ def test_files_of_one_folder_have_a_lock_each(tmp_path):
     with only_writer_of(tmp_path / ("x" * 255)):
         pass
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("write", [atomic_path, atomic_folder])
-def test_what_a_killed_process_was_writing_is_removed(tmp_path, write):
-    path = tmp_path / "found.parquet"
-    unfinished = write(path)
-    unfinished.__enter__()
-    kept = [tmp_path / name for name in (".found.parquet", ".other.parquet.abcdefgh", "notes")]
-    for file in kept:
-        file.touch()
-    assert len(list(tmp_path.iterdir())) == 4
-    with only_writer_of(path):
-        pass
-    assert sorted(tmp_path.iterdir()) == sorted(kept)

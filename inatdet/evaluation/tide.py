@@ -129,7 +129,8 @@ class Errors:
             counted = boxes if without is None else boxes - self._boxes_of_parts(without, parts)
             (precision,) = average_precisions(ranked, [marks], parts, counted)
             sums: np.ndarray = (precision * known).sum(axis=0)
-            return sums / np.maximum(known.sum(axis=0), 1)
+            means: np.ndarray = sums / np.maximum(known.sum(axis=0), 1)
+            return means
 
         as_they_are = Marks(self.right, self.ignored)
         base = mean(self.ranked, as_they_are)

@@ -22,12 +22,6 @@ _FORMAT = "inatdet tfrecords"
 _VERSION = 1
 _REMEDY = "remove it and run `inatdet tfrecords` again"
 
-# The temporary names, see `atomic_path`, of all files that `inatdet tfrecords` writes.
-_LEFTOVER = re.compile(
-    r"\.(\w+-\d{5}-of-\d{5}\.tfrecord|\w+(\.label_counts)?\.json|\w+_label_map\.pbtxt"
-    r"|\.\w+\.journal)\.[a-z0-9_]{8}"
-)
-
 
 @dataclass(frozen=True)
 class Shard:
@@ -51,13 +45,6 @@ class Shard:
     left_out: Mapping[str, int] = field(default_factory=dict)
     left_out_ids: Sequence[int] = ()
     turned: int = 0
-
-
-def remove_leftovers(directory: str) -> None:
-    """Removes what killed runs were writing; nobody else may be writing to the folder."""
-    for name in os.listdir(directory):
-        if _LEFTOVER.fullmatch(name):
-            os.remove(os.path.join(directory, name))
 
 
 class Journal:

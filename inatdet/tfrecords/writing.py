@@ -25,7 +25,7 @@ from inatdet.locks import only_writer
 from inatdet.tfrecords.contents import labels_sha256
 from inatdet.tfrecords.conversion import Conversion
 from inatdet.tfrecords.examples import encode
-from inatdet.tfrecords.journal import Journal, Shard, remove_leftovers
+from inatdet.tfrecords.journal import Journal, Shard
 from inatdet.tfrecords.label_counts import SplitCounts
 from inatdet.tfrecords.shards import Written, shard_names, write_shard
 
@@ -65,7 +65,6 @@ def _convert(conversion: Conversion, progress: bool) -> dict[str, Any]:
         conversion.split,
         _settings(conversion, order, taxonomy, num_shards=len(names)),
     )
-    remove_leftovers(conversion.output_dir)
     finished = _resume(conversion, journal, names)
     taxonomy.save(os.path.join(conversion.output_dir, TAXONOMY_FILE))
     taxonomy.write_label_maps(conversion.output_dir)
