@@ -192,7 +192,7 @@ NAN, INF = float("nan"), float("inf")
         ("categories", {"id": [4]}, "category is malformed", "category number 1"),
         ("categories", {"name": None}, "category is malformed", "category 4 has no name"),
         ("categories", {"name": "a\0b"}, "category is malformed", "cannot be printed in its name"),
-        ("categories", {"supercategory": " "}, "category has no super", "category 4 (Pica pica)"),
+        ("categories", {"supercategory": " "}, "category has no super", "category 4 ('Pica pica')"),
         ("categories", {"supercategory": None}, "category has no super", "--super_categories="),
         ("categories", {"id": 2}, "category id is repeated", "category 2"),
         ("annotations", {"image_id": "x1"}, "id is text", "the image_id 'x1'"),
