@@ -313,6 +313,10 @@ def test_only_the_first_few_are_named(write):
         ("a/\x00.jpg", False),
         ("a/\n.jpg", False),
         ("a/", False),
+        ("é" * 127, True),
+        ("a/" + "é" * 128, False),
+        ("a/" * 600 + "b", False),
+        ("\ud800.jpg", False),
     ],
 )
 def test_file_names(name, safe):

@@ -266,7 +266,7 @@ def test_data_for_classification(write):
         ("..\\\\..\\\\1.jpg", "has backslashes"),
         ("/data/1.jpg", "is an absolute path"),
         ("../1.jpg", "leads out of the folder"),
-        ("a\n.jpg", "has control characters"),
+        ("a\n.jpg", "has characters that cannot be printed"),
     ],
 )
 def test_unsafe_names_matter_only_where_files_are_opened(write, tmp_path, name, words):
