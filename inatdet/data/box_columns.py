@@ -104,9 +104,11 @@ class BoxColumns:
                 "the images but not where, as iNat2021 and other data for classification do; give "
                 "annotations with boxes"
             )
-        for image_id, _, own, number in rows[~fine].tolist():
+        bad = rows[~fine]
+        self.bad_images.update(bad[:, 0].tolist())
+        for _, _, own, number in bad[: Tally.NAMED].tolist():
             self._tally.add(Problem.BOX_ABSENT, self._name(own, number))
-            self.bad_images.add(image_id)
+        self._tally.add_unnamed(Problem.BOX_ABSENT, len(bad[Tally.NAMED :]))
         return int(fine.sum())
 
     def reject_where(

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from typing import Any, TypeGuard
 
+_LONGEST_PATH = 1000  # characters
+_LONGEST_NAME = 255  # bytes, in all usual file systems
 _EXACT = 2**53  # the largest whole number up to which every one is a float of its own
 
 
@@ -27,20 +29,23 @@ def file_name_fault(name: str) -> str:
     Absolute paths, `..`, backslashes, Windows drives and control characters are refused on every
     system, because datasets are shared between systems.
     """
-    for fault, found in (
-        ("is empty: write the file's name", not name.strip()),
-        ("has control characters: rename the file", not _is_printable(name)),
-        ("has backslashes: write / instead", "\\" in name),
-        (
-            "is an absolute path: write it relative to the folder of the images",
-            name.startswith("/") or re.match("[A-Za-z]:", name),
-        ),
-        ("leads out of the folder of the images: write it without ..", ".." in name.split("/")),
-        ("is a folder: write the file's name", name.endswith("/")),
-    ):
-        if found:
-            return fault
-    return ""
+    parts = name.split("/")
+    fault = ""
+    if not name.strip():
+        fault = "is empty: write the file's name"
+    elif not _is_printable(name):
+        fault = "has characters that cannot be printed: rename the file"
+    elif "\\" in name:
+        fault = "has backslashes: write / instead"
+    elif name.startswith("/") or re.match("[A-Za-z]:", name):
+        fault = "is an absolute path: write it relative to the folder of the images"
+    elif ".." in parts:
+        fault = "leads out of the folder of the images: write it without .."
+    elif not parts[-1]:
+        fault = "is a folder: write the file's name"
+    elif len(name) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in parts):
+        fault = "is longer than file systems allow: rename the file"
+    return fault
 
 
 def is_safe_file_name(name: str) -> bool:

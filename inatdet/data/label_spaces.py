@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from inatdet.data.entries import short
 from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.errors import InputError
 
@@ -47,4 +48,4 @@ def check_label_spaces(
 
 
 def _described(category: Category) -> str:
-    return f"{category.name[:80]}, {category.supercategory[:80]}"
+    return f"{short(category.name)}, {short(category.supercategory)}"

@@ -112,7 +112,7 @@ class Tally:
         """
         total = sum(self.counts.values())
         kinds = "; ".join(
-            f"{problem}: {count}, {'such as' if count > self.NAMED else 'namely'} "
+            f"{problem}: {count:,}, {'such as' if count > self.NAMED else 'namely'} "
             f"{', '.join(self._first[problem])}"
             for problem, count in self.counts.most_common()
         )
@@ -121,8 +121,8 @@ class Tally:
             advice = [self.explanation]
         elif left >= boxes / 2 and left:
             advice.append(
-                f"or leave out {images} image{'s' * (images != 1)} and keep {left} "
+                f"or leave out {images:,} image{'s' * (images != 1)} and keep {left:,} "
                 f"box{'es' * (left != 1)} with --on_bad=skip"
             )
         entries = "entries" if total > 1 else "entry"
-        return f"{total} bad {entries} ({kinds}); {'; '.join(advice or ['correct the file'])}"
+        return f"{total:,} bad {entries} ({kinds}); {'; '.join(advice or ['correct the file'])}"

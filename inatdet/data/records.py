@@ -62,7 +62,7 @@ def category_of(entry: Any) -> Category:
     """Reads an entry of `categories`; raises `BadEntry` if it cannot be used."""
     number = _id(entry, "id", Problem.CATEGORY_MALFORMED)
     if name_fault(entry.get("supercategory")) == "no" and not name_fault(entry.get("name")):
-        raise BadEntry(Problem.CATEGORY_SUPER, f"({folded(entry['name'])[:80]})")
+        raise BadEntry(Problem.CATEGORY_SUPER, f"({short(folded(entry['name']))})")
     try:
         return Category.from_entry({**entry, "id": number})
     except ValueError as error:

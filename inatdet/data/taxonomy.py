@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from inatdet.choices import Choice
-from inatdet.data.entries import folded, is_id, name_fault
+from inatdet.data.entries import folded, is_id, name_fault, short
 from inatdet.errors import InputError, cannot_read
 from inatdet.files import check_version, open_regular, write_text
 
@@ -317,16 +317,21 @@ class Taxonomy:
 def _check_super_classes(given: Sequence[str], boxed: Sequence[str], listed: set[str]) -> None:
     """Raises `InputError` unless those given are distinct, known and cover all boxes."""
     if len(set(given)) != len(given):
-        raise InputError(f"the super-classes {', '.join(given)} have a repeat; name each once")
+        raise InputError(f"the super-classes {_listed(given)} have a repeat; name each once")
     for name in given:
         if name not in listed:
-            raise InputError(f"no category has the super-class {name!r}; check the spelling")
+            raise InputError(f"no category has the super-class {short(name)}; check the spelling")
     for name in boxed:
         if name not in given:
             raise InputError(
-                f"the super-class {name!r} has boxes but is not among those given "
-                f"({', '.join(given)}); add it, or leave its boxes out of the annotations"
+                f"the super-class {short(name)} has boxes but is not among those given "
+                f"({_listed(given)}); add it, or leave its boxes out of the annotations"
             )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first few names, for messages."""
+    return ", ".join(map(short, names[:9])) + (", ..." if names[9:] else "")
 
 
 def _escape(name: str) -> str:

@@ -192,7 +192,7 @@ NAN, INF = float("nan"), float("inf")
         ("categories", {"id": [4]}, "category is malformed", "category number 1"),
         ("categories", {"name": None}, "category is malformed", "category 4 has no name"),
         ("categories", {"name": "a\0b"}, "category is malformed", "cannot be printed in its name"),
-        ("categories", {"supercategory": " "}, "category has no super", "category 4 (Pica pica)"),
+        ("categories", {"supercategory": " "}, "category has no super", "category 4 ('Pica pica')"),
         ("categories", {"supercategory": None}, "category has no super", "--super_categories="),
         ("categories", {"id": 2}, "category id is repeated", "category 2"),
         ("annotations", {"image_id": "x1"}, "id is text", "the image_id 'x1'"),
@@ -313,6 +313,10 @@ def test_only_the_first_few_are_named(write):
         ("a/\x00.jpg", False),
         ("a/\n.jpg", False),
         ("a/", False),
+        ("é" * 127, True),
+        ("a/" + "é" * 128, False),
+        ("a/" * 600 + "b", False),
+        ("\ud800.jpg", False),
     ],
 )
 def test_file_names(name, safe):

@@ -15,7 +15,7 @@ from inatdet.data.formats import text
 from inatdet.data.formats.annotations import Options, read_annotations
 from inatdet.data.formats.coco import write_coco_annotations
 from inatdet.data.formats.names import ImagesByName, read_names, read_super_categories
-from inatdet.data.formats.voc import Corners
+from inatdet.data.formats.voc import Corners, read_voc_annotations
 from inatdet.data.taxonomy import Granularity
 from inatdet.errors import InputError
 from tests.foreign import FOREIGN, SUPER_CATEGORIES
@@ -171,6 +171,21 @@ def test_bad_boxes_can_be_skipped(options, tmp_path):
     assert read.skipped["box has an invalid size"] == 1
 
 
+def test_categories_that_are_left_out_do_not_shift_the_others(options, tmp_path):
+    """A C1 control code is valid in XML, and no name."""
+    thing = OBJECT.format("", 1)
+    voc(tmp_path, VOC.format(thing.replace("Pica", "A&#x80;")))
+    folder = voc(tmp_path, VOC.format(thing).replace("a.jpg", "b.jpg"), "b.xml")
+    supers = {"A\x80 pica": "Aves", "Pica pica": "Aves"}
+    (tmp_path / "super.json").write_text(json.dumps({"Pica pica": "Aves"}))
+    options = options | {"names_path": None, "super_categories_path": str(tmp_path / "super.json")}
+    with pytest.raises(InputError, match="the super-class of"):
+        read_annotations(folder, Options(**options))
+    read = read_voc_annotations(folder, super_categories=supers, on_bad=OnBad.SKIP)
+    assert [(c.id, c.name) for c in read.categories] == [(0, "Pica pica")]
+    assert read.category_ids.tolist() == [0] and read.left_out[0].file_name == "a.jpg"
+
+
 def test_corners_that_cannot_count_from_one(options, tmp_path):
     folder = voc(tmp_path, VOC.format(OBJECT.format("", 0)))
     with pytest.raises(InputError, match=r"has the corner 0, .* give --corners=edges"):
@@ -248,7 +263,7 @@ def test_unclear_kinds(options, tmp_path):
         ("data.yaml", "names: {1: b, 0: a}", ["a", "b"]),
         ("data.yaml", "names: {1: b, 2: a}", "do not go from 0 to 1"),
         ("data.yaml", "names: 3", "has no list `names`"),
-        ("data.yaml", "[" * 600, "is not valid YAML"),
+        ("data.yaml", "[" * 100_000, "nested too deeply"),
         ("data.yaml", "names: [[a]]", "class 0 has no name"),
         ("classes.txt", "a b\r\n c\n\n", ["a b", "c"]),
         ("classes.txt", "a\n\nb\n", "class 1 has no name"),
@@ -258,7 +273,7 @@ def test_unclear_kinds(options, tmp_path):
         ("classes.txt", "a\x0bb\nc\n", ["a b", "c"]),
         ("classes.txt", "a\x07\n", "a character that cannot be printed in its name"),
         ("classes.txt", b"\xe9", "not text in UTF-8"),
-        ("data.yaml", 'names: ["\\ud800"]', "a character that cannot be printed in its name"),
+        ("data.yaml", 'names: ["\\ud800"]', "is not valid YAML|cannot be printed in its name"),
         ("classes.txt", b"\xff\xfe", "is text in UTF-16"),
     ],
 )

@@ -171,7 +171,9 @@ def test_categories_without_supercategory(write, tmp_path, value):
     path = write(each(dataset(), "categories", change))
     for on_bad in OnBad:
         message = fault(path, on_bad)
-        assert "2 bad entries (category has no supercategory: 2, namely category 0 (Pica" in message
+        assert (
+            "2 bad entries (category has no supercategory: 2, namely category 0 ('Pica" in message
+        )
         assert "`inatdet convert --super_categories=FILE`" in message
         assert "category is missing" not in message and "--on_bad" not in message
     supers = {"Pica  pica": "Aves", "Vespa crabro ": "Insecta"}
@@ -264,7 +266,7 @@ def test_data_for_classification(write):
         ("..\\\\..\\\\1.jpg", "has backslashes"),
         ("/data/1.jpg", "is an absolute path"),
         ("../1.jpg", "leads out of the folder"),
-        ("a\n.jpg", "has control characters"),
+        ("a\n.jpg", "has characters that cannot be printed"),
     ],
 )
 def test_unsafe_names_matter_only_where_files_are_opened(write, tmp_path, name, words):
@@ -366,9 +368,15 @@ ROWS = [(0, "Pica pica", "Aves"), (1, "Vespa crabro", "Insecta"), (2, "Apis", "I
     [
         (ROWS, None),
         ([ROWS[0], (1, " Vespa  crabro", "Insecta")], None),
-        (ROWS[:1], r"category 1 \(Vespa crabro, Insecta\) is not listed in the label spaces of"),
-        ([ROWS[0], (1, "Vespa", "Insecta")], r"1 .* is Vespa, Insecta in .* taxonomy of the same"),
-        ([ROWS[0], (1, "Vespa crabro", "Aves")], "is Vespa crabro, Aves in the label spaces"),
+        (
+            ROWS[:1],
+            r"category 1 \('Vespa crabro', 'Insecta'\) is not listed in the label spaces of",
+        ),
+        (
+            [ROWS[0], (1, "Vespa", "Insecta")],
+            r"1 .* is 'Vespa', 'Insecta' in .* taxonomy of the same",
+        ),
+        ([ROWS[0], (1, "Vespa crabro", "Aves")], "is 'Vespa crabro', 'Aves' in the label spaces"),
         ([(1, "Pica pica", "Aves"), (2, "Vespa crabro", "Insecta")], "2 categories .*--names"),
     ],
 )

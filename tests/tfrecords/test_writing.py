@@ -293,7 +293,9 @@ def test_taxonomy_without_a_box_of_some_category(dataset, tmp_path):
 def test_taxonomy_of_another_dataset(dataset, tmp_path):
     path = str(tmp_path / "taxonomy.json")
     Taxonomy.from_categories([Category(4, "Pica pica", "Aves")], [4]).save(path)
-    with pytest.raises(InputError, match=r"category 0 \(Vespa crabro, Insecta\) is not listed in"):
+    with pytest.raises(
+        InputError, match=r"category 0 \('Vespa crabro', 'Insecta'\) is not listed in"
+    ):
         convert(dataclasses.replace(dataset, taxonomy=path))
 
 

@@ -151,7 +151,7 @@ def read_voc_annotations(
 def _in_alphabetical_order(annotations: Annotations) -> Annotations:
     """The same annotations with category ids 0, 1, ... in the order of their names."""
     order = sorted(annotations.categories, key=lambda category: category.name)
-    new_ids = np.zeros(len(order), np.int64)
+    new_ids = np.zeros(1 + max((category.id for category in order), default=0), np.int64)
     new_ids[[category.id for category in order]] = np.arange(len(order))
     return dataclasses.replace(
         annotations,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from inatdet.errors import InputError, cannot_read
 from inatdet.files import open_regular
 
-_LONGEST = 16 << 20  # bytes; twenty thousand boxes in one image
+_LONGEST = 4 << 20  # bytes; ten thousand boxes in one image
 
 
 class Element:
