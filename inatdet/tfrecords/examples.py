@@ -118,16 +118,19 @@ def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
             **{key: many(tf.int64) for key in (*_LABELS.values(), _IS_CROWD)},
         },
     )
-    # Records of other programs may have boxes without our labels; then this fails.
-    per_box = tf.shape(parsed[_BOX["ymin"]])
-    labels = {f"labels_{g}": tf.reshape(parsed[key], per_box) for g, key in _LABELS.items()}
+    boxes = tf.stack([parsed[key] for key in _BOX.values()], axis=-1)
+    labels = {f"labels_{g}": tf.cast(parsed[key], tf.int32) for g, key in _LABELS.items()}
+    # Records of other programs may have boxes without our labels.
+    sizes = tf.stack([tf.size(values) for values in labels.values()])
+    with tf.control_dependencies([tf.debugging.assert_equal(sizes, tf.shape(boxes)[0])]):
+        boxes = tf.identity(boxes)
     return {
         "encoded": parsed[_ENCODED],
         "image_id": tf.strings.to_number(parsed[_SOURCE_ID], tf.int64),
         "height": tf.cast(parsed[_HEIGHT], tf.int32),
         "width": tf.cast(parsed[_WIDTH], tf.int32),
-        "boxes": tf.stack([parsed[key] for key in _BOX.values()], axis=-1),
-        **{name: tf.cast(values, tf.int32) for name, values in labels.items()},
+        "boxes": boxes,
+        **labels,
         "is_crowd": tf.cast(parsed[_IS_CROWD], tf.bool),
         "area": parsed[_AREA],
     }
