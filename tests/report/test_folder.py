@@ -65,7 +65,7 @@ def test_two_at_once(tmp_path):
         pytest.raises(InputError, match="is writing there"),
     ):
         write(tmp_path, ["a"])
-    assert os.listdir(tmp_path) == [".unfinished"]
+    assert os.listdir(tmp_path) == []
     write(tmp_path, ["a"])
     assert os.listdir(tmp_path) == ["a"]
 
