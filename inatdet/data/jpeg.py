@@ -6,12 +6,12 @@ import io
 import os
 from dataclasses import dataclass
 
-import PIL.ExifTags
 import PIL.Image
 import PIL.JpegImagePlugin
 
 from inatdet.choices import Choice
 from inatdet.data.annotations import Image
+from inatdet.data.pillow import orientation_of, quiet_pillow
 from inatdet.errors import InputError
 from inatdet.files import open_regular
 
@@ -112,15 +112,8 @@ def open_jpeg(images_dir: str, image: Image) -> Jpeg:
     file = io.BytesIO(data)
     try:
         # Not PIL.Image.open, which refuses large pictures even where only the header is read.
-        with PIL.JpegImagePlugin.JpegImageFile(file) as picture:
-            orientation = picture.getexif().get(PIL.ExifTags.Base.Orientation, 1)
-            jpeg = Jpeg(
-                data,
-                picture.width,
-                picture.height,
-                picture.mode,
-                orientation if orientation in range(1, 9) else 1,
-            )
+        with quiet_pillow(), PIL.JpegImagePlugin.JpegImageFile(file) as picture:
+            jpeg = Jpeg(data, picture.width, picture.height, picture.mode, orientation_of(picture))
             start_of_data = file.tell()
     except (OSError, SyntaxError, ValueError) as error:
         raise BadFileError(FileProblem.DAMAGED, image, path, "is damaged", _FETCH_AGAIN) from error
@@ -211,7 +204,7 @@ def _what_it_is(data: bytes) -> tuple[str, str]:
     if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
         return "is a HEIF, but only JPEG can be stored unchanged", "convert it first"
     try:
-        with PIL.Image.open(io.BytesIO(data)) as picture:
+        with quiet_pillow(), PIL.Image.open(io.BytesIO(data)) as picture:
             kind, deep = picture.format, picture.mode.startswith("I")
     except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):
         return "is not an image", _FETCH_AGAIN

@@ -13,6 +13,8 @@ import re
 import PIL.JpegImagePlugin
 import simplejpeg
 
+from inatdet.data.pillow import quiet_pillow
+
 # libjpeg's warnings about files whose pixels are all there: odd headers, and padding that some
 # cameras write before the end marker. Where data were damaged, a hundred bytes are left over there;
 # in a thousand pictures with holes, less than 16 bytes were left over in 8.
@@ -60,7 +62,7 @@ def damage_in(data: bytes) -> str:
 def _damage_seen_by_pillow(data: bytes) -> str:
     """The same for rare kinds of JPEG, such as unusual subsampling, that simplejpeg refuses."""
     try:
-        with PIL.JpegImagePlugin.JpegImageFile(io.BytesIO(data)) as picture:
+        with quiet_pillow(), PIL.JpegImagePlugin.JpegImageFile(io.BytesIO(data)) as picture:
             picture.draft(None, (1, 1))
             picture.load()
     except (OSError, SyntaxError, ValueError) as error:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import math
 import os
-import warnings
 from collections.abc import Sequence
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont, UnidentifiedImageError
 
+from inatdet.data.pillow import quiet_pillow
 from inatdet.errors import InputError
 from inatdet.files import open_regular
 
@@ -61,7 +60,7 @@ def open_picture(
             gigabytes.
     """
     try:
-        with open_regular(path) as file, _header(file) as image:
+        with open_regular(path) as file, quiet_pillow(), PILImage.open(file) as image:
             if longest_side is not None:
                 scale = longest_side / max(image.size)
                 # The shorter side rounded down, or a picture of just the length would be doubled.
@@ -80,13 +79,6 @@ def open_picture(
     except (OSError, ValueError, SyntaxError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read as an image ({reason}); {remedy}") from error
-
-
-def _header(file: BinaryIO) -> PILImage.Image:
-    """The image that a file holds, not decoded yet."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PILImage.DecompressionBombWarning)
-        return PILImage.open(file)
 
 
 def _as_rgb(image: PILImage.Image) -> PILImage.Image:

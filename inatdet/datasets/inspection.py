@@ -109,18 +109,19 @@ def inspect(
         for kind, count in annotations.skipped.items()
         if count
     ]
+    images = annotations.images
     repeats = _Repeats()
     threads = threads or 2 * (os.cpu_count() or 1)
     look = functools.partial(_look_at, files, decode)
     with concurrent.futures.ThreadPoolExecutor(threads) as readers:
-        looked = map_ahead(readers, look, annotations.images, _AHEAD * threads)
-        for image, (found, digest) in zip(annotations.images, looked):
+        looked = map_ahead(readers, look, images, _AHEAD * threads)
+        for image, (found, digest) in zip(images, looked):
             findings += found
             findings += repeats.of(image, digest)
             advance()
-    listed = (posixpath.normpath(image.file_name) for image in annotations.images)
+    listed = (posixpath.normpath(image.file_name) for image in images)
     unlisted = files.names.difference(listed)
-    return Inspection(len(annotations.images), tuple(findings), len(unlisted))
+    return Inspection(len(images), tuple(findings), len(unlisted))
 
 
 def _look_at(files: FilesBelow, decode: bool, image: Image) -> tuple[list[Finding], bytes]:

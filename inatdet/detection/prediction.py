@@ -9,13 +9,13 @@ import os
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import PIL.ExifTags
 import PIL.Image
 import PIL.ImageOps
 import tensorflow as tf
 
 from inatdet.data.file_names import IMAGE_SUFFIXES
 from inatdet.data.pictures import PALETTE, as_jpeg, draw_boxes, open_picture
+from inatdet.data.pillow import orientation_of
 from inatdet.detection.serving import Detector
 from inatdet.errors import InputError
 from inatdet.files import atomic_path, matching
@@ -144,7 +144,7 @@ def _detect_in(
     picture = open_picture(path, "leave it out or replace it")
     with open(path, "rb") as file:
         encoded = file.read()
-    turn = upright and picture.getexif().get(PIL.ExifTags.Base.Orientation, 1) != 1
+    turn = upright and orientation_of(picture) != 1
     if turn:
         picture = PIL.ImageOps.exif_transpose(picture)
     if turn or not encoded.startswith(_SERVABLE):

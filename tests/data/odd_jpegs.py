@@ -41,3 +41,20 @@ def with_thumbnail() -> bytes:
     data = picture()
     header = b"\xff\xe2" + (len(segment) + 2).to_bytes(2, "big") + segment
     return data[:2] + header + data[2:]
+
+
+def with_damaged_exif() -> bytes:
+    """The pixels are whole, but the metadata is not TIFF."""
+    data = turned()
+    return data.replace(b"Exif\0\0MM", b"Exif\0\0XX").replace(b"Exif\0\0II", b"Exif\0\0XX")
+
+
+def with_short_exif() -> bytes:
+    """The metadata points behind its end, which Pillow warns about."""
+    exif = PIL.Image.Exif()
+    exif[PIL.ExifTags.Base.Make] = "a maker with a long name"
+    data = bytearray(picture(exif=exif))
+    tag = b"\x01\x0f\x00\x02" if b"MM" in data[:40] else b"\x0f\x01\x02\x00"
+    place = data.index(tag)
+    data[place + 8 : place + 12] = b"\x00\x7f\x7f\x00"
+    return bytes(data)

@@ -9,7 +9,13 @@ import pytest
 from inatdet.data import jpeg
 from inatdet.data.annotations import Image
 from inatdet.data.jpeg import BadFileError, FileProblem, Jpeg, read_jpeg
-from tests.data.odd_jpegs import picture, turned, with_thumbnail
+from tests.data.odd_jpegs import (
+    picture,
+    turned,
+    with_damaged_exif,
+    with_short_exif,
+    with_thumbnail,
+)
 
 IMAGE = Image(5, "a/5.jpg", width=60, height=40)
 
@@ -29,13 +35,25 @@ def read(tmp_path, data: bytes) -> Jpeg:
     [
         JPEG,
         with_thumbnail(),
+        with_damaged_exif(),
+        with_short_exif(),
         picture("jpeg", progressive=True),
         picture("jpeg", mode="L"),
         picture("jpeg", mode="CMYK"),
         JPEG + b"\0" * 16,
         JPEG + b"after the end of the image",
     ],
-    ids=["plain", "thumbnail", "progressive", "gray", "cmyk", "zeros after", "something after"],
+    ids=[
+        "plain",
+        "thumbnail",
+        "exif",
+        "short exif",
+        "progressive",
+        "gray",
+        "cmyk",
+        "zeros after",
+        "something after",
+    ],
 )
 def test_good_files_are_not_changed(tmp_path, data):
     found = read(tmp_path, data)

@@ -13,6 +13,7 @@ from inatdet.detection import prediction, serving
 from inatdet.errors import InputError
 from inatdet.programs import predict
 from tests import records, untrained
+from tests.data.odd_jpegs import with_damaged_exif
 
 ORIENTATION = 0x0112
 
@@ -113,6 +114,12 @@ def test_orientation_is_ignored_unless_upright(detector, tmp_path):
     assert picture.size == (64, 96)
     assert found == found_in(detector, str(tmp_path / "upright.png"))[1]
     assert found_in(detector, plain, upright=True)[1] == found_in(detector, plain)[1]
+
+
+def test_damaged_metadata_is_no_orientation(detector, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(with_damaged_exif())
+    _, found = found_in(detector, str(tmp_path / "a.jpg"), upright=True)
+    assert found == found_in(detector, str(tmp_path / "a.jpg"))[1]
 
 
 def test_other_formats_and_colours(detector, tmp_path):
