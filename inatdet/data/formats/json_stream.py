@@ -189,6 +189,10 @@ class _ObjectReader:
                     size *= 2
                     continue
                 raise self._broken(error) from error
+            except ValueError as error:  # Python converts no more digits than this
+                raise self._fault(
+                    "has a number of thousands of digits", "write it again"
+                ) from error
             # A number may continue after the window: the 1 of 1.5e3 looks complete.
             if self._text[end : end + 1] not in _DELIMITERS and self._more(self._window):
                 continue
