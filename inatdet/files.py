@@ -78,7 +78,8 @@ def matching(pattern: str) -> list[str]:
     while folder and not os.path.isdir(folder):
         folder, part = os.path.split(folder)
         rest = os.path.join(part, rest) if rest else part
-    return sorted(glob.glob(os.path.join(glob.escape(folder), rest), recursive=True))
+    literal = glob.escape(folder)
+    return sorted(glob.glob(os.path.join(literal, rest) if rest else literal, recursive=True))
 
 
 @contextlib.contextmanager

@@ -168,6 +168,11 @@ class BoxColumns:
                 "multiply x and width by the image's width, y and height by its height"
             )
         self.boxes, outside = clipped(boxes, size)
+        if outside[self.good].any() and not clipped(boxes, size[:, ::-1])[1][self.good].any():
+            self._tally.explanation = (
+                "all boxes would lie inside their images if the width and height of all images "
+                "were exchanged, so exchange them"
+            )
         if outside[self.good].any() and fit_as_corners(boxes[self.good], size[self.good]):
             self._tally.explanation = (
                 "all boxes would lie inside their images if their numbers were the corners x1, y1, "

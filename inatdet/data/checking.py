@@ -171,7 +171,9 @@ class _Collector:
                 self._bad_images.add(image.id)
             raise BadEntry(
                 Problem.IMAGE_REPEATED,
-                f"is both {earlier.file_name[:80]!r} and {image.file_name[:80]!r}",
+                _both(earlier.file_name, image.file_name)
+                if earlier != image
+                else "is listed twice",
             )
 
     def _add_category(self, entry: Any) -> None:
@@ -193,7 +195,7 @@ class _Collector:
                 self._bad_categories.add(category.id)
             raise BadEntry(
                 Problem.CATEGORY_REPEATED,
-                f"is both {earlier.name[:80]!r} and {category.name[:80]!r}",
+                _both(earlier.name, category.name) if earlier != category else "is listed twice",
             )
 
     def _name(self, key: str, entry: Any) -> str:
@@ -201,6 +203,10 @@ class _Collector:
         if isinstance(entry, Mapping) and is_id(entry.get("id")):
             return f"{_SINGULAR[key]} {entry['id']}"
         return f"{_SINGULAR[key]} number {self.seen[key]} of the list"
+
+
+def _both(first: str, second: str) -> str:
+    return f"is both {first[:80]!r} and {second[:80]!r}"
 
 
 def _remember(ids: set[int], number: int | None) -> None:

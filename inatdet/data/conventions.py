@@ -19,7 +19,8 @@ def are_fractions(boxes: np.ndarray, sizes: np.ndarray) -> bool:
     """
     if not len(boxes):
         return False
-    inside = (boxes >= 0).all() and (boxes[:, :2] + boxes[:, 2:] <= 1.001).all()
+    with np.errstate(over="ignore"):
+        inside = (boxes >= 0).all() and (boxes[:, :2] + boxes[:, 2:] <= 1.001).all()
     # Boxes of one whole pixel are possible, boxes of less than one are not.
     return bool(inside and (sizes > 2).all() and (boxes != np.floor(boxes)).any())
 

@@ -119,7 +119,9 @@ class Tally:
         advice = [*(_ADVICE[p] for p in _ADVICE if p in self.counts), *self._advice]
         if self.explanation:
             advice = [self.explanation]
-        elif left >= boxes / 2 and left:
+        elif left and not images:
+            advice.append("or leave such entries out with --on_bad=skip, which loses no image")
+        elif left and left >= boxes / 2:
             advice.append(
                 f"or leave out {images:,} image{'s' * (images != 1)} and keep {left:,} "
                 f"box{'es' * (left != 1)} with --on_bad=skip"

@@ -230,6 +230,8 @@ class Taxonomy:
                 content = json.load(file)
         except OSError as error:
             raise cannot_read(path, error) from error
+        except InputError:
+            raise
         except (ValueError, RecursionError) as error:
             raise InputError(f"{path}: is not valid JSON ({error}); {_WRITE_AGAIN}") from error
         if not isinstance(content, dict) or content.get("format") != _FORMAT:

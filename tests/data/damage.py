@@ -1,6 +1,7 @@
 """Damages files as disks, networks and attackers do."""
 
 import copy
+import re
 
 import numpy as np
 
@@ -94,6 +95,23 @@ def odd(rng: np.random.Generator, value):
             case _:
                 holder[key] = copy.deepcopy(ODD_VALUES[rng.integers(len(ODD_VALUES))])
     return value
+
+
+def with_odd_words(rng: np.random.Generator, text: bytes) -> bytes:
+    """A copy of a text with one to three of its numbers and words replaced."""
+    for _ in range(rng.integers(1, 4)):
+        words = list(re.finditer(rb"[\w.]+", text))
+        if not words:
+            return text
+        word = words[rng.integers(len(words))]
+        other = ODD_VALUES[rng.integers(len(ODD_VALUES))]
+        new = words[rng.integers(len(words))][0]
+        if rng.uniform() < 0.7:
+            new = str(other if isinstance(other, (int, float, str)) else "").encode(
+                errors="replace"
+            )
+        text = text[: word.start()] + new + text[word.end() :]
+    return text
 
 
 def _holders(value):

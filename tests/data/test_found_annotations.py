@@ -306,6 +306,20 @@ def test_true_boxes_as_corners(write):
     assert not look_like_corners(read_coco_annotations(write(dataset())).boxes)
 
 
+def test_sizes_of_images_that_are_exchanged(write):
+    record = each(dataset(), "images", lambda e: e.update(width=480, height=640))
+    record["annotations"][0]["bbox"] = [400, 10, 200, 300]
+    message = fault(write(record))
+    assert "if the width and height of all images were exchanged" in message
+    record["annotations"][0]["bbox"] = [400, 10, 200, 600]
+    assert "exchanged" not in fault(write(record)), "it explains not all of them"
+
+
+def test_numbers_that_overflow(write):
+    path = write(each(dataset(), "annotations", lambda e: e.update(bbox=[1e308] * 4)))
+    assert "box extends beyond its image: 24" in fault(path)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -330,6 +344,9 @@ def test_two_pictures_under_one_id(write):
     read = read_coco_annotations(write(record), on_bad=OnBad.SKIP)
     assert len(read.images) == 23 and 4 not in read.image_ids, "whose box is it?"
     record["images"][-1] = record["images"][3]
+    assert "image 4 is listed twice); give every image its own id; or leave such entries" in fault(
+        write(record)
+    )
     assert len(read_coco_annotations(write(record), on_bad=OnBad.SKIP).images) == 24
 
 
@@ -356,8 +373,12 @@ def test_files_of_other_kinds(content, message, tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
 def test_pipes_are_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "val.json")
-    with pytest.raises(InputError, match="is a pipe or a device"):
-        inatdet.read_annotations(tmp_path / "val.json")
+    pipe = tmp_path / "val.json"
+    for options in ({}, {"super_categories": pipe}, {"names": pipe}):
+        with pytest.raises(InputError, match=r"val\.json: is a pipe or a device"):
+            inatdet.read_annotations(pipe, **options)
+    with pytest.raises(InputError, match=r"val\.json: is a pipe or a device"):
+        Taxonomy.load(pipe)
 
 
 ROWS = [(0, "Pica pica", "Aves"), (1, "Vespa crabro", "Insecta"), (2, "Apis", "Insecta")]

@@ -27,7 +27,7 @@ from inatdet.data.formats.coco import write_coco_annotations
 from inatdet.data.formats.names import read_names, read_super_categories
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
-from tests.data.damage import damaged, odd
+from tests.data.damage import damaged, odd, with_odd_words
 from tests.foreign import FOREIGN
 
 SUPER_CATEGORIES = {
@@ -177,8 +177,10 @@ def run(formats: list[Format], count: int, seed: int) -> tuple[dict[str, list[in
     for number in range(count):
         kind = formats[number % len(formats)]
         content = kind.contents[rng.integers(len(kind.contents))]
-        if kind.path.suffix == ".json" and rng.uniform() < 0.6:
-            # Whole files with odd values come further than broken ones.
+        # Whole files with odd values come further than broken ones.
+        if rng.uniform() < 0.4:
+            content = with_odd_words(rng, content)
+        elif kind.path.suffix == ".json" and rng.uniform() < 0.8:
             content = json.dumps(odd(rng, json.loads(content))).encode()
         else:
             content = damaged(rng, content)
