@@ -11,6 +11,7 @@ import PIL.JpegImagePlugin
 
 from inatdet.choices import Choice
 from inatdet.data.annotations import Image
+from inatdet.data.entries import file_name_fault, short
 from inatdet.data.pillow import orientation_of, quiet_pillow
 from inatdet.errors import InputError
 from inatdet.files import open_regular
@@ -33,6 +34,7 @@ class FileProblem(Choice):
     DAMAGED = "image file is damaged"
     HOLE = "image file has damaged data"
     SIZE = "image file has another size"
+    NAME = "image file has an unsafe name"
 
 
 class BadFileError(Exception):
@@ -101,9 +103,13 @@ def open_jpeg(images_dir: str, image: Image) -> Jpeg:
         image: what the annotations say about the image.
 
     Raises:
-        BadFileError: the file is missing, not a JPEG, or truncated.
-        InputError: its name may lead out of the folder.
+        BadFileError: the file is missing, not a JPEG, or truncated, or its name may lead out of the
+            folder.
     """
+    if fault := file_name_fault(image.file_name):
+        raise BadFileError(
+            FileProblem.NAME, image, short(image.file_name), fault, "correct its file_name"
+        )
     path = image.path_in(images_dir)
     data = _read(path, image)
     if not data.startswith(_START_OF_IMAGE):

@@ -109,7 +109,7 @@ def inspect(
         for kind, count in annotations.skipped.items()
         if count
     ]
-    images = annotations.images
+    images = (*annotations.images, *annotations.left_out)
     repeats = _Repeats()
     threads = threads or 2 * (os.cpu_count() or 1)
     look = functools.partial(_look_at, files, decode)

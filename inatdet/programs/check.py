@@ -70,7 +70,7 @@ def main(argv: Sequence[str]) -> int | None:
 
 
 def _inspect(annotations: Annotations, values: flags.FlagValues) -> Inspection:
-    images = len(annotations.images)
+    images = len(annotations.images) + len(annotations.left_out)
     with tqdm(total=images, unit=" images", mininterval=1, disable=None) as bar:
         return inspect(
             annotations,

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 
 import numpy as np
@@ -124,3 +125,15 @@ def test_progress_is_told_for_each_image(tmp_path):
     files = {f"{i}.jpg": None for i in range(30)}
     found_in(tmp_path, files, threads=2, advance=lambda: told.append(1))
     assert len(told) == 30
+
+
+def test_images_that_the_reader_left_out_are_looked_at(tmp_path):
+    annotations = dataset(tmp_path, {"a.jpg": picture(), "b.jpg": b"", "../c.jpg": None})
+    *kept, unsafe = annotations.images
+    annotations = dataclasses.replace(annotations, images=(), left_out=(*kept, unsafe))
+    found = inspect(annotations, str(tmp_path))
+    assert [(finding.image_id, finding.kind) for finding in found.findings] == [
+        (2, "image file is not a JPEG"),
+        (3, "image file has an unsafe name"),
+    ]
+    assert found.images == 3
