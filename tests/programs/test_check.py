@@ -53,7 +53,10 @@ def test_problems_and_remarks(check):
         "4.jpg": with_hole(picture(seed=4)),
         "5.jpg": None,
     }
-    boxes = [{"id": 9, "image_id": 1, "category_id": 1, "bbox": [0, 0, 0, 5]}]
+    boxes = [
+        {"id": i, "image_id": i, "category_id": 1, "bbox": [0, 0, width, 5]}
+        for i, width in ((1, 0), (3, 5))
+    ]
     done = check(files, "--decode", "--output_dir=out", annotations=boxes)
     assert done.returncode == 1, done.stderr
     rows = listed("out")
