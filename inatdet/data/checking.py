@@ -64,8 +64,8 @@ def collect(
     annotations = collector.finish(path)
     boxes, left = collector.seen["annotations"], len(annotations.boxes)
     if collector.tally.counts and (on_bad is OnBad.ERROR or (boxes and not left)):
-        images = collector.seen["images"] - len(annotations.images)
-        raise InputError(f"{path}: {collector.tally.summary(boxes, left, images)}")
+        summary = collector.tally.summary(boxes, left, len(annotations.left_out_ids))
+        raise InputError(f"{path}: {summary}")
     return annotations
 
 
@@ -143,7 +143,7 @@ class _Collector:
             is_crowd=boxes.is_crowd[stays],
             skipped=skipped,
             left_out=tuple(i for i in self._images.values() if i.id in bad_images),
-            left_out_ids=frozenset(bad_images),
+            left_out_ids=frozenset(bad_images & self._images.keys() | self._bad_images),
             notes=tuple(self._notes(path, nothing_there)),
         )
 
@@ -171,9 +171,7 @@ class _Collector:
                 self._bad_images.add(image.id)
             raise BadEntry(
                 Problem.IMAGE_REPEATED,
-                _both(earlier.file_name, image.file_name)
-                if earlier != image
-                else "is listed twice",
+                _both(earlier.file_name, image.file_name, earlier == image),
             )
 
     def _add_category(self, entry: Any) -> None:
@@ -195,7 +193,7 @@ class _Collector:
                 self._bad_categories.add(category.id)
             raise BadEntry(
                 Problem.CATEGORY_REPEATED,
-                _both(earlier.name, category.name) if earlier != category else "is listed twice",
+                _both(earlier.name, category.name, earlier == category),
             )
 
     def _name(self, key: str, entry: Any) -> str:
@@ -205,8 +203,8 @@ class _Collector:
         return f"{_SINGULAR[key]} number {self.seen[key]} of the list"
 
 
-def _both(first: str, second: str) -> str:
-    return f"is both {first[:80]!r} and {second[:80]!r}"
+def _both(first: str, second: str, same: bool) -> str:
+    return "is listed twice" if same else f"is both {first[:80]!r} and {second[:80]!r}"
 
 
 def _remember(ids: set[int], number: int | None) -> None:

@@ -119,8 +119,8 @@ class Tally:
         advice = [*(_ADVICE[p] for p in _ADVICE if p in self.counts), *self._advice]
         if self.explanation:
             advice = [self.explanation]
-        elif left and not images:
-            advice.append("or leave such entries out with --on_bad=skip, which loses no image")
+        elif left and left == boxes:
+            advice.append("or leave such entries out with --on_bad=skip, which keeps all boxes")
         elif left and left >= boxes / 2:
             advice.append(
                 f"or leave out {images:,} image{'s' * (images != 1)} and keep {left:,} "

@@ -106,10 +106,8 @@ def with_odd_words(rng: np.random.Generator, text: bytes) -> bytes:
         word = words[rng.integers(len(words))]
         other = ODD_VALUES[rng.integers(len(ODD_VALUES))]
         new = words[rng.integers(len(words))][0]
-        if rng.uniform() < 0.7:
-            new = str(other if isinstance(other, (int, float, str)) else "").encode(
-                errors="replace"
-            )
+        if isinstance(other, (int, float, str)) and rng.uniform() < 0.7:
+            new = str(other).encode(errors="replace")
         text = text[: word.start()] + new + text[word.end() :]
     return text
 
