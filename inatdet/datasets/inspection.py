@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from inatdet.choices import Choice
 from inatdet.data.annotations import Annotations, Image
+from inatdet.data.checking import BOXES_LEFT_OUT, IMAGES_LEFT_OUT
 from inatdet.data.file_names import FilesBelow
 from inatdet.data.jpeg import BadFileError, FileProblem, Jpeg, check_size, open_jpeg
 from inatdet.data.jpeg_data import damage_in
@@ -107,7 +108,7 @@ def inspect(
             count,
         )
         for kind, count in annotations.skipped.items()
-        if count
+        if count and kind not in (IMAGES_LEFT_OUT, BOXES_LEFT_OUT)  # which follow from the others
     ]
     images = (*annotations.images, *annotations.left_out)
     repeats = _Repeats()
