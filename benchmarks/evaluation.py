@@ -32,7 +32,7 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks.full_size import detection_paths
-from benchmarks.measuring import peak_gib, print_table, processor_seconds, seconds
+from benchmarks.measuring import both_seconds, peak_gib, print_table, processor_seconds
 from inatdet.data.formats.reading import read_annotations, read_detections
 from inatdet.data.taxonomy import Granularity
 from inatdet.evaluation import average_precision
@@ -55,14 +55,21 @@ COARSE_MODELS = (
 """The detections' level, and the level of the model that summed them."""
 
 
+Times = tuple[float, float]
+"""Seconds, and seconds of processor time."""
+
+
+def _timed_report(folder: str, phases: bool, *files: object, **settings: object) -> Times:
+    return both_seconds(lambda: _report(folder, phases, *files, **settings))
+
+
 def _report(
     folder: str,
     phases: bool,
     files: Sequence[tuple[Granularity, Granularity | None]] = (OWN, *SUMMED),
     **settings: object,
-) -> float:
+) -> None:
     """Reads, evaluates and writes everything that the files allow."""
-    start = time.perf_counter()
     notify = _Stopwatch() if phases else lambda message: None
     notify("reading the annotations")
     truth = read_annotations(os.path.join(folder, "val.json"))
@@ -77,7 +84,6 @@ def _report(
         notify("writing")
         report.save(output_dir)
     notify("end")
-    return time.perf_counter() - start
 
 
 class _Stopwatch:
@@ -109,13 +115,13 @@ def _loaded(folder: str, fraction: float) -> tuple[average_precision.GroundTruth
     return truth, average_precision.result_columns(found, Granularity.SPECIES)
 
 
-def _count(folder: str, phases: bool, fraction: float, engine: Engine = Engine.HOTCOCO) -> float:
+def _count(folder: str, phases: bool, fraction: float, engine: Engine = Engine.HOTCOCO) -> Times:
     del phases
     truth, columns = _loaded(folder, fraction)
-    return seconds(lambda: average_precision.counted(truth, columns, engine))
+    return both_seconds(lambda: average_precision.counted(truth, columns, engine))
 
 
-def _count_by_faster_coco_eval(folder: str, phases: bool) -> float:
+def _count_by_faster_coco_eval(folder: str, phases: bool) -> Times:
     from faster_coco_eval import COCO, COCOeval_faster
 
     del phases
@@ -144,18 +150,18 @@ def _count_by_faster_coco_eval(folder: str, phases: bool) -> float:
         evaluation.accumulate()
 
     with contextlib.redirect_stdout(io.StringIO()):
-        return seconds(count)
+        return both_seconds(count)
 
 
-PARTS: dict[str, Callable[[str, bool], float]] = {
+PARTS: dict[str, Callable[[str, bool], Times]] = {
     "bare": lambda folder, phases: _count(folder, phases, 1.0),
-    "report": lambda folder, phases: _report(folder, phases, errors=False),
-    "report_with_errors": lambda folder, phases: _report(folder, phases),
-    "report_with_intervals": lambda folder, phases: _report(
+    "report": lambda folder, phases: _timed_report(folder, phases, errors=False),
+    "report_with_errors": lambda folder, phases: _timed_report(folder, phases),
+    "report_with_intervals": lambda folder, phases: _timed_report(
         folder, phases, errors=False, resamples=_RESAMPLES
     ),
-    "whole_report": lambda folder, phases: _report(folder, phases, resamples=_RESAMPLES),
-    "six_files": lambda folder, phases: _report(
+    "whole_report": lambda folder, phases: _timed_report(folder, phases, resamples=_RESAMPLES),
+    "six_files": lambda folder, phases: _timed_report(
         folder, phases, (OWN, *SUMMED, *COARSE_MODELS), resamples=_RESAMPLES
     ),
     "bare_5_percent": lambda folder, phases: _count(folder, phases, _FRACTION),
@@ -171,9 +177,7 @@ def _measure(
 ) -> None:
     loaded.set()
     start.wait()
-    used = processor_seconds()
-    took = PARTS[name](folder, phases)
-    results.put((took, processor_seconds() - used, peak_gib()))
+    results.put((*PARTS[name](folder, phases), peak_gib()))
 
 
 def _in_a_process(name: str, folder: str, phases: bool) -> tuple[float, float, float] | None:

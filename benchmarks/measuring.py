@@ -33,6 +33,13 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def both_seconds(call: Callable[[], object]) -> tuple[float, float]:
+    """The time of one call, and the processor time that all threads used meanwhile."""
+    used = processor_seconds()
+    took = seconds(call)
+    return took, processor_seconds() - used
+
+
 def median_seconds(call: Callable[[], object], repeats: int) -> float:
     """The median time of a call."""
     return statistics.median(seconds(call) for _ in range(repeats))

@@ -77,7 +77,8 @@ def evaluate(
     Args:
         prepared: the images and detections that count: at most one set of detections per model
             and granularity.
-        engine: which library counts Tables 5 and 6; everything else is always counted by hotcoco.
+        engine: which library counts Tables 5 and 6. Sizes and confusions are always counted by
+            hotcoco; standard errors and kinds of error follow from `matching`.
         training: how often each species was seen in training.
         resamples: on how many halves of the images the measures are counted again, for their
             standard errors.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inatdet.data.taxonomy import Granularity
-from inatdet.evaluation import average_precision, granularities
+from inatdet.evaluation import average_precision, granularities, matching, reweighting
 from inatdet.evaluation.average_precision import METRICS, Engine
 from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.resampling import Difference, Estimate, Halves, differences
@@ -48,6 +48,18 @@ def test_each_half_is_what_pycocotools_counts_on_it(name, level, ties):
         alone = annotations.keep_images(half)
         expected = means(alone, taxonomy, part, Engine.PYCOCOTOOLS, level)
         np.testing.assert_allclose(values, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("level", Granularity)
+def test_working_in_blocks_changes_no_digit(level, monkeypatch):
+    annotations, taxonomy, detections = scene()
+    truth, columns = sides(annotations, taxonomy, detections, level)
+    halves = Halves(truth.image_ids, 9)
+    whole = halves.measure(truth, columns)
+    for cells in (1, 7, 60):
+        monkeypatch.setattr(reweighting, "_CELLS_AT_ONCE", cells)
+        monkeypatch.setattr(matching, "_ROWS_AT_ONCE", cells)
+        np.testing.assert_array_equal(halves.measure(truth, columns), whole)
 
 
 def test_the_standard_error_of_a_mean_is_the_textbook_formula():
