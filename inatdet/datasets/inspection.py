@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from inatdet.choices import Choice
 from inatdet.data.annotations import Annotations, Image
-from inatdet.data.checking import BOXES_LEFT_OUT, IMAGES_LEFT_OUT
 from inatdet.data.file_names import FilesBelow
 from inatdet.data.jpeg import BadFileError, FileProblem, Jpeg, check_size, open_jpeg
 from inatdet.data.jpeg_data import damage_in
+from inatdet.data.problems import BOXES_LEFT_OUT, IMAGES_LEFT_OUT
 from inatdet.data.reading_ahead import map_ahead
 
 _AHEAD = 4  # files per thread that are read before they are asked for
