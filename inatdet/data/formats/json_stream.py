@@ -152,6 +152,8 @@ class _ObjectReader:
     def _skip_elements(self) -> None:
         """Takes the elements in the window that a comma follows, at once if that is easy."""
         cut = self._text.rfind("},", self._at) + 1 or self._text.rfind(",", self._at)
+        if cut <= self._at:
+            return
         # If this is no JSON, the cut is inside of an element, or going one by one will tell.
         with contextlib.suppress(ValueError, RecursionError):
             if json.loads(f"[{self._text[self._at : cut]}]"):
