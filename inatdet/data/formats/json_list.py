@@ -168,6 +168,7 @@ class _Reader(Generic[_T]):
         yield self._of_lines(rest)
 
     def _of_lines(self, text: bytes) -> list[_T]:
+        text = re.sub(rb"\n\s+", b"\n", text)  # a file may be blank lines all over
         lines = [line for line in text.split(b"\n") if line.strip()]
         elements = self._decoded(b",".join(lines))
         if elements is None or len(elements) != len(lines):

@@ -89,6 +89,7 @@ class _ObjectReader:
     def __init__(self, path: str, file: TextIO, window: int):
         self._path, self._file, self._window = path, file, window
         self._text, self._at, self._dropped, self._ended = "", 0, 0, False
+        self._windows = 0
         self._decoder = json.JSONDecoder()
 
     def elements(self, keys: frozenset[str]) -> Iterator[tuple[str, Any]]:
@@ -120,26 +121,43 @@ class _ObjectReader:
                 yield key, self._value()
                 continue
             none = True
-            for _ in self._separated("[", "]"):
-                value = self._value()
-                if none:
-                    yield key, value
+            for value in self._first_element():
                 none = False
+                yield key, value
             if none:
                 yield key, None
 
     def _drop(self) -> None:
-        """Takes one value that nobody wants; a list that is long element by element."""
-        if self._peek() == "[":
-            self._more(self._window)
-            with contextlib.suppress(json.JSONDecodeError):
-                _, self._at = self._decoder.raw_decode(self._text, self._at)
-                return
-        else:
+        """Takes one value that nobody wants; a list, which may be long, piece by piece."""
+        if self._peek() != "[":
             self._value()
             return
+        for _ in self._first_element():
+            pass
+
+    def _first_element(self) -> Iterator[Any]:
+        """Takes a list, and yields its first element before it goes through the others."""
+        tried = -1
+        first = True
         for _ in self._separated("[", "]"):
+            if first:
+                first = False
+                yield self._value()
+                continue
+            if self._windows != tried:
+                tried = self._windows
+                self._skip_elements()
             self._value()
+
+    def _skip_elements(self) -> None:
+        """Takes the elements in the window that a comma follows, at once if that is easy."""
+        cut = self._text.rfind("},", self._at) + 1 or self._text.rfind(",", self._at)
+        if cut <= self._at:
+            return
+        # If this is no JSON, the cut is inside of an element, or going one by one will tell.
+        with contextlib.suppress(ValueError, RecursionError):
+            if json.loads(f"[{self._text[self._at : cut]}]"):
+                self._at = cut + 1
 
     def _members(self) -> Iterator[str]:
         """Yields each key of an object; the caller takes its value."""
@@ -231,6 +249,7 @@ class _ObjectReader:
             self._ended = True
             return False
         self._dropped += self._at
+        self._windows += 1
         self._text, self._at = self._text[self._at :] + new, 0
         return True
 
