@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 _LONGEST_PATH = 1000  # characters
 _LONGEST_NAME = 255  # bytes, in all usual file systems
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _EXACT = 2**53  # the largest whole number up to which every one is a float of its own
 
 
@@ -90,6 +91,9 @@ def short(value: Any) -> str:
 
 
 def _is_printable(text: str) -> bool:
-    """Whether a text has no control characters and no half surrogate pairs."""
-    # These break terminals, tables and protobuf; letters of other scripts are left alone.
-    return text.isprintable() or not any(unicodedata.category(c) in ("Cc", "Cs") for c in text)
+    """Whether a text has no control characters, half surrogate pairs or turns of direction."""
+    # These break terminals, tables and protobuf, or show another name than the one that is there;
+    # letters of other scripts are left alone.
+    return text.isprintable() or not any(
+        unicodedata.category(c) in ("Cc", "Cs") or c in _DIRECTIONS for c in text
+    )

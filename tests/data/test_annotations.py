@@ -317,6 +317,8 @@ def test_only_the_first_few_are_named(write):
         ("a/" + "é" * 128, False),
         ("a/" * 600 + "b", False),
         ("\ud800.jpg", False),
+        ("gpj.\u202e.exe", False),
+        ("क्\u200dष.jpg", True),
     ],
 )
 def test_file_names(name, safe):
