@@ -13,7 +13,7 @@ from inatdet.data.formats import annotations as annotation_formats
 from inatdet.data.formats import detections as detection_formats
 from inatdet.data.formats.names import read_names
 from inatdet.data.formats.parquet import MAGIC
-from inatdet.data.formats.text import files_in
+from inatdet.data.formats.text import files_in, is_aside
 from inatdet.data.formats.voc import Corners, is_voc_detections
 from inatdet.data.formats.yolo import SUFFIX
 from inatdet.data.taxonomy import Granularity, Taxonomy
@@ -135,7 +135,8 @@ def read_detections(
 def _are_numbered(path: Path, granularity: Granularity) -> bool:
     """Whether the classes of detections without names are bare numbers."""
     if os.path.isdir(path):
-        return not all(map(is_voc_detections, files_in(os.fspath(path), SUFFIX)))
+        files = files_in(os.fspath(path), SUFFIX)
+        return not all(is_voc_detections(f) for f in files if not is_aside(os.path.basename(f)))
     with open(path, "rb") as file:
         is_parquet = file.read(len(MAGIC)) == MAGIC  # which has the names of its labels
     return granularity is not Granularity.SPECIES and not is_parquet
