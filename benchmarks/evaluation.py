@@ -34,7 +34,7 @@ from absl import app, flags
 from benchmarks.full_size import detection_paths
 from benchmarks.measuring import both_seconds, peak_gib, print_table, processor_seconds
 from inatdet.data.formats.reading import read_annotations, read_detections
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.evaluation import average_precision
 from inatdet.evaluation.average_precision import Engine
 from inatdet.report.report import evaluate

@@ -22,7 +22,8 @@ from absl import app, flags
 
 from inatdet.data.formats.coco_results import write_coco_detections
 from inatdet.data.formats.detections import DetectionsWriter, read_detections
-from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Category, Taxonomy
 
 # super-class: (species, boxes of the published validation file)
 PUBLISHED = {

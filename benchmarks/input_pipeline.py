@@ -25,7 +25,7 @@ from absl import app, flags
 from benchmarks import measuring, photographs
 from benchmarks.measuring import Target
 from benchmarks.peers import model_garden_fpn
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.detection import inputs
 
 _IMAGES = flags.DEFINE_integer("images", 240, "Images generated, and timed in each round.")

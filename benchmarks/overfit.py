@@ -29,7 +29,8 @@ from absl import app, flags
 from inatdet.data.annotations import Annotations
 from inatdet.data.detections import Detections
 from inatdet.data.formats.coco import read_coco_annotations
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.datasets.mini import dataset
 from inatdet.detection.boxes import to_original
 from inatdet.detection.config import DetectionExperiment

@@ -22,7 +22,7 @@ from absl import app, flags
 
 from inatdet.data.formats.annotations import read_annotations
 from inatdet.data.formats.detections import read_detections
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 
 Reader = Callable[[str], Callable[[], int]]
 """Takes a folder and returns the function to measure, which reads a file and counts its rows."""

@@ -9,7 +9,8 @@ from PIL import Image as PILImage
 
 from inatdet.data.annotations import Image
 from inatdet.data.counts import LabelCounts
-from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+from inatdet.data.granularity import ALWAYS, Granularity
+from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.label_counts import SplitCounts
 
@@ -63,7 +64,7 @@ def write(
 
 def _counts(count: int) -> SplitCounts:
     counts = {}
-    for granularity in Granularity:
+    for granularity in ALWAYS:
         label_of = taxonomy().label_of_category(granularity)
         labels = [label_of[CATEGORIES[image_id % 3].id] for image_id in range(count)]
         boxes = np.bincount(labels, minlength=taxonomy().num_labels(granularity) + 1)[1:].tolist()

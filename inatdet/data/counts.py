@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from inatdet.data.annotations import Annotations
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True)

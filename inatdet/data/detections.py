@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from inatdet.data.granularity import Granularity
 from inatdet.data.similar_names import similar_name
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 
 NO_LABEL = 0

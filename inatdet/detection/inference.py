@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from inatdet import locks, outputs
 from inatdet.data.formats.detections import DetectionsWriter
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection.boxes import to_original
 from inatdet.detection.config import DetectionExperiment, FasterRCNNTask
 from inatdet.detection.marginals import marginal

@@ -11,7 +11,7 @@ import math
 
 import tensorflow as tf
 
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.reading import find_files, read_files
 from inatdet.tfrecords.sampling import Resampler, keep_single_instance

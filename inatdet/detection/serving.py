@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from inatdet import locks, outputs
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.detection import experiments
 from inatdet.detection.boxes import to_original
 from inatdet.detection.config import DetectionExperiment

@@ -9,7 +9,8 @@ import orbit
 import tensorflow as tf
 import tf_keras
 
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection import forms, inputs
 from inatdet.detection.anchors_fit import AnchorsFit
 from inatdet.detection.faster_rcnn import Diagnostics, FasterRCNN, Losses

@@ -22,7 +22,8 @@ import numpy as np
 from inatdet.choices import Choice
 from inatdet.data.annotations import Annotations
 from inatdet.data.detections import Detections
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 
 if TYPE_CHECKING:  # loaded only when needed: pycocotools alone takes longer than --help may
     import hotcoco

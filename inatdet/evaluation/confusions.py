@@ -12,7 +12,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.evaluation.average_precision import MAX_DETECTIONS, OVERALL, GroundTruth, loaded
 from inatdet.evaluation.overlaps import Overlaps, best_of_each_image
 from inatdet.evaluation.rows import Cell, Row

@@ -13,7 +13,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.evaluation.average_precision import OVERALL, GroundTruth, percent
 from inatdet.evaluation.matching import Matches, Ranking, matches, positions_of, ranking
 from inatdet.evaluation.rows import Cell, Row

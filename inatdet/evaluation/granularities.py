@@ -18,7 +18,7 @@ import numpy as np
 from inatdet.choices import Choice
 from inatdet.data.boxes import suppress
 from inatdet.data.detections import Detections
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.evaluation.average_precision import MAX_DETECTIONS, METRICS
 from inatdet.evaluation.resampling import Estimate, Halves
 from inatdet.evaluation.rows import Cell, MeasuredRow, Row

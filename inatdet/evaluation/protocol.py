@@ -10,7 +10,8 @@ import numpy as np
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.detections import Detections
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.evaluation.average_precision import GroundTruth, ground_truth_at
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inatdet.data.counts import TrainingCounts
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
 from inatdet.evaluation import (
     average_precision,

@@ -33,7 +33,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from inatdet.data.formats.writing import write_annotations, write_detections
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.evaluation.plausibility import checked
 from inatdet.evaluation.protocol import prepare
 from inatdet.outputs import check_file

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
 from inatdet.programs.libraries import quiet_libraries
 from inatdet.programs.running import command, progress

@@ -12,7 +12,7 @@ from inatdet.data.checking import OnBad
 from inatdet.data.detections import Detections
 from inatdet.data.formats.reading import read_annotations, read_detections
 from inatdet.data.formats.voc import Corners
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
 from inatdet.evaluation.plausibility import DataWarning
 from inatdet.locks import only_writer

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from inatdet.data.checking import OnBad
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.tfrecords.conversion import Conversion
 
 

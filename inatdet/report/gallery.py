@@ -13,8 +13,8 @@ from inatdet.choices import Choice
 from inatdet.data.annotations import Image
 from inatdet.data.boxes import are_right
 from inatdet.data.detections import Detections
+from inatdet.data.granularity import Granularity
 from inatdet.data.pictures import LONGEST_SIDE, as_jpeg, draw_detections, open_picture
-from inatdet.data.taxonomy import Granularity
 from inatdet.errors import InputError
 from inatdet.evaluation.average_precision import GroundTruth
 from inatdet.evaluation.plausibility import DataWarning

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import Any
 
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.evaluation.average_precision import METRICS, OVERALL, RECALLS
 from inatdet.evaluation.granularities import Table6Row
 from inatdet.evaluation.plausibility import DataWarning

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inatdet.data.detections import Detections
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.evaluation.average_precision import MAX_DETECTIONS, Engine
 from inatdet.evaluation.plausibility import numbered_names
 from inatdet.evaluation.protocol import Prepared

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from inatdet.data.detections import Detections
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.protocol import PROTOCOL_VERSION, Prepared
 from inatdet.evaluation.resampling import Estimate

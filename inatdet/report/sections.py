@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.evaluation.average_precision import METRICS, OVERALL
 from inatdet.evaluation.breakdowns import SizeRow, TrainingRow
 from inatdet.evaluation.confusions import Confusion, HierarchyRow

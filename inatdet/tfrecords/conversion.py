@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad
-from inatdet.data.taxonomy import TAXONOMY_FILE, Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import TAXONOMY_FILE, Taxonomy
 from inatdet.errors import InputError
 from inatdet.outputs import check_folder
 

@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from inatdet.data.annotations import Image
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 
 _ENCODED = "image/encoded"
 _FORMAT = "image/format"

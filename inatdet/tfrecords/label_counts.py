@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.counts import LabelCounts
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import check_version, write_text
 from inatdet.tfrecords.journal import split_of

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from inatdet.choices import Choice
 from inatdet.data.counts import LabelCounts
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.tfrecords import examples
 
 

@@ -16,9 +16,10 @@ from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad
 from inatdet.data.file_names import explain_missing
 from inatdet.data.formats.coco import read_coco_annotations
+from inatdet.data.granularity import Granularity
 from inatdet.data.jpeg import BadFileError, FileProblem, read_jpeg
 from inatdet.data.reading_ahead import map_ahead
-from inatdet.data.taxonomy import TAXONOMY_FILE, Granularity, Taxonomy
+from inatdet.data.taxonomy import TAXONOMY_FILE, Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import sha256_of
 from inatdet.locks import only_writer

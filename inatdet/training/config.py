@@ -8,7 +8,7 @@ from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
 from inatdet.choices import Choice
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
 from inatdet.tfrecords.sampling import Sampling
 

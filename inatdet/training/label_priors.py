@@ -15,7 +15,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
 from inatdet.files import write_text
 from inatdet.tfrecords.label_counts import read_label_counts

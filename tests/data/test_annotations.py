@@ -16,7 +16,8 @@ from inatdet.data.annotations import Annotations, Image
 from inatdet.data.checking import OnBad
 from inatdet.data.entries import is_safe_file_name
 from inatdet.data.formats.coco import read_coco_annotations
-from inatdet.data.taxonomy import Category, Granularity
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Category
 from inatdet.errors import InputError
 
 GOOD = {

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from inatdet.data import detections
 from inatdet.data.formats import coco_results, json_list
 from inatdet.data.formats.detections import read_detections
-from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.errors import InputError
 
 TAXONOMY = Taxonomy.from_categories([Category(i, f"s{i}", "Aves") for i in range(4)], range(4))

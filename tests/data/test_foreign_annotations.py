@@ -16,7 +16,7 @@ from inatdet.data.formats.annotations import Options, read_annotations
 from inatdet.data.formats.coco import write_coco_annotations
 from inatdet.data.formats.names import ImagesByName, read_names, read_super_categories
 from inatdet.data.formats.voc import Corners, read_voc_annotations
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
 from tests.foreign import FOREIGN, SUPER_CATEGORIES
 

@@ -10,7 +10,7 @@ from inatdet.data.formats.annotations import Options, read_annotations
 from inatdet.data.formats.coco import write_coco_annotations
 from inatdet.data.formats.detections import read_detections
 from inatdet.data.formats.voc import Corners
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
 from tests.foreign import FOREIGN, SUPER_CATEGORIES
 

@@ -23,7 +23,8 @@ import pytest
 from inatdet.data.annotations import Image
 from inatdet.data.formats.detections import DetectionsWriter, read_detections
 from inatdet.data.formats.writing import write_detections
-from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.errors import InputError
 from tests.data.damage import damaged, odd
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from inatdet.data.annotations import Annotations, Image
 from inatdet.data.detections import Detections, labels_of_categories
-from inatdet.data.taxonomy import Category, Granularity
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Category
 
 CATEGORIES = (
     Category(40, "a", "Aves"),

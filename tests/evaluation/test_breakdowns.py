@@ -4,7 +4,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from inatdet.data.counts import TrainingCounts
-from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.evaluation import average_precision, breakdowns
 from inatdet.evaluation.average_precision import ClassResults
 from tests.evaluation import scenes

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.evaluation import average_precision, confusions
 from inatdet.evaluation.average_precision import OVERALL
 from inatdet.evaluation.overlaps import overlaps

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from inatdet.data import boxes as box_math
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.evaluation import granularities
 from inatdet.evaluation.average_precision import (
     class_results,

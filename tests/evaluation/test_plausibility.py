@@ -8,7 +8,8 @@ import pytest
 
 from inatdet.data.annotations import Annotations, Image
 from inatdet.data.detections import Detections, labels_of_categories
-from inatdet.data.taxonomy import Category, Granularity
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Category
 from inatdet.evaluation import plausibility
 from inatdet.evaluation.orders import permuted_agreement
 from inatdet.evaluation.overlaps import best_of_each_image

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from inatdet.data.formats.detections import DetectionsWriter, read_detections
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.evaluation import average_precision, granularities
 from inatdet.evaluation import results as numbers_of
 from inatdet.evaluation.average_precision import METRICS
@@ -25,7 +25,7 @@ from inatdet.report.provenance import as_record
 from tests.evaluation import reference, scenes
 from tests.evaluation.cases import KNOWN, cases, truths
 
-SPECIES, SUPER, GENERIC = Granularity
+SPECIES, SUPER, GENERIC = ALWAYS
 settings.register_profile(
     "exact", derandomize=True, deadline=None, max_examples=40,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
@@ -213,7 +213,7 @@ def with_duplicates(detections, label, level=SPECIES):
 
 
 @exact
-@given(cases(single=True), st.sampled_from(Granularity), st.integers(1, 5))
+@given(cases(single=True), st.sampled_from(ALWAYS), st.integers(1, 5))
 def test_duplicates_below_every_score_change_nothing_in_single_instance_images(case, level, label):
     annotations, detections = case
     before = measures(annotations, detections, level)
@@ -223,7 +223,7 @@ def test_duplicates_below_every_score_change_nothing_in_single_instance_images(c
 
 
 @exact
-@given(cases(), st.sampled_from(Granularity), st.integers(1, 5))
+@given(cases(), st.sampled_from(ALWAYS), st.integers(1, 5))
 def test_elsewhere_duplicates_below_every_score_may_only_find_more(case, level, label):
     # A copy may match a second true box that its original overlapped as well.
     annotations, detections = case
@@ -314,7 +314,7 @@ def test_images_without_anything_change_nothing(case, more):
 @given(cases())
 def test_measures_are_in_order(case):
     annotations, detections = case
-    for level in Granularity:
+    for level in ALWAYS:
         found = measures(annotations, detections, level)
         ap, ap50, ap75, ar1, ar10 = found.values[found.has_truth].T
         for lower, higher in (

@@ -3,7 +3,8 @@ import csv
 import numpy as np
 import pytest
 
-from inatdet.data.taxonomy import PAPER_SUPER_CLASSES, Category, Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import PAPER_SUPER_CLASSES, Category, Taxonomy
 from inatdet.evaluation import granularities, super_classes
 from inatdet.evaluation.average_precision import METRICS, ClassResults
 from inatdet.evaluation.granularities import Merge

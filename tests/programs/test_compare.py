@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import inatdet
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
 from tests.detection_files import RIGHT, SPECIES, read_csv, write_annotations, write_results
 

@@ -11,7 +11,8 @@ from absl import flags
 
 import inatdet
 from inatdet.data.formats.detections import DetectionsWriter
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.evaluation.average_precision import Engine
 from inatdet.locks import only_writer

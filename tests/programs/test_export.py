@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from inatdet.data.formats.detections import read_detections
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.detection import inference, prediction, serving
 from inatdet.errors import InputError
 from inatdet.tfrecords import examples

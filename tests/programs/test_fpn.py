@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from inatdet.data.formats.detections import read_detections
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.detection import experiments, inference, serving
 from inatdet.detection.fpn_config import FPNConfig
 from inatdet.errors import InputError

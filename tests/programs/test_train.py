@@ -9,7 +9,8 @@ import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
 from inatdet.data.counts import LabelCounts
-from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+from inatdet.data.granularity import ALWAYS, Granularity
+from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError, RunError
 from inatdet.tfrecords.label_counts import SplitCounts
@@ -141,7 +142,7 @@ def test_rare_labels_are_shown_more_often(tmp_path):
     np.testing.assert_allclose(shares(), [1 / 3, 1 / 3, 1 / 3], atol=0.07)
     # If there were one image of label 1 and not six, each of the six would be shown 16 / 3 times,
     # the ten others 16 / (3 * 5) times: 32, 5.3 and 5.3.
-    counts = {g: LabelCounts(16, (1, 5, 5), (1, 5, 5)) for g in Granularity}
+    counts = {g: LabelCounts(16, (1, 5, 5), (1, 5, 5)) for g in ALWAYS}
     SplitCounts(counts, counts).save(str(tmp_path / "records"), "train")
     np.testing.assert_allclose(shares(), [0.75, 0.125, 0.125], atol=0.07)
     os.remove(tmp_path / "records" / "train.label_counts.json")

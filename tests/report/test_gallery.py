@@ -7,7 +7,7 @@ import pytest
 from PIL import Image as PILImage
 
 import inatdet
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
 from inatdet.evaluation.protocol import prepare
 from inatdet.report import gallery

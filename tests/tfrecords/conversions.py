@@ -14,7 +14,7 @@ import PIL.Image
 import tensorflow as tf
 
 from inatdet.data.counts import LabelCounts
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.tfrecords.examples import decode
 from inatdet.tfrecords.label_counts import read_label_counts
 from inatdet.tfrecords.writing import Conversion

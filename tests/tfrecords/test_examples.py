@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 
 from inatdet.data.annotations import Image
-from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.tfrecords.examples import decode, encode
 
 TAXONOMY = Taxonomy.from_categories(

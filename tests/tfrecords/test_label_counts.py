@@ -6,7 +6,8 @@ import pytest
 
 from inatdet.data.annotations import Annotations, Image
 from inatdet.data.counts import LabelCounts
-from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.errors import InputError
 from inatdet.tfrecords.label_counts import SplitCounts, read_label_counts
 

@@ -10,7 +10,7 @@ import os
 import numpy as np
 import pytest
 
-from inatdet.data.taxonomy import Granularity
+from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
 from inatdet.files import atomic_path
 from inatdet.tfrecords import writing

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from inatdet.data.annotations import Image
 from inatdet.data.counts import LabelCounts
-from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.detection import inputs
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.sampling import Resampler, Sampling, factors_of, keep_single_instance

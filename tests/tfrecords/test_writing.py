@@ -17,7 +17,8 @@ import pytest
 import tensorflow as tf
 
 from inatdet.data.checking import OnBad
-from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.errors import InputError
 from inatdet.locks import only_writer
 from inatdet.tfrecords.journal import count_images

@@ -23,7 +23,8 @@ from inatdet.data.formats.image_sizes import size_of
 from inatdet.data.formats.json_stream import iterate_lists
 from inatdet.data.formats.signatures import check_is_annotations
 from inatdet.data.formats.text_ids import TextIds
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import atomic_path
 

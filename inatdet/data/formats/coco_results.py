@@ -28,7 +28,8 @@ from inatdet.data.formats.image_ids import ids_of_names
 from inatdet.data.formats.json_list import Form, converted, iterate_lines, iterate_list
 from inatdet.data.formats.json_stream import iterate_lists
 from inatdet.data.formats.recognizing import Kind, fault_of, unnested
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.files import atomic_path
 
 _ROWS_AT_ONCE = 1 << 17

@@ -16,7 +16,8 @@ from inatdet.data.formats.recognizing import Kind, kind_of
 from inatdet.data.formats.text import files_in, is_aside
 from inatdet.data.formats.voc import Corners, is_voc_detections, read_voc_detections
 from inatdet.data.formats.yolo import SUFFIX, read_yolo_detections
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 
 __all__ = ["DetectionsWriter", "read_detections"]

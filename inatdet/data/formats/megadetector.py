@@ -15,7 +15,8 @@ import numpy as np
 from inatdet.data.detections import Detections, NamedClasses, check_columns, check_count
 from inatdet.data.formats.json_stream import iterate_beginnings, iterate_lists
 from inatdet.data.formats.names import ImagesByName
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 
 _ANIMAL = "animal"

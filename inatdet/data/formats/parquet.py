@@ -32,7 +32,8 @@ from inatdet.data.formats.parquet_metadata import (
     label_space_sha256,
     labels_of,
 )
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError, reason_of
 from inatdet.files import atomic_path
 

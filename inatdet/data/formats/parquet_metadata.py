@@ -16,7 +16,8 @@ from typing import Any
 
 import msgspec
 
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import check_version
 

@@ -16,7 +16,8 @@ from inatdet.data.formats.parquet import MAGIC
 from inatdet.data.formats.text import files_in, is_aside
 from inatdet.data.formats.voc import Corners, is_voc_detections
 from inatdet.data.formats.yolo import SUFFIX
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.files import sha256_of
 
 Path = str | os.PathLike[str]

@@ -26,7 +26,8 @@ from inatdet.data.entries import folded
 from inatdet.data.formats.names import ImagesByName, with_super_category
 from inatdet.data.formats.text import files_below, files_in, is_aside, iterate_lines
 from inatdet.data.formats.xml_elements import Element
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 
 SUFFIX = ".xml"

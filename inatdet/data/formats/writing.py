@@ -12,7 +12,8 @@ from inatdet.data.detections import Detections
 from inatdet.data.formats.coco import write_coco_annotations
 from inatdet.data.formats.coco_results import write_coco_detections
 from inatdet.data.formats.parquet import DetectionsWriter
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 
 JSON, PARQUET = ".json", ".parquet"

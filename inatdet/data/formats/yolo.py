@@ -19,7 +19,8 @@ from inatdet.data.detections import Detections, NamedClasses, check_columns, che
 from inatdet.data.formats.image_sizes import size_of
 from inatdet.data.formats.names import ImagesByName, with_super_category
 from inatdet.data.formats.text import Lines, files_below, files_in, is_aside, iterate_lines
-from inatdet.data.taxonomy import Granularity, Taxonomy
+from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 
 SUFFIX = ".txt"
