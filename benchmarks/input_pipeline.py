@@ -25,7 +25,6 @@ from absl import app, flags
 from benchmarks import measuring, photographs
 from benchmarks.measuring import Target
 from benchmarks.peers import model_garden_fpn
-from inatdet.data.granularity import Granularity
 from inatdet.detection import inputs
 
 _IMAGES = flags.DEFINE_integer("images", 240, "Images generated, and timed in each round.")
@@ -88,7 +87,7 @@ def main(argv: Sequence[str]) -> None:
         for size, name in pipeline_ways.items():
             data = inputs.make_dataset(
                 pattern,
-                Granularity.SPECIES,
+                photographs.lookup(),
                 batch_size=size,
                 short_edge=600,
                 long_edge=1024,

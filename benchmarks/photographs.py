@@ -11,8 +11,10 @@ import tensorflow as tf
 from PIL import Image as PILImage
 
 from inatdet.data.annotations import Image
+from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.tfrecords import examples
+from inatdet.tfrecords.lookup import LabelLookup
 
 # Height and width, and how many of 20 images have them: camera formats (4:3, 3:2, 16:9), phones'
 # portraits, squares, and what cropping by hand leaves.
@@ -32,6 +34,14 @@ def encoded(pixels: np.ndarray) -> bytes:
     file = io.BytesIO()
     PILImage.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=90)
     return file.getvalue()
+
+
+_TAXONOMY = Taxonomy.from_categories((Category(0, "Avis communis", "Aves"),), {0})
+
+
+def lookup() -> LabelLookup:
+    """Gives the labels of the one species."""
+    return LabelLookup(_TAXONOMY, Granularity.SPECIES)
 
 
 def photograph(rng: np.random.Generator, height: int, width: int) -> bytes:
@@ -55,7 +65,6 @@ def draw(count: int) -> list[bytes]:
 
 def write_records(directory: Path, jpegs: Sequence[bytes], shards: int = 4) -> str:
     """Writes TFRecords with one box per image; returns the pattern of their names."""
-    taxonomy = Taxonomy.from_categories((Category(0, "Avis communis", "Aves"),), {0})
     writers = [
         tf.io.TFRecordWriter(str(directory / f"train-{i:05}-of-{shards:05}.tfrecord"))
         for i in range(shards)
@@ -70,7 +79,7 @@ def write_records(directory: Path, jpegs: Sequence[bytes], shards: int = 4) -> s
             np.array([0]),
             np.array([30000.0]),
             np.array([False]),
-            taxonomy,
+            _TAXONOMY,
         )
         writers[number % shards].write(example.SerializeToString())
     for writer in writers:

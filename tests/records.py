@@ -1,6 +1,7 @@
 """A tiny set of TFRecords: bright rectangles of three colors on noise."""
 
 import io
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,7 @@ import tensorflow as tf
 from PIL import Image as PILImage
 
 from inatdet.data.annotations import Image
-from inatdet.data.counts import LabelCounts
-from inatdet.data.granularity import ALWAYS, Granularity
+from inatdet.data.counts import CategoryCounts
 from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.label_counts import SplitCounts
@@ -63,10 +63,6 @@ def write(
 
 
 def _counts(count: int) -> SplitCounts:
-    counts = {}
-    for granularity in ALWAYS:
-        label_of = taxonomy().label_of_category(granularity)
-        labels = [label_of[CATEGORIES[image_id % 3].id] for image_id in range(count)]
-        boxes = np.bincount(labels, minlength=taxonomy().num_labels(granularity) + 1)[1:].tolist()
-        counts[granularity] = LabelCounts(count, tuple(boxes), tuple(boxes))
+    boxes = Counter(CATEGORIES[image_id % 3].id for image_id in range(count))
+    counts = CategoryCounts(count, boxes, {(i,): boxes[i] for i in boxes})
     return SplitCounts(counts, counts)  # every image has one box

@@ -165,6 +165,17 @@ class Annotations:
             self, given_taxonomy=taxonomy, taxonomy_source=source, taxonomy_sha256=sha256
         )
 
+    def with_ranks(self, ranks: Mapping[int, Mapping[str, str]]) -> Annotations:
+        """The same annotations, whose categories have names at more ranks.
+
+        Args:
+            ranks: names at ranks by category id, such as `{17: {"genus": "Parus"}}`. Label spaces
+                that were given get them too.
+        """
+        given = self.given_taxonomy and self.given_taxonomy.with_ranks(ranks)
+        categories = tuple(c.with_ranks(ranks.get(c.id, {})) for c in self.categories)
+        return replace(self, categories=categories, given_taxonomy=given)
+
     def rows_by_image(self) -> tuple[np.ndarray, np.ndarray]:
         """Where the boxes of each image are.
 

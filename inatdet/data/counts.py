@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -26,29 +27,44 @@ class LabelCounts:
     images: tuple[int, ...]
     boxes: tuple[int, ...]
 
-    @classmethod
-    def of(
-        cls, annotations: Annotations, taxonomy: Taxonomy, granularity: Granularity
-    ) -> LabelCounts:
-        """Counts the labels of annotations.
 
-        Args:
-            annotations: all of its images count.
-            taxonomy: the label spaces; boxes of a category without a label do not count.
-            granularity: of the labels.
-        """
+@dataclass(frozen=True)
+class CategoryCounts:
+    """How often categories occur, from which the counts at every level follow.
+
+    Boxes around a crowd do not count.
+
+    Attributes:
+        total_images: the number of images, with and without boxes.
+        boxes: the number of boxes by category id; no entry means 0.
+        images: the number of images by what they show: the ids of the categories with a box,
+            ascending. An image of two species of one genus is one image of the genus, which
+            numbers by species could not tell.
+    """
+
+    total_images: int
+    boxes: Mapping[int, int]
+    images: Mapping[tuple[int, ...], int]
+
+    @classmethod
+    def of(cls, annotations: Annotations) -> CategoryCounts:
+        """Counts all boxes and images of annotations."""
+        counted = ~annotations.is_crowd
+        ids, images = annotations.category_ids[counted], annotations.image_ids[counted]
+        pairs = np.unique(np.column_stack([images, ids]), axis=0)
+        starts = np.flatnonzero(np.diff(pairs[:, 0], prepend=np.nan))
+        shown = (tuple(part.tolist()) for part in np.split(pairs[:, 1], starts[1:]) if len(part))
+        return cls(len(annotations.images), _occurrences(ids), dict(Counter(shown)))
+
+    def at(self, taxonomy: Taxonomy, granularity: Granularity) -> LabelCounts:
+        """The counts of the labels at a level; categories without a label there do not count."""
         label_of = taxonomy.label_of_category(granularity)
-        ids, position = np.unique(annotations.category_ids, return_inverse=True)
-        label_of_id = np.array([label_of.get(i, 0) for i in ids.tolist()], np.int64)
-        labels = label_of_id[position]
-        counted = (labels > 0) & ~annotations.is_crowd
-        counts = _count(labels[counted], annotations.image_ids[counted])
-        everything = range(1, taxonomy.num_labels(granularity) + 1)
-        return cls(
-            total_images=len(annotations.images),
-            images=tuple(counts.images.get(label, 0) for label in everything),
-            boxes=tuple(counts.boxes.get(label, 0) for label in everything),
-        )
+        boxes, images = np.zeros((2, taxonomy.num_labels(granularity) + 1), np.int64)
+        for category_id, count in self.boxes.items():
+            boxes[label_of.get(category_id, 0)] += count
+        for category_ids, count in self.images.items():
+            images[list({label_of.get(i, 0) for i in category_ids})] += count
+        return LabelCounts(self.total_images, tuple(images[1:].tolist()), tuple(boxes[1:].tolist()))
 
 
 @dataclass(frozen=True)

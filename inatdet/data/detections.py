@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,12 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from inatdet.data.granularity import Granularity
-from inatdet.data.similar_names import similar_name
+from inatdet.data.labels import Labels, labels_of_categories, labels_of_labels
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
-
-NO_LABEL = 0
-"""The label of a detection whose category has none at a granularity."""
 
 MOST_DETECTIONS = 1 << 27
 """The most that one file may hold: 27 times 100 detections in each of iNat2017's validation images,
@@ -33,7 +30,7 @@ class Detections:
         path: the file or folder they were read from, or what `from_arrays` was told to call them.
         trained_on: the granularity of the labels; that of the model, unless `summed_from` is set.
         image_ids: int64 `[detections]`.
-        labels: at each granularity no finer than `trained_on`, int64 `[detections]`: labels of the
+        labels: at each level no finer than `trained_on`, int64 `[detections]`: labels of the
             taxonomy that they were read with, or `NO_LABEL`. (A species without a box in the
             ground truth has no species label, but counts as an animal all the same.)
         scores: float64 `[detections]`.
@@ -52,7 +49,7 @@ class Detections:
     path: str
     trained_on: Granularity
     image_ids: np.ndarray
-    labels: Mapping[Granularity, np.ndarray]
+    labels: Labels
     scores: np.ndarray
     boxes: np.ndarray
     model: str = ""
@@ -129,10 +126,7 @@ class Detections:
         check_columns(name, *columns)
         if not are_category_ids:
             check_labels(name, given, taxonomy.num_labels(granularity), granularity)
-            by_level = {
-                level: taxonomy.coarsen(given, granularity, level)
-                for level in granularity.coarser_or_equal()
-            }
+            by_level = labels_of_labels(given, granularity, taxonomy)
         elif granularity is Granularity.SPECIES:
             by_level = labels_of_categories(name, given, taxonomy)
         else:
@@ -168,7 +162,7 @@ class Detections:
         return replace(
             self,
             image_ids=self.image_ids[rows],
-            labels={granularity: labels[rows] for granularity, labels in self.labels.items()},
+            labels=self.labels.select(rows),
             scores=self.scores[rows],
             boxes=self.boxes[rows],
         )
@@ -231,125 +225,6 @@ def check_columns(path: str, image_ids: np.ndarray, scores: np.ndarray, boxes: n
             f"{boxes[row].tolist()} with a negative size; {bad.sum()} detections are like this; "
             "boxes are x, y, width, height, so corners are subtracted once and not twice"
         )
-
-
-def labels_of_categories(
-    path: str,
-    category_ids: np.ndarray,
-    taxonomy: Taxonomy,
-    which: np.ndarray | slice = slice(None),
-) -> dict[Granularity, np.ndarray]:
-    """The labels of species detections at every granularity.
-
-    Args:
-        path: the file, for the message.
-        category_ids: int64, the dataset's ids.
-        taxonomy: the label spaces.
-        which: int `[detections]`, the position of each detection's category in `category_ids`; by
-            default there is one per detection.
-
-    Raises:
-        InputError: a category is not in the taxonomy.
-    """
-    # Every category is an animal, so the generic labels list them all.
-    ids = np.array(sorted(taxonomy.label_of_category(Granularity.GENERIC)), np.int64)
-    position = np.minimum(np.searchsorted(ids, category_ids), len(ids) - 1)
-    found = (ids[position] == category_ids)[which]
-    if not found.all():
-        row = int(np.argmin(found))
-        raise InputError(
-            f"{path}: detection {row + 1} has category {category_ids[which][row]}, which is not "
-            "among the annotations' categories; check that both belong to the same dataset"
-        )
-    labels = {}
-    for granularity in Granularity:
-        known = taxonomy.label_of_category(granularity)
-        of_id = np.array([known.get(i, NO_LABEL) for i in ids.tolist()])
-        labels[granularity] = of_id[position][which]
-    return labels
-
-
-def labels_of_super_classes(
-    path: str, names: list[str], labels: np.ndarray, taxonomy: Taxonomy
-) -> dict[Granularity, np.ndarray]:
-    """The labels of super-class detections, matched by name with a file's own label space.
-
-    Args:
-        path: the file, for the message.
-        names: the names of the file's labels 1, 2, ...
-        labels: int `[detections]`, labels of the file.
-        taxonomy: the label spaces to express them in.
-
-    Raises:
-        InputError: a super-class is not in the taxonomy.
-    """
-    own = {name: label for label, name in enumerate(taxonomy.names(Granularity.SUPER), 1)}
-    listed = {category.supercategory for category in taxonomy.species + taxonomy.unboxed}
-    for label in np.unique(labels).tolist():
-        if names[label - 1] not in listed:
-            raise InputError(
-                f"{path}: has detections of {names[label - 1][:80]!r}, which is not among the "
-                f"annotations' super-classes{_perhaps(names[label - 1], listed)}; check that both "
-                "belong to the same dataset"
-            )
-    of_label = np.array([NO_LABEL] + [own.get(name, NO_LABEL) for name in names], np.int64)
-    return {Granularity.SUPER: of_label[labels], Granularity.GENERIC: np.ones(len(labels), int)}
-
-
-def _perhaps(name: str, names: Iterable[str]) -> str:
-    """The part of a message about an unknown name that tells a similar one."""
-    similar = similar_name(name, set(names) - {name})
-    return f", perhaps {similar[:80]!r} is meant" if similar else ""
-
-
-class NamedClasses:
-    """Classes of a model that are identified by name, as in VOC's and YOLO's files.
-
-    Args:
-        names: the names of the classes 0, 1, ...
-        granularity: whose names they are.
-        taxonomy: the label spaces.
-    """
-
-    def __init__(self, names: Sequence[str], granularity: Granularity, taxonomy: Taxonomy):
-        self._names = list(names)
-        self._granularity = granularity
-        self._taxonomy = taxonomy
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def labels(self, path: str, classes: np.ndarray) -> dict[Granularity, np.ndarray]:
-        """The labels at the granularity and all coarser ones.
-
-        Args:
-            path: the file or folder, for the message.
-            classes: int64 `[detections]`, each less than the number of names.
-
-        Raises:
-            InputError: the name of a class with detections is not in the taxonomy, or belongs to
-                several species.
-        """
-        if self._granularity is Granularity.SUPER:
-            return labels_of_super_classes(path, self._names, classes + 1, self._taxonomy)
-        if self._granularity is Granularity.GENERIC:
-            return {Granularity.GENERIC: np.ones(len(classes), np.int64)}
-        ids: dict[str, int | None] = {}
-        for category in self._taxonomy.species + self._taxonomy.unboxed:
-            ids[category.name] = None if category.name in ids else category.id
-        of_class = np.zeros(len(self._names), np.int64)
-        for position in np.unique(classes).tolist():
-            name = self._names[position]
-            category_id = ids.get(name)
-            if category_id is None:
-                number = "several" if name in ids else "none"
-                raise InputError(
-                    f"{path}: has detections of {name[:80]!r}, but {number} of the annotations' "
-                    f"categories have that name{_perhaps(name, ids)}; check the names of the "
-                    "model's classes"
-                )
-            of_class[position] = category_id
-        return labels_of_categories(path, of_class, self._taxonomy, classes)
 
 
 def check_labels(path: str, labels: np.ndarray, count: int, granularity: Granularity) -> None:

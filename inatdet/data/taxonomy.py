@@ -1,5 +1,7 @@
 """Label spaces: every species belongs to a super-class, and every super-class is an animal.
 
+Between them there may be ranks, such as genus and family; `levels` says which of them are levels.
+
 Categories belong to the dataset, labels to the model. A category id may be 0, and ids may have
 gaps, so an id is never used as a label: labels are 1..C at each granularity, and 0 is background.
 All label numbers in the project come from here.
@@ -10,15 +12,16 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from inatdet.choices import Choice
 from inatdet.data.entries import folded, is_id, name_fault, short
+from inatdet.data.granularity import ALWAYS, ORDER, Granularity, place_in_order
+from inatdet.data.levels import Level, Misfit, ladder, level_of_rank, table
 from inatdet.errors import InputError, cannot_read
 from inatdet.files import check_version, open_regular, write_text
 
@@ -42,21 +45,12 @@ TAXONOMY_FILE = "taxonomy.json"
 """The name of the file of label spaces that lies beside TFRecords and checkpoints."""
 
 _FORMAT = "inatdet taxonomy"
-_VERSION = 1
+_VERSION = 2  # added the ranks of categories
 _WRITE_AGAIN = "write the file again with `inatdet tfrecords`"
 
 
-class Granularity(Choice):
-    """How finely animals are told apart: a level of labels. The members go from fine to coarse."""
-
-    SPECIES = "species"
-    SUPER = "super"
-    GENERIC = "generic"
-
-    def coarser_or_equal(self) -> tuple[Granularity, ...]:
-        """This granularity and all coarser ones, from fine to coarse."""
-        members = tuple(Granularity)
-        return members[members.index(self) :]
+FIELDS = ("genus", "family", "order", "class", "phylum", "kingdom")
+"""The ranks that iNat2018 to iNat2021 name in their categories, from fine to coarse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +61,23 @@ class Category:
         id: the dataset's number for it; 0 is allowed.
         name: the species' name.
         supercategory: the super-class it belongs to.
+        ranks: its names at other ranks, such as `("genus", "Parus")`.
     """
 
     id: int
     name: str
     supercategory: str
+    ranks: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def from_entry(cls, entry: Any) -> Category:
         """Makes a category from an entry of a COCO-style `categories` list.
 
         Args:
-            entry: a mapping with `id`, `name` and `supercategory`; other keys are ignored. White
-                space around names is dropped, and that inside them becomes single blanks.
+            entry: a mapping with `id`, `name` and `supercategory`, and perhaps with some of
+                `FIELDS`, of which those that are empty or no text count as missing; other keys are
+                ignored. White space around names is dropped, and that inside them becomes single
+                blanks.
 
         Raises:
             ValueError: something is missing or of the wrong type; the message says what, in words
@@ -91,12 +89,37 @@ class Category:
         for key in ("name", "supercategory"):
             if fault := name_fault(entry.get(key)):
                 raise ValueError(f"has {fault} {key}")
-        return cls(category_id, folded(entry["name"]), folded(entry["supercategory"]))
+        ranks = {}
+        for rank in FIELDS:
+            name = entry.get(rank)
+            if isinstance(name, str) and name.strip():
+                if fault := name_fault(name):
+                    raise ValueError(f"has {fault} {rank}")
+                ranks[rank] = folded(name)
+        category = cls(category_id, folded(entry["name"]), folded(entry["supercategory"]))
+        return category.with_ranks(ranks)
+
+    def with_ranks(self, ranks: Mapping[str, str]) -> Category:
+        """The category with these names at other ranks, besides those that it has.
+
+        Raises:
+            ValueError: a rank has a name that no level can have, or that of a level that every
+                taxonomy has.
+        """
+        every = dict(self.ranks) | dict(ranks)
+        for rank in every:
+            if Granularity(rank) in ALWAYS:
+                raise ValueError(f"gives {rank} as a rank, which is a level of its own")
+        return replace(self, ranks=tuple(sorted(every.items(), key=lambda item: _place(item[0]))))
+
+    def rank(self, rank: str) -> str | None:
+        """Its name at a rank; None where it has none."""
+        return dict(self.ranks).get(rank)
 
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """The label spaces of a dataset at the three granularities.
+    """The label spaces of a dataset at all of its levels.
 
     Attributes:
         species: the categories that have a box, by category id; position + 1 is the species label.
@@ -154,25 +177,75 @@ class Taxonomy:
             super_classes=tuple(super_classes),
         )
 
+    @property
+    def levels(self) -> tuple[Granularity, ...]:
+        """The levels, from fine to coarse: each lies within all those after it."""
+        return tuple(self._levels)
+
+    def coarser_or_equal(self, granularity: Granularity) -> tuple[Granularity, ...]:
+        """This level and all coarser ones, from fine to coarse.
+
+        Raises:
+            InputError: there is no such level.
+        """
+        self._level(granularity)
+        return self.levels[self.levels.index(granularity) :]
+
+    @property
+    def misfits(self) -> tuple[Misfit, ...]:
+        """The ranks of the categories that are not among the levels, and why."""
+        return tuple(self._ladder[1])
+
+    def without_value(self, granularity: Granularity) -> int:
+        """How many species have no name at a rank, and so a label of their own there."""
+        return self._level(granularity).without_value
+
+    def with_ranks(self, ranks: Mapping[int, Mapping[str, str]]) -> Taxonomy:
+        """The same label spaces with more ranks.
+
+        Args:
+            ranks: names at ranks by category id; categories without an entry stay as they are.
+        """
+
+        def ranked(categories: tuple[Category, ...]) -> tuple[Category, ...]:
+            return tuple(c.with_ranks(ranks.get(c.id, {})) for c in categories)
+
+        return replace(self, species=ranked(self.species), unboxed=ranked(self.unboxed))
+
     def num_labels(self, granularity: Granularity) -> int:
         """The number of labels, without background."""
         return len(self.names(granularity))
 
     def names(self, granularity: Granularity) -> tuple[str, ...]:
         """The names of the labels; `names(...)[label - 1]` is the name of a label."""
-        return self._names[granularity]
+        return self._level(granularity).names
 
     def label_of_category(self, granularity: Granularity) -> Mapping[int, int]:
         """The label of each category that has one.
 
         At the species granularity, a category without a box has none. At the super granularity, it
-        has the label of its super-class, if that has one. At the generic granularity, every
-        category has label 1.
+        has the label of its super-class, if that has one, and likewise at other ranks. At the
+        generic granularity, every category has label 1.
 
         Returns:
             Labels by category id.
         """
-        return self._label_of_category[granularity]
+        return self._level(granularity).label_of
+
+    def category_of_name(self, granularity: Granularity) -> Mapping[str, int]:
+        """The id of a category by each name at a level coarser than species.
+
+        Names that only categories without a label there have are among them.
+        """
+        rank = str(granularity)
+        every = self.species + self.unboxed
+        named = {
+            (c.supercategory if granularity is Granularity.SUPER else c.rank(rank)) or c.name: c.id
+            for c in every
+        }
+        label_of = self.label_of_category(granularity)
+        names = self.names(granularity)
+        return named | {names[label_of[c.id] - 1]: c.id for c in every if c.id in label_of}
 
     def coarsen(self, labels: np.ndarray, source: Granularity, target: Granularity) -> np.ndarray:
         """Turns labels into labels of a coarser (or the same) granularity.
@@ -189,20 +262,15 @@ class Taxonomy:
             ValueError: `target` is finer than `source`, or a label is out of range.
         """
         labels = np.asarray(labels)
-        if target not in source.coarser_or_equal():
+        if target not in self.coarser_or_equal(source):
             raise ValueError(f"{source} labels cannot be made finer, into {target} labels")
         if labels.size and (labels.min() < 1 or labels.max() > self.num_labels(source)):
             raise ValueError(
                 f"{source} labels go from 1 to {self.num_labels(source)}, not from "
                 f"{labels.min()} to {labels.max()}"
             )
-        coarse: np.ndarray
-        if target is source:
-            coarse = labels.copy()
-        elif target is Granularity.GENERIC:
-            coarse = np.ones_like(labels)
-        else:
-            coarse = self._super_of_species[labels - 1].astype(labels.dtype)
+        of_label = table(self._level(source), self._level(target))
+        coarse: np.ndarray = of_label[labels - 1].astype(labels.dtype)
         return coarse
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -211,8 +279,8 @@ class Taxonomy:
             "format": _FORMAT,
             "version": _VERSION,
             "super_classes": list(self.super_classes),
-            "species": [{"label": i + 1, **asdict(c)} for i, c in enumerate(self.species)],
-            "unboxed": [asdict(category) for category in self.unboxed],
+            "species": [{"label": i + 1, **_entry(c)} for i, c in enumerate(self.species)],
+            "unboxed": [_entry(category) for category in self.unboxed],
         }
         write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
@@ -260,7 +328,7 @@ class Taxonomy:
             lists[key] = []
             for i, entry in enumerate(entries):
                 try:
-                    lists[key].append(Category.from_entry(entry))
+                    lists[key].append(_category(entry))
                 except ValueError as error:
                     raise ValueError(f"entry {i + 1} of {key} {error}") from error
                 if key == "species" and entry.get("label") != i + 1:
@@ -275,13 +343,12 @@ class Taxonomy:
         return taxonomy
 
     def write_label_maps(self, directory: str | os.PathLike[str]) -> None:
-        """Writes label maps for the Object Detection API, one per granularity.
+        """Writes label maps for the Object Detection API, one per level.
 
         Args:
-            directory: where to write `species_label_map.pbtxt`, `super_label_map.pbtxt` and
-                `generic_label_map.pbtxt`.
+            directory: where to write `species_label_map.pbtxt`, `super_label_map.pbtxt` and so on.
         """
-        for granularity in Granularity:
+        for granularity in self.levels:
             items = (
                 f"item {{\n  id: {i + 1}\n  name: '{_escape(name)}'\n}}\n"
                 for i, name in enumerate(self.names(granularity))
@@ -289,31 +356,71 @@ class Taxonomy:
             path = os.path.join(directory, f"{granularity}_label_map.pbtxt")
             write_text(path, "".join(items))
 
+    def _level(self, granularity: Granularity) -> Level:
+        level = self._levels.get(granularity)
+        if level is None:
+            unfit = {misfit.granularity: misfit.reason for misfit in self.misfits}
+            reason = f"it {unfit[granularity]}" if granularity in unfit else "no category names it"
+            raise InputError(
+                f"there is no level {granularity!s}, as {reason}; the levels are "
+                f"{', '.join(self.levels)}"
+            )
+        return level
+
     @functools.cached_property
-    def _names(self) -> dict[Granularity, tuple[str, ...]]:
-        return {
+    def _levels(self) -> dict[Granularity, Level]:
+        return {level.granularity: level for level in self._ladder[0]}
+
+    @functools.cached_property
+    def _ladder(self) -> tuple[list[Level], list[Misfit]]:
+        ranks = {rank for category in self.species for rank, _ in category.ranks}
+        by_importance = sorted(ranks, key=lambda rank: (rank not in ORDER, _place(rank), rank))
+        return ladder(
+            self._always(), [level_of_rank(r, self.species, self.unboxed) for r in by_importance]
+        )
+
+    def _always(self) -> Iterator[Level]:
+        """The levels that every taxonomy has."""
+        every = self.species + self.unboxed
+        number = {name: i + 1 for i, name in enumerate(self.super_classes)}
+        labels = {
+            Granularity.SPECIES: {c.id: i + 1 for i, c in enumerate(self.species)},
+            Granularity.SUPER: {
+                c.id: number[c.supercategory] for c in every if c.supercategory in number
+            },
+            Granularity.GENERIC: {c.id: 1 for c in every},
+        }
+        names = {
             Granularity.SPECIES: tuple(category.name for category in self.species),
             Granularity.SUPER: self.super_classes,
             Granularity.GENERIC: (GENERIC_NAME,),
         }
+        for granularity, of in labels.items():
+            of_species = np.array([of[category.id] for category in self.species], np.int64)
+            yield Level(granularity, names[granularity], MappingProxyType(of), of_species)
 
-    @functools.cached_property
-    def _label_of_category(self) -> dict[Granularity, Mapping[int, int]]:
-        every = self.species + self.unboxed
-        super_label = {name: i + 1 for i, name in enumerate(self.super_classes)}
-        labels = {
-            Granularity.SPECIES: {c.id: i + 1 for i, c in enumerate(self.species)},
-            Granularity.SUPER: {
-                c.id: super_label[c.supercategory] for c in every if c.supercategory in super_label
-            },
-            Granularity.GENERIC: {c.id: 1 for c in every},
-        }
-        return {granularity: MappingProxyType(of) for granularity, of in labels.items()}
 
-    @functools.cached_property
-    def _super_of_species(self) -> np.ndarray:
-        label = {name: i + 1 for i, name in enumerate(self.super_classes)}
-        return np.array([label[category.supercategory] for category in self.species])
+def _place(rank: str) -> int:
+    return place_in_order(Granularity(rank))
+
+
+def _category(entry: Any) -> Category:
+    """A category of a saved file.
+
+    Raises:
+        ValueError: as `Category.from_entry`.
+    """
+    category = Category.from_entry(entry)
+    ranks = entry.get("ranks", {})
+    if not isinstance(ranks, dict) or any(map(name_fault, ranks.values())):
+        raise ValueError("has no mapping of names as its ranks")
+    return category.with_ranks({rank: folded(name) for rank, name in ranks.items()})
+
+
+def _entry(category: Category) -> dict[str, Any]:
+    """A category as it is saved."""
+    fields = {"id": category.id, "name": category.name, "supercategory": category.supercategory}
+    return fields | ({"ranks": dict(category.ranks)} if category.ranks else {})
 
 
 def _check_super_classes(given: Sequence[str], boxed: Sequence[str], listed: set[str]) -> None:

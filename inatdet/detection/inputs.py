@@ -11,8 +11,8 @@ import math
 
 import tensorflow as tf
 
-from inatdet.data.granularity import Granularity
 from inatdet.tfrecords import examples
+from inatdet.tfrecords.lookup import LabelLookup
 from inatdet.tfrecords.reading import find_files, read_files
 from inatdet.tfrecords.sampling import Resampler, keep_single_instance
 
@@ -73,7 +73,7 @@ def largest_batches(short_edge: int, long_edge: int) -> list[tuple[int, int]]:
 
 def make_dataset(
     file_pattern: str,
-    granularity: Granularity,
+    lookup: LabelLookup,
     *,
     batch_size: int,
     short_edge: int,
@@ -93,11 +93,11 @@ def make_dataset(
     `resize_images(align_corners=False)` instead, whose samples lie `(1 / scale - 1) / 2` original
     pixels further up and left (none at scale 1): the only difference in preprocessing.
 
-    Boxes without a label at this granularity are left out, and crowd boxes in training.
+    Boxes without a label at the level are left out, and crowd boxes in training.
 
     Args:
         file_pattern: the TFRecord files.
-        granularity: which labels.
+        lookup: gives the labels of the boxes' categories.
         batch_size: images per batch. Above one, only images of similar aspect ratio share a batch;
             in training, images of equal size if enough of them come close together, and the
             batches are shuffled as well.
@@ -142,7 +142,7 @@ def make_dataset(
         if resampler:
             data = resampler(data, seed)
         data = data.shuffle(shuffle_buffer, seed=seed).repeat()
-    data = data.map(lambda serialized: _parse(serialized, granularity, is_training))
+    data = data.map(lambda serialized: _parse(serialized, lookup, is_training))
     if batch_size > 1:
         data = _batches(data, batch_size, is_training)
         if is_training:
@@ -162,11 +162,9 @@ def make_dataset(
     )
 
 
-def _parse(
-    serialized: tf.Tensor, granularity: Granularity, is_training: bool
-) -> dict[str, tf.Tensor]:
+def _parse(serialized: tf.Tensor, lookup: LabelLookup, is_training: bool) -> dict[str, tf.Tensor]:
     example = examples.decode(serialized)
-    labels = example[f"labels_{granularity.value}"]
+    labels = lookup(example["category_ids"])
     kept = labels > 0
     if is_training:
         kept &= ~example["is_crowd"]

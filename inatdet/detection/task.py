@@ -16,6 +16,7 @@ from inatdet.detection.anchors_fit import AnchorsFit
 from inatdet.detection.faster_rcnn import Diagnostics, FasterRCNN, Losses
 from inatdet.detection.validation_pictures import ValidationPictures
 from inatdet.tfrecords.label_counts import read_label_counts
+from inatdet.tfrecords.lookup import LabelLookup
 from inatdet.tfrecords.sampling import Resampler, Sampling, factors_of
 from inatdet.training import label_priors
 from inatdet.training.accumulation import Batch, mean_over
@@ -55,7 +56,7 @@ class DetectionTask(Task):
         config = self.task_config
         return inputs.make_dataset(
             params.input_path,
-            Granularity(config.granularity),
+            LabelLookup(*self._labels()),
             batch_size=params.batch_size,
             short_edge=config.short_edge,
             long_edge=config.long_edge,
@@ -72,10 +73,15 @@ class DetectionTask(Task):
         sampling = Sampling(params.sampling)
         if not params.is_training or sampling is Sampling.NONE:
             return None
-        granularity = Granularity(self.task_config.granularity)
-        counts = read_label_counts(params.input_path, granularity, params.single_instance)
+        labels = self._labels()
+        counts = read_label_counts(params.input_path, *labels, params.single_instance)
         factors = factors_of(sampling, counts, params.repeat_threshold)
-        return Resampler(sampling, granularity, tuple(factors.tolist()))
+        return Resampler(sampling, LabelLookup(*labels), tuple(factors.tolist()))
+
+    def _labels(self) -> tuple[Taxonomy, Granularity]:
+        """The label spaces, and the level that the model is trained at."""
+        config = self.task_config
+        return Taxonomy.load(config.taxonomy), Granularity(config.granularity)
 
     def prepare(self) -> None:
         """Computes the label shares that logit adjustment needs, if the data has label counts."""

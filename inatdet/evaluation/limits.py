@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inatdet.data.detections import NO_LABEL, Detections
+from inatdet.data.detections import Detections
+from inatdet.data.labels import NO_LABEL
 from inatdet.evaluation.average_precision import MAX_DETECTIONS, GroundTruth, result_columns
 from inatdet.evaluation.overlaps import overlaps
 

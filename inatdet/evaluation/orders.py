@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from inatdet.data.detections import NO_LABEL
 from inatdet.data.granularity import Granularity
+from inatdet.data.labels import NO_LABEL
 from inatdet.data.taxonomy import Taxonomy
 
 

@@ -17,9 +17,10 @@ import numpy as np
 
 from inatdet.data.boxes import RIGHT_IOU, iou
 from inatdet.data.conventions import look_like_corners
-from inatdet.data.detections import NO_LABEL, Detections
+from inatdet.data.detections import Detections
 from inatdet.data.formats.image_ids import ids_of_numbers
 from inatdet.data.granularity import Granularity
+from inatdet.data.labels import NO_LABEL
 from inatdet.errors import InputError
 from inatdet.evaluation.limits import cutting_limit
 from inatdet.evaluation.orders import permuted_agreement, share_in_order, shifted_agreement

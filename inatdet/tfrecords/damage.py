@@ -66,6 +66,13 @@ def find_damage(file: str) -> str | None:
         count = len(image_ids)
         return f"{file}: damaged after {count} records, or not a TFRecord file; {_WRITE_AGAIN}"
     except tf.errors.InvalidArgumentError:
+        (serialized,) = records.skip(len(image_ids)).take(1).as_numpy_iterator()
+        version = examples.version_of(serialized)
+        if version not in (None, examples.VERSION):
+            return (
+                f"{file}: has records of version {version}, but this version of inatdet reads "
+                f"version {examples.VERSION}; {_WRITE_AGAIN}"
+            )
         return f"{file}: record {len(image_ids) + 1} is not an example of inatdet; {_WRITE_AGAIN}"
     pixels = records.map(
         lambda record: tf.size(tf.io.decode_jpeg(examples.decode(record)["encoded"], channels=3)),

@@ -1,8 +1,12 @@
 """An image and its boxes as one `tf.train.Example`, in both directions.
 
 The keys are those that Model Garden and the Object Detection API read, so that they can use the
-files too; they see the labels of one granularity. The labels of all three are stored besides, under
-keys of our own. No key is named anywhere else.
+files too; they see the labels of one granularity. Under keys of our own are the version of this
+format and the category of each box, from which the labels at every level are looked up when the
+records are read: levels that a taxonomy gains later need no new records. An image may have no
+boxes. No key is named anywhere else.
+
+Version 1, which had no key for its version, held labels instead of categories; it is not read.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import hashlib
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from inatdet.data.annotations import Image
 from inatdet.data.granularity import Granularity
@@ -28,7 +33,11 @@ _LABEL = "image/object/class/label"
 _TEXT = "image/object/class/text"
 _AREA = "image/object/area"
 _IS_CROWD = "image/object/is_crowd"
-_LABELS = {g: f"image/object/class/label_{g.value}" for g in Granularity}
+_CATEGORY = "image/object/category_id"
+_VERSION_KEY = "inatdet/version"
+
+VERSION = 2
+"""Of the format of records."""
 
 
 def encode(
@@ -43,8 +52,8 @@ def encode(
 ) -> tf.train.Example:
     """Puts an image and its boxes into one example.
 
-    A box whose category has no label at a granularity (it has boxes in this file, but none in the
-    one that `taxonomy` was derived from) gets label 0 there, which readers skip.
+    A box whose category has no label at `granularity` (it has boxes in this file, but none in the
+    one that `taxonomy` was derived from) gets label 0 in the field for other readers.
 
     Args:
         image: what the annotation file says about the image.
@@ -64,12 +73,9 @@ def encode(
     for category_id in ids:
         if category_id not in taxonomy.label_of_category(Granularity.GENERIC):
             raise KeyError(f"category {category_id} is not in the taxonomy")
-    labels = {
-        g: [taxonomy.label_of_category(g).get(category_id, 0) for category_id in ids]
-        for g in Granularity
-    }
+    labels = [taxonomy.label_of_category(granularity).get(category_id, 0) for category_id in ids]
     names = taxonomy.names(granularity)
-    text = [names[label - 1].encode() if label else b"" for label in labels[granularity]]
+    text = [names[label - 1].encode() if label else b"" for label in labels]
     feature = {
         _ENCODED: _bytes([jpeg]),
         _FORMAT: _bytes([b"jpeg"]),
@@ -82,11 +88,12 @@ def encode(
         _BOX["xmin"]: _floats(x / image.width),
         _BOX["ymax"]: _floats((y + height) / image.height),
         _BOX["xmax"]: _floats((x + width) / image.width),
-        _LABEL: _ints(labels[granularity]),
+        _LABEL: _ints(labels),
         _TEXT: _bytes(text),
         _AREA: _floats(areas),
         _IS_CROWD: _ints(np.asarray(is_crowd, np.int64)),
-        **{_LABELS[g]: _ints(labels[g]) for g in Granularity},
+        _CATEGORY: _ints(ids),
+        _VERSION_KEY: _ints([VERSION]),
     }
     return tf.train.Example(features=tf.train.Features(feature=feature))
 
@@ -100,12 +107,11 @@ def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     Returns:
         `encoded` string `[]`, a JPEG; `image_id` int64 `[]`; `height` and `width` int32 `[]`, in
         pixels; `boxes` float32 `[boxes, 4]`, `ymin, xmin, ymax, xmax` as fractions of the height
-        and width; `labels_species`, `labels_super` and `labels_generic` int32 `[boxes]`, 0 where
-        the category has no label; `is_crowd` bool `[boxes]`; `area` float32 `[boxes]`, in square
-        pixels.
+        and width; `category_ids` int64 `[boxes]`, the dataset's; `is_crowd` bool `[boxes]`; `area`
+        float32 `[boxes]`, in square pixels.
 
     Raises:
-        tf.errors.InvalidArgumentError: it is not such an example.
+        tf.errors.InvalidArgumentError: it is not such an example, or of another version.
     """
     one, many = tf.io.FixedLenFeature, tf.io.RaggedFeature
     parsed = tf.io.parse_single_example(
@@ -116,42 +122,49 @@ def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
             _HEIGHT: one([], tf.int64),
             _WIDTH: one([], tf.int64),
             **{key: many(tf.float32) for key in (*_BOX.values(), _AREA)},
-            **{key: many(tf.int64) for key in (*_LABELS.values(), _IS_CROWD)},
+            **{key: many(tf.int64) for key in (_CATEGORY, _IS_CROWD)},
+            _VERSION_KEY: one([], tf.int64),
         },
     )
-    boxes = tf.stack([parsed[key] for key in _BOX.values()], axis=-1)
-    labels = {f"labels_{g}": tf.cast(parsed[key], tf.int32) for g, key in _LABELS.items()}
-    # Records of other programs may have boxes without our labels.
-    sizes = tf.stack([tf.size(values) for values in labels.values()])
-    with tf.control_dependencies([tf.debugging.assert_equal(sizes, tf.shape(boxes)[0])]):
-        boxes = tf.identity(boxes)
+    is_known = tf.debugging.assert_equal(parsed[_VERSION_KEY], tf.constant(VERSION, tf.int64))
+    with tf.control_dependencies([is_known]):
+        encoded = tf.identity(parsed[_ENCODED])
     return {
-        "encoded": parsed[_ENCODED],
+        "encoded": encoded,
         "image_id": tf.strings.to_number(parsed[_SOURCE_ID], tf.int64),
         "height": tf.cast(parsed[_HEIGHT], tf.int32),
         "width": tf.cast(parsed[_WIDTH], tf.int32),
-        "boxes": boxes,
-        **labels,
+        "boxes": tf.stack([parsed[key] for key in _BOX.values()], axis=-1),
+        "category_ids": parsed[_CATEGORY],
         "is_crowd": tf.cast(parsed[_IS_CROWD], tf.bool),
         "area": parsed[_AREA],
     }
 
 
-def decode_labels(serialized: tf.Tensor, granularity: Granularity) -> tuple[tf.Tensor, tf.Tensor]:
-    """Parses only the labels of an example, inside a graph.
+def decode_categories(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Parses only the categories of an example, inside a graph.
 
     Args:
         serialized: string `[]`, a serialized example of `encode`.
-        granularity: of the labels.
 
     Returns:
-        Labels int32 `[boxes]`, 0 where the category has none; and bool `[boxes]`, whether the box
-        is around a crowd.
+        The dataset's category ids, int64 `[boxes]`; and bool `[boxes]`, whether the box is around
+        a crowd.
     """
     many = tf.io.RaggedFeature(tf.int64)
-    key = _LABELS[granularity]
-    parsed = tf.io.parse_single_example(serialized, {key: many, _IS_CROWD: many})
-    return tf.cast(parsed[key], tf.int32), tf.cast(parsed[_IS_CROWD], tf.bool)
+    parsed = tf.io.parse_single_example(serialized, {_CATEGORY: many, _IS_CROWD: many})
+    return parsed[_CATEGORY], tf.cast(parsed[_IS_CROWD], tf.bool)
+
+
+def version_of(serialized: bytes) -> int | None:
+    """The version of a record's format: 1 if it says none; None if it is no record of ours."""
+    try:
+        features = tf.train.Example.FromString(serialized).features.feature
+    except DecodeError:
+        return None
+    if _ENCODED not in features or _SOURCE_ID not in features:
+        return None
+    return int(next(iter(features[_VERSION_KEY].int64_list.value), 1))
 
 
 def _bytes(values: list[bytes]) -> tf.train.Feature:

@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from inatdet.choices import Choice
 from inatdet.data.counts import LabelCounts
-from inatdet.data.granularity import Granularity
 from inatdet.tfrecords import examples
+from inatdet.tfrecords.lookup import LabelLookup
 
 
 class Sampling(Choice):
@@ -47,12 +47,12 @@ class Resampler:
 
     Attributes:
         sampling: the rule.
-        granularity: whose labels count.
+        lookup: gives the labels that count.
         factors: one per label 1, 2, ..., of `factors_of`.
     """
 
     sampling: Sampling
-    granularity: Granularity
+    lookup: LabelLookup
     factors: tuple[float, ...]
 
     def __call__(self, data: tf.data.Dataset, seed: int | None) -> tf.data.Dataset:
@@ -72,7 +72,8 @@ class Resampler:
         )
 
     def _copies(self, serialized: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
-        labels, is_crowd = examples.decode_labels(serialized, self.granularity)
+        category_ids, is_crowd = examples.decode_categories(serialized)
+        labels = self.lookup(category_ids)
         labels = tf.unique(tf.boolean_mask(labels, (labels > 0) & ~is_crowd)).y
         factors = tf.gather(tf.constant(self.factors, tf.float32), labels - 1)
         if self.sampling is Sampling.REPEAT_FACTOR:
@@ -111,7 +112,7 @@ def keep_single_instance(data: tf.data.Dataset) -> tf.data.Dataset:
     """Only the examples with exactly one box that is not around a crowd."""
 
     def is_single(serialized: tf.Tensor) -> tf.Tensor:
-        _, is_crowd = examples.decode_labels(serialized, Granularity.GENERIC)
+        _, is_crowd = examples.decode_categories(serialized)
         return tf.equal(tf.size(is_crowd), 1) & ~tf.reduce_any(is_crowd)
 
     return data.filter(is_single)

@@ -25,7 +25,7 @@ from inatdet.files import sha256_of
 from inatdet.locks import only_writer
 from inatdet.tfrecords.contents import labels_sha256
 from inatdet.tfrecords.conversion import Conversion
-from inatdet.tfrecords.examples import encode
+from inatdet.tfrecords.examples import VERSION, encode
 from inatdet.tfrecords.journal import Journal, Shard
 from inatdet.tfrecords.label_counts import SplitCounts
 from inatdet.tfrecords.shards import Written, shard_names, write_shard
@@ -90,7 +90,7 @@ def _convert(conversion: Conversion, progress: bool) -> dict[str, Any]:
             f"{conversion.annotations}: no image can be written ({reasons}); `inatdet check` lists "
             "what is wrong with each"
         )
-    counts = SplitCounts.of(annotations.keep_images(written), taxonomy)
+    counts = SplitCounts.of(annotations.keep_images(written))
     counts.save(conversion.output_dir, conversion.split)
     species = taxonomy.label_of_category(Granularity.SPECIES)
     summary = {
@@ -103,7 +103,7 @@ def _convert(conversion: Conversion, progress: bool) -> dict[str, Any]:
         "boxes_without_species_label": int(
             np.isin(annotations.category_ids, list(species), invert=True).sum()
         ),
-        "labels": {g.value: taxonomy.num_labels(g) for g in Granularity},
+        "labels": {str(g): taxonomy.num_labels(g) for g in taxonomy.levels},
     }
     journal.end(summary, shards)
     return summary
@@ -162,7 +162,8 @@ def _settings(
         "order_sha256": hashlib.sha256(order.astype("<i8").tobytes()).hexdigest(),
         "labels_sha256": labels_sha256(taxonomy),
         "num_shards": num_shards,
-        "granularity": conversion.granularity.value,
+        "granularity": str(conversion.granularity),
+        "record_version": VERSION,
     }
 
 

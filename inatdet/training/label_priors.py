@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import write_text
 from inatdet.tfrecords.label_counts import read_label_counts
@@ -25,7 +26,9 @@ from inatdet.training.config import InputConfig
 _FILE = "label_priors.json"
 
 
-def of(data: InputConfig, granularity: Granularity, *, required: bool) -> np.ndarray | None:
+def of(
+    data: InputConfig, taxonomy: Taxonomy, granularity: Granularity, *, required: bool
+) -> np.ndarray | None:
     """The shares of the labels, as training sees them.
 
     A label's share is that of its boxes, each counted as often as `data.sampling` shows an image
@@ -33,6 +36,7 @@ def of(data: InputConfig, granularity: Granularity, *, required: bool) -> np.nda
 
     Args:
         data: what is trained on.
+        taxonomy: the label spaces.
         granularity: of the labels.
         required: whether it is an error if no label counts lie beside the TFRecords.
 
@@ -43,7 +47,7 @@ def of(data: InputConfig, granularity: Granularity, *, required: bool) -> np.nda
         InputError: if the shares are required and there are no counts.
     """
     with contextlib.nullcontext() if required else contextlib.suppress(InputError):
-        counts = read_label_counts(data.input_path, granularity, data.single_instance)
+        counts = read_label_counts(data.input_path, taxonomy, granularity, data.single_instance)
         factors = factors_of(Sampling(data.sampling), counts, data.repeat_threshold)
         shown = factors * counts.boxes
         return shown / max(shown.sum(), 1.0)

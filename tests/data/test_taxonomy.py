@@ -79,10 +79,10 @@ def test_inconsistent_arguments(categories, boxed, supers, words):
         Taxonomy.from_categories(categories, boxed, supers)
 
 
-def test_granularities_go_from_fine_to_coarse():
-    assert SPECIES.coarser_or_equal() == (SPECIES, SUPER, GENERIC)
-    assert SUPER.coarser_or_equal() == (SUPER, GENERIC)
-    assert GENERIC.coarser_or_equal() == (GENERIC,)
+def test_granularities_go_from_fine_to_coarse(taxonomy):
+    assert taxonomy.coarser_or_equal(SPECIES) == taxonomy.levels == (SPECIES, SUPER, GENERIC)
+    assert taxonomy.coarser_or_equal(SUPER) == (SUPER, GENERIC)
+    assert taxonomy.coarser_or_equal(GENERIC) == (GENERIC,)
     assert Granularity("super") is SUPER and str(SUPER) == "super"
 
 
@@ -142,7 +142,7 @@ def test_files_without_a_version_are_read(taxonomy, tmp_path):
     path = tmp_path / "taxonomy.json"
     taxonomy.save(path)
     content = json.loads(path.read_text())
-    assert content.pop("version") == 1
+    assert content.pop("version") == 2
     path.write_text(json.dumps(content))
     assert Taxonomy.load(path) == taxonomy
 
@@ -159,7 +159,7 @@ def _spoil(record, key, value):
         (lambda r: _spoil(r, "format", "x"), "not a taxonomy"),
         (
             lambda r: _spoil(r, "version", 99),
-            r"version 99, but .* up to 1; update",
+            r"version 99, but .* up to 2; update",
         ),
         (lambda r: _spoil(r, "super_classes", None), "super_classes"),
         (lambda r: _spoil(r, "super_classes", [1, 2]), "super_classes"),

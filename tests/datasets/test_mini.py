@@ -138,3 +138,17 @@ def test_an_existing_dataset_is_kept_and_failure_leaves_nothing(tmp_path, monkey
         mini.make(str(folder), seed=3)
     assert os.listdir(tmp_path) == ["data"]
     assert (folder / "seed").read_text() == "2"
+
+
+def test_species_of_a_genus_differ_in_their_colors_alone(dataset):
+    taxonomy = split_of(dataset, "val").taxonomy
+    genus = Granularity("genus")
+    assert taxonomy.levels == (Granularity.SPECIES, genus, Granularity.SUPER, Granularity.GENERIC)
+    assert 2 * len(PAPER_SUPER_CLASSES) == taxonomy.num_labels(genus)
+    by_genus = {}
+    for species in SPECIES:
+        by_genus.setdefault(species.genus, []).append(species)
+    assert taxonomy.num_labels(genus) == len(by_genus)
+    for alike in by_genus.values():
+        looks = {(s.super_class, s.pattern, tuple(s.proportions.items())) for s in alike}
+        assert len(looks) == 1 and len({s.colors for s in alike}) == len(alike)

@@ -13,6 +13,7 @@ from inatdet.detection import inputs
 from inatdet.errors import InputError
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.damage import find_damage, reading_errors
+from inatdet.tfrecords.lookup import LabelLookup
 
 TAXONOMY = Taxonomy.from_categories(
     (Category(5, "Avis rubra", "Aves"), Category(0, "Rana viridis", "Amphibia")), {0, 5}
@@ -57,7 +58,8 @@ def write(folder, records, shards=1):
 
 def dataset(pattern, **kwargs):
     settings = {"batch_size": 1, "short_edge": 48, "long_edge": 82, "is_training": False}
-    return inputs.make_dataset(pattern, Granularity.SPECIES, **(settings | kwargs))
+    lookup = LabelLookup(TAXONOMY, Granularity.SPECIES)
+    return inputs.make_dataset(pattern, lookup, **(settings | kwargs))
 
 
 def ids(batches):
@@ -174,7 +176,7 @@ def test_boxes_that_do_not_count_are_left_out(tmp_path, granularity):
     def labels_of(is_training):
         data = inputs.make_dataset(
             pattern,
-            granularity,
+            LabelLookup(TAXONOMY, granularity),
             batch_size=2,
             short_edge=48,
             long_edge=82,

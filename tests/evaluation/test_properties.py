@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from inatdet.data.formats.detections import DetectionsWriter, read_detections
-from inatdet.data.granularity import ALWAYS, Granularity
+from inatdet.data.granularity import ALWAYS
 from inatdet.evaluation import average_precision, granularities
 from inatdet.evaluation import results as numbers_of
 from inatdet.evaluation.average_precision import METRICS

@@ -8,8 +8,7 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
-from inatdet.data.counts import LabelCounts
-from inatdet.data.granularity import ALWAYS, Granularity
+from inatdet.data.counts import CategoryCounts
 from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError, RunError
@@ -142,7 +141,9 @@ def test_rare_labels_are_shown_more_often(tmp_path):
     np.testing.assert_allclose(shares(), [1 / 3, 1 / 3, 1 / 3], atol=0.07)
     # If there were one image of label 1 and not six, each of the six would be shown 16 / 3 times,
     # the ten others 16 / (3 * 5) times: 32, 5.3 and 5.3.
-    counts = {g: LabelCounts(16, (1, 5, 5), (1, 5, 5)) for g in ALWAYS}
+    ids = [category.id for category in records.taxonomy().species]
+    boxes = dict(zip(ids, (1, 5, 5)))
+    counts = CategoryCounts(16, boxes, {(i,): count for i, count in boxes.items()})
     SplitCounts(counts, counts).save(str(tmp_path / "records"), "train")
     np.testing.assert_allclose(shares(), [0.75, 0.125, 0.125], atol=0.07)
     os.remove(tmp_path / "records" / "train.label_counts.json")

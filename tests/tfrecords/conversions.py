@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from inatdet.data.counts import LabelCounts
 from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import TAXONOMY_FILE, Taxonomy
 from inatdet.tfrecords.examples import decode
 from inatdet.tfrecords.label_counts import read_label_counts
 from inatdet.tfrecords.writing import Conversion
@@ -87,7 +88,8 @@ def shards(dataset: Conversion) -> dict[str, bytes]:
 def counts(dataset: Conversion) -> LabelCounts:
     """How often each species occurs in what was written."""
     pattern = os.path.join(dataset.output_dir, "train-*.tfrecord")
-    return read_label_counts(pattern, Granularity.SPECIES, single_instance=False)
+    taxonomy = Taxonomy.load(os.path.join(dataset.output_dir, TAXONOMY_FILE))
+    return read_label_counts(pattern, taxonomy, Granularity.SPECIES, single_instance=False)
 
 
 def examples(dataset: Conversion, split: str = "train") -> list[dict]:

@@ -11,9 +11,10 @@ import pytest
 import tensorflow as tf
 
 from inatdet.data.annotations import Image
-from inatdet.data.granularity import Granularity
+from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.data.taxonomy import Category, Taxonomy
-from inatdet.tfrecords.examples import decode, encode
+from inatdet.tfrecords.examples import VERSION, decode, encode, version_of
+from inatdet.tfrecords.lookup import LabelLookup
 
 TAXONOMY = Taxonomy.from_categories(
     [
@@ -53,10 +54,7 @@ def check_round_trip(out):
     assert (out["height"].numpy(), out["width"].numpy()) == (100, 200)
     expected = [[0.1, 0.1, 0.5, 0.4], [0, 0, 1, 1], [0.99, 0.7525, 1, 0.8025]]
     np.testing.assert_allclose(out["boxes"], expected, atol=1e-7)
-    # By id: 0 Pica pica, 3 Apis mellifera, 7 Vespa crabro; Insecta before Aves.
-    assert out["labels_species"].numpy().tolist() == [3, 1, 2]
-    assert out["labels_super"].numpy().tolist() == [1, 2, 1]
-    assert out["labels_generic"].numpy().tolist() == [1, 1, 1]
+    assert out["category_ids"].numpy().tolist() == CATEGORY_IDS.tolist()
     assert out["is_crowd"].numpy().tolist() == [False, True, False]
     assert out["area"].numpy().tolist() == [1200, 10000, 5]
     assert {key: (value.dtype, value.shape.rank) for key, value in out.items()} == {
@@ -65,9 +63,7 @@ def check_round_trip(out):
         "height": (tf.int32, 0),
         "width": (tf.int32, 0),
         "boxes": (tf.float32, 2),
-        "labels_species": (tf.int32, 1),
-        "labels_super": (tf.int32, 1),
-        "labels_generic": (tf.int32, 1),
+        "category_ids": (tf.int64, 1),
         "is_crowd": (tf.bool, 1),
         "area": (tf.float32, 1),
     }
@@ -88,19 +84,43 @@ def test_image_without_boxes():
     example = encode(IMAGE, JPEG, np.zeros((0, 4)), none, none, none, TAXONOMY)
     out = decode(tf.constant(example.SerializeToString()))
     assert out["boxes"].shape == (0, 4)
-    for key in ("labels_species", "labels_super", "labels_generic", "is_crowd", "area"):
+    for key in ("category_ids", "is_crowd", "area"):
         assert out[key].shape == (0,)
 
 
 def test_categories_without_a_label():
     ids = np.array([5, 9, 0])
     example = encode(IMAGE, JPEG, BOXES, ids, AREAS, IS_CROWD, TAXONOMY)
-    out = decode(tf.constant(example.SerializeToString()))
-    assert out["labels_species"].numpy().tolist() == [0, 0, 1]
-    assert out["labels_super"].numpy().tolist() == [2, 0, 2]
-    assert out["labels_generic"].numpy().tolist() == [1, 1, 1]
+    assert example.features.feature["image/object/class/label"].int64_list.value == [0, 0, 1]
+    assert example.features.feature["image/object/class/text"].bytes_list.value[:2] == [b"", b""]
+    ids = decode(tf.constant(example.SerializeToString()))["category_ids"]
+    found = {g: LabelLookup(TAXONOMY, g)(ids).numpy().tolist() for g in ALWAYS}
+    # By id: 0 Pica pica, 3 Apis mellifera, 7 Vespa crabro; Insecta before Aves.
+    assert found == {"species": [0, 0, 1], "super": [2, 0, 2], "generic": [1, 1, 1]}
     with pytest.raises(KeyError, match="category 4"):
         encode(IMAGE, JPEG, BOXES[:1], [4], AREAS[:1], IS_CROWD[:1], TAXONOMY)
+
+
+def test_labels_are_looked_up():
+    lookup = LabelLookup(TAXONOMY, Granularity.SPECIES)
+    ids = tf.constant([7, 4, 0, 3, 9, -1, 2**40, 5], tf.int64)
+    assert lookup(ids).numpy().tolist() == [3, 0, 1, 2, 0, 0, 0, 0]
+    assert lookup(tf.zeros([0], tf.int64)).shape == (0,)
+
+
+def test_records_of_another_version(example):
+    newer, older = tf.train.Example(), tf.train.Example()
+    newer.CopyFrom(example)
+    newer.features.feature["inatdet/version"].int64_list.value[:] = [VERSION + 1]
+    older.CopyFrom(example)
+    del older.features.feature["inatdet/version"]
+    for record, version in ((newer, VERSION + 1), (older, 1), (example, VERSION)):
+        assert version_of(record.SerializeToString()) == version
+    for record in (newer, older):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            decode(tf.constant(record.SerializeToString()))
+    assert version_of(b"nonsense") is None
+    assert version_of(tf.train.Example().SerializeToString()) is None
 
 
 def test_what_is_not_an_example():

@@ -56,36 +56,36 @@ def shards_in(folder, count=2):
 def test_counts_are_stored_beside_the_shards(
     annotations, tmp_path, granularity, single_instance, expected
 ):
-    SplitCounts.of(annotations, TAXONOMY).save(str(tmp_path), "train")
+    SplitCounts.of(annotations).save(str(tmp_path), "train")
     pattern = shards_in(tmp_path)
-    assert read_label_counts(pattern, granularity, single_instance) == expected
+    assert read_label_counts(pattern, TAXONOMY, granularity, single_instance) == expected
 
 
 def test_boxes_without_a_label_do_not_count(annotations, tmp_path):
     taxonomy = Taxonomy.from_categories(CATEGORIES, {0, 9})
-    counts = SplitCounts.of(annotations, taxonomy).all_images[Granularity.SPECIES]
+    counts = SplitCounts.of(annotations).all_images.at(taxonomy, Granularity.SPECIES)
     assert sum(counts.boxes) == 3
     nothing = dataclasses.replace(annotations.keep_images([5]))
-    counts = SplitCounts.of(nothing, taxonomy).all_images[Granularity.SPECIES]
+    counts = SplitCounts.of(nothing).all_images.at(taxonomy, Granularity.SPECIES)
     assert counts == LabelCounts(1, (0, 0), (0, 0))
 
 
 def test_versions(annotations, tmp_path):
-    SplitCounts.of(annotations, TAXONOMY).save(str(tmp_path), "train")
+    SplitCounts.of(annotations).save(str(tmp_path), "train")
     pattern, path = shards_in(tmp_path), tmp_path / "train.label_counts.json"
     content = json.loads(path.read_text())
-    before = read_label_counts(pattern, Granularity.SUPER, False)
-    path.write_text(json.dumps(content | {"version": 2}))
-    with pytest.raises(InputError, match=r"has format version 2, but .* run `inatdet tfrecords`"):
-        read_label_counts(pattern, Granularity.SUPER, False)
+    before = read_label_counts(pattern, TAXONOMY, Granularity.SUPER, False)
+    path.write_text(json.dumps(content | {"version": 3}))
+    with pytest.raises(InputError, match=r"has format version 3, but .* run `inatdet tfrecords`"):
+        read_label_counts(pattern, TAXONOMY, Granularity.SUPER, False)
     del content["format"], content["version"]
     path.write_text(json.dumps(content))
-    assert read_label_counts(pattern, Granularity.SUPER, False) == before
+    assert read_label_counts(pattern, TAXONOMY, Granularity.SUPER, False) == before
 
 
 def test_what_is_missing_or_wrong(annotations, tmp_path):
     def read(pattern):
-        return read_label_counts(pattern, Granularity.SPECIES, False)
+        return read_label_counts(pattern, TAXONOMY, Granularity.SPECIES, False)
 
     pattern = shards_in(tmp_path)
     with pytest.raises(InputError, match=r"train\.label_counts\.json: no such file.*again"):
@@ -93,7 +93,7 @@ def test_what_is_missing_or_wrong(annotations, tmp_path):
     (tmp_path / "train.label_counts.json").write_text("{}")
     with pytest.raises(InputError, match="cannot be read as label counts"):
         read(pattern)
-    SplitCounts.of(annotations, TAXONOMY).save(str(tmp_path), "train")
+    SplitCounts.of(annotations).save(str(tmp_path), "train")
     with pytest.raises(InputError, match="not all shards of one"):
         read(str(tmp_path / "train-00000-*"))
     (tmp_path / "val-00000-of-00002.tfrecord").touch()

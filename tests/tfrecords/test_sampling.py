@@ -12,11 +12,13 @@ from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.detection import inputs
 from inatdet.tfrecords import examples
+from inatdet.tfrecords.lookup import LabelLookup
 from inatdet.tfrecords.sampling import Resampler, Sampling, factors_of, keep_single_instance
 
 TAXONOMY = Taxonomy.from_categories(
     [Category(i, f"Species {i}", "Aves" if i < 3 else "Insecta") for i in range(5)], set(range(5))
 )
+LOOKUP = LabelLookup(TAXONOMY, Granularity.SPECIES)
 # Labels 1..5 of the images; the fourth box of the last image is around a crowd.
 IMAGES = [(1,)] * 60 + [(2,)] * 9 + [(2, 2, 3), (3,), (1, 4), ()] + [(4, 1, 1, 5)]
 CROWD = {len(IMAGES) - 1: 3}
@@ -70,7 +72,7 @@ def expected_copies(sampling):
 
 def resampler(sampling):
     factors = factors_of(sampling, numpy_counts(), THRESHOLD)
-    return Resampler(sampling, Granularity.SPECIES, tuple(factors.tolist()))
+    return Resampler(sampling, LOOKUP, tuple(factors.tolist()))
 
 
 def epochs(sampling, count, seed):
@@ -139,7 +141,7 @@ def read_ids(folder, pipelines=1, which=0, **settings):
     context = tf.distribute.InputContext(pipelines, which, pipelines)
     options = {"batch_size": 1, "short_edge": 8, "long_edge": 8, "is_training": True}
     data = inputs.make_dataset(
-        str(folder / "train-*"), Granularity.SPECIES, **options, **settings, input_context=context
+        str(folder / "train-*"), LOOKUP, **options, **settings, input_context=context
     )
     return [int(batch["image_id"][0]) for batch in data.take(400)]
 

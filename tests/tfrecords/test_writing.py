@@ -52,8 +52,8 @@ def test_everything_is_written_once(dataset):
     # Images have 16 + i columns and 24 rows; box 7 belongs to image 6 and has width 3 + 7 % 5.
     expected = np.array([[2 / 24, 1 / 22, 6 / 24, 6 / 22]])
     np.testing.assert_allclose(found[106]["boxes"], expected, atol=1e-6)
-    assert found[106]["labels_species"].tolist() == [1]  # Category 0 comes before 4.
-    assert found[107]["labels_super"].tolist() == [2]  # Insecta come before Aves.
+    assert found[106]["category_ids"].tolist() == [0]
+    assert found[107]["category_ids"].tolist() == [4]
     assert found[103]["boxes"].shape == (3, 4)
     taxonomy = Taxonomy.load(os.path.join(dataset.output_dir, "taxonomy.json"))
     assert taxonomy.names(Granularity.SPECIES) == ("Vespa crabro", "Pica pica")
@@ -278,7 +278,7 @@ def test_splits_share_a_taxonomy(dataset):
     with pytest.raises(InputError, match=r"different labels .* pass --taxonomy="):
         convert(val)
     convert(dataclasses.replace(val, taxonomy=stored))
-    assert {int(label) for e in examples(dataset, "val") for label in e["labels_species"]} == {2}
+    assert {int(i) for e in examples(dataset, "val") for i in e["category_ids"]} == {4}
     assert len(examples(dataset, "train")) == 18
 
 

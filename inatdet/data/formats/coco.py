@@ -167,7 +167,7 @@ def _categories(
     """The list of categories to write, and the id in it by category id of the annotations."""
     if granularity is Granularity.SPECIES:
         entries = [
-            {"id": c.id, "name": c.name, "supercategory": c.supercategory}
+            dict(c.ranks) | {"id": c.id, "name": c.name, "supercategory": c.supercategory}
             for c in annotations.categories
         ]
         ids = {c.id: c.id for c in annotations.categories}

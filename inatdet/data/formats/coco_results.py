@@ -22,13 +22,13 @@ from inatdet.data.detections import (
     check_columns,
     check_count,
     check_labels,
-    labels_of_categories,
 )
 from inatdet.data.formats.image_ids import ids_of_names
 from inatdet.data.formats.json_list import Form, converted, iterate_lines, iterate_list
 from inatdet.data.formats.json_stream import iterate_lists
 from inatdet.data.formats.recognizing import Kind, fault_of, unnested
 from inatdet.data.granularity import Granularity
+from inatdet.data.labels import labels_of_categories, labels_of_labels
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.files import atomic_path
 
@@ -106,10 +106,7 @@ def read_coco_detections(
         labels = labels_of_categories(path, category_ids, taxonomy)
     else:
         check_labels(path, category_ids, taxonomy.num_labels(granularity), granularity)
-        labels = {
-            target: taxonomy.coarsen(category_ids, granularity, target)
-            for target in granularity.coarser_or_equal()
-        }
+        labels = labels_of_labels(category_ids, granularity, taxonomy)
     return Detections(path, granularity, image_ids, labels, scores, found, notes=notes)
 
 

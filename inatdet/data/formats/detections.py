@@ -59,7 +59,9 @@ def read_detections(
     """
     path, images = os.fspath(path), tuple(images)
     if os.path.isdir(path):
-        return _read_folder(path, _known(path, granularity), taxonomy, images, names, corners)
+        return _read_folder(
+            path, _known(path, granularity, taxonomy), taxonomy, images, names, corners
+        )
     if path.lower().endswith(SUFFIX):
         raise InputError(
             f"{path}: is one text file of several; give the folder of YOLO's or VOC's results"
@@ -68,18 +70,20 @@ def read_detections(
     if kind is Kind.PARQUET:
         found = read_parquet_detections(path, granularity, taxonomy)
     elif kind is Kind.MEGADETECTOR:
-        level = _known(path, granularity)
+        level = _known(path, granularity, taxonomy)
         found = read_megadetector_detections(path, level, taxonomy, ImagesByName(images))
     else:
-        found = read_coco_detections(path, _known(path, granularity), taxonomy, images, kind)
+        found = read_coco_detections(
+            path, _known(path, granularity, taxonomy), taxonomy, images, kind
+        )
     return with_ids_of(found, images)
 
 
-def _known(path: str, granularity: Granularity | None) -> Granularity:
+def _known(path: str, granularity: Granularity | None, taxonomy: Taxonomy) -> Granularity:
     if granularity is None:
         raise InputError(
             f"{path}: only Parquet files of detections contain their granularity; give it: "
-            f"{', '.join(Granularity)}"
+            f"{', '.join(taxonomy.levels)}"
         )
     return granularity
 

@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from inatdet.data.detections import Detections, NamedClasses, check_columns, check_count
+from inatdet.data.detections import Detections, check_columns, check_count
 from inatdet.data.formats.json_stream import iterate_beginnings, iterate_lists
 from inatdet.data.formats.names import ImagesByName
 from inatdet.data.granularity import Granularity
+from inatdet.data.labels import NamedClasses
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 

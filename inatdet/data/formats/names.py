@@ -36,7 +36,7 @@ def read_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
         InputError: the file is neither, or has a name twice.
     """
     path = os.fspath(path)
-    text = _text(path)
+    text = read_text(path)
     if path.lower().endswith((".yaml", ".yml")):
         names: list[object] = _of_yaml(path, text)
     else:
@@ -65,7 +65,7 @@ def read_super_categories(path: str | os.PathLike[str]) -> dict[str, str]:
     """
     path = os.fspath(path)
     try:
-        pairs = json.loads(_text(path), object_pairs_hook=_Pairs)
+        pairs = json.loads(read_text(path), object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
@@ -209,7 +209,12 @@ def _check_depth(path: str, text: str) -> None:
             raise InputError(f"{path}: is YAML nested too deeply to be a list of names; fix it")
 
 
-def _text(path: str) -> str:
+def read_text(path: str) -> str:
+    """The text of a small file in UTF-8.
+
+    Raises:
+        InputError: it cannot be read, is too long, or is in another encoding.
+    """
     try:
         with open_regular(path) as file:
             data = file.read(_LONGEST + 1)

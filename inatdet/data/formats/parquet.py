@@ -21,8 +21,6 @@ from inatdet.data.detections import (
     check_columns,
     check_count,
     check_labels,
-    labels_of_categories,
-    labels_of_super_classes,
 )
 from inatdet.data.formats.parquet_metadata import (
     Label,
@@ -33,6 +31,7 @@ from inatdet.data.formats.parquet_metadata import (
     labels_of,
 )
 from inatdet.data.granularity import Granularity
+from inatdet.data.labels import Labels, labels_of_categories, labels_of_names
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError, reason_of
 from inatdet.files import atomic_path
@@ -88,7 +87,7 @@ class DetectionsWriter:
     ):
         labels = labels_of(taxonomy, granularity)
         metadata = Metadata(
-            granularity=granularity.value,
+            granularity=str(granularity),
             labels=labels,
             model=model,
             settings=dict(settings or {}),
@@ -307,7 +306,7 @@ def _labels_by_name(
     space: Sequence[Label],
     granularity: Granularity,
     taxonomy: Taxonomy,
-) -> dict[Granularity, np.ndarray]:
+) -> Labels:
     if granularity is Granularity.SPECIES:
         try:
             category_ids = np.array([label.category_id for label in space], np.int64)
@@ -316,6 +315,5 @@ def _labels_by_name(
                 f"{path}: its label space has no category ids; write it again"
             ) from error
         return labels_of_categories(path, category_ids, taxonomy, labels - 1)
-    if granularity is Granularity.SUPER:
-        return labels_of_super_classes(path, [label.name for label in space], labels, taxonomy)
-    return {Granularity.GENERIC: np.ones(len(labels), np.int64)}
+    names = [label.name for label in space]
+    return labels_of_names(path, names, labels, granularity=granularity, taxonomy=taxonomy)

@@ -13,6 +13,7 @@ from inatdet.data.formats import annotations as annotation_formats
 from inatdet.data.formats import detections as detection_formats
 from inatdet.data.formats.names import read_names
 from inatdet.data.formats.parquet import MAGIC
+from inatdet.data.formats.ranks import genera_of_names, read_ranks
 from inatdet.data.formats.text import files_in, is_aside
 from inatdet.data.formats.voc import Corners, is_voc_detections
 from inatdet.data.formats.yolo import SUFFIX
@@ -33,6 +34,8 @@ def read_annotations(
     corners: Corners | str = Corners.INCLUSIVE,
     on_bad: OnBad | str = OnBad.ERROR,
     number_ids: bool = False,
+    ranks: Path | None = None,
+    genus_from_names: bool = False,
 ) -> Annotations:
     """Reads and checks annotations, whatever their format.
 
@@ -49,6 +52,11 @@ def read_annotations(
             sizes. File names must then lead to files inside of it.
         corners: whether VOC's corners are the first and last pixel, counted from 1 (`inclusive`),
             or edges, counted from 0 (`edges`).
+        ranks: a CSV file with one row per category, its `id` or `name` and its names at ranks such
+            as `genus` and `family`, for annotations whose categories do not name them; see
+            `inatdet.data.formats.ranks.read_ranks`.
+        genus_from_names: takes the genus from categories' names that are binomials; `ranks` takes
+            precedence.
         on_bad: `error` stops at bad entries; `skip` leaves them out, and the images of bad boxes
             with all their boxes, and counts all of that in `skipped`.
         number_ids: whether ids of images and categories that are text, as in COCO Camera Traps,
@@ -78,7 +86,13 @@ def read_annotations(
     )
     annotations = annotation_formats.read_annotations(path, options)
     annotations = replace(annotations, sha256=sha256_of(path))
-    return annotations if taxonomy is None else annotations.with_taxonomy(taxonomy)
+    if taxonomy is not None:
+        annotations = annotations.with_taxonomy(taxonomy)
+    if genus_from_names:
+        annotations = annotations.with_ranks(genera_of_names(annotations.categories)[0])
+    if ranks is not None:
+        annotations = annotations.with_ranks(read_ranks(ranks, annotations.categories))
+    return annotations
 
 
 def read_detections(

@@ -21,12 +21,13 @@ from tqdm import tqdm
 from inatdet.choices import Choice
 from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad, collect
-from inatdet.data.detections import Detections, NamedClasses, check_columns, check_count
+from inatdet.data.detections import Detections, check_columns, check_count
 from inatdet.data.entries import folded
 from inatdet.data.formats.names import ImagesByName, with_super_category
 from inatdet.data.formats.text import files_below, files_in, is_aside, iterate_lines
 from inatdet.data.formats.xml_elements import Element
 from inatdet.data.granularity import Granularity
+from inatdet.data.labels import NamedClasses
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 

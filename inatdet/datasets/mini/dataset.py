@@ -1,9 +1,9 @@
-"""The mini dataset: drawn animals in exactly the layout of iNat2017.
+"""The mini dataset: drawn animals in the layout of iNat2017, with genera besides.
 
-It has nine super-classes with three or four invented species each, a long tail, images with several
-animals, with none, and of super-classes without boxes. The same seed gives the same files, with the
-same versions of NumPy and Pillow. Numbers measured on it show that the code works, but say nothing
-about photographs.
+It has nine super-classes with three or four invented species each, in two genera, a long tail,
+images with several animals, with none, and of super-classes without boxes. The same seed gives the
+same files, with the same versions of NumPy and Pillow. Numbers measured on it show that the code
+works, but say nothing about photographs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MARK_FILE = "mini.json"
 """Marks a folder as a mini dataset, and says which one."""
 
 _KIND = "inatdet mini dataset"
-_VERSION = 1
+_VERSION = 2  # genera of species that look alike
 _IMAGES = "train_val_images"
 
 # Width and height, with the aspect ratios of photographs.
@@ -183,7 +183,12 @@ def _write(folder: str, seed: int) -> None:
             "images": images[split],
             "annotations": boxes[split],
             "categories": [
-                {"id": ids[one.name], "name": one.name, "supercategory": one.super_class}
+                {
+                    "id": ids[one.name],
+                    "name": one.name,
+                    "supercategory": one.super_class,
+                    "genus": one.genus,
+                }
                 for one in species
             ],
         }

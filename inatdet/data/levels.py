@@ -1,0 +1,166 @@
+"""Which ranks are levels of labels: those that form one ladder from species to any animal.
+
+A level is coarser than another where each label of the finer one lies in one label of the coarser.
+That is found from the categories and never assumed: iNaturalist's super-classes, for one, are a
+mixture of ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from inatdet.data.granularity import ORDER, Granularity, place_in_order
+
+_KINGDOM = "kingdom"
+_BELOW_CLASS = set(ORDER[1 : ORDER.index("class")]) - {"subclass", "superorder"}
+_NAMED = 3  # labels that do not fit are named up to this number
+
+
+class Ranked(Protocol):
+    """What is needed of a category."""
+
+    id: int
+    name: str
+    supercategory: str
+
+    def rank(self, rank: str) -> str | None:
+        """Its name at a rank; None where it has none."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """The labels 1, 2, ... at one level.
+
+    Attributes:
+        granularity: its name.
+        names: of the labels; all different.
+        label_of: the labels by category id, of categories with and without boxes.
+        of_species: int64 `[species]`, the label of each species label 1, 2, ...
+        without_value: how many species have no name at this rank, and so a label of their own.
+    """
+
+    granularity: Granularity
+    names: tuple[str, ...]
+    label_of: Mapping[int, int]
+    of_species: np.ndarray
+    without_value: int = 0
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A rank that is not among the levels.
+
+    Attributes:
+        granularity: its name.
+        reason: why, in words that follow its name.
+    """
+
+    granularity: Granularity
+    reason: str
+
+
+def level_of_rank(rank: str, species: Sequence[Ranked], others: Iterable[Ranked]) -> Level:
+    """The labels that a rank gives: one for each of its names, in the order of the species.
+
+    The same name in two kingdoms, or in two super-classes where kingdoms are not known, is two
+    labels: Prunella is a genus of birds and one of plants. A species without a name at the rank
+    has a label of its own.
+
+    Args:
+        rank: such as `genus`.
+        species: the categories with a species label, by label.
+        others: categories without one; they have a label here where a species with one shares it.
+    """
+
+    def key(category: Ranked) -> tuple[Hashable, ...]:
+        name = category.rank(rank)
+        if name is None:
+            return (category.id,)
+        return (name, _namespace(rank, category))
+
+    of_key: dict[tuple[Hashable, ...], int] = {}
+    for category in species:
+        of_key.setdefault(key(category), len(of_key) + 1)
+    label_of = {c.id: of_key[k] for c in (*species, *others) if (k := key(c)) in of_key}
+    of_species = np.array([label_of[c.id] for c in species], np.int64)
+    first = {label: c for c, label in zip(reversed(species), of_species[::-1].tolist())}
+    names = _distinct(
+        [first[label].rank(rank) or first[label].name for label in range(1, len(of_key) + 1)],
+        lambda i: _namespace(rank, first[i + 1]) if first[i + 1].rank(rank) else first[i + 1].id,
+    )
+    missing = sum(category.rank(rank) is None for category in species)
+    return Level(Granularity(rank), names, label_of, of_species, missing)
+
+
+def ladder(always: Iterable[Level], ranks: Iterable[Level]) -> tuple[list[Level], list[Misfit]]:
+    """The levels that are nested in each other, from fine to coarse, and the ranks left out.
+
+    Args:
+        always: levels that are kept, nested in each other.
+        ranks: others, the more important ones first: a rank that does not fit one that is kept is
+            left out.
+    """
+    kept = list(always)
+    misfits = []
+    for level in ranks:
+        reasons = [reason for other in kept if (reason := _conflict(level, other))]
+        if reasons:
+            misfits.append(Misfit(level.granularity, reasons[0]))
+        else:
+            kept.append(level)
+    kept.sort(key=lambda level: (-len(level.names), place_in_order(level.granularity)))
+    return kept, misfits
+
+
+def table(fine: Level, coarse: Level) -> np.ndarray:
+    """Int64 `[fine labels]`: the label at `coarse` of each label of `fine`, which lies in it."""
+    labels = np.zeros(len(fine.names), np.int64)
+    labels[fine.of_species - 1] = coarse.of_species
+    return labels
+
+
+def _conflict(level: Level, other: Level) -> str:
+    """Why neither level lies in the other; empty where one does."""
+    into, from_ = _split(level, other), _split(other, level)
+    if not into or not from_:
+        return ""
+    # The direction with fewer offenders is the one that was meant.
+    if len(into) <= len(from_):
+        fine, coarse, split = level, other, into
+    else:
+        fine, coarse, split = other, level, from_
+    first = ", ".join(fine.names[label - 1] for label in split[:_NAMED])
+    more = f" and {len(split) - _NAMED} more" if len(split) > _NAMED else ""
+    return (
+        f"lies neither within {other.granularity} nor around it: {fine.granularity} {first}{more} "
+        f"{'has' if len(split) == 1 else 'have'} species in several labels of {coarse.granularity}"
+    )
+
+
+def _split(fine: Level, coarse: Level) -> list[int]:
+    """The labels of `fine` with species in several labels of `coarse`, ascending."""
+    pairs = np.unique(np.column_stack([fine.of_species, coarse.of_species]), axis=0)
+    labels, counts = np.unique(pairs[:, 0], return_counts=True)
+    found: list[int] = labels[counts > 1].tolist()
+    return found
+
+
+def _namespace(rank: str, category: Ranked) -> str:
+    """Within what a name of a rank is unique."""
+    if rank == _KINGDOM:
+        return ""
+    return category.rank(_KINGDOM) or (category.supercategory if rank in _BELOW_CLASS else "")
+
+
+def _distinct(names: Sequence[str], where: Callable[[int], object]) -> tuple[str, ...]:
+    """Names of which those that occur twice say where they belong."""
+    count: dict[str, int] = {}
+    for name in names:
+        count[name] = count.get(name, 0) + 1
+    return tuple(
+        name if count[name] == 1 else f"{name} ({where(i)})" for i, name in enumerate(names)
+    )
