@@ -30,6 +30,7 @@ from inatdet.data.annotations import Annotations
 from inatdet.data.detections import Detections
 from inatdet.data.formats.coco import read_coco_annotations
 from inatdet.data.granularity import Granularity
+from inatdet.data.labels import Labels
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.datasets.mini import dataset
 from inatdet.detection.boxes import to_original
@@ -208,8 +209,10 @@ def measures(
         ids = np.repeat(batch["image_id"].numpy(), real.sum(axis=1))
         parts.append((ids, found.labels.numpy()[real], found.scores.numpy()[real], boxes[real]))
     ids, labels, scores, boxes = (np.concatenate(column) for column in zip(*parts))
+    every = np.arange(1, truth.num_labels + 1)
     found = Detections(
-        "training images", Granularity.SPECIES, ids, {Granularity.SPECIES: labels.astype(int)},
+        "training images", Granularity.SPECIES, ids,
+        Labels(labels - 1, {Granularity.SPECIES: every}),
         scores.astype(float), boxes.astype(float),
     )  # fmt: skip
     means = evaluate(truth, found, Granularity.SPECIES).mean() * 100

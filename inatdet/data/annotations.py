@@ -146,7 +146,8 @@ class Annotations:
         """The same annotations with other label spaces, such as those a model was trained with.
 
         Args:
-            taxonomy: the label spaces, or the path of a file of `Taxonomy.save`.
+            taxonomy: the label spaces, or the path of a file of `Taxonomy.save`. Ranks that only
+                the categories of the annotations name are added.
 
         Raises:
             InputError: the file cannot be read as a taxonomy, or its categories are others.
@@ -162,7 +163,10 @@ class Annotations:
             taxonomy, source, (c for c in self.categories if c.id in boxed), self.path
         )
         return replace(
-            self, given_taxonomy=taxonomy, taxonomy_source=source, taxonomy_sha256=sha256
+            self,
+            given_taxonomy=taxonomy.with_ranks_of(self.categories),
+            taxonomy_source=source,
+            taxonomy_sha256=sha256,
         )
 
     def with_ranks(self, ranks: Mapping[int, Mapping[str, str]]) -> Annotations:

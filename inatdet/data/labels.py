@@ -43,6 +43,10 @@ class Labels(Mapping[Granularity, np.ndarray]):
     def __repr__(self) -> str:
         return f"Labels({len(self._rows):,} detections at {', '.join(self._tables)})"
 
+    def at(self, levels: Iterable[Granularity]) -> Labels:
+        """Only these levels."""
+        return Labels(self._rows, {level: self._tables[level] for level in levels})
+
     def select(self, rows: np.ndarray) -> Labels:
         """Only these detections: a boolean mask or indices."""
         return Labels(self._rows[rows], self._tables)
@@ -120,7 +124,10 @@ def labels_of_names(
     Raises:
         InputError: a name with detections is not in the taxonomy.
     """
-    levels = taxonomy.coarser_or_equal(granularity)
+    try:
+        levels = taxonomy.coarser_or_equal(granularity)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     if granularity is Granularity.GENERIC:
         return Labels(np.zeros(len(labels), np.int32), {granularity: np.ones(1, np.int64)})
     category_of = taxonomy.category_of_name(granularity)

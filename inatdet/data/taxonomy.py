@@ -13,7 +13,7 @@ import functools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -61,13 +61,14 @@ class Category:
         id: the dataset's number for it; 0 is allowed.
         name: the species' name.
         supercategory: the super-class it belongs to.
-        ranks: its names at other ranks, such as `("genus", "Parus")`.
+        ranks: its names at other ranks, such as `("genus", "Parus")`. A category is the same
+            whether or not they are known.
     """
 
     id: int
     name: str
     supercategory: str
-    ranks: tuple[tuple[str, str], ...] = ()
+    ranks: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
 
     @classmethod
     def from_entry(cls, entry: Any) -> Category:
@@ -182,6 +183,10 @@ class Taxonomy:
         """The levels, from fine to coarse: each lies within all those after it."""
         return tuple(self._levels)
 
+    def check(self, granularity: Granularity) -> None:
+        """Raises `InputError` unless there is such a level."""
+        self._level(granularity)
+
     def coarser_or_equal(self, granularity: Granularity) -> tuple[Granularity, ...]:
         """This level and all coarser ones, from fine to coarse.
 
@@ -200,6 +205,16 @@ class Taxonomy:
         """How many species have no name at a rank, and so a label of their own there."""
         return self._level(granularity).without_value
 
+    def agrees_with(self, other: Taxonomy, levels: Iterable[Granularity]) -> bool:
+        """Whether both have these levels, with the same labels."""
+        return all(
+            level in self.levels
+            and level in other.levels
+            and self.names(level) == other.names(level)
+            and self.label_of_category(level) == other.label_of_category(level)
+            for level in levels
+        )
+
     def with_ranks(self, ranks: Mapping[int, Mapping[str, str]]) -> Taxonomy:
         """The same label spaces with more ranks.
 
@@ -211,6 +226,13 @@ class Taxonomy:
             return tuple(c.with_ranks(ranks.get(c.id, {})) for c in categories)
 
         return replace(self, species=ranked(self.species), unboxed=ranked(self.unboxed))
+
+    def with_ranks_of(self, categories: Iterable[Category]) -> Taxonomy:
+        """The same label spaces with the ranks of other categories where their own lack them."""
+        theirs = {category.id: category.ranks for category in categories}
+        return self.with_ranks(
+            {c.id: dict(theirs.get(c.id, ())) | dict(c.ranks) for c in self.species + self.unboxed}
+        )
 
     def num_labels(self, granularity: Granularity) -> int:
         """The number of labels, without background."""

@@ -69,10 +69,10 @@ def detect(
     taxonomy = experiment.label_spaces(params, model_dir)
     granularity = Granularity(params.task.granularity)
     for target in coarser:
-        if target not in granularity.coarser_or_equal()[1:]:
+        if target not in taxonomy.coarser_or_equal(granularity)[1:]:
             raise InputError(
-                f"--granularities={target}: must be coarser than the model's granularity, "
-                f"{granularity}"
+                f"--granularities={target}: must be one of the levels coarser than the model's, "
+                f"{granularity}: {', '.join(taxonomy.coarser_or_equal(granularity)[1:]) or 'none'}"
             )
     targets = [granularity, *coarser]
     paths = [output, *(marginal_path(output, target) for target in coarser)]

@@ -88,12 +88,12 @@ def ancestor_rows(matrix: np.ndarray, taxonomy: Taxonomy) -> tuple[AncestorRow, 
     )
 
 
-def mean_height(matrix: np.ndarray, taxonomy: Taxonomy, members: np.ndarray) -> float:
+def mean_height(matrix: np.ndarray, height: np.ndarray, members: np.ndarray) -> float:
     """The mean height of the lowest common ancestors of answers and truth.
 
     Args:
         matrix: as for `ancestor_rows`.
-        taxonomy: the label spaces.
+        height: of `heights`.
         members: bool `[species]`, the true species that count.
 
     Returns:
@@ -101,4 +101,4 @@ def mean_height(matrix: np.ndarray, taxonomy: Taxonomy, members: np.ndarray) -> 
     """
     named = matrix[members, :-1]
     answered = named.sum()
-    return float((named * heights(taxonomy)[members]).sum() / answered) if answered else np.nan
+    return float((named * height[members]).sum() / answered) if answered else np.nan

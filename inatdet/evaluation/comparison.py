@@ -49,7 +49,7 @@ def compare(prepared: Prepared, *, resamples: int, merge: Merge = Merge.NONE) ->
             f"{prepared.annotations.path}: has one image to evaluate; a test needs two or more"
         )
     first, second = prepared.detections
-    levels = list(Granularity)
+    levels = prepared.taxonomy.levels
     target = max(first.trained_on, second.trained_on, key=levels.index)
     truth = prepared.truths[target]
     halves = Halves(truth.image_ids, resamples)

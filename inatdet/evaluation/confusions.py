@@ -14,6 +14,7 @@ import numpy as np
 
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.evaluation.ancestors import heights, mean_height
 from inatdet.evaluation.average_precision import MAX_DETECTIONS, OVERALL, GroundTruth, loaded
 from inatdet.evaluation.overlaps import Overlaps, best_of_each_image
 from inatdet.evaluation.rows import Cell, Row
@@ -28,16 +29,19 @@ class Confusion(Row):
         taken_for: the species in the answer.
         boxes: how many of its true boxes got that answer.
         share: the same in percent of its true boxes.
+        shared: the finest level at which both have the same label.
     """
 
     columns: ClassVar[tuple[str, ...]] = (
-        "species", "super_class", "taken_for", "taken_for_super_class", "boxes", "share"
+        "species", "super_class", "taken_for", "taken_for_super_class", "boxes", "share",
+        "shared_level",
     )  # fmt: skip
 
     species: Category
     taken_for: Category
     boxes: int
     share: float
+    shared: Granularity
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -48,7 +52,7 @@ class Confusion(Row):
         """One cell for each of `columns`."""
         names = (self.species.name, self.species.supercategory)
         others = (self.taken_for.name, self.taken_for.supercategory)
-        return (*names, *others, self.boxes, self.share)
+        return (*names, *others, self.boxes, self.share, str(self.shared))
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,10 @@ class HierarchyRow(Row):
         wrong_super_class: with a species of another super-class, in percent.
         not_found: without an answer, in percent.
         hierarchical_error: over the boxes with an answer, the mean height of the lowest node of
-            the taxonomy that contains both answer and truth, in percent of the tree's height: 0
-            the species, 50 the super-class, 100 any animal (as in Deng et al., "What Does
-            Classifying More Than 10,000 Image Categories Tell Us?", 2010). NaN without an answer.
+            the taxonomy that contains both answer and truth, in percent of the tree's height,
+            which is its number of levels above the species: without ranks, 0 is the species, 50
+            the super-class, 100 any animal (as in Deng et al., "What Does Classifying More Than
+            10,000 Image Categories Tell Us?", 2010). NaN without an answer.
     """
 
     columns: ClassVar[tuple[str, ...]] = (
@@ -122,6 +127,7 @@ def confusions(matrix: np.ndarray, taxonomy: Taxonomy) -> tuple[Confusion, ...]:
         taxonomy: the label spaces.
     """
     boxes = matrix.sum(axis=1)
+    height = heights(taxonomy)
     wrong = matrix[:, :-1].copy()
     np.fill_diagonal(wrong, 0)
     rows, columns = np.nonzero(wrong)
@@ -132,6 +138,7 @@ def confusions(matrix: np.ndarray, taxonomy: Taxonomy) -> tuple[Confusion, ...]:
             taxonomy.species[column],
             int(wrong[row, column]),
             100.0 * float(wrong[row, column] / boxes[row]),
+            taxonomy.levels[height[row, column]],
         )
         for row, column in zip(rows[order].tolist(), columns[order].tolist())
     )
@@ -144,6 +151,7 @@ def hierarchy_rows(matrix: np.ndarray, taxonomy: Taxonomy) -> tuple[HierarchyRow
         matrix: of `answers`.
         taxonomy: the label spaces.
     """
+    height = heights(taxonomy)
     labels = np.arange(1, len(taxonomy.species) + 1)
     of_species = taxonomy.coarsen(labels, Granularity.SPECIES, Granularity.SUPER)
     same = of_species[:, None] == of_species
@@ -157,8 +165,7 @@ def hierarchy_rows(matrix: np.ndarray, taxonomy: Taxonomy) -> tuple[HierarchyRow
     def row(name: str, members: np.ndarray) -> HierarchyRow:
         total = boxes[members].sum()
         counts = [x[members].sum() for x in (right, near, far, missed)]
-        answered = total - counts[3]
-        error = (50.0 * counts[1] + 100.0 * counts[2]) / answered if answered else np.nan
+        error = 100.0 * mean_height(matrix, height, members) / (len(taxonomy.levels) - 1)
         shares = [100.0 * float(count / total) for count in counts]
         return HierarchyRow(
             name, int(total), shares[0], shares[1], shares[2], shares[3], float(error)

@@ -54,18 +54,21 @@ def rules(trained_on: Granularity, evaluated_on: Granularity) -> tuple[Merge, ..
 
 
 def table6_keys(
-    models: Collection[Granularity], marginals: Collection[tuple[Granularity, Granularity]]
+    levels: Sequence[Granularity],
+    models: Collection[Granularity],
+    marginals: Collection[tuple[Granularity, Granularity]],
 ) -> Iterator[Key]:
     """The rows of Table 6, in order.
 
     Args:
+        levels: those at which models are evaluated, from fine to coarse.
         models: the granularities of the models.
         marginals: the detections by summed probabilities: the model's granularity and theirs.
     """
-    for trained_on in Granularity:
+    for place, trained_on in enumerate(levels):
         if trained_on not in models:
             continue
-        for target in trained_on.coarser_or_equal():
+        for target in levels[place:]:
             for rule in rules(trained_on, target):
                 yield trained_on, target, rule
             if (trained_on, target) in marginals:

@@ -10,7 +10,7 @@ import numpy as np
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.detections import Detections
-from inatdet.data.granularity import Granularity
+from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.evaluation.average_precision import GroundTruth, ground_truth_at
@@ -35,8 +35,8 @@ class Counts:
         images_without_box: left out, unless all images are evaluated.
         images_with_several: left out, unless all images are evaluated.
         boxes_kept: true boxes in the images evaluated.
-        boxes_without_label: of those, boxes whose category has no label at each granularity.
-        classes: labels at each granularity.
+        boxes_without_label: of those, boxes whose category has no label at each level.
+        classes: labels at each level.
         classes_with_truth: of those, the ones with a true box in the images evaluated.
     """
 
@@ -60,6 +60,7 @@ class Prepared:
         kept: the images that count, with their true boxes.
         given: the detections as they were given.
         detections: the same, in the same order, but only those in the images that count.
+        asked: the levels whose numbers tables show, besides those of the models.
     """
 
     annotations: Annotations
@@ -67,22 +68,29 @@ class Prepared:
     kept: Annotations
     given: tuple[Detections, ...]
     detections: tuple[Detections, ...]
+    asked: tuple[Granularity, ...] = ALWAYS
 
     @property
     def taxonomy(self) -> Taxonomy:
         """The label spaces of the whole annotation file."""
         return self.annotations.taxonomy
 
+    @property
+    def levels(self) -> tuple[Granularity, ...]:
+        """The levels that tables show, from fine to coarse: those asked for and the models'."""
+        shown = {*self.asked, *(given.trained_on for given in self.given)}
+        return tuple(level for level in self.taxonomy.levels if level in shown)
+
     @functools.cached_property
     def truths(self) -> Mapping[Granularity, GroundTruth]:
-        """The true boxes in the images that count, at each granularity."""
-        return {g: ground_truth_at(self.kept, self.taxonomy, g) for g in Granularity}
+        """The true boxes in the images that count, at every level of the label spaces."""
+        return {g: ground_truth_at(self.kept, self.taxonomy, g) for g in self.taxonomy.levels}
 
     @functools.cached_property
     def models(self) -> Mapping[Granularity, Detections]:
         """Each model's detections of its own labels, by its granularity, from fine to coarse."""
         own = {d.trained_on: d for d in self.detections if d.summed_from is None}
-        return {g: own[g] for g in Granularity if g in own}
+        return {g: own[g] for g in self.taxonomy.levels if g in own}
 
     @functools.cached_property
     def marginals(self) -> Mapping[tuple[Granularity, Granularity], Detections]:
@@ -113,7 +121,11 @@ class Prepared:
 
 
 def prepare(
-    annotations: Annotations, detections: Sequence[Detections], *, all_images: bool = False
+    annotations: Annotations,
+    detections: Sequence[Detections],
+    *,
+    all_images: bool = False,
+    levels: Sequence[Granularity | str] = ALWAYS,
 ) -> Prepared:
     """Selects the images and detections that count.
 
@@ -121,13 +133,18 @@ def prepare(
         annotations: the whole annotation file; the label spaces are its `taxonomy`.
         detections: what is to be evaluated, expressed in those label spaces.
         all_images: whether images with several boxes or none count. In the paper they do not.
+        levels: the levels whose numbers tables show, besides those of the models.
 
     Raises:
         InputError: no image is left to evaluate, a detection is in an image that the annotations do
-            not list, or detections were read with other label spaces.
+            not list, detections were read with other label spaces, or these lack a level.
     """
+    asked = tuple(map(Granularity, levels))
+    for level in asked:
+        annotations.taxonomy.check(level)
     for given in detections:
-        if given.taxonomy is not None and given.taxonomy != annotations.taxonomy:
+        labels = given.taxonomy
+        if labels is not None and not labels.agrees_with(annotations.taxonomy, given.labels):
             raise InputError(
                 f"{given.path}: was read with other label spaces than those of {annotations.path} "
                 f"({annotations.taxonomy_source}); read both with the same taxonomy"
@@ -139,7 +156,7 @@ def prepare(
             "evaluate all images with --all_images, or all_images=True in Python"
         )
     inside = tuple(_in_images(d, annotations, kept) for d in detections)
-    return Prepared(annotations, all_images, kept, tuple(detections), inside)
+    return Prepared(annotations, all_images, kept, tuple(detections), inside, asked)
 
 
 def _in_images(detections: Detections, annotations: Annotations, kept: Annotations) -> Detections:

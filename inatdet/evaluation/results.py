@@ -8,15 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from inatdet.data.counts import TrainingCounts
-from inatdet.data.granularity import Granularity
+from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.errors import InputError
 from inatdet.evaluation import (
+    ancestors,
     average_precision,
     breakdowns,
     confusions,
     error_kinds,
     granularities,
     super_classes,
+    unseen,
 )
 from inatdet.evaluation.average_precision import ClassResults, Engine, percent
 from inatdet.evaluation.granularities import Key, Merge, Table6Row
@@ -35,7 +37,9 @@ class Results:
     Attributes:
         counts: what was evaluated.
         used: how many detections of each model were in the images evaluated.
-        table6: one row per model, granularity at which it can be evaluated, and merge rule.
+        table6: one row per model, level that tables show and merge rule.
+        ladder: the same for every level of the label spaces; empty unless there are more levels
+            than the three that there always are.
         gaps: what each rule recovers of the gap between fine models and coarse ones.
         sizes: one row per model and each of COCO's sizes.
         errors: one row per model, granularity and super-class; empty if not asked for.
@@ -45,12 +49,16 @@ class Results:
         per_class: one row per species.
         by_training: one row per bin of training images; empty without training counts.
         hierarchy: how far off wrong answers are in the taxonomy.
+        ancestors: at which level answers are right; empty if the ladder is.
         confusions: pairs of species.
+        unseen: what the species model does with species that have no label; empty without any.
+        naming: whether these are named rightly at coarser levels.
     """
 
     counts: Counts
     used: Mapping[Granularity, int]
     table6: tuple[Table6Row, ...]
+    ladder: tuple[Table6Row, ...]
     gaps: tuple[granularities.GapRow, ...]
     sizes: tuple[breakdowns.SizeRow, ...]
     errors: tuple[error_kinds.ErrorRow, ...]
@@ -60,7 +68,10 @@ class Results:
     per_class: tuple[super_classes.PerClassRow, ...] = ()
     by_training: tuple[breakdowns.TrainingRow, ...] = ()
     hierarchy: tuple[confusions.HierarchyRow, ...] = ()
+    ancestors: tuple[ancestors.AncestorRow, ...] = ()
     confusions: tuple[confusions.Confusion, ...] = ()
+    unseen: tuple[unseen.UnseenRow, ...] = ()
+    naming: tuple[unseen.NamingRow, ...] = ()
 
 
 def evaluate(
@@ -96,7 +107,8 @@ def evaluate(
     on_halves: dict[Key, np.ndarray] = {}
     species = _SpeciesTables()
     # Arrays as long as the detections are let go before the next ones are made.
-    for key in granularities.table6_keys(prepared.models, prepared.marginals):
+    levels = prepared.taxonomy.levels
+    for key in granularities.table6_keys(levels, prepared.models, prepared.marginals):
         columns = _columns(prepared, key, notify)
         on_truth = None
         if key[1] is Granularity.SPECIES:  # at coarser levels hardly any can be left out
@@ -122,11 +134,13 @@ def evaluate(
                 notify=notify,
             )
         del columns, on_truth
+    shown = tuple(row for row in table6 if row.evaluated_on in prepared.levels)
     return Results(
         counts=prepared.counts,
         used={granularity: len(found) for granularity, found in prepared.models.items()},
-        table6=tuple(table6),
-        gaps=granularities.gap_rows(table6, halves, on_halves),
+        table6=shown,
+        ladder=tuple(table6) if len(levels) > len(ALWAYS) else (),
+        gaps=granularities.gap_rows(shown, halves, on_halves),
         sizes=tuple(sizes),
         errors=tuple(kinds),
         resamples=resamples,
@@ -135,7 +149,10 @@ def evaluate(
         per_class=species.per_class,
         by_training=species.by_training,
         hierarchy=species.hierarchy,
+        ancestors=species.ancestors,
         confusions=species.confusions,
+        unseen=species.unseen,
+        naming=species.naming,
     )
 
 
@@ -244,7 +261,7 @@ def _matched(
     notify: Notify,
 ) -> _Matched:
     trained_on, target, rule = key
-    errors = errors and rule is Merge.NONE
+    errors = errors and rule is Merge.NONE and target in prepared.levels
     if not (halves or errors):
         return _Matched()
     truth = prepared.truths[target]
@@ -276,7 +293,10 @@ class _SpeciesTables:
     per_class: tuple[super_classes.PerClassRow, ...] = ()
     by_training: tuple[breakdowns.TrainingRow, ...] = ()
     hierarchy: tuple[confusions.HierarchyRow, ...] = ()
+    ancestors: tuple[ancestors.AncestorRow, ...] = ()
     confusions: tuple[confusions.Confusion, ...] = ()
+    unseen: tuple[unseen.UnseenRow, ...] = ()
+    naming: tuple[unseen.NamingRow, ...] = ()
 
 
 def _species_tables(
@@ -297,11 +317,18 @@ def _species_tables(
     notify("species model: confusions")
     matrix = confusions.answers(truth, columns, on_truth)
     by_training = breakdowns.training_rows(results, taxonomy, training) if training else ()
+    has_ranks = len(taxonomy.levels) > len(ALWAYS)
+    never_seen, naming = unseen.unseen_rows(
+        prepared.kept, prepared.models[Granularity.SPECIES], taxonomy
+    )
     return _SpeciesTables(
         table5=table5,
         curves=super_classes.curves_of(results, taxonomy),
         per_class=super_classes.per_class_rows(results, truth, taxonomy, training),
         by_training=by_training,
         hierarchy=confusions.hierarchy_rows(matrix, taxonomy),
+        ancestors=ancestors.ancestor_rows(matrix, taxonomy) if has_ranks else (),
         confusions=confusions.confusions(matrix, taxonomy),
+        unseen=never_seen,
+        naming=naming,
     )

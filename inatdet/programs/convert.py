@@ -38,6 +38,7 @@ from inatdet.evaluation.plausibility import checked
 from inatdet.evaluation.protocol import prepare
 from inatdet.outputs import check_file
 from inatdet.programs.flags import (
+    define_granularity,
     define_images_dir,
     define_strict,
     define_truth,
@@ -61,9 +62,7 @@ def define_flags() -> None:
         "are converted.",
     )
     flags.DEFINE_string("output", None, "The file to write, .json or .parquet.", required=True)
-    flags.DEFINE_enum_class(
-        "granularity", None, Granularity, "Whose labels to write; by default those of the input."
-    )
+    define_granularity("granularity", None, "Whose labels to write; by default those of the input.")
 
 
 def main(argv: Sequence[str]) -> None:

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from inatdet.data.granularity import Granularity
-from inatdet.errors import InputError
+from inatdet.programs.flags import granularities_of
 from inatdet.programs.libraries import quiet_libraries
 from inatdet.programs.running import command, progress
 
@@ -24,7 +23,7 @@ def define_flags() -> None:
     flags.DEFINE_string("input", None, "A pattern of TFRecord files.", required=True)
     flags.DEFINE_string("output", None, "The Parquet file to write.", required=True)
     flags.DEFINE_list(
-        "granularities", [], "Also write detections by summed probabilities: super,generic."
+        "granularities", [], "Also write detections by summed probabilities: genus,super,generic."
     )
     flags.DEFINE_string("checkpoint", None, "Which checkpoint, instead of the newest.")
     flags.DEFINE_multi_string(
@@ -35,19 +34,11 @@ def define_flags() -> None:
     flags.DEFINE_bool("any_labels", False, "Detect in TFRecords of other categories, too.")
 
 
-def _coarser(values: flags.FlagValues) -> list[Granularity]:
-    names = [granularity.value for granularity in Granularity]
-    for name in values.granularities:
-        if name not in names:
-            raise InputError(f"--granularities={name}: each must be one of {', '.join(names)}")
-    return [Granularity(name) for name in values.granularities]
-
-
 def main(argv: Sequence[str]) -> None:
     """The program."""
     del argv
     values = flags.FLAGS
-    coarser = _coarser(values)
+    coarser = granularities_of("--granularities", values.granularities)
     quiet_libraries(values)
     from inatdet.detection import experiments
     from inatdet.detection.inference import detect

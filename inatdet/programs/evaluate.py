@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from inatdet.data.formats.reading import read_annotations
+from inatdet.data.granularity import ALWAYS
 from inatdet.evaluation.average_precision import Engine
 from inatdet.programs.flags import (
     define_all_images,
@@ -34,6 +35,7 @@ from inatdet.programs.flags import (
     define_strict,
     define_truth,
     detections_by_model,
+    granularities_of,
     noted,
     read_detections_of,
     read_truth,
@@ -49,6 +51,12 @@ def define_flags() -> None:
     define_images_dir("The folder that file names start from, to show some images.")
     define_all_images()
     define_strict()
+    flags.DEFINE_list(
+        "levels",
+        [str(level) for level in ALWAYS],
+        "The levels that tables show besides those of the models, such as species,genus,super; "
+        "the ladder has all that the label spaces have.",
+    )
     flags.DEFINE_multi_string(
         "detections",
         [],
@@ -89,6 +97,7 @@ def main(argv: Sequence[str]) -> None:
             training=training,
             images_dir=values.images_dir,
             all_images=values.all_images,
+            levels=granularities_of("--levels", values.levels),
             engine=values.engine,
             resamples=values.resamples,
             errors=values.errors,

@@ -12,7 +12,7 @@ from inatdet.data.checking import OnBad
 from inatdet.data.detections import Detections
 from inatdet.data.formats.reading import read_annotations, read_detections
 from inatdet.data.formats.voc import Corners
-from inatdet.data.granularity import Granularity
+from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.errors import InputError
 from inatdet.evaluation.plausibility import DataWarning
 from inatdet.locks import only_writer
@@ -23,7 +23,7 @@ from inatdet.report.gallery import check_images_dir
 # The flags defined here belong to the programs that ask for them, and so do their lines of help.
 flags.disclaim_key_flags()
 
-_EXPECTED = " or ".join(f"{granularity}=PATH" for granularity in Granularity)
+_EXPECTED = " or ".join(f"{granularity}=PATH" for granularity in ALWAYS)
 
 
 def define_truth(names: str = "Class names of YOLO's files: a data.yaml.") -> None:
@@ -58,6 +58,41 @@ def define_truth(names: str = "Class names of YOLO's files: a data.yaml.") -> No
         OnBad,
         "Stop at bad entries of the annotations, or leave them out.",
     )
+    define_ranks()
+
+
+def define_ranks() -> None:
+    """Defines the flags for ranks that the annotations do not name."""
+    flags.DEFINE_string(
+        "ranks", None, "A CSV file: a category's id or name, and its genus, family and so on."
+    )
+    flags.DEFINE_bool("genus_from_names", False, "Take genera from names that are binomials.")
+
+
+class _GranularityParser(flags.ArgumentParser):
+    """Parses the name of a level; whether it exists, the label spaces say later."""
+
+    syntactic_help = "species, super, generic or another level of the label spaces"
+
+    def parse(self, argument: str) -> Granularity:
+        return Granularity(argument)
+
+
+def define_granularity(name: str, default: Granularity | None, text: str) -> None:
+    """Defines a flag that names a level; `text` is its help."""
+    flags.DEFINE(_GranularityParser(), name, default, text)
+
+
+def granularities_of(flag: str, names: Sequence[str]) -> list[Granularity]:
+    """The levels that a flag lists.
+
+    Raises:
+        InputError: one cannot be the name of a level.
+    """
+    try:
+        return [Granularity(name) for name in names]
+    except ValueError as error:
+        raise InputError(f"{flag}: {error}") from error
 
 
 def define_images_dir(text: str, required: bool = False) -> None:
@@ -119,6 +154,8 @@ def read_truth(
         corners=values.corners,
         on_bad=values.on_bad,
         number_ids=number_ids,
+        ranks=values.ranks,
+        genus_from_names=values.genus_from_names,
     )
     for note in truth.notes:
         progress(f"note: {note}")
@@ -139,9 +176,9 @@ def granularity_and_path(flag: str, item: str) -> tuple[Granularity, str]:
         InputError: it is not of that form.
     """
     name, _, path = item.partition("=")
-    if name not in set(Granularity) or not path:
+    if not path:
         raise InputError(f"{flag}{item}: must be {_EXPECTED}")
-    return Granularity(name), path
+    return granularities_of(f"{flag}{item}", [name])[0], path
 
 
 def detections_by_model(items: Sequence[str]) -> dict[tuple[Granularity, Granularity], str]:
@@ -152,7 +189,7 @@ def detections_by_model(items: Sequence[str]) -> dict[tuple[Granularity, Granula
             probabilities.
 
     Returns:
-        The paths by the granularity of the model and that of its detections, from fine to coarse.
+        The paths by the granularity of the model and that of its detections.
 
     Raises:
         InputError: a value is of another form or repeated, or there are detections by summed
@@ -162,15 +199,13 @@ def detections_by_model(items: Sequence[str]) -> dict[tuple[Granularity, Granula
     for item in items:
         name, _, path = item.partition("=")
         trained_on, slash, target = name.partition("/")
-        names = {trained_on, target} if slash else {trained_on}
-        if not names <= set(Granularity) or not path:
+        if not path:
             raise InputError(
                 f"--detections={item}: must be {_EXPECTED}, or species/super=PATH and so on for "
                 "detections by summed probabilities"
             )
-        key = Granularity(trained_on), Granularity(target if slash else trained_on)
-        if slash and key[1] not in key[0].coarser_or_equal()[1:]:
-            raise InputError(f"--detections={item}: {target} is not coarser than {trained_on}")
+        names = (trained_on, target if slash else trained_on)
+        key = tuple(granularities_of(f"--detections={item}", names))
         if key in paths:
             raise InputError(f"--detections={item}: {name} is given twice; give it once")
         paths[key] = path
@@ -183,8 +218,7 @@ def detections_by_model(items: Sequence[str]) -> dict[tuple[Granularity, Granula
             )
     if not paths:
         raise InputError(f"--detections is missing; give {_EXPECTED}")
-    levels = list(Granularity)
-    return dict(sorted(paths.items(), key=lambda item: [levels.index(g) for g in item[0]]))
+    return paths
 
 
 def read_detections_of(
@@ -193,7 +227,7 @@ def read_detections_of(
     names: str | None = None,
     corners: Corners = Corners.INCLUSIVE,
 ) -> list[Detections]:
-    """Reads the files of `detections_by_model`, in their order.
+    """Reads the files of `detections_by_model`, from fine to coarse.
 
     Args:
         paths: the files.
@@ -202,8 +236,16 @@ def read_detections_of(
         corners: what the corners in VOC's files are.
 
     Raises:
-        InputError: one cannot be read.
+        InputError: one cannot be read, or a level does not exist or is not coarser than another.
     """
+    levels = truth.taxonomy.levels
+    for trained_on, granularity in paths:
+        if granularity not in truth.taxonomy.coarser_or_equal(trained_on):
+            truth.taxonomy.check(granularity)
+            raise InputError(
+                f"--detections={trained_on}/{granularity}: {granularity} is not coarser than "
+                f"{trained_on}"
+            )
     return [
         read_detections_at(
             path,
@@ -213,7 +255,9 @@ def read_detections_of(
             corners,
             summed_from=None if granularity is trained_on else trained_on,
         )
-        for (trained_on, granularity), path in paths.items()
+        for (trained_on, granularity), path in sorted(
+            paths.items(), key=lambda item: [levels.index(level) for level in item[0]]
+        )
     ]
 
 

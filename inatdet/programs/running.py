@@ -48,6 +48,7 @@ PROGRAMS = (
     "evaluate",
     "compare",
     "gallery",
+    "holdout",
     "convert",
     "export",
     "predict",

@@ -6,7 +6,7 @@ r"""Writes a dataset's images and boxes as TFRecords.
         --output_dir=records --split=val --taxonomy=records/taxonomy.json
 
 The output folder contains `<split>-00000-of-00016.tfrecord` and so on, `taxonomy.json`, a label map
-per granularity, `<split>.label_counts.json` with how often each label occurs, and, once the split
+per level, `<split>.label_counts.json` with how often each category occurs, and, once the split
 is complete, `<split>.json` with what was written, what was left out, and why. To resume an
 interrupted run, give the same command again.
 """
@@ -20,6 +20,8 @@ from absl import flags
 
 from inatdet.data.checking import OnBad
 from inatdet.data.granularity import Granularity
+from inatdet.programs.flags import define_granularity, define_ranks
+from inatdet.programs.running import progress
 from inatdet.tfrecords.conversion import Conversion
 
 
@@ -34,13 +36,13 @@ def define_flags() -> None:
         "split", None, "First part of the shards' names, such as train or val.", required=True
     )
     flags.DEFINE_integer("num_shards", 0, "0 means one per thousand images, but at least eight.")
-    flags.DEFINE_enum_class(
+    define_granularity(
         "granularity",
         Granularity.SPECIES,
-        Granularity,
-        "Whose labels readers of standard Object Detection API or Model Garden files see; the "
-        "labels of all three are written.",
+        "Whose labels readers of standard Object Detection API or Model Garden files see; our own "
+        "look the labels of any level up.",
     )
+    define_ranks()
     flags.DEFINE_string("taxonomy", None, "taxonomy.json to use: for val, that of train.")
     flags.DEFINE_list("super_classes", [], "Super-classes in the order of their labels.")
     flags.DEFINE_enum_class(
@@ -68,6 +70,8 @@ def main(argv: Sequence[str]) -> None:
         keep_boxless=values.keep_boxless,
         seed=values.seed,
         threads=values.threads,
+        ranks=values.ranks,
+        genus_from_names=values.genus_from_names,
     )
     conversion.check()
     # Imported here, because TensorFlow takes seconds to import, and neither help nor the check of
@@ -75,6 +79,8 @@ def main(argv: Sequence[str]) -> None:
     from inatdet.tfrecords.writing import convert
 
     summary = convert(conversion, progress=True)
+    for note in summary["notes"]:
+        progress(f"note: {note}")
     print(
         f"{conversion.output_dir}: {summary['images']} images with {summary['boxes']} boxes in "
         f"{summary['shards']} shards of {conversion.split}"

@@ -119,7 +119,7 @@ def _rows(table: Table[Any]) -> Iterable[dict[str, Any]]:
 
 def _heat(rows: Sequence[Table6Row]) -> dict[str, Any]:
     """One row per model and merge rule, one column per granularity of evaluation."""
-    columns = [g for g in Granularity if any(row.evaluated_on is g for row in rows)]
+    columns = list(dict.fromkeys(row.evaluated_on for row in rows))
     lines = dict.fromkeys((row.trained_on, row.merge) for row in rows)
     by_key = {row.key: row.values for row in rows}
     best = [max((v for v in column if v > 0), default=1.0) for column in zip(*by_key.values())]

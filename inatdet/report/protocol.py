@@ -33,7 +33,8 @@ def described(
         ("label spaces", source(annotations.taxonomy_source, annotations.taxonomy_sha256)),
         ("images", images_in_words(prepared)),
         ("bad entries left out", listed(annotations.skipped) or "none"),
-        *((str(level), _labels(results, prepared, level)) for level in Granularity),
+        *((str(level), _labels(results, prepared, level)) for level in prepared.levels),
+        *_unfit(prepared),
         *_detections(results, prepared),
         ("measures", "COCO: AP over IoU .50:.05:.95, 101 recalls; AP50; AP75; AR1 and AR10"),
         (
@@ -68,13 +69,21 @@ def _labels(results: Results, prepared: Prepared, granularity: Granularity) -> s
         f"{labels:,} label{'' if labels == 1 else 's'} ({names}), "
         f"{counts.classes_with_truth[granularity]:,} of them with ground truth"
     )
+    if own := prepared.taxonomy.without_value(granularity):
+        text += f"; {own:,} species have no name at this rank and so a label of their own"
     if unlabelled := counts.boxes_without_label[granularity]:
         text += f"; {unlabelled:,} true boxes have no label here and were left out"
     return text
 
 
+def _unfit(prepared: Prepared) -> list[tuple[str, str]]:
+    """The ranks that are no levels, and why."""
+    unfit = [f"{m.granularity}, which {m.reason}" for m in prepared.taxonomy.misfits]
+    return [("ranks left out", "; ".join(unfit))] if unfit else []
+
+
 def _detections(results: Results, prepared: Prepared) -> list[tuple[str, str]]:
-    levels = list(Granularity)
+    levels = prepared.taxonomy.levels
 
     def order(given: Detections) -> tuple[bool, int, int]:
         summed = given.summed_from is not None

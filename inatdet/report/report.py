@@ -12,6 +12,7 @@ from warnings import warn
 from inatdet.data.annotations import Annotations
 from inatdet.data.counts import TrainingCounts
 from inatdet.data.detections import Detections
+from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.evaluation import results as numbers
 from inatdet.evaluation.average_precision import Engine
 from inatdet.evaluation.granularities import Table6Row
@@ -218,6 +219,7 @@ def evaluate(
     training: Annotations | TrainingCounts | None = None,
     images_dir: str | os.PathLike[str] | None = None,
     all_images: bool = False,
+    levels: Sequence[Granularity | str] = ALWAYS,
     engine: Engine | str = Engine.HOTCOCO,
     resamples: int = 0,
     errors: bool = True,
@@ -237,6 +239,8 @@ def evaluate(
             those that cannot be read are left out with a warning.
         all_images: whether images with several boxes or none are evaluated. The paper leaves them
             out.
+        levels: the levels that tables show besides those of the models, such as `genus`; the
+            ladder has all that the label spaces have.
         engine: which library counts Tables 5 and 6: `hotcoco`, or `pycocotools` as the reference.
         resamples: how many random halves of the images standard errors come from; 0 means none.
         errors: whether to tell kinds of error apart.
@@ -268,7 +272,7 @@ def evaluate(
     sets = [detections] if isinstance(detections, Detections) else list(detections)
     if images_dir:
         check_images_dir(images_dir)
-    prepared = prepare(truth, sets, all_images=all_images)
+    prepared = prepare(truth, sets, all_images=all_images, levels=levels)
     found = data_warnings(prepared)
     drawn: list[Picture] = []
     if images_dir and prepared.models:

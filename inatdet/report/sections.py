@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inatdet.data.granularity import Granularity
 from inatdet.evaluation.average_precision import METRICS, OVERALL
 from inatdet.evaluation.breakdowns import SizeRow, TrainingRow
 from inatdet.evaluation.confusions import Confusion, HierarchyRow
@@ -88,7 +87,7 @@ class Section:
 def table6_matrix(rows: Sequence[Table6Row]) -> Table[Any]:
     """Table 6 as in the paper: AP, one row per model, one column per granularity."""
     by_key = {row.key: row.values[METRICS.index("AP")] for row in rows}
-    levels = [g for g in Granularity if any(row.evaluated_on is g for row in rows)]
+    levels = list(dict.fromkeys(row.evaluated_on for row in rows))  # the first model has them all
     lines = dict.fromkeys((row.trained_on, row.merge) for row in rows)
     return Table(
         ("trained_on", "merge", *(f"on_{level}" for level in levels)),
@@ -215,7 +214,7 @@ SECTIONS = (
         "right species, another species of the right super-class, a species of another "
         "super-class, or no detection; in percent of the boxes. hierarchical_error is the mean, "
         "over the boxes found, of the height in the taxonomy at which the answer and the truth "
-        "meet: 0 species, 50 super-class, 100 animal.",
+        "meet, in percent of its levels: 0 the species, 100 any animal.",
         link="Severity",
     ),
     Section(

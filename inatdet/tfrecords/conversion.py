@@ -26,7 +26,7 @@ class Conversion:
         split: the first part of the shards' names.
         num_shards: 0 for one per thousand images, but at least eight.
         granularity: whose labels readers of standard Object Detection API or Model Garden files
-            see; the labels of all three are written in any case.
+            see; our own look the labels of any level up.
         taxonomy: path of a `taxonomy.json` to use; by default the label spaces are derived from
             the annotations.
         super_classes: their order, if label spaces are derived; by default found from the
@@ -36,6 +36,8 @@ class Conversion:
             annotated, or shows only a track or a nest; it is not one without an animal.
         seed: of the shuffling of images into shards.
         threads: the number of image files to read at the same time.
+        ranks: path of a CSV file of ranks; see `inatdet.data.formats.ranks.read_ranks`.
+        genus_from_names: whether to take genera from categories' names that are binomials.
     """
 
     annotations: str
@@ -50,6 +52,8 @@ class Conversion:
     keep_boxless: bool = False
     seed: int = 0
     threads: int = 8
+    ranks: str | None = None
+    genus_from_names: bool = False
 
     def check(self) -> None:
         """Checks the settings, and that the output folder can be written to.

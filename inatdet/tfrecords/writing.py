@@ -16,6 +16,7 @@ from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad
 from inatdet.data.file_names import explain_missing
 from inatdet.data.formats.coco import read_coco_annotations
+from inatdet.data.formats.ranks import with_ranks
 from inatdet.data.granularity import Granularity
 from inatdet.data.jpeg import BadFileError, FileProblem, read_jpeg
 from inatdet.data.reading_ahead import map_ahead
@@ -57,6 +58,7 @@ def _convert(conversion: Conversion, progress: bool) -> dict[str, Any]:
     annotations = read_coco_annotations(
         conversion.annotations, on_bad=conversion.on_bad, images_dir=conversion.images_dir
     )
+    annotations = with_ranks(annotations, conversion.ranks, conversion.genus_from_names)
     taxonomy = conversion.label_spaces(annotations)
     left_out = collections.Counter(annotations.skipped)
     order = _choose_images(conversion, annotations, left_out)
@@ -98,6 +100,7 @@ def _convert(conversion: Conversion, progress: bool) -> dict[str, Any]:
         "images": sum(shard.images for shard in shards),
         "boxes": sum(shard.boxes for shard in shards),
         "shards": len(shards),
+        "notes": annotations.notes,
         "left_out": {problem: count for problem, count in left_out.items() if count},
         "turned": sum(shard.turned for shard in shards),
         "boxes_without_species_label": int(
@@ -163,8 +166,15 @@ def _settings(
         "labels_sha256": labels_sha256(taxonomy),
         "num_shards": num_shards,
         "granularity": str(conversion.granularity),
+        "seen_labels_sha256": _labels_sha256(taxonomy, conversion.granularity),
         "record_version": VERSION,
     }
+
+
+def _labels_sha256(taxonomy: Taxonomy, granularity: Granularity) -> str:
+    """The hash of the labels in the field that other readers see."""
+    labels = taxonomy.names(granularity), sorted(taxonomy.label_of_category(granularity).items())
+    return hashlib.sha256(repr(labels).encode()).hexdigest()
 
 
 def _resume(conversion: Conversion, journal: Journal, names: list[str]) -> dict[str, Shard]:

@@ -53,7 +53,7 @@ class TrainingTask(cfg.TaskConfig):
     """What every task has; tasks add their model and the settings of their images.
 
     Attributes:
-        granularity: `species`, `super` or `generic`: which labels.
+        granularity: which labels: `species`, `super`, `generic` or another level of the taxonomy.
         taxonomy: the taxonomy.json beside the TFRecords; the number of labels comes from it.
         accumulate_steps: batches of `train_data` that a replica processes, one after another, in
             one step of the optimizer: the same as one batch of that many times the images, in the
@@ -88,7 +88,10 @@ class TrainingTask(cfg.TaskConfig):
 
     def check(self) -> None:
         """Raises InputError for a setting that is out of range; tasks add their own checks."""
-        check_choice("task.granularity", self.granularity, Granularity)
+        try:
+            Granularity(self.granularity)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"task.granularity: {error}") from error
         check_choice("task.train_data.sampling", self.train_data.sampling, Sampling)
         if not self.train_data.repeat_threshold > 0:
             raise InputError(

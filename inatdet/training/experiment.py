@@ -11,6 +11,7 @@ import yaml
 from official.core import exp_factory
 from official.modeling import hyperparams
 
+from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.data.taxonomy import TAXONOMY_FILE, Taxonomy
 from inatdet.errors import InputError, cannot_read
 from inatdet.files import atomic_path
@@ -158,6 +159,18 @@ def read_saved(model_dir: str, params_override: str = "", *, default: str) -> Ex
     return params
 
 
+def _with_level(path: str, params: Experiment) -> Taxonomy:
+    """The label spaces in a file, which must have the level that the settings name."""
+    taxonomy = Taxonomy.load(path)
+    try:
+        taxonomy.check(Granularity(params.task.granularity))
+    except InputError as error:
+        raise InputError(
+            f"{path}: {error}; write the TFRecords' label spaces with `inatdet tfrecords --ranks`"
+        ) from error
+    return taxonomy
+
+
 def label_spaces(params: Experiment, model_dir: str) -> Taxonomy:
     """The label spaces of a model: those in its folder, or those that the settings name.
 
@@ -179,12 +192,15 @@ def label_spaces(params: Experiment, model_dir: str) -> Taxonomy:
                 "task.taxonomy is not set; give the taxonomy.json that was written with the "
                 "TFRecords"
             )
-        return Taxonomy.load(given)
-    taxonomy = Taxonomy.load(saved)
-    if given and given != saved and Taxonomy.load(given) != taxonomy:
-        raise InputError(
-            f"{model_dir} holds a model trained on the labels of {saved}, which differ from "
-            f"those of {given}; choose another --model_dir"
-        )
+        return _with_level(given, params)
+    taxonomy = _with_level(saved, params)
+    if given and given != saved:
+        new = Taxonomy.load(given)
+        if not new.agrees_with(taxonomy, {*ALWAYS, Granularity(params.task.granularity)}):
+            raise InputError(
+                f"{model_dir} holds a model trained on the labels of {saved}, which differ from "
+                f"those of {given}; choose another --model_dir"
+            )
+        taxonomy = new  # which may have more levels
     params.task.taxonomy = saved
     return taxonomy

@@ -171,7 +171,7 @@ def test_boxes_that_do_not_count_are_left_out(tmp_path, granularity):
         ],
     )
     # Species by id; super-classes in the paper's order, Aves before Amphibia.
-    of_5, of_0 = {"species": (2, 1), "super": (1, 2), "generic": (1, 1)}[granularity.value]
+    of_5, of_0 = {"species": (2, 1), "super": (1, 2), "generic": (1, 1)}[granularity]
 
     def labels_of(is_training):
         data = inputs.make_dataset(

@@ -55,7 +55,7 @@ def test_heights_are_those_of_walks(seed):
     )
     members = rng.random(12) < 0.5
     own = np.concatenate([[0], *(w for i, w in enumerate(walked) if members[i // 12])])
-    assert mean_height(matrix, taxonomy, members) == pytest.approx(own.sum() / (len(own) - 1))
+    assert mean_height(matrix, found, members) == pytest.approx(own.sum() / (len(own) - 1))
 
 
 def test_by_hand():
@@ -78,6 +78,6 @@ def test_by_hand():
         ("generic", 3, 1, 20.0, 80.0),
     ]
     everything = np.ones(4, bool)
-    assert mean_height(matrix, taxonomy, everything) == (0 + 0 + 1 + 3) / 4
-    assert np.isnan(mean_height(matrix, taxonomy, ~everything))
+    assert mean_height(matrix, heights(taxonomy), everything) == (0 + 0 + 1 + 3) / 4
+    assert np.isnan(mean_height(matrix, heights(taxonomy), ~everything))
     assert ancestor_rows(np.zeros((4, 5), int), taxonomy) == ()

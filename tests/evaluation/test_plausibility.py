@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from inatdet.data.annotations import Annotations, Image
-from inatdet.data.detections import Detections, labels_of_categories
-from inatdet.data.granularity import Granularity
+from inatdet.data.detections import Detections
+from inatdet.data.granularity import ALWAYS
+from inatdet.data.labels import labels_of_categories, labels_of_labels
 from inatdet.data.taxonomy import Category
 from inatdet.evaluation import plausibility
 from inatdet.evaluation.orders import permuted_agreement
@@ -22,7 +23,7 @@ CATEGORIES = (
     *(Category(i, f"species {i}", SUPER[i % 3]) for i in range(1, 13)),
 )
 SIZES = ((640, 480), (480, 640), (500, 375), (1200, 800))
-SPECIES, COARSE, GENERIC = Granularity
+SPECIES, COARSE, GENERIC = ALWAYS
 
 
 def truth_of(rng, images=120, boxes_each=1):
@@ -302,9 +303,7 @@ def test_most_images_left_out(rng):
 
 def test_generic_detections_have_no_names_to_judge(rng, truth):
     found = found_in(truth, rng)
-    generic = dataclasses.replace(
-        found, trained_on=GENERIC, labels={GENERIC: found.labels[GENERIC]}
-    )
+    generic = dataclasses.replace(found, trained_on=GENERIC, labels=found.labels.at([GENERIC]))
     assert kinds(truth, generic) == []
 
 
@@ -349,7 +348,7 @@ def super_detections(truth, found, order):
     return dataclasses.replace(
         found,
         trained_on=COARSE,
-        labels={COARSE: labels, GENERIC: found.labels[GENERIC]},
+        labels=labels_of_labels(labels, COARSE, truth.taxonomy),
         numbered=True,
     )
 

@@ -35,7 +35,7 @@ exact = settings.get_profile("exact")
 
 def coarse(detections, level):
     """The detections as those of a model trained at a coarser level, but for unlabelled ones."""
-    labels = {g: v for g, v in detections.labels.items() if g in level.coarser_or_equal()}
+    labels = detections.labels.at(ALWAYS[ALWAYS.index(level) :])
     known = labels[level] > 0
     return dataclasses.replace(detections, trained_on=level, labels=labels).select(known)
 

@@ -70,7 +70,7 @@ def test_parquet_and_json_hold_the_same(scene, tmp_path, level):
     assert len(read[0]) == len(read[1]) == len(detections) - without
     assert counts == [len(read[0])] * 2
     np.testing.assert_array_equal(read[0].image_ids, read[1].image_ids)
-    for target in level.coarser_or_equal():
+    for target in taxonomy.coarser_or_equal(level):
         np.testing.assert_array_equal(read[0].labels[target], read[1].labels[target])
     # Parquet's numbers have 32 bits.
     np.testing.assert_allclose(read[0].boxes, read[1].boxes, rtol=1e-6)

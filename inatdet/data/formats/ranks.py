@@ -7,7 +7,10 @@ import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from inatdet.data.annotations import Annotations
+from inatdet.data.entries import folded, name_fault, short
 from inatdet.data.formats.names import read_text
 from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.data.taxonomy import Category
@@ -16,6 +19,7 @@ from inatdet.errors import InputError
 _BINOMIAL = re.compile(r"(?:[x×] ?)?(?P<genus>[A-Z][a-zë]+(?:-[a-z]+)?) (?:[x×] ?)?[a-zë][\w.'-]*")
 _DELIMITERS = ",;\t"
 _KEYS = ("id", "name")
+_NAMED = 3  # names that are told at most
 
 Ranks = Mapping[int, Mapping[str, str]]
 """Names at ranks by category id: `{17: {"genus": "Parus"}}`."""
@@ -58,6 +62,9 @@ def read_ranks(path: str | os.PathLike[str], categories: Sequence[Category]) -> 
                 "put cells that contain commas into quotes"
             )
         cells = dict(zip(header, row))
+        for rank in ranks:
+            if cells[rank] and (fault := name_fault(cells[rank])):
+                raise InputError(f"{path}, row {number}: has {fault} {rank}; correct it")
         category_ids = ids.get(cells[keys[0]], [])
         if len(category_ids) > 1:
             raise InputError(
@@ -98,6 +105,35 @@ def genera_of_names(categories: Sequence[Category]) -> tuple[Ranks, tuple[str, .
     return found, tuple(others)
 
 
+def with_ranks(
+    annotations: Annotations, path: str | os.PathLike[str] | None, genus_from_names: bool = False
+) -> Annotations:
+    """Annotations whose categories, and given label spaces, have names at more ranks.
+
+    Args:
+        annotations: of a dataset.
+        path: a table of ranks for `read_ranks`, which takes precedence over names; or None.
+        genus_from_names: whether to take genera from names that are binomials; a note of the
+            annotations tells the others.
+
+    Raises:
+        InputError: the table cannot be read, or gives a rank that cannot be a level.
+    """
+    if genus_from_names:
+        found, others = genera_of_names(annotations.categories)
+        annotations = annotations.with_ranks(found)
+        if others:
+            named = ", ".join(map(short, others[:_NAMED])) + (", ..." if others[_NAMED:] else "")
+            note = (
+                f"{annotations.path}: {len(others)} of {len(annotations.categories)} names are no "
+                f"binomials and give no genus ({named})"
+            )
+            annotations = replace(annotations, notes=(*annotations.notes, note))
+    if path is not None:
+        annotations = annotations.with_ranks(read_ranks(path, annotations.categories))
+    return annotations
+
+
 def _rows(path: str) -> Iterator[list[str]]:
     """The rows of a CSV file, white space in their cells folded.
 
@@ -110,7 +146,7 @@ def _rows(path: str) -> Iterator[list[str]]:
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         for row in rows:
-            yield [" ".join(cell.split()) for cell in row]
+            yield [folded(cell) for cell in row]
     except csv.Error as error:
         raise InputError(f"{path}, row {rows.line_num}: is not CSV ({error}); fix it") from error
 
@@ -141,6 +177,6 @@ def _ids(key: str, categories: Sequence[Category]) -> dict[str, list[int]]:
     """The ids of the categories by what a cell says."""
     ids: dict[str, list[int]] = {}
     for category in categories:
-        cell = str(category.id) if key == "id" else " ".join(category.name.split())
+        cell = str(category.id) if key == "id" else folded(category.name)
         ids.setdefault(cell, []).append(category.id)
     return ids

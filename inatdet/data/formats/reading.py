@@ -13,7 +13,7 @@ from inatdet.data.formats import annotations as annotation_formats
 from inatdet.data.formats import detections as detection_formats
 from inatdet.data.formats.names import read_names
 from inatdet.data.formats.parquet import MAGIC
-from inatdet.data.formats.ranks import genera_of_names, read_ranks
+from inatdet.data.formats.ranks import with_ranks
 from inatdet.data.formats.text import files_in, is_aside
 from inatdet.data.formats.voc import Corners, is_voc_detections
 from inatdet.data.formats.yolo import SUFFIX
@@ -88,11 +88,7 @@ def read_annotations(
     annotations = replace(annotations, sha256=sha256_of(path))
     if taxonomy is not None:
         annotations = annotations.with_taxonomy(taxonomy)
-    if genus_from_names:
-        annotations = annotations.with_ranks(genera_of_names(annotations.categories)[0])
-    if ranks is not None:
-        annotations = annotations.with_ranks(read_ranks(ranks, annotations.categories))
-    return annotations
+    return with_ranks(annotations, ranks, genus_from_names)
 
 
 def read_detections(
@@ -130,9 +126,12 @@ def read_detections(
         >>> inatdet.read_detections("species.json", truth, granularity="species")
         Detections('species.json': 5 species detections)
     """
+    level = None if granularity is None else Granularity(granularity)
+    if level is not None:
+        truth.taxonomy.check(level)
     found = detection_formats.read_detections(
         path,
-        None if granularity is None else Granularity(granularity),
+        level,
         truth.taxonomy,
         truth.images + truth.left_out,
         names=read_names(names) if isinstance(names, (str, os.PathLike)) else names,
