@@ -18,7 +18,8 @@ def parse(line: str, groups: Sequence[str]) -> dict[str, Any]:
 
     A comma ends a value only where a name in one of the groups follows, and a value that is no
     number, list or other YAML is text as it stands. So the paths of files may contain anything but
-    such a name.
+    such a name. Of a setting that is given twice, the last value counts, so that more settings can
+    be put behind others.
 
     Args:
         line: the settings.
@@ -28,7 +29,7 @@ def parse(line: str, groups: Sequence[str]) -> dict[str, Any]:
         Nested dictionaries.
 
     Raises:
-        InputError: a setting has no name or no value, or is given twice.
+        InputError: a setting has no name or no value.
     """
     name = rf"(?:{'|'.join(groups)})\b(?:\.\w+)*\s*="
     parts = re.split(rf",\s*(?={name})", line.strip())
@@ -46,8 +47,6 @@ def parse(line: str, groups: Sequence[str]) -> dict[str, Any]:
             group = group.setdefault(parent, {})
             if not isinstance(group, dict):
                 raise InputError(f"{_FLAG}: {parent} is given a value, and {path} as well")
-        if leaf in group:
-            raise InputError(f"{_FLAG}: {path.strip()} is given twice; give it once")
         group[leaf] = _value(text.strip())
     return settings
 

@@ -105,7 +105,6 @@ def test_the_rule_can_be_switched_off():
         ([], "task.train_data.repeat_threshold=0", "share of images and must be above 0"),
         ([], "task.short_edge=2000", "no longer than the long one"),
         ([], "task.train_data.bach_size=2", "setting task.train_data.bach_size; is task.train_da"),
-        ([], "task.seed=1,task.seed=2", "task.seed is given twice"),
         ([], "task.model=3", "task.model is 3; it is a group of settings"),
         ([], "task=null", "task is None; it is a group of settings"),
         ([], "task.train_data.batch_size=0", "task.train_data.batch_size is 0; it must be above 0"),

@@ -123,7 +123,7 @@ def test_on_resnet():
     ("override", "message"),
     [
         ("task.model.canvases=[100x160]", r"100x160; it must be a height and a width"),
-        ("task.model.canvases=[128]", "128; it must be a height and a width"),
+        ("task.model.canvases=[128]", "canvases is 128; it must be text"),
         ("task.model.canvases=[96x128]", "none that holds a batch of 101x101 pixels"),
         ("task.model.backbone.mask_padding=true", "which a feature pyramid does not support"),
         ("task.model.min_level=1", "min_level is 1 and task.model.max_level 5; they must be 2 to"),

@@ -42,7 +42,7 @@ def test_the_current_format_version_is_read(saved, tmp_path):
             '{"version": 99}',
             r"format version 99, .* up to 1; .* make the model again with inatdet train",
         ),
-        ('{"version": "1x"}', r"format version 1x, .* up to 1"),
+        ('{"version": "1x"}', r"format version '1x', .* up to 1"),
         ("{}", r"cannot be read as a format version .*make the model again"),
         ("no JSON", r"cannot be read as a format version"),
     ],

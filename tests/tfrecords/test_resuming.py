@@ -10,6 +10,7 @@ import os
 import numpy as np
 import pytest
 
+from inatdet import files
 from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
 from inatdet.files import atomic_path
@@ -131,13 +132,14 @@ def test_what_killed_runs_left_is_removed(dataset):
             contextlib.suppress(KeyboardInterrupt),
             atomic_path(os.path.join(dataset.output_dir, name)) as temporary,
         ):
-            os.link(temporary, f"{temporary[:-8]}k1lled_0")
+            os.link(temporary, f"{temporary}.k1lled.inatdet-unfinished")
             raise KeyboardInterrupt
-    others = [".mine.json", "notes.json.k1lled_0", ".train-00001.txt.k1lled_0"]
+    others = [".mine.json", "notes.inatdet-unfinished", ".train-00001.txt.k1lled_0"]
     for name in others:
         with open(os.path.join(dataset.output_dir, name), "w"):
             pass
     assert len(os.listdir(dataset.output_dir)) == len(written) + len(names) + 2 + len(others)
+    files._SEEN_FOLDERS.clear()  # as in the next process
     convert(dataset)
     assert sorted(os.listdir(dataset.output_dir)) == sorted(written + others)
 
