@@ -88,7 +88,7 @@ class DetectionTask(Task):
         config = self.task_config
         self._shares = label_priors.of(
             config.train_data,
-            Granularity(config.granularity),
+            *self._labels(),
             required=config.model.detections.logit_adjustment != 0,
         )
 

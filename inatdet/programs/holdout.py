@@ -1,4 +1,4 @@
-r"""Writes training annotations without some species, to test what becomes of unknown animals.
+r"""Writes training annotations without some species, as a test of unknown animals.
 
     inatdet holdout --annotations=train_2017_bboxes.json --by=genus --share=0.2 \
         --output=train_known.json

@@ -100,7 +100,7 @@ def _convert(conversion: Conversion, progress: bool) -> dict[str, Any]:
         "images": sum(shard.images for shard in shards),
         "boxes": sum(shard.boxes for shard in shards),
         "shards": len(shards),
-        "notes": annotations.notes,
+        "notes": list(annotations.notes),
         "left_out": {problem: count for problem, count in left_out.items() if count},
         "turned": sum(shard.turned for shard in shards),
         "boxes_without_species_label": int(

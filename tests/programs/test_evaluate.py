@@ -226,9 +226,10 @@ def test_bad_detections(truth, tmp_path, rows, message):
     [
         ([], "--detections is missing"),
         (["species"], "must be species=PATH"),
-        (["genus=x"], "must be species=PATH"),
+        (["genus=x"], "x: is given as genus, but there is no level genus, as no category names it"),
+        (["Genus=x"], "--detections=Genus=x: 'Genus' cannot name a granularity"),
         (["super=a", "super=b"], "super is given twice"),
-        (["species=a", "species/genus=b"], "must be species=PATH"),
+        (["species=a", "species/genus=b"], "there is no level genus"),
         (["super=a", "super/species=b"], "species is not coarser than super"),
         (["species/super=b"], "needs the model's own detections"),
         (["super=nowhere.json"], "nowhere.json: cannot be read"),
@@ -400,7 +401,7 @@ def test_a_full_disk_does_not_lose_the_tables(truth, tmp_path, monkeypatch, caps
         annotations=truth, detections=[f"species={found}"], output_dir=str(tmp_path / "report"),
         taxonomy=None, names=None, super_categories=None, images_dir=None, corners="inclusive",
         on_bad="error", train_annotations=None, all_images=False, engine="hotcoco", resamples=0,
-        errors=False, strict=False, latex=False,
+        errors=False, strict=False, latex=False, levels=["species"], ranks=None, genus_from_names=False,
     )  # fmt: skip
     monkeypatch.setattr("inatdet.programs.evaluate.flags.FLAGS", values)
     with pytest.raises(OSError, match="No space left"):

@@ -36,4 +36,4 @@ def test_nothing_to_show(tmp_path):
     assert "has no such detection; try another --choose or --name" in ended.stderr
     ended = command(tmp_path, "--detections=genus=x")
     assert ended.returncode == 2
-    assert "must be species=PATH or super=PATH or generic=PATH" in ended.stderr
+    assert "x: is given as genus, but there is no level genus" in ended.stderr
