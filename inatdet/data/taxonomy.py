@@ -183,9 +183,22 @@ class Taxonomy:
         """The levels, from fine to coarse: each lies within all those after it."""
         return tuple(self._levels)
 
-    def check(self, granularity: Granularity) -> None:
-        """Raises `InputError` unless there is such a level."""
-        self._level(granularity)
+    def check(self, granularity: Granularity, path: str = "") -> None:
+        """Checks that there is a level.
+
+        Args:
+            granularity: the level.
+            path: a file that was given as one of this level, for the message.
+
+        Raises:
+            InputError: there is none.
+        """
+        try:
+            self._level(granularity)
+        except InputError as error:
+            if not path:
+                raise
+            raise InputError(f"{path}: is given as {granularity}, but {error}") from error
 
     def coarser_or_equal(self, granularity: Granularity) -> tuple[Granularity, ...]:
         """This level and all coarser ones, from fine to coarse.

@@ -239,9 +239,10 @@ def read_detections_of(
         InputError: one cannot be read, or a level does not exist or is not coarser than another.
     """
     levels = truth.taxonomy.levels
-    for trained_on, granularity in paths:
-        if granularity not in truth.taxonomy.coarser_or_equal(trained_on):
-            truth.taxonomy.check(granularity)
+    for (trained_on, granularity), path in paths.items():
+        truth.taxonomy.check(trained_on, path)
+        truth.taxonomy.check(granularity, path)
+        if levels.index(granularity) < levels.index(trained_on):
             raise InputError(
                 f"--detections={trained_on}/{granularity}: {granularity} is not coarser than "
                 f"{trained_on}"

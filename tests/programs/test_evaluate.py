@@ -401,7 +401,8 @@ def test_a_full_disk_does_not_lose_the_tables(truth, tmp_path, monkeypatch, caps
         annotations=truth, detections=[f"species={found}"], output_dir=str(tmp_path / "report"),
         taxonomy=None, names=None, super_categories=None, images_dir=None, corners="inclusive",
         on_bad="error", train_annotations=None, all_images=False, engine="hotcoco", resamples=0,
-        errors=False, strict=False, latex=False, levels=["species"], ranks=None, genus_from_names=False,
+        errors=False, strict=False, latex=False, levels=["species"], ranks=None,
+        genus_from_names=False,
     )  # fmt: skip
     monkeypatch.setattr("inatdet.programs.evaluate.flags.FLAGS", values)
     with pytest.raises(OSError, match="No space left"):

@@ -19,7 +19,6 @@ from inatdet.data.formats.voc import Corners, is_voc_detections
 from inatdet.data.formats.yolo import SUFFIX
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
-from inatdet.errors import InputError
 from inatdet.files import sha256_of
 
 Path = str | os.PathLike[str]
@@ -129,10 +128,7 @@ def read_detections(
     """
     level = None if granularity is None else Granularity(granularity)
     if level is not None:
-        try:
-            truth.taxonomy.check(level)
-        except InputError as error:
-            raise InputError(f"{path}: is given as {level}, but {error}") from error
+        truth.taxonomy.check(level, os.fspath(path))
     found = detection_formats.read_detections(
         path,
         level,
