@@ -2,6 +2,8 @@
 
 import copy
 import re
+import resource
+import sys
 
 import numpy as np
 
@@ -118,3 +120,9 @@ def _holders(value):
         yield value
         for inner in value.values() if isinstance(value, dict) else value:
             yield from _holders(inner)
+
+
+def most_memory() -> int:
+    """The most memory that this process has had, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # kilobytes, but bytes on macOS

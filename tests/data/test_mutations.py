@@ -10,8 +10,6 @@ import collections
 import dataclasses
 import json
 import os
-import resource
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +25,7 @@ from inatdet.data.formats.coco import write_coco_annotations
 from inatdet.data.formats.names import read_names, read_super_categories
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
-from tests.data.damage import damaged, odd, with_odd_words
+from tests.data.damage import damaged, most_memory, odd, with_odd_words
 from tests.foreign import FOREIGN
 
 SUPER_CATEGORIES = {
@@ -217,9 +215,3 @@ def test_many_mutations(formats):
     peak = most_memory()
     print(f"{dict(results)}; slowest {slowest:.2f} s; {peak / 2**20:.0f} MiB")
     assert slowest < LONGEST and peak - before < MOST_MEMORY
-
-
-def most_memory() -> int:
-    """The most memory that this process has had, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024)
