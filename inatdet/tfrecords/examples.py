@@ -35,6 +35,7 @@ _AREA = "image/object/area"
 _IS_CROWD = "image/object/is_crowd"
 _CATEGORY = "image/object/category_id"
 _VERSION_KEY = "inatdet/version"
+_FIRST_VERSION_KEY = "image/object/class/label_species"  # only version 1 has it
 
 VERSION = 2
 """Of the format of records."""
@@ -157,14 +158,14 @@ def decode_categories(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def version_of(serialized: bytes) -> int | None:
-    """The version of a record's format: 1 if it says none; None if it is no record of ours."""
+    """The version of a record's format; None if it is no record of ours."""
     try:
         features = tf.train.Example.FromString(serialized).features.feature
     except DecodeError:
         return None
-    if _ENCODED not in features or _SOURCE_ID not in features:
-        return None
-    return int(next(iter(features[_VERSION_KEY].int64_list.value), 1))
+    if _VERSION_KEY in features:
+        return int(next(iter(features[_VERSION_KEY].int64_list.value), 0))
+    return 1 if _FIRST_VERSION_KEY in features else None
 
 
 def _bytes(values: list[bytes]) -> tf.train.Feature:

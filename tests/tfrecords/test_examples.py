@@ -114,6 +114,7 @@ def test_records_of_another_version(example):
     newer.features.feature["inatdet/version"].int64_list.value[:] = [VERSION + 1]
     older.CopyFrom(example)
     del older.features.feature["inatdet/version"]
+    older.features.feature["image/object/class/label_species"].int64_list.value[:] = [1, 2, 3]
     for record, version in ((newer, VERSION + 1), (older, 1), (example, VERSION)):
         assert version_of(record.SerializeToString()) == version
     for record in (newer, older):
