@@ -36,8 +36,8 @@ def check_label_spaces(
     there = f"is {_described(other)}" if other else "is not listed"
     same_name = any(c.name == first.name for c in known.values() if other is None or c is not other)
     advice = (
-        "the ids differ, so use the taxonomy of the same dataset or, for VOC and YOLO, --names with "
-        "all classes in the order of training"
+        "the ids differ, so use the taxonomy of the same dataset or, for VOC and YOLO, --names "
+        "with all classes in the order of training"
         if same_name
         else "use the taxonomy of the same dataset"
     )
