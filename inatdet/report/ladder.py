@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from inatdet.data.granularity import Granularity
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 AP = METRICS.index("AP")
 
-_SHIFT = 0.07  # between lines, in levels, lest their intervals hide each other
+_SHIFT = 0.08  # between lines, in levels, lest their intervals hide each other
 _LONGEST_NAME = 20  # characters of a level's name under the axis
 _MOST_LEVEL = 4  # more names than these are turned, to have room beside each other
 _MARKERS = ("o", "s", "^", "D", "v", "X", "P")
 _STYLE_OF = dict(zip(Merge, STYLES))
 
 # The page's coordinates: the corners of the axes.
-_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 630, 12, 330
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 630, 12, 330
 _SIZE = 4.5  # of a marker
 
 
@@ -97,19 +97,23 @@ def lines_of(rows: Sequence[Table6Row]) -> tuple[Line, ...]:
     for row in rows:
         if not math.isnan(row.values[AP]):
             groups.setdefault((row.trained_on, row.merge), []).append(row)
+    at_level: dict[Granularity, list[Table6Row]] = {}
+    for row in (row for members in groups.values() for row in members):
+        at_level.setdefault(row.evaluated_on, []).append(row)
+
+    def point(row: Table6Row) -> Point:
+        others = at_level[row.evaluated_on]
+        shift = (others.index(row) - (len(others) - 1) / 2) * min(_SHIFT, 0.6 / len(others))
+        return Point(places[row.evaluated_on] + shift, row.evaluated_on, row.values[AP])
+
     start: dict[Granularity, Point] = {}
     lines = []
-    for index, ((trained_on, merge), members) in enumerate(groups.items()):
-        shift = _SHIFT * (index - (len(groups) - 1) / 2) * min(1.0, 9 / len(groups))
-        points = [
-            Point(places[row.evaluated_on] + shift, row.evaluated_on, row.values[AP])
-            for row in members
-        ]
+    for (trained_on, merge), members in groups.items():
+        points = [point(row) for row in members]
         if merge is not Merge.NONE and trained_on in start:
-            points.insert(0, start[trained_on])
+            points.insert(0, replace(start[trained_on], is_own=False))
         elif members[0].evaluated_on is trained_on:
-            first = points[0]
-            start[trained_on] = Point(first.x, first.level, first.value, is_own=False)
+            start[trained_on] = points[0]
         model = models.index(trained_on)
         lines.append(
             Line(
@@ -230,7 +234,7 @@ def _on_page(results: Results) -> dict[str, Any]:
 
     names = [_under_axis(level, labels) for level in levels]
     is_turned = len(levels) > _MOST_LEVEL
-    room = 12 + 6 * max(map(len, names)) if is_turned else 24
+    room = 12 + 7 * max(map(len, names)) if is_turned else 24
     return {
         "axes": {"left": _LEFT, "right": _RIGHT, "top": _TOP, "bottom": _BOTTOM},
         "height": _BOTTOM + room + 26,

@@ -1,4 +1,4 @@
-"""What the ladder says, in one sentence: where AP changes most, and how much is bookkeeping."""
+"""What the ladder says, in plain words: where AP changes most, and how much is bookkeeping."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN = 0.05  # percent points; a smaller change is printed as none
 
 
 def in_words(results: Results) -> str:
-    """The sentence about the finest model; empty where there is no step to speak of.
+    """What to say about the finest model; empty where there is no step to speak of.
 
     A step between levels with the same labels is degenerate: no number can change there.
     """
@@ -28,21 +28,17 @@ def in_words(results: Results) -> str:
     plain = [row for row in rows if (row.trained_on, row.merge) == (model, Merge.NONE)]
     labels = results.counts.classes
     steps = list(pairwise(levels_of(plain)))
-    same = [(a, b) for a, b in steps if labels[a] == labels[b]]
-    clauses: list[str] = []
+    same = [(fine, coarse) for fine, coarse in steps if labels[fine] == labels[coarse]]
+    sentences: list[str] = []
     if len(same) < len(steps):
-        clauses += _change([step for step in steps if step not in same], plain, model)
-        clauses += _bookkeeping([row for row in results.gaps if row.trained_on is model], plain)
-    if same:
-        clauses.append(_degenerate(same))
-    sentence = "; ".join(clauses)
-    return f"{sentence[:1].upper()}{sentence[1:]}." if sentence else ""
+        sentences += _change([step for step in steps if step not in same], plain)
+        sentences += _bookkeeping([row for row in results.gaps if row.trained_on is model], plain)
+    sentences += _degenerate(same)
+    return " ".join(sentences)
 
 
 def _change(
-    steps: Sequence[tuple[Granularity, Granularity]],
-    rows: Sequence[Table6Row],
-    model: Granularity,
+    steps: Sequence[tuple[Granularity, Granularity]], rows: Sequence[Table6Row]
 ) -> Iterator[str]:
     """At which step AP changes most."""
     value = {row.evaluated_on: row.values[AP] for row in rows}
@@ -51,34 +47,37 @@ def _change(
         return
     fine, coarse = max(known, key=lambda step: abs(value[step[1]] - value[step[0]]))
     change = value[coarse] - value[fine]
-    whose = f"with nothing merged, the {model} model"
+    whose = f"With nothing merged, the {rows[0].trained_on} model"
     if abs(change) < _SHOWN:
-        yield f"{whose} neither gains nor loses AP at any step of the ladder"
+        yield f"{whose} neither gains nor loses AP at any step of the ladder."
         return
     yield (
-        f"{whose} {'gains' if change > 0 else 'loses'} most AP from {fine} to {coarse}, "
-        f"{abs(change):.1f} points ({printed(value[fine])} to {printed(value[coarse])})"
+        f"{whose} {'gains' if change > 0 else 'loses'} most AP from {fine} to {coarse}: "
+        f"{abs(change):.1f} points, from {printed(value[fine])} to {printed(value[coarse])}."
     )
 
 
 def _bookkeeping(gaps: Sequence[GapRow], rows: Sequence[Table6Row]) -> Iterator[str]:
     """How much of the distance to each coarser model merging makes up for."""
     start = {row.evaluated_on: row.values[AP] for row in rows}
+    behind, not_behind = [], []
     for level in dict.fromkeys(gap.evaluated_on for gap in gaps):
         here = [gap for gap in gaps if gap.evaluated_on is level]
-        behind = here[0].coarse - start[level]
-        if math.isnan(behind):
-            continue
         shares = [
-            f"{_percent(gap.closed)} by {gap.merge}" for gap in here if not math.isnan(gap.closed)
+            f"{_percent(row.closed)} by {row.merge}" for row in here if not math.isnan(row.closed)
         ]
-        if shares and behind >= _SHOWN:
-            yield (
-                f"of the {behind:.1f} points by which it is behind the {level} model on {level}, "
-                f"merging recovers {' and '.join(shares)}, which is bookkeeping"
-            )
-        else:
-            yield f"it is not behind the {level} model on {level}"
+        distance = here[0].coarse - start[level]
+        if shares and distance >= _SHOWN:
+            behind.append(f"{level} {' or '.join(shares)} of {distance:.1f} points")
+        elif not math.isnan(distance):
+            not_behind.append(str(level))
+    if behind:
+        yield (
+            "Of its distance to the model trained at a coarser level, this much is bookkeeping, "
+            f"which merging recovers: on {'; on '.join(behind)}."
+        )
+    if not_behind:
+        yield f"It is not behind the model trained on {_listed(not_behind)}."
 
 
 def _percent(share: float) -> str:
@@ -87,11 +86,16 @@ def _percent(share: float) -> str:
     return f"{share:.0f}%"
 
 
-def _degenerate(steps: Sequence[tuple[Granularity, Granularity]]) -> str:
-    pairs = [f"{fine} to {coarse}" for fine, coarse in steps]
-    if len(pairs) == 1:
-        return f"the step from {pairs[0]} is degenerate, as both levels have the same labels"
-    return (
-        f"the steps from {', '.join(pairs[:-1])} and {pairs[-1]} are degenerate, as their levels "
-        "have the same labels"
-    )
+def _degenerate(steps: Sequence[tuple[Granularity, Granularity]]) -> Iterator[str]:
+    """Which steps nothing can change at."""
+    if steps:
+        one = len(steps) == 1
+        yield (
+            f"The step{'' if one else 's'} from "
+            f"{_listed([f'{fine} to {coarse}' for fine, coarse in steps])} "
+            f"{'is' if one else 'are'} degenerate: both levels have the same labels."
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

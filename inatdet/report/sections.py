@@ -86,8 +86,8 @@ SECTIONS = (
         lambda results: Table.of(Table6Row, results.table6),
         "Percent. merge says what happened to a finer model's detections when their labels were "
         "made coarser: none, nothing; nms, class-wise suppression was repeated at IoU "
-        f"{MERGE_IOU}; marginal, the detector summed the probabilities of each super-class's "
-        "species on its proposals and suppressed once, at the coarse level.",
+        f"{MERGE_IOU}; marginal, the detector summed the probabilities of each coarse label's "
+        "finer ones on its proposals and suppressed once, at the coarse level.",
         link="Table 6",
         on_screen=True,
         heat_map=True,
@@ -114,9 +114,9 @@ SECTIONS = (
         lambda results: Table.of(Table6Row, results.ladder),
         "Percent. Every model at its own level and all coarser ones, as in Table 6, for all ranks "
         "that form a ladder: each label of a level lies in one label of the next. Where AP rises "
-        "at a step, the model had mistaken for each other labels that the coarser level joins; "
-        "where it falls, one animal found under several finer labels became duplicates, which "
-        "merging mends.",
+        "at a step, labels that the coarser level joins had been taken for each other; where it "
+        "falls, animals found under several finer labels became duplicates, which merging drops. "
+        "Besides, each level has a mean over other labels.",
         link="Ladder",
         answer=in_words,
         figure=LADDER,
