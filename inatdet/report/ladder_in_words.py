@@ -93,7 +93,8 @@ def _degenerate(steps: Sequence[tuple[Granularity, Granularity]]) -> Iterator[st
         yield (
             f"The step{'' if one else 's'} from "
             f"{_listed([f'{fine} to {coarse}' for fine, coarse in steps])} "
-            f"{'is' if one else 'are'} degenerate: both levels have the same labels."
+            f"{'is degenerate: its' if one else 'are degenerate: their'} two levels have the same "
+            "labels."
         )
 
 

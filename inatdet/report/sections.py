@@ -185,7 +185,8 @@ SECTIONS = (
         "Species never seen",
         lambda results: Table.of(UnseenRow, results.unseen),
         "What the species model does with animals of listed species that it has no label for. "
-        "unseen_found is the share of their boxes on which there is a detection at IoU .5 or more, "
+        "unseen_boxes is how many true boxes they have, unseen_found the share of these on which "
+        "there is a detection at IoU .5 or more, "
         "whatever its label: recall of the unknown (U-Recall; Joseph et al., Towards Open World "
         "Object Detection, 2021); seen_found is the same for species with a label. AUROC is the "
         "probability, in percent, that the answer on a seen animal has a higher score than that on "
