@@ -161,7 +161,7 @@ def compare(
         >>> second = inatdet.read_detections("super.json", truth, granularity="super")
         >>> compared = inatdet.compare(truth, first, second, resamples=50)
         >>> compared.results.evaluated_on
-        <Granularity.SUPER: 'super'>
+        Granularity('super')
         >>> compared.table.columns[:4]
         ('measure', 'first', 'second', 'difference')
     """

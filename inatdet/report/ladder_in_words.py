@@ -19,7 +19,9 @@ _SHOWN = 0.05  # percent points; a smaller change is printed as none
 def in_words(results: Results) -> str:
     """What to say about the finest model; empty where there is no step to speak of.
 
-    A step between levels with the same labels is degenerate: no number can change there.
+    A step between levels with the same labels is degenerate. It says nothing about the model: AP
+    changes there only where species without a box, which have no label at the finer level, are
+    named and have one at the coarser.
     """
     rows = results.ladder
     if not rows:
