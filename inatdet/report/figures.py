@@ -35,7 +35,7 @@ class Figure:
     Attributes:
         name: what the page's links call it.
         heading: the heading.
-        link: the text of the link in the page's navigation.
+        link: the text of the link in the page's navigation; empty: its section's link leads there.
         note: what it shows.
         alt: what stands in for the image where it cannot be seen.
         image_file: the image.

@@ -285,7 +285,7 @@ def _shape(kind: str) -> Iterator[tuple[float, float]]:
 LADDER = Figure(
     name="ladder_figure",
     heading="AP at every rank, drawn",
-    link="Ladder, drawn",
+    link="",
     note=(
         "One line per model and merge rule, from fine levels to coarse ones; in parentheses the "
         "number of labels of each level. A line begins at the model's own level, where there is "

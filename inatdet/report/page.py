@@ -49,7 +49,7 @@ def page(
     contents = []
     for part in parts:
         contents.append((part["name"], part["link"]))
-        if part["figure"]:
+        if part["figure"] and part["figure"]["link"]:
             contents.append((part["figure"]["name"], part["figure"]["link"]))
     contents += [("gallery", "Gallery")] if gallery else []
     contents.append(("protocol", "Protocol"))

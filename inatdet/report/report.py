@@ -49,13 +49,15 @@ PICTURES = 8
 class Report:
     """What `inatdet.evaluate` returns. Printed, it gives the tables that fit on a screen.
 
-    Every section of the report is an attribute with its `Table`: `table5`, `table6`, `table6_ap`,
-    `gap`, `ladder`, `by_training`, `sizes`, `errors`, `hierarchy`, `ancestors`, `confusions`,
-    `unseen`, `naming`, `per_class`, `intervals`. A table that these detections do not allow, such
-    as Table 5 without a species model, is empty; so are `ladder` and `ancestors` without ranks
-    between species and super-classes, and `unseen` and `naming` where the model has a label for
-    every species. The keys of `ladder` are those of `table6`, those of `ancestors` and `naming` are
-    levels: `report.ladder["species", "genus", "nms"].AP`, `report.naming["genus"].unseen_right`.
+    Every section of the report is an attribute with its `Table`: `table5`, `table5_paper`, `table6`,
+    `table6_ap`, `table6_paper`, `gap`, `ladder`, `by_training`, `sizes`, `errors`, `hierarchy`,
+    `ancestors`, `confusions`, `unseen`, `naming`, `per_class`, `intervals`. A table that these
+    detections do not allow, such as Table 5 without a species model, is empty. So are `ladder` and
+    `ancestors` without ranks between species and super-classes, `unseen` and `naming` where the
+    model has a label for every species, and `table5_paper` and `table6_paper` except on iNat2017.
+
+    The keys of `ladder` are those of `table6`, those of `ancestors` and `naming` are levels:
+    `report.ladder["species", "genus", "nms"].AP`, `report.naming["genus"].unseen_right`.
 
     Attributes:
         results: the numbers behind the tables.

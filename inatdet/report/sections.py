@@ -25,6 +25,7 @@ from inatdet.report.figures import Figure
 from inatdet.report.ladder import LADDER
 from inatdet.report.ladder_in_words import in_words
 from inatdet.report.layouts import cost_table, interval_table, table6_matrix, unseen_table
+from inatdet.report.paper import beside_table5, beside_table6
 from inatdet.report.table import Table
 
 _SHOWN_CONFUSIONS = 20
@@ -81,6 +82,15 @@ SECTIONS = (
         figure=CURVES,
     ),
     Section(
+        "table5_paper",
+        "Table 5 beside the paper's",
+        beside_table5,
+        "Percent. Columns that begin with paper_ are from Table 5 of Van Horn et al., The "
+        "iNaturalist Species Classification and Detection Dataset, 2018, as these annotations are "
+        "of that dataset; the others are this report's.",
+        link="Paper, 5",
+    ),
+    Section(
         "table6",
         "Table 6: training and evaluating at different granularities",
         lambda results: Table.of(Table6Row, results.table6),
@@ -97,6 +107,14 @@ SECTIONS = (
         "Table 6 in the paper's layout",
         lambda results: table6_matrix(results.table6),
         "AP in percent; one row per model and merge rule, one column per granularity.",
+    ),
+    Section(
+        "table6_paper",
+        "Table 6 beside the paper's",
+        beside_table6,
+        "Percent. paper_AP is from the paper's Table 6, which does not say what happened to "
+        "duplicates, so each way of merging stands beside the same number.",
+        link="Paper, 6",
     ),
     Section(
         "gap",
