@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from inatdet.data.granularity import Granularity
-from inatdet.evaluation.average_precision import METRICS
-from inatdet.evaluation.granularities import Merge, Table6Row
+from inatdet.evaluation.granularities import Table6Row
 from inatdet.evaluation.results import Results
 from inatdet.report.figures import (
-    COLORS,
-    STYLES,
     Figure,
     blank,
     margin,
@@ -21,111 +17,19 @@ from inatdet.report.figures import (
     page_dashes,
     write_texts,
 )
+from inatdet.report.ladder_lines import AP, LONGEST_NAME, Line, levels_of, lines_of
 from inatdet.report.table import printed
 from inatdet.report.text import shortened
 
 if TYPE_CHECKING:
     import matplotlib.figure
 
-AP = METRICS.index("AP")
-
-_SHIFT = 0.08  # between lines, in levels, lest their intervals hide each other
-_LONGEST_NAME = 20  # characters of a level's name under the axis
 _MOST_LEVEL = 4  # more names than these are turned, to have room beside each other
-_MARKERS = ("o", "s", "^", "D", "v", "X", "P")
-_STYLE_OF = dict(zip(Merge, STYLES))
 
 # The page's coordinates: the corners of the axes.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 630, 12, 330
 _SIZE = 4.5  # of a marker
-
-
-@dataclass(frozen=True)
-class Point:
-    """A number on a line.
-
-    Attributes:
-        x: in levels, from 0; beside a whole number, so that intervals stay apart.
-        level: the level.
-        value: AP in percent.
-        is_own: whether it belongs to this line; else it is where the line comes from, the model at
-            its own level, where there is nothing to merge.
-    """
-
-    x: float
-    level: Granularity
-    value: float
-    is_own: bool = True
-
-
-@dataclass(frozen=True)
-class Line:
-    """A model's AP at each level, with one merge rule.
-
-    Attributes:
-        trained_on: the model's level.
-        merge: the rule.
-        points: from fine to coarse; levels without a number are left out.
-        color: of the model.
-        marker: of the model, as Matplotlib calls it.
-        style: of the rule, as Matplotlib calls it.
-    """
-
-    trained_on: Granularity
-    merge: Merge
-    points: tuple[Point, ...]
-    color: str
-    marker: str
-    style: str
-
-    @property
-    def name(self) -> str:
-        """What the legend calls it."""
-        return f"{self.trained_on}, {self.merge}"
-
-
-def levels_of(rows: Sequence[Table6Row]) -> tuple[Granularity, ...]:
-    """The levels of some rows of a ladder, from fine to coarse; the finest model has them all."""
-    return tuple(dict.fromkeys(row.evaluated_on for row in rows))
-
-
-def lines_of(rows: Sequence[Table6Row]) -> tuple[Line, ...]:
-    """The lines that have a number, in the order of the rows."""
-    places = {level: place for place, level in enumerate(levels_of(rows))}
-    models = list(dict.fromkeys(row.trained_on for row in rows))
-    groups: dict[tuple[Granularity, Merge], list[Table6Row]] = {}
-    for row in rows:
-        if not math.isnan(row.values[AP]):
-            groups.setdefault((row.trained_on, row.merge), []).append(row)
-    at_level: dict[Granularity, list[Table6Row]] = {}
-    for row in (row for members in groups.values() for row in members):
-        at_level.setdefault(row.evaluated_on, []).append(row)
-
-    def point(row: Table6Row) -> Point:
-        others = at_level[row.evaluated_on]
-        shift = (others.index(row) - (len(others) - 1) / 2) * min(_SHIFT, 0.6 / len(others))
-        return Point(places[row.evaluated_on] + shift, row.evaluated_on, row.values[AP])
-
-    start: dict[Granularity, Point] = {}
-    lines = []
-    for (trained_on, merge), members in groups.items():
-        points = [point(row) for row in members]
-        if merge is not Merge.NONE and trained_on in start:
-            points.insert(0, replace(start[trained_on], is_own=False))
-        elif members[0].evaluated_on is trained_on:
-            start[trained_on] = points[0]
-        model = models.index(trained_on)
-        lines.append(
-            Line(
-                trained_on,
-                merge,
-                tuple(points),
-                COLORS[model % len(COLORS)],
-                _MARKERS[model % len(_MARKERS)],
-                _STYLE_OF[merge],
-            )
-        )
-    return tuple(lines)
+_TURNED = 7  # how far a character of a turned name goes to the left and down, at most
 
 
 def draw(rows: Sequence[Table6Row], labels: Mapping[Granularity, int]) -> matplotlib.figure.Figure:
@@ -135,10 +39,11 @@ def draw(rows: Sequence[Table6Row], labels: Mapping[Granularity, int]) -> matplo
         rows: of the ladder; without any, the axes are empty.
         labels: how many labels each level has.
     """
-    figure = blank(8.4, 4.8)
+    levels, lines = levels_of(rows), lines_of(rows)
+    figure = blank(max(8.4, 4.2 + 0.6 * len(levels)), max(4.8, 0.8 + 0.2 * len(lines)))
     axes = figure.add_subplot()
     drawn = []
-    for line in lines_of(rows):
+    for line in lines:
         look: dict[str, Any] = {"color": line.color, "linewidth": 1.6, "markersize": 5}
         look |= {"linestyle": line.style, "marker": line.marker}
         markers = [place for place, point in enumerate(line.points) if point.is_own]
@@ -155,7 +60,6 @@ def draw(rows: Sequence[Table6Row], labels: Mapping[Granularity, int]) -> matplo
                 elinewidth=1,
                 capsize=2.5,
             )
-    levels = levels_of(rows)
     low, high, _ = _scale(rows)
     axes.set(xlim=(-0.5, max(len(levels), 1) - 0.5), ylim=(low, high), ylabel="AP (percent)")
     axes.set_xlabel("level (number of labels), from fine to coarse")
@@ -176,15 +80,15 @@ def draw(rows: Sequence[Table6Row], labels: Mapping[Granularity, int]) -> matplo
             fontsize=9,
             handlelength=4,
             frameon=False,
-            loc="center left",
-            bbox_to_anchor=(1.0, 0.5),
+            loc="upper left",
+            bbox_to_anchor=(1.0, 1.0),
         )
-        write_texts(legend.get_texts(), [line.name for line in lines_of(rows)])
+        write_texts(legend.get_texts(), [line.name for line in lines])
     return figure
 
 
 def _under_axis(level: Granularity, labels: Mapping[Granularity, int]) -> str:
-    return f"{shortened(str(level), _LONGEST_NAME)} ({labels[level]:,})"
+    return f"{shortened(str(level), LONGEST_NAME)} ({labels[level]:,})"
 
 
 def _scale(rows: Sequence[Table6Row]) -> tuple[int, int, int]:
@@ -234,10 +138,12 @@ def _on_page(results: Results) -> dict[str, Any]:
 
     names = [_under_axis(level, labels) for level in levels]
     is_turned = len(levels) > _MOST_LEVEL
-    room = 12 + 7 * max(map(len, names)) if is_turned else 24
+    room = 12 + _TURNED * max(map(len, names)) if is_turned else 24
+    cut = max(_TURNED * len(name) - x(place) for place, name in enumerate(names))
     return {
         "axes": {"left": _LEFT, "right": _RIGHT, "top": _TOP, "bottom": _BOTTOM},
         "height": _BOTTOM + room + 26,
+        "beyond": max(0, round(cut)) if is_turned else 0,
         "turned": is_turned,
         "levels": [{"x": x(place), "name": name} for place, name in enumerate(names)],
         "ticks": [{"y": y(tick), "text": str(tick)} for tick in range(low, high + 1, step)],
@@ -256,7 +162,7 @@ def _bars(at: tuple[float, float, float], y: Any) -> str:
 
 
 def _marker(kind: str, x: float, y: float) -> str:
-    """The path of one of `_MARKERS` around a point."""
+    """The path of one of the markers around a point."""
     size = _SIZE
     if kind == "o":
         return (

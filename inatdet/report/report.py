@@ -27,12 +27,12 @@ from inatdet.report.curves import CURVES
 from inatdet.report.folder import files_of_one_run
 from inatdet.report.gallery import Choose, Picture, check_images_dir, pictures, warnings_of
 from inatdet.report.ladder import LADDER
+from inatdet.report.markdown import markdown
 from inatdet.report.page import page
 from inatdet.report.protocol import described, images_in_words
 from inatdet.report.provenance import provenance, write_json
 from inatdet.report.sections import SECTIONS, Section, filled
 from inatdet.report.table import Table
-from inatdet.report.text import in_markdown
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -49,12 +49,13 @@ PICTURES = 8
 class Report:
     """What `inatdet.evaluate` returns. Printed, it gives the tables that fit on a screen.
 
-    Every section of the report is an attribute with its `Table`: `table5`, `table5_paper`, `table6`,
-    `table6_ap`, `table6_paper`, `gap`, `ladder`, `by_training`, `sizes`, `errors`, `hierarchy`,
-    `ancestors`, `confusions`, `unseen`, `naming`, `per_class`, `intervals`. A table that these
-    detections do not allow, such as Table 5 without a species model, is empty. So are `ladder` and
-    `ancestors` without ranks between species and super-classes, `unseen` and `naming` where the
-    model has a label for every species, and `table5_paper` and `table6_paper` except on iNat2017.
+    Every section of the report is an attribute with its `Table`: `table5`, `table5_paper`,
+    `table6`, `table6_ap`, `table6_paper`, `gap`, `ladder`, `by_training`, `sizes`, `errors`,
+    `hierarchy`, `ancestors`, `confusions`, `unseen`, `naming`, `per_class`, `intervals`. A table
+    that these detections do not allow, such as Table 5 without a species model, is empty. So are
+    `ladder` and `ancestors` without ranks between species and super-classes, `unseen` and `naming`
+    where the model has a label for every species, and `table5_paper` and `table6_paper` except on
+    iNat2017.
 
     The keys of `ladder` are those of `table6`, those of `ancestors` and `naming` are levels:
     `report.ladder["species", "genus", "nms"].AP`, `report.naming["genus"].unseen_right`.
@@ -193,37 +194,7 @@ class Report:
 
     def markdown(self) -> str:
         """The whole report as Markdown."""
-        parts = ["# Detection results", ""]
-        if self.warnings:
-            parts += ["## Warnings", "", *(f"- {in_markdown(str(w))}" for w in self.warnings), ""]
-        if not self.results.table5:
-            parts += ["Table 5 and Figure 6 need the detections of a species model.", ""]
-        if self.results.resamples:
-            parts += [
-                "± is the margin of the 95% interval for other samples of as many images, from "
-                f"{self.results.resamples} random halves of these. It does not cover training the "
-                "models again, nor the upward bias of AP for classes with few images.",
-                "",
-            ]
-        for section, _ in self.filled:
-            link = f"[{section.name}.csv]({section.name}.csv)"
-            if not section.in_text:
-                parts += [f"{section.heading}: {link}.", ""]
-                continue
-            shown = section.shown(self.results)
-            parts += [f"## {section.heading}", ""]
-            if answer := section.answer(self.results):
-                parts += [f"**{in_markdown(answer)}**", ""]
-            parts += [section.note, "", shown.markdown(), ""]
-            if section.excerpt:
-                parts += [f"The whole table: {link}.", ""]
-            if figure := section.drawn(self.results):
-                image = f"![{figure.alt}]({figure.image_file})"
-                parts += [f"## {figure.heading}", "", image, ""]
-        parts += ["## Protocol", ""]
-        parts += [*(f"- **{name}**: {in_markdown(value)}" for name, value in self.protocol())]
-        parts.append("")
-        return "\n".join(parts)
+        return markdown(self.results, self.protocol(), self.warnings)
 
     def protocol(self) -> list[tuple[str, str]]:
         """What was measured and how, as names and values."""

@@ -6,7 +6,8 @@ import jinja2
 import pytest
 
 from inatdet.report import figures
-from inatdet.report.ladder import LADDER, draw, levels_of, lines_of
+from inatdet.report.ladder import LADDER, draw
+from inatdet.report.ladder_lines import levels_of, lines_of
 from inatdet.report.page import _asset
 from tests.report.ladders import LABELS, model, results_of, row
 from tests.report.test_page import read
@@ -90,7 +91,11 @@ def test_drawn_with_names_counts_and_intervals():
     low, high = axes.get_ylim()
     assert low == 20
     assert high == 70
-    LADDER.draw(results).canvas.draw()
+    figure = LADDER.draw(results)
+    figure.canvas.draw()
+    for label in figure.axes[0].get_xticklabels():
+        extent = label.get_window_extent()
+        assert min(extent.x0, extent.y0) >= 0
 
 
 def test_without_a_ladder_there_is_nothing_to_draw(tmp_path):
@@ -149,6 +154,24 @@ def test_without_intervals_no_bars_are_drawn():
     assert "±" not in on_page(results)
 
 
+def test_many_models_differ_and_their_legend_has_room():
+    names = [f"rank_with_a_very_long_name_{n}" for n in range(14)]
+    rows = [
+        row(name, level, rule, 10 + place)
+        for place, name in enumerate(names)
+        for level in names[place:]
+        for rule in (("none",) if level == name else ("none", "nms", "marginal"))
+    ]
+    looks = [(line.color, line.marker, line.style) for line in lines_of(rows)]
+    assert len(set(looks)) == len(looks) == 14 + 2 * 13
+    figure = LADDER.draw(results_of(rows, dict.fromkeys(names, 1)))
+    figure.canvas.draw()
+    legend = figure.axes[0].get_legend().get_window_extent()
+    assert legend.y0 >= 0
+    assert legend.y1 <= figure.bbox.y1
+    assert legend.x1 <= figure.bbox.x1
+
+
 @pytest.mark.parametrize("number", [2, 4, 5, 12])
 def test_names_of_levels_have_room(number):
     labels = {f"rank_with_a_very_long_name_{n}": 1000 - n for n in range(number)}
@@ -157,4 +180,8 @@ def test_names_of_levels_have_room(number):
     assert len(shown["levels"]) == number
     assert shown["turned"] is (number > 4)
     assert max(len(level["name"]) for level in shown["levels"]) < 30
-    LADDER.draw(results).canvas.draw()
+    figure = LADDER.draw(results)
+    figure.canvas.draw()
+    for label in figure.axes[0].get_xticklabels():
+        extent = label.get_window_extent()
+        assert min(extent.x0, extent.y0) >= 0
