@@ -1,6 +1,7 @@
 """The ladder as a figure: Matplotlib's and the page's show the same numbers."""
 
 import math
+import re
 
 import jinja2
 import pytest
@@ -129,10 +130,17 @@ def test_the_page_has_the_same_points():
     (top, high), (bottom, low) = (
         (shown["ticks"][i]["y"], float(shown["ticks"][i]["text"])) for i in (-1, 0)
     )
+
+    def values(ys):
+        return [low + (bottom - float(y)) / (bottom - top) * (high - low) for y in ys]
+
     for line, drawn in zip(lines_of(ROWS), shown["lines"]):
-        ys = [float(point.split(",")[1]) for point in drawn["points"].split()]
-        values = [low + (bottom - y) / (bottom - top) * (high - low) for y in ys]
-        assert values == pytest.approx([p.value for p in line.points], abs=0.1)
+        points = [point.split(",")[1] for point in drawn["points"].split()]
+        assert values(points) == pytest.approx([p.value for p in line.points], abs=0.1)
+        own = [p.value for p in line.points if p.is_own]
+        ends = list(zip(*re.findall(r"M[\d.]+ ([\d.]+)V([\d.]+)", drawn["bars"])))
+        assert values(ends[0]) == pytest.approx([v - v.margin for v in own], abs=0.1)
+        assert values(ends[1]) == pytest.approx([v + v.margin for v in own], abs=0.1)
 
 
 def test_every_switch_of_the_page_has_its_line():
