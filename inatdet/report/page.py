@@ -9,21 +9,17 @@ from importlib import resources
 from typing import Any
 
 from inatdet.data.granularity import Granularity
-from inatdet.evaluation.average_precision import METRICS, OVERALL, RECALLS
+from inatdet.evaluation.average_precision import METRICS, OVERALL
 from inatdet.evaluation.granularities import Table6Row
 from inatdet.evaluation.plausibility import DataWarning
-from inatdet.evaluation.resampling import Estimate
 from inatdet.evaluation.results import Results
-from inatdet.evaluation.super_classes import Curve
-from inatdet.report import figures
+from inatdet.report.figures import Figure, margin
 from inatdet.report.gallery import Choose, Picture
-from inatdet.report.sections import Figure, Section, filled
+from inatdet.report.sections import Section, filled
 from inatdet.report.table import Table, printed
-from inatdet.report.text import one_line, shortened
+from inatdet.report.text import one_line
 
 _ASSETS = "assets"
-_LONGEST_NAME = 60  # characters of a name in the legend
-_DASHES = {"-": "", "--": "8 4", "-.": "8 3 2 3", ":": "2 3"}
 
 
 def page(
@@ -43,6 +39,7 @@ def page(
     import jinja2  # not loaded for --help
 
     environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_asset),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         # What is marked as safe, the style and the script, is of another type.
@@ -52,12 +49,12 @@ def page(
     contents = []
     for part in parts:
         contents.append((part["name"], part["link"]))
-        if part["figure"]:
-            contents.append((part["figure"].name, part["figure"].link))
+        if part["figure"] and part["figure"]["link"]:
+            contents.append((part["figure"]["name"], part["figure"]["link"]))
     contents += [("gallery", "Gallery")] if gallery else []
     contents.append(("protocol", "Protocol"))
     counts = results.counts
-    return environment.from_string(_asset("report.html")).render(
+    return environment.get_template("report.html").render(
         css=_asset("report.css"),
         js=_asset("report.js"),
         summary=(
@@ -69,7 +66,6 @@ def page(
         contents=contents,
         sections=parts,
         measures=METRICS,
-        curves=[_curve(index, curve) for index, curve in enumerate(results.curves)],
         gallery=[_picture(picture) for picture in gallery],
         choices=[str(c) for c in Choose if any(picture.chosen is c for picture in gallery)],
         protocol=protocol,
@@ -82,7 +78,7 @@ def _asset(name: str) -> str:
 
 def _section(section: Section, results: Results) -> dict[str, Any]:
     table = section.shown(results)
-    figure: Figure | None = section.figure if results.curves else None
+    figure = section.drawn(results)
     return {
         "name": section.name,
         "heading": section.heading,
@@ -93,9 +89,21 @@ def _section(section: Section, results: Results) -> dict[str, Any]:
             for name, text in zip(table.columns, table.text_columns())
         ],
         "rows": list(_rows(table)),
-        "figure": figure,
+        "answer": section.answer(results),
+        "figure": _figure(figure, results) if figure else None,
         "heat": _heat(results.table6) if section.heat_map else None,
         "chart": _chart(results.table6) if section.heat_map else None,
+    }
+
+
+def _figure(figure: Figure, results: Results) -> dict[str, Any]:
+    return {
+        "name": figure.name,
+        "heading": figure.heading,
+        "link": figure.link,
+        "note": figure.note,
+        "part": figure.page_part,
+        **figure.on_page(results),
     }
 
 
@@ -151,7 +159,7 @@ def _chart(rows: Sequence[Table6Row]) -> dict[str, Any]:
     """A dot per row at its AP, with the interval."""
     left, right = 240, 620
     values = [row.values[0] for row in rows]
-    highs = [v + _margin(v) for v in values if not math.isnan(v)] or [0.0]
+    highs = [v + margin(v) for v in values if not math.isnan(v)] or [0.0]
     # Rounded up to a multiple of ten, so that the axis ends on a tick.
     end = min(100, max(10, 10 * math.ceil(max(highs) / 10)))
 
@@ -163,8 +171,8 @@ def _chart(rows: Sequence[Table6Row]) -> dict[str, Any]:
             "name": f"{row.trained_on} on {row.evaluated_on}, {row.merge}",
             "y": 20 + 22 * index,
             "x": x(value),
-            "low": x(value - _margin(value)) if _margin(value) else None,
-            "high": x(value + _margin(value)),
+            "low": x(value - margin(value)) if margin(value) else None,
+            "high": x(value + margin(value)),
             "text": printed(value),
         }
         for index, (row, value) in enumerate(zip(rows, values))
@@ -174,27 +182,8 @@ def _chart(rows: Sequence[Table6Row]) -> dict[str, Any]:
     return {
         "height": 46 + 22 * len(rows),
         "bars": bars,
-        "margins": any(_margin(value) for value in values),
+        "margins": any(margin(value) for value in values),
         "ticks": [{"x": x(tick), "text": str(tick)} for tick in range(0, end + 1, step)],
-    }
-
-
-def _margin(value: float) -> float:
-    if isinstance(value, Estimate) and not math.isnan(value.margin):
-        return value.margin
-    return 0.0
-
-
-def _curve(index: int, curve: Curve) -> dict[str, str]:
-    color, style = figures.line_style(index)
-    points = zip(RECALLS.tolist(), curve.precision.tolist())
-    return {
-        "name": shortened(curve.super_class, _LONGEST_NAME),
-        "auc": f"{curve.auc:.3f}",
-        # Black on a light page, white on a dark one.
-        "color": "currentColor" if color == figures.BLACK else color,
-        "dashes": _DASHES[style],
-        "points": " ".join(f"{50 + 580 * r:.1f},{400 - 390 * p:.1f}" for r, p in points),
     }
 
 

@@ -1,9 +1,10 @@
-"""The report: all numbers of an evaluation, as tables, figure, page and files."""
+"""The report: all numbers of an evaluation, as tables, figures, page and files."""
 
 from __future__ import annotations
 
 import functools
 import os
+import pathlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,17 +23,19 @@ from inatdet.evaluation.results import Results
 from inatdet.evaluation.super_classes import Table5Row
 from inatdet.files import write_text
 from inatdet.report import figures
+from inatdet.report.curves import CURVES
 from inatdet.report.folder import files_of_one_run
 from inatdet.report.gallery import Choose, Picture, check_images_dir, pictures, warnings_of
+from inatdet.report.ladder import LADDER
+from inatdet.report.markdown import markdown
 from inatdet.report.page import page
 from inatdet.report.protocol import described, images_in_words
 from inatdet.report.provenance import provenance, write_json
 from inatdet.report.sections import SECTIONS, Section, filled
 from inatdet.report.table import Table
-from inatdet.report.text import in_markdown
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    import matplotlib.figure
 
 REPORT_FILE = "report.md"
 PAGE_FILE = "report.html"
@@ -46,9 +49,16 @@ PICTURES = 8
 class Report:
     """What `inatdet.evaluate` returns. Printed, it gives the tables that fit on a screen.
 
-    Every section of the report is an attribute with its `Table`: `table5`, `table6`, `table6_ap`,
-    `gap`, `by_training`, `sizes`, `errors`, `hierarchy`, `confusions`, `per_class`, `intervals`.
-    A table that these detections do not allow, such as Table 5 without a species model, is empty.
+    Every section of the report is an attribute with its `Table`: `table5`, `table5_paper`,
+    `table6`, `table6_ap`, `table6_paper`, `gap`, `ladder`, `by_training`, `sizes`, `errors`,
+    `hierarchy`, `ancestors`, `confusions`, `unseen`, `naming`, `per_class`, `intervals`. A table
+    that these detections do not allow, such as Table 5 without a species model, is empty. So are
+    `ladder` and `ancestors` without ranks between species and super-classes, `unseen` and `naming`
+    where the model has a label for every species, and `table5_paper` and `table6_paper` except on
+    iNat2017.
+
+    The keys of `ladder` are those of `table6`, those of `ancestors` and `naming` are levels:
+    `report.ladder["species", "genus", "nms"].AP`, `report.naming["genus"].unseen_right`.
 
     Attributes:
         results: the numbers behind the tables.
@@ -111,14 +121,23 @@ class Report:
             if section.on_screen
         )
 
-    def plot_curves(self) -> Figure:
+    def plot_curves(self) -> matplotlib.figure.Figure:
         """Draws Figure 6, precision against recall for each super-class.
 
         Returns:
             A Matplotlib figure. A notebook that has imported `matplotlib.pyplot` shows it;
             `savefig` saves it. Without a species model it has no curves.
         """
-        return figures.draw(self.results.curves)
+        return CURVES.draw(self.results)
+
+    def plot_ladder(self) -> matplotlib.figure.Figure:
+        """Draws the ladder, AP against level from fine to coarse, with the intervals there are.
+
+        Returns:
+            A Matplotlib figure, as `plot_curves` does. Without ranks between species and
+            super-classes it has no lines.
+        """
+        return LADDER.draw(self.results)
 
     def save(
         self,
@@ -132,7 +151,7 @@ class Report:
             output_dir: the folder. What an earlier report left there is replaced, and removed
                 where this one does not have it; other files stay.
             latex: whether to write each table for LaTeX as well.
-            notify: called with a message if the figure cannot be drawn; all else is written.
+            notify: called with a message if a figure cannot be drawn; all else is written.
 
         Raises:
             InputError: another process is writing a report there.
@@ -144,16 +163,8 @@ class Report:
                 table.to_csv(folder / f"{section.name}.csv")
                 if latex:
                     write_text(folder / f"{section.name}.tex", section.shown(self.results).latex())
-                if section.figure and self.results.curves:
-                    figures.save_csv(self.results.curves, folder / section.figure.table_file)
-                    image_file = section.figure.image_file
-                    try:
-                        figures.save_png(self.results.curves, folder / image_file)
-                    except (ImportError, RuntimeError, ValueError) as error:
-                        notify(
-                            f"warning: {image_file} could not be drawn ({error}); check that "
-                            "Matplotlib works"
-                        )
+                if figure := section.drawn(self.results):
+                    self._save_figure(figure, folder, notify)
             write_json(
                 folder / RECORD_FILE,
                 {
@@ -168,37 +179,22 @@ class Report:
                 folder / PAGE_FILE, page(self.results, self.protocol(), self.gallery, self.warnings)
             )
 
+    def _save_figure(
+        self, figure: figures.Figure, folder: pathlib.Path, notify: Callable[[str], None]
+    ) -> None:
+        if figure.table:
+            figure.table(self.results).to_csv(folder / figure.table_file)
+        try:
+            figures.save_png(figure.draw(self.results), folder / figure.image_file)
+        except (ImportError, RuntimeError, ValueError) as error:
+            notify(
+                f"warning: {figure.image_file} could not be drawn ({error}); check that Matplotlib "
+                "works"
+            )
+
     def markdown(self) -> str:
         """The whole report as Markdown."""
-        parts = ["# Detection results", ""]
-        if self.warnings:
-            parts += ["## Warnings", "", *(f"- {in_markdown(str(w))}" for w in self.warnings), ""]
-        if not self.results.table5:
-            parts += ["Table 5 and Figure 6 need the detections of a species model.", ""]
-        if self.results.resamples:
-            parts += [
-                "± is the margin of the 95% interval for other samples of as many images, from "
-                f"{self.results.resamples} random halves of these. It does not cover training the "
-                "models again, nor the upward bias of AP for classes with few images.",
-                "",
-            ]
-        for section, _ in self.filled:
-            link = f"[{section.name}.csv]({section.name}.csv)"
-            if not section.in_text:
-                parts += [f"{section.heading}: {link}.", ""]
-                continue
-            shown = section.shown(self.results)
-            parts += [f"## {section.heading}", "", section.note, "", shown.markdown(), ""]
-            if section.excerpt:
-                parts += [f"The whole table: {link}.", ""]
-            if section.figure and self.results.curves:
-                figure = section.figure
-                image = f"![{figure.alt}]({figure.image_file})"
-                parts += [f"## {figure.heading}", "", image, ""]
-        parts += ["## Protocol", ""]
-        parts += [*(f"- **{name}**: {in_markdown(value)}" for name, value in self.protocol())]
-        parts.append("")
-        return "\n".join(parts)
+        return markdown(self.results, self.protocol(), self.warnings)
 
     def protocol(self) -> list[tuple[str, str]]:
         """What was measured and how, as names and values."""
@@ -209,7 +205,7 @@ def _optional_files() -> set[str]:
     """Every file that some reports have and others do not."""
     names = {f"{section.name}{ending}" for section in SECTIONS for ending in (".csv", ".tex")}
     drawn = [section.figure for section in SECTIONS if section.figure]
-    return names | {name for figure in drawn for name in (figure.table_file, figure.image_file)}
+    return names | {name for figure in drawn for name in figure.files}
 
 
 def evaluate(
@@ -227,7 +223,7 @@ def evaluate(
     notify: Callable[[str], None] = lambda message: None,
     command: str = "",
 ) -> Report:
-    """Evaluates the detections of up to three models: Tables 5 and 6, Figure 6, and more.
+    """Evaluates the detections of a model per level: Tables 5 and 6, Figure 6, and more.
 
     Args:
         truth: the ground truth, from `read_annotations`; its `taxonomy` sets the labels.
@@ -249,7 +245,7 @@ def evaluate(
         command: the command line, for the report's record of where its numbers come from.
 
     Returns:
-        The tables, the figure, and `save`, which writes the files.
+        The tables, the figures, and `save`, which writes the files.
 
     Raises:
         InputError: no image is left to evaluate, a detection is in an image that `truth` does not

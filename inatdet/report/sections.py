@@ -7,48 +7,28 @@ add an entry here.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from inatdet.evaluation.average_precision import METRICS, OVERALL
+from inatdet.evaluation.ancestors import AncestorRow
+from inatdet.evaluation.average_precision import OVERALL
 from inatdet.evaluation.breakdowns import SizeRow, TrainingRow
 from inatdet.evaluation.confusions import Confusion, HierarchyRow
 from inatdet.evaluation.error_kinds import ErrorRow
 from inatdet.evaluation.granularities import MERGE_IOU, GapRow, Table6Row
-from inatdet.evaluation.resampling import Estimate
 from inatdet.evaluation.results import Results
-from inatdet.evaluation.rows import Cell
 from inatdet.evaluation.super_classes import PerClassRow, Table5Row
-from inatdet.evaluation.tide import KINDS
+from inatdet.evaluation.unseen import RECALL, NamingRow, UnseenRow
+from inatdet.report.curves import CURVES
+from inatdet.report.figures import Figure
+from inatdet.report.ladder import LADDER
+from inatdet.report.ladder_in_words import in_words
+from inatdet.report.layouts import cost_table, interval_table, table6_matrix, unseen_table
+from inatdet.report.paper import beside_table5, beside_table6
 from inatdet.report.table import Table
 
 _SHOWN_CONFUSIONS = 20
-_INTERVAL_COLUMNS = ("table", "row", "measure", "value", "std_err", "lower", "upper")
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure that follows a section's table.
-
-    Attributes:
-        name: what the page's links call it.
-        heading: the heading.
-        link: the text of the link in the page's navigation.
-        note: what it shows.
-        alt: what stands in for the image where it cannot be seen.
-        table_file: the numbers behind it, as CSV.
-        image_file: the image.
-    """
-
-    name: str
-    heading: str
-    link: str
-    note: str
-    alt: str
-    table_file: str
-    image_file: str
 
 
 @dataclass(frozen=True)
@@ -64,7 +44,8 @@ class Section:
         excerpt: makes the part that is for reading, where all of it is too much.
         in_text: whether report.md shows it; else it only names the file.
         on_screen: whether the program prints it.
-        figure: what follows the table, where there are curves to draw.
+        answer: what the numbers say, in a sentence above the table; empty where they say nothing.
+        figure: what follows the table, where there is anything to draw.
         heat_map: whether the page shows Table 6 as a heat map and a chart as well.
     """
 
@@ -76,6 +57,7 @@ class Section:
     excerpt: Callable[[Results], Table[Any]] | None = None
     in_text: bool = True
     on_screen: bool = False
+    answer: Callable[[Results], str] = lambda results: ""
     figure: Figure | None = None
     heat_map: bool = False
 
@@ -83,62 +65,10 @@ class Section:
         """The table for reading."""
         return (self.excerpt or self.table)(results)
 
+    def drawn(self, results: Results) -> Figure | None:
+        """The figure, where there is anything to draw."""
+        return self.figure if self.figure and self.figure.exists(results) else None
 
-def table6_matrix(rows: Sequence[Table6Row]) -> Table[Any]:
-    """Table 6 as in the paper: AP, one row per model, one column per granularity."""
-    by_key = {row.key: row.values[METRICS.index("AP")] for row in rows}
-    levels = list(dict.fromkeys(row.evaluated_on for row in rows))  # the first model has them all
-    lines = dict.fromkeys((row.trained_on, row.merge) for row in rows)
-    return Table(
-        ("trained_on", "merge", *(f"on_{level}" for level in levels)),
-        tuple(
-            (
-                str(trained_on),
-                str(merge),
-                *(by_key.get((trained_on, level, merge), math.nan) for level in levels),
-            )
-            for trained_on, merge in lines
-        ),
-    )
-
-
-def cost_table(rows: Sequence[ErrorRow]) -> Table[Any]:
-    """Only the cost of each kind of error."""
-    columns = ("trained_on", "evaluated_on", "super_class", "images", "AP50", *KINDS)
-    return Table(columns, tuple(row.cells()[: len(columns)] for row in rows))
-
-
-def interval_table(results: Results) -> Table[Any]:
-    """The 95% interval of each number that has one."""
-    return Table(_INTERVAL_COLUMNS, tuple(_intervals(results)))
-
-
-def _intervals(results: Results) -> Iterator[tuple[Cell, ...]]:
-    named: list[tuple[str, tuple[str, ...], Sequence[str], Sequence[float]]] = [
-        *(("table5", row.key, METRICS, row.values) for row in results.table5),
-        *(("table6", row.key, METRICS, row.values) for row in results.table6),
-        *(("gap", row.key, ("gap_closed",), (row.closed,)) for row in results.gaps),
-    ]
-    for table, key, measures, values in named:
-        for measure, value in zip(measures, values):
-            if isinstance(value, Estimate):
-                low, high = value - value.margin, value + value.margin
-                row = " ".join(map(str, key))
-                yield table, row, measure, float(value), value.std_err, low, high
-
-
-CURVES = Figure(
-    name="curves",
-    heading="Figure 6: precision and recall at IoU 0.5",
-    link="Curves",
-    note=(
-        "One curve per super-class: the mean over its fine classes. In parentheses the area under "
-        "the curve, which is AP50."
-    ),
-    alt="One curve per super-class",
-    table_file="pr_curves.csv",
-    image_file="pr_curves.png",
-)
 
 SECTIONS = (
     Section(
@@ -152,13 +82,22 @@ SECTIONS = (
         figure=CURVES,
     ),
     Section(
+        "table5_paper",
+        "Table 5 beside the paper's",
+        beside_table5,
+        "Percent. Columns that begin with paper_ are from Table 5 of Van Horn et al., The "
+        "iNaturalist Species Classification and Detection Dataset, 2018, as these annotations are "
+        "of that dataset; the others are this report's.",
+        link="Paper, 5",
+    ),
+    Section(
         "table6",
         "Table 6: training and evaluating at different granularities",
         lambda results: Table.of(Table6Row, results.table6),
         "Percent. merge says what happened to a finer model's detections when their labels were "
         "made coarser: none, nothing; nms, class-wise suppression was repeated at IoU "
-        f"{MERGE_IOU}; marginal, the detector summed the probabilities of each super-class's "
-        "species on its proposals and suppressed once, at the coarse level.",
+        f"{MERGE_IOU}; marginal, the detector summed the probabilities of each coarse label's "
+        "finer ones on its proposals and suppressed once, at the coarse level.",
         link="Table 6",
         on_screen=True,
         heat_map=True,
@@ -170,6 +109,14 @@ SECTIONS = (
         "AP in percent; one row per model and merge rule, one column per granularity.",
     ),
     Section(
+        "table6_paper",
+        "Table 6 beside the paper's",
+        beside_table6,
+        "Percent. paper_AP is from the paper's Table 6, which does not say what happened to "
+        "duplicates, so each way of merging stands beside the same number.",
+        link="Paper, 6",
+    ),
+    Section(
         "gap",
         "Gap recovered by merging",
         lambda results: Table.of(GapRow, results.gaps),
@@ -178,6 +125,19 @@ SECTIONS = (
         "merged, in percent.",
         link="Merging",
         on_screen=True,
+    ),
+    Section(
+        "ladder",
+        "The ladder: AP at every rank",
+        lambda results: Table.of(Table6Row, results.ladder),
+        "Percent. Every model at its own level and all coarser ones, as in Table 6, for all ranks "
+        "that form a ladder: each label of a level lies in one label of the next. Where AP rises "
+        "at a step, labels that the coarser level joins had been taken for each other; where it "
+        "falls, animals found under several finer labels became duplicates, which merging drops. "
+        "Besides, each level has a mean over other labels.",
+        link="Ladder",
+        answer=in_words,
+        figure=LADDER,
     ),
     Section(
         "by_training",
@@ -213,17 +173,60 @@ SECTIONS = (
         "For each true box, the best-scored detection at IoU .5 or more, whatever its label: the "
         "right species, another species of the right super-class, a species of another "
         "super-class, or no detection; in percent of the boxes. hierarchical_error is the mean, "
-        "over the boxes found, of the height in the taxonomy at which the answer and the truth "
-        "meet, in percent of its levels: 0 the species, 100 any animal.",
+        "over the boxes found, of how many levels above the species the answer and the truth meet, "
+        "in percent of all levels above the species: 0 the species, 100 any animal.",
         link="Severity",
+    ),
+    Section(
+        "ancestors",
+        "At which rank answers are right",
+        lambda results: Table.of(AncestorRow, results.ancestors),
+        "The same answers, by the finest level at which each has the label of its true box: where "
+        "the lowest common ancestor of the named and the true species stands (Bertinetto et al., "
+        "Making Better Mistakes, 2020). height is the number of levels that it stands above the "
+        "species, boxes and share how many true boxes have such an answer, share in percent of all "
+        "true boxes; right adds up the shares from the species to here, and what it lacks of 100 "
+        "at the coarsest level was not found.",
+        link="Ranks",
     ),
     Section(
         "confusions",
         "Most frequent confusions",
         lambda results: Table.of(Confusion, results.confusions),
-        f"The {_SHOWN_CONFUSIONS} most frequent; share is in percent of the species' true boxes.",
+        f"The {_SHOWN_CONFUSIONS} most frequent; share is in percent of the species' true boxes. "
+        "shared_level is the finest level at which the two species have the same label.",
         link="Confusions",
         excerpt=lambda results: Table.of(Confusion, results.confusions[:_SHOWN_CONFUSIONS]),
+    ),
+    Section(
+        "unseen",
+        "Species never seen",
+        lambda results: Table.of(UnseenRow, results.unseen),
+        "What the species model does with animals of listed species that it has no label for. "
+        "unseen_boxes is how many true boxes they have, unseen_found the share of these on which "
+        "there is a detection at IoU .5 or more, "
+        "whatever its label: recall of the unknown (U-Recall; Joseph et al., Towards Open World "
+        "Object Detection, 2021); seen_found is the same for species with a label. AUROC is the "
+        "probability, in percent, that the answer on a seen animal has a higher score than that on "
+        "an unseen one: 100 means that a threshold tells them apart, 50 that the score says "
+        "nothing. The rest counts detections from score on (0 to 1), the highest at which "
+        f"{100 * RECALL:.0f}% of the seen boxes are answered with the right species, or as many as "
+        "ever are: recall says how many. wilderness_impact is by how many percent "
+        "detections on unseen animals lower precision there (Dhamija et al., The Overlooked "
+        "Elephant of Object Detection: Open Set, 2020), and open_set_error how many unseen animals "
+        "are called a species that was seen (absolute open-set error; Joseph et al., 2021).",
+        link="Unseen",
+        excerpt=lambda results: unseen_table(results.unseen),
+    ),
+    Section(
+        "naming",
+        "What species never seen are called",
+        lambda results: Table.of(NamingRow, results.naming),
+        "Whether the species model's answer is right at coarser levels, although it has no label "
+        "for the species. unseen_boxes counts the true boxes of unseen species whose label at the "
+        "level is known from a seen species; unseen_right is the share of them that are answered "
+        "with it, in percent, and seen_right the same of the boxes of seen species.",
+        link="Naming",
     ),
     Section(
         "per_class",

@@ -8,7 +8,7 @@ from inatdet.data.taxonomy import PAPER_SUPER_CLASSES, Category, Taxonomy
 from inatdet.evaluation import granularities, super_classes
 from inatdet.evaluation.average_precision import METRICS, ClassResults
 from inatdet.evaluation.granularities import Merge
-from inatdet.report import figures
+from inatdet.report import curves, figures
 from inatdet.report.table import Table
 
 # Table 5 of the paper, and the numbers of classes of its Table 2.
@@ -108,11 +108,11 @@ def test_curves_are_means_over_fine_classes_and_their_area_is_ap50(tmp_path):
     row = super_classes.table5_rows(results, taxonomy)[0]
     assert drawn[0].auc * 100 == pytest.approx(row.values[METRICS.index("AP50")])
 
-    figures.save_csv(drawn, tmp_path / "c.csv")
+    curves.table_of(drawn).to_csv(tmp_path / "c.csv")
     lines = (tmp_path / "c.csv").read_text().splitlines()
     assert lines[0] == "super_class,recall,precision"
     assert len(lines) == 102
     assert lines[30].startswith("Aves,0.29,")
-    figures.save_png(drawn, tmp_path / "c.png")
-    figures.save_png((), tmp_path / "empty.png")
+    figures.save_png(curves.draw(drawn), tmp_path / "c.png")
+    figures.save_png(curves.draw(()), tmp_path / "empty.png")
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")

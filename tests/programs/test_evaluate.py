@@ -292,6 +292,27 @@ def test_the_program_prints_the_tables(truth, tmp_path):
     assert lines[4].split() == ["Overall", "3", "66.7", "66.7", "66.7", "66.7", "66.7"]
 
 
+def test_the_program_writes_the_ladder(truth, tmp_path):
+    found = write_results(tmp_path / "species.json", SPECIES)
+    ranks = tmp_path / "ranks.csv"
+    ranks.write_text("id,family\n5,Corvidae\n9,Corvidae\n3,Sittidae\n0,Apidae\n2,Fagaceae\n")
+    ended = command(
+        f"--annotations={truth}", f"--detections=species={found}", f"--output_dir={tmp_path}/r",
+        f"--ranks={ranks}",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    rows = read_csv(tmp_path / "r" / "ladder.csv")
+    assert [row["evaluated_on"] for row in rows if row["merge"] == "none"] == [
+        "species", "family", "super", "generic",
+    ]  # fmt: skip
+    assert "family" not in {row["evaluated_on"] for row in read_csv(tmp_path / "r" / "table6.csv")}
+    text = (tmp_path / "r" / "report.md").read_text()
+    assert "With nothing merged, the species model gains most AP from species to family" in text
+    # Each super-class has one family with boxes.
+    assert "The step from family to super is degenerate" in text
+    assert (tmp_path / "r" / "ladder.png").exists()
+
+
 def test_intervals_beside_the_numbers(truth, tmp_path):
     found = write_results(tmp_path / "species.json", SPECIES)
     report = run(truth, tmp_path, f"species={found}", resamples=50)
@@ -399,10 +420,10 @@ def test_a_full_disk_does_not_lose_the_tables(truth, tmp_path, monkeypatch, caps
     monkeypatch.setattr(Report, "save", fail)
     values = argparse.Namespace(
         annotations=truth, detections=[f"species={found}"], output_dir=str(tmp_path / "report"),
-        taxonomy=None, names=None, super_categories=None, images_dir=None, corners="inclusive",
+        taxonomy=None, ranks=None, genus_from_names=False, levels=["species"],
+        names=None, super_categories=None, images_dir=None, corners="inclusive",
         on_bad="error", train_annotations=None, all_images=False, engine="hotcoco", resamples=0,
-        errors=False, strict=False, latex=False, levels=["species"], ranks=None,
-        genus_from_names=False,
+        errors=False, strict=False, latex=False,
     )  # fmt: skip
     monkeypatch.setattr("inatdet.programs.evaluate.flags.FLAGS", values)
     with pytest.raises(OSError, match="No space left"):

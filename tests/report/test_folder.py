@@ -94,7 +94,7 @@ def test_a_figure_that_cannot_be_drawn_costs_nothing_else(tmp_path, monkeypatch)
     species = write_results(tmp_path / "species.json", SPECIES)
     report = report_of(truth, [f"species={species}"])
 
-    def fail(curves, path):
+    def fail(figure, path):
         raise RuntimeError("broken font")
 
     monkeypatch.setattr("inatdet.report.figures.save_png", fail)

@@ -13,7 +13,20 @@ def test_names_headings_and_links_are_unique():
     ):
         assert len(values) == len(set(values))
     figures = [section.figure for section in SECTIONS if section.figure]
-    assert [figure.table_file for figure in figures] == ["pr_curves.csv"]
+    assert [figure.files for figure in figures] == [
+        ("pr_curves.csv", "pr_curves.png"),
+        ("ladder.png",),
+    ]
+    sections = [section.name for section in SECTIONS if section.link]
+    links = [section.link for section in SECTIONS if section.link]
+    for values in (
+        [*sections, *(figure.name for figure in figures)],
+        [*links, *(figure.link for figure in figures if figure.link)],
+        [name for figure in figures for name in figure.files],
+    ):
+        assert len(values) == len(set(values))
+    # A figure has a table of its own where it has a file for it.
+    assert all(bool(figure.table) == bool(figure.table_file) for figure in figures)
 
 
 def test_no_section_hides_another_attribute_of_a_report():

@@ -13,6 +13,7 @@ import pytest
 
 import inatdet
 from inatdet.evaluation.super_classes import Curve
+from inatdet.report import curves as drawing
 from inatdet.report import figures
 from inatdet.report.table import Table
 from inatdet.report.text import as_utf8, in_latex, in_markdown, one_line, shortened, width
@@ -112,8 +113,8 @@ def test_columns_are_aligned_and_no_cell_is_endless():
 
 def test_the_legend_has_every_name_as_it_is(tmp_path):
     curves = [Curve(name, np.full(101, 0.5)) for name in HOSTILE]
-    figures.save_png(curves, tmp_path / "curves.png")
-    figure = figures.draw(curves)
+    figures.save_png(drawing.draw(curves), tmp_path / "curves.png")
+    figure = drawing.draw(curves)
     texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert texts[:4] == [f"{name} (0.500)" for name in HOSTILE[:4]]
     assert texts[4] == "two lines (0.500)"
@@ -121,13 +122,13 @@ def test_the_legend_has_every_name_as_it_is(tmp_path):
     assert max(map(len, texts)) < 60
     lines = figure.axes[0].get_legend().get_lines()
     assert [line.get_color() for line in lines] == [
-        figures.line_style(index)[0] for index, _ in enumerate(HOSTILE)
+        drawing.line_style(index)[0] for index, _ in enumerate(HOSTILE)
     ]
 
 
 def test_characters_without_a_font_are_replaced():
     unassigned = "\U0003ffff"
-    figure = figures.draw([Curve(f"a{unassigned}", np.full(101, 0.5))])
+    figure = drawing.draw([Curve(f"a{unassigned}", np.full(101, 0.5))])
     (text,) = figure.axes[0].get_legend().get_texts()
     figure.canvas.draw()  # a missing character would be a warning, and that an error
     assert text.get_text().startswith("a")

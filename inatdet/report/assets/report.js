@@ -24,15 +24,16 @@ for (const button of document.querySelectorAll("th button")) {
   });
 }
 
-// Each super-class's curve can be switched on and off.
-const boxes = [...document.querySelectorAll("[data-switches]")];
+// Each line of a figure can be switched on and off.
 const show = (box) =>
   document.getElementById(box.dataset.switches).classList.toggle("off", !box.checked);
-for (const box of boxes) box.addEventListener("change", () => show(box));
-for (const button of document.querySelectorAll("[data-all-curves]")) {
+for (const box of document.querySelectorAll("[data-switches]")) {
+  box.addEventListener("change", () => show(box));
+}
+for (const button of document.querySelectorAll("[data-all-lines]")) {
   button.addEventListener("click", () => {
-    for (const box of boxes) {
-      box.checked = button.dataset.allCurves === "on";
+    for (const box of button.parentElement.querySelectorAll("[data-switches]")) {
+      box.checked = button.dataset.allLines === "on";
       show(box);
     }
   });

@@ -1,0 +1,86 @@
+"""Tables in another layout than that of the rows they are made from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from inatdet.evaluation.average_precision import METRICS
+from inatdet.evaluation.error_kinds import ErrorRow
+from inatdet.evaluation.granularities import Table6Row
+from inatdet.evaluation.resampling import Estimate
+from inatdet.evaluation.results import Results
+from inatdet.evaluation.rows import Cell
+from inatdet.evaluation.tide import KINDS
+from inatdet.evaluation.unseen import UnseenRow
+from inatdet.report.table import Table
+
+_INTERVAL_COLUMNS = ("table", "row", "measure", "value", "std_err", "lower", "upper")
+
+
+def table6_matrix(rows: Sequence[Table6Row]) -> Table[Any]:
+    """Table 6 as in the paper: AP, one row per model, one column per granularity."""
+    by_key = {row.key: row.values[METRICS.index("AP")] for row in rows}
+    levels = list(dict.fromkeys(row.evaluated_on for row in rows))  # the first model has them all
+    lines = dict.fromkeys((row.trained_on, row.merge) for row in rows)
+    return Table(
+        ("trained_on", "merge", *(f"on_{level}" for level in levels)),
+        tuple(
+            (
+                str(trained_on),
+                str(merge),
+                *(by_key.get((trained_on, level, merge), math.nan) for level in levels),
+            )
+            for trained_on, merge in lines
+        ),
+    )
+
+
+def cost_table(rows: Sequence[ErrorRow]) -> Table[Any]:
+    """Only the cost of each kind of error."""
+    columns = ("trained_on", "evaluated_on", "super_class", "images", "AP50", *KINDS)
+    return Table(columns, tuple(row.cells()[: len(columns)] for row in rows))
+
+
+def interval_table(results: Results) -> Table[Any]:
+    """The 95% interval of each number that has one."""
+    return Table(_INTERVAL_COLUMNS, tuple(_intervals(results)))
+
+
+def _intervals(results: Results) -> Iterator[tuple[Cell, ...]]:
+    named: list[tuple[str, tuple[str, ...], Sequence[str], Sequence[float]]] = [
+        *(("table5", row.key, METRICS, row.values) for row in results.table5),
+        *(("table6", row.key, METRICS, row.values) for row in results.table6),
+        *(("ladder", row.key, METRICS, row.values) for row in _only_in_ladder(results)),
+        *(("gap", row.key, ("gap_closed",), (row.closed,)) for row in results.gaps),
+    ]
+    for table, key, measures, values in named:
+        for measure, value in zip(measures, values):
+            if isinstance(value, Estimate):
+                low, high = value - value.margin, value + value.margin
+                row = " ".join(map(str, key))
+                yield table, row, measure, float(value), value.std_err, low, high
+
+
+def _only_in_ladder(results: Results) -> Iterator[Table6Row]:
+    """The rows of the ladder that Table 6 does not have."""
+    shown = {row.key for row in results.table6}
+    return (row for row in results.ladder if row.key not in shown)
+
+
+def unseen_table(rows: Sequence[UnseenRow]) -> Table[Any]:
+    """The measures of unseen species, with the score, which is no percentage, as it is."""
+    place = UnseenRow.columns.index("score")
+    return Table(
+        UnseenRow.columns,
+        tuple(
+            (
+                *cells[:place],
+                "-" if math.isnan(row.score) else f"{row.score:.3f}",
+                *cells[place + 1 :],
+            )
+            for row in rows
+            for cells in (row.cells(),)
+        ),
+    )
