@@ -23,9 +23,17 @@ _NAMED = 3  # labels that do not fit are named up to this number
 class Ranked(Protocol):
     """What is needed of a category."""
 
-    id: int
-    name: str
-    supercategory: str
+    @property
+    def id(self) -> int:
+        """The dataset's number."""
+
+    @property
+    def name(self) -> str:
+        """Of the species."""
+
+    @property
+    def supercategory(self) -> str:
+        """The super-class."""
 
     def rank(self, rank: str) -> str | None:
         """Its name at a rank; None where it has none."""

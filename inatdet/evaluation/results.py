@@ -18,7 +18,6 @@ from inatdet.evaluation import (
     error_kinds,
     granularities,
     super_classes,
-    unseen,
 )
 from inatdet.evaluation.average_precision import ClassResults, Engine, percent
 from inatdet.evaluation.granularities import Key, Merge, Table6Row
@@ -26,6 +25,7 @@ from inatdet.evaluation.matching import matches, ranking
 from inatdet.evaluation.overlaps import Overlaps, can_change_metrics, overlaps
 from inatdet.evaluation.protocol import Counts, Prepared
 from inatdet.evaluation.resampling import Halves, OnHalves
+from inatdet.evaluation.unseen import NamingRow, UnseenRow, unseen_rows
 
 Notify = Callable[[str], None]
 
@@ -70,8 +70,8 @@ class Results:
     hierarchy: tuple[confusions.HierarchyRow, ...] = ()
     ancestors: tuple[ancestors.AncestorRow, ...] = ()
     confusions: tuple[confusions.Confusion, ...] = ()
-    unseen: tuple[unseen.UnseenRow, ...] = ()
-    naming: tuple[unseen.NamingRow, ...] = ()
+    unseen: tuple[UnseenRow, ...] = ()
+    naming: tuple[NamingRow, ...] = ()
 
 
 def evaluate(
@@ -295,8 +295,8 @@ class _SpeciesTables:
     hierarchy: tuple[confusions.HierarchyRow, ...] = ()
     ancestors: tuple[ancestors.AncestorRow, ...] = ()
     confusions: tuple[confusions.Confusion, ...] = ()
-    unseen: tuple[unseen.UnseenRow, ...] = ()
-    naming: tuple[unseen.NamingRow, ...] = ()
+    unseen: tuple[UnseenRow, ...] = ()
+    naming: tuple[NamingRow, ...] = ()
 
 
 def _species_tables(
@@ -318,9 +318,7 @@ def _species_tables(
     matrix = confusions.answers(truth, columns, on_truth)
     by_training = breakdowns.training_rows(results, taxonomy, training) if training else ()
     has_ranks = len(taxonomy.levels) > len(ALWAYS)
-    never_seen, naming = unseen.unseen_rows(
-        prepared.kept, prepared.models[Granularity.SPECIES], taxonomy
-    )
+    never_seen, naming = unseen_rows(prepared.kept, prepared.models[Granularity.SPECIES], taxonomy)
     return _SpeciesTables(
         table5=table5,
         curves=super_classes.curves_of(results, taxonomy),
