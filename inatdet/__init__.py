@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from inatdet.data.detections import Detections
     from inatdet.data.formats.reading import read_annotations, read_detections
     from inatdet.data.formats.writing import write_annotations, write_detections
-    from inatdet.data.taxonomy import Category, Granularity, Taxonomy
+    from inatdet.data.granularity import Granularity
+    from inatdet.data.taxonomy import Category, Taxonomy
     from inatdet.errors import InputError
     from inatdet.evaluation.average_precision import Engine
     from inatdet.evaluation.granularities import Merge
@@ -68,7 +69,7 @@ _MODULES = {
     "Detections": "inatdet.data.detections",
     "Engine": "inatdet.evaluation.average_precision",
     "Estimate": "inatdet.evaluation.resampling",
-    "Granularity": "inatdet.data.taxonomy",
+    "Granularity": "inatdet.data.granularity",
     "Image": "inatdet.data.annotations",
     "InputError": "inatdet.errors",
     "Merge": "inatdet.evaluation.granularities",

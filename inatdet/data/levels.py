@@ -7,6 +7,8 @@ mixture of ranks.
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -75,12 +77,17 @@ def level_of_rank(rank: str, species: Sequence[Ranked], others: Iterable[Ranked]
         species: the categories with a species label, by label.
         others: categories without one; they have a label here where a species with one shares it.
     """
+    others = tuple(others)
+    # Where only some of a name's categories have a kingdom, it cannot tell its labels apart.
+    without_kingdom = {c.rank(rank) for c in (*species, *others) if c.rank(_KINGDOM) is None}
+
+    def namespace(category: Ranked) -> str:
+        kingdom = None if category.rank(rank) in without_kingdom else category.rank(_KINGDOM)
+        return _namespace(rank, kingdom, category.supercategory)
 
     def key(category: Ranked) -> tuple[Hashable, ...]:
         name = category.rank(rank)
-        if name is None:
-            return (category.id,)
-        return (name, _namespace(rank, category))
+        return (category.id,) if name is None else (name, namespace(category))
 
     of_key: dict[tuple[Hashable, ...], int] = {}
     for category in species:
@@ -90,7 +97,7 @@ def level_of_rank(rank: str, species: Sequence[Ranked], others: Iterable[Ranked]
     first = {label: c for c, label in zip(reversed(species), of_species[::-1].tolist())}
     names = _distinct(
         [first[label].rank(rank) or first[label].name for label in range(1, len(of_key) + 1)],
-        lambda i: _namespace(rank, first[i + 1]) if first[i + 1].rank(rank) else first[i + 1].id,
+        lambda i: namespace(first[i + 1]) if first[i + 1].rank(rank) else str(first[i + 1].id),
     )
     missing = sum(category.rank(rank) is None for category in species)
     return Level(Granularity(rank), names, label_of, of_species, missing)
@@ -149,18 +156,27 @@ def _split(fine: Level, coarse: Level) -> list[int]:
     return found
 
 
-def _namespace(rank: str, category: Ranked) -> str:
+def _namespace(rank: str, kingdom: str | None, super_class: str) -> str:
     """Within what a name of a rank is unique."""
     if rank == _KINGDOM:
         return ""
-    return category.rank(_KINGDOM) or (category.supercategory if rank in _BELOW_CLASS else "")
+    return kingdom or (super_class if rank in _BELOW_CLASS else "")
 
 
-def _distinct(names: Sequence[str], where: Callable[[int], object]) -> tuple[str, ...]:
+def _distinct(names: Sequence[str], where: Callable[[int], str]) -> tuple[str, ...]:
     """Names of which those that occur twice say where they belong."""
-    count: dict[str, int] = {}
-    for name in names:
-        count[name] = count.get(name, 0) + 1
-    return tuple(
-        name if count[name] == 1 else f"{name} ({where(i)})" for i, name in enumerate(names)
-    )
+    given = Counter(names)
+    found = [
+        f"{name} ({where(i)})" if given[name] > 1 and where(i) else name
+        for i, name in enumerate(names)
+    ]
+    # A name may have been given as `Prunella (Aves)`; what still occurs twice gets numbers.
+    taken = set(given)
+    count = Counter(found)
+    for i, name in enumerate(found):
+        if count[name] > 1:
+            found[i] = next(
+                new for n in itertools.count(1) if (new := f"{name} ({n})") not in taken
+            )
+            taken.add(found[i])
+    return tuple(found)

@@ -52,6 +52,9 @@ _WRITE_AGAIN = "write the file again with `inatdet tfrecords`"
 FIELDS = ("genus", "family", "order", "class", "phylum", "kingdom")
 """The ranks that iNat2018 to iNat2021 name in their categories, from fine to coarse."""
 
+MOST_RANKS = 50
+"""The most that a category may have: each pair is compared, and taxonomists have fewer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Category:
@@ -105,9 +108,11 @@ class Category:
 
         Raises:
             ValueError: a rank has a name that no level can have, or that of a level that every
-                taxonomy has.
+                taxonomy has; or they are more than `MOST_RANKS`.
         """
         every = dict(self.ranks) | dict(ranks)
+        if len(every) > MOST_RANKS:
+            raise ValueError(f"has {len(every):,} ranks, more than the {MOST_RANKS} allowed")
         for rank in every:
             if Granularity(rank) in ALWAYS:
                 raise ValueError(f"gives {rank} as a rank, which is a level of its own")
@@ -115,7 +120,7 @@ class Category:
 
     def rank(self, rank: str) -> str | None:
         """Its name at a rank; None where it has none."""
-        return dict(self.ranks).get(rank)
+        return next((name for known, name in self.ranks if known == rank), None)
 
 
 @dataclass(frozen=True)
@@ -291,8 +296,9 @@ class Taxonomy:
                 f"{source} labels go from 1 to {self.num_labels(source)}, not from "
                 f"{labels.min()} to {labels.max()}"
             )
-        of_label = table(self._level(source), self._level(target))
-        coarse: np.ndarray = of_label[labels - 1].astype(labels.dtype)
+        if (source, target) not in self._tables:
+            self._tables[source, target] = table(self._level(source), self._level(target))
+        coarse: np.ndarray = self._tables[source, target][labels - 1].astype(labels.dtype)
         return coarse
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -392,6 +398,11 @@ class Taxonomy:
     @functools.cached_property
     def _levels(self) -> dict[Granularity, Level]:
         return {level.granularity: level for level in self._ladder[0]}
+
+    @functools.cached_property
+    def _tables(self) -> dict[tuple[Granularity, Granularity], np.ndarray]:
+        """The label at the second level of each label of the first, as they are asked for."""
+        return {}
 
     @functools.cached_property
     def _ladder(self) -> tuple[list[Level], list[Misfit]]:
