@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -43,6 +43,8 @@ class Level:
         label_of: the labels by category id, of categories with and without boxes.
         of_species: int64 `[species]`, the label of each species label 1, 2, ...
         without_value: how many species have no name at this rank, and so a label of their own.
+        category_of_name: the id of a category by each name of a rank, those without a label
+            included; empty at the levels that every taxonomy has.
     """
 
     granularity: Granularity
@@ -50,6 +52,7 @@ class Level:
     label_of: Mapping[int, int]
     of_species: np.ndarray
     without_value: int = 0
+    category_of_name: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,17 +93,25 @@ def level_of_rank(rank: str, species: Sequence[Ranked], others: Iterable[Ranked]
         return (category.id,) if name is None else (name, namespace(category))
 
     of_key: dict[tuple[Hashable, ...], int] = {}
-    for category in species:
-        of_key.setdefault(key(category), len(of_key) + 1)
-    label_of = {c.id: of_key[k] for c in (*species, *others) if (k := key(c)) in of_key}
-    of_species = np.array([label_of[c.id] for c in species], np.int64)
-    first = {label: c for c, label in zip(reversed(species), of_species[::-1].tolist())}
-    names = _distinct(
-        [first[label].rank(rank) or first[label].name for label in range(1, len(of_key) + 1)],
-        lambda i: namespace(first[i + 1]) if first[i + 1].rank(rank) else str(first[i + 1].id),
+    first: list[Ranked] = []
+    for category in (*species, *others):
+        if of_key.setdefault(key(category), len(of_key) + 1) > len(first):
+            first.append(category)
+    # Named among all categories, a label is called the same whichever of them have boxes.
+    every = _distinct(
+        [category.rank(rank) or category.name for category in first],
+        lambda i: namespace(first[i]) if first[i].rank(rank) else str(first[i].id),
     )
-    missing = sum(category.rank(rank) is None for category in species)
-    return Level(Granularity(rank), names, label_of, of_species, missing)
+    of_species = np.array([of_key[key(c)] for c in species], np.int64)
+    count = int(of_species.max(initial=0))
+    return Level(
+        Granularity(rank),
+        every[:count],
+        {c.id: label for c in (*species, *others) if (label := of_key[key(c)]) <= count},
+        of_species,
+        sum(category.rank(rank) is None for category in species),
+        {name: category.id for name, category in zip(every, first)},
+    )
 
 
 def ladder(always: Iterable[Level], ranks: Iterable[Level]) -> tuple[list[Level], list[Misfit]]:

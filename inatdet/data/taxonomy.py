@@ -52,6 +52,8 @@ _WRITE_AGAIN = "write the file again with `inatdet tfrecords`"
 FIELDS = ("genus", "family", "order", "class", "phylum", "kingdom")
 """The ranks that iNat2018 to iNat2021 name in their categories, from fine to coarse."""
 
+_RANKS = tuple(rank for rank in ORDER if rank not in ALWAYS)
+
 MOST_RANKS = 50
 """The most that a category may have: each pair is compared, and taxonomists have fewer."""
 
@@ -78,10 +80,10 @@ class Category:
         """Makes a category from an entry of a COCO-style `categories` list.
 
         Args:
-            entry: a mapping with `id`, `name` and `supercategory`, and perhaps with some of
-                `FIELDS`, of which those that are empty or no text count as missing; other keys are
-                ignored. White space around names is dropped, and that inside them becomes single
-                blanks.
+            entry: a mapping with `id`, `name` and `supercategory`, and perhaps with some of the
+                ranks in `ORDER`, as `FIELDS` are, of which those that are empty or no text count as
+                missing; other keys are ignored. White space around names is dropped, and that
+                inside them becomes single blanks.
 
         Raises:
             ValueError: something is missing or of the wrong type; the message says what, in words
@@ -94,7 +96,7 @@ class Category:
             if fault := name_fault(entry.get(key)):
                 raise ValueError(f"has {fault} {key}")
         ranks = {}
-        for rank in FIELDS:
+        for rank in _RANKS:
             name = entry.get(rank)
             if isinstance(name, str) and name.strip():
                 if fault := name_fault(name):
@@ -260,19 +262,15 @@ class Taxonomy:
         return self._level(granularity).label_of
 
     def category_of_name(self, granularity: Granularity) -> Mapping[str, int]:
-        """The id of a category by each name at a level coarser than species.
+        """The id of a category by each name of super-classes or at a rank.
 
         Names that only categories without a label there have are among them.
         """
-        rank = str(granularity)
-        every = self.species + self.unboxed
-        named = {
-            (c.supercategory if granularity is Granularity.SUPER else c.rank(rank)) or c.name: c.id
-            for c in every
-        }
-        label_of = self.label_of_category(granularity)
-        names = self.names(granularity)
-        return named | {names[label_of[c.id] - 1]: c.id for c in every if c.id in label_of}
+        level = self._level(granularity)
+        if granularity is Granularity.SUPER:
+            # Of species where there are any: what lies above a label is found from them.
+            return {c.supercategory: c.id for c in self.unboxed + self.species}
+        return level.category_of_name
 
     def coarsen(self, labels: np.ndarray, source: Granularity, target: Granularity) -> np.ndarray:
         """Turns labels into labels of a coarser (or the same) granularity.
@@ -388,10 +386,12 @@ class Taxonomy:
         level = self._levels.get(granularity)
         if level is None:
             unfit = {misfit.granularity: misfit.reason for misfit in self.misfits}
-            reason = f"it {unfit[granularity]}" if granularity in unfit else "no category names it"
+            reason, advice = "no category names it", "; give --ranks, or --genus_from_names"
+            if granularity in unfit:
+                reason, advice = f"it {unfit[granularity]}", ""
             raise InputError(
                 f"there is no level {granularity!s}, as {reason}; the levels are "
-                f"{', '.join(self.levels)}"
+                f"{', '.join(self.levels)}{advice}"
             )
         return level
 

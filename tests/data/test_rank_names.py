@@ -122,7 +122,7 @@ def test_names_of_ranks_that_are_methods_elsewhere(tmp_path):
         if name == "constructor":
             assert read_ranks(path, CATEGORIES) == {1: {"constructor": "x"}}
             continue
-        with pytest.raises(InputError, match="ranks.csv") as caught:
+        with pytest.raises(InputError, match=r"ranks\.csv") as caught:
             read_ranks(path, CATEGORIES)
         assert str(caught.value).isprintable() and len(str(caught.value)) < 500
 

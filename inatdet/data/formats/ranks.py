@@ -171,7 +171,7 @@ def _column(path: str, title: str) -> str:
         rank = Granularity(name)
     except ValueError as error:
         raise InputError(f"{path}: its column {error}") from error
-    if rank in ALWAYS:
+    if rank in (*ALWAYS, "supercategory"):
         raise InputError(
             f"{path}: has a column {name!r}, which is a level of its own; leave it out"
         )

@@ -19,6 +19,7 @@ from inatdet.data.formats.voc import Corners, is_voc_detections
 from inatdet.data.formats.yolo import SUFFIX
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
+from inatdet.errors import InputError
 from inatdet.files import sha256_of
 
 Path = str | os.PathLike[str]
@@ -128,7 +129,7 @@ def read_detections(
     """
     level = None if granularity is None else Granularity(granularity)
     if level is not None:
-        truth.taxonomy.check(level)
+        _check_level(path, truth, level)
     found = detection_formats.read_detections(
         path,
         level,
@@ -144,6 +145,13 @@ def read_detections(
         taxonomy=truth.taxonomy,
         numbered=names is None and _are_numbered(path, found.trained_on),
     )
+
+
+def _check_level(path: Path, truth: Annotations, level: Granularity) -> None:
+    try:
+        truth.taxonomy.check(level)
+    except InputError as error:
+        raise InputError(f"{os.fspath(path)}: is given as {level}, but {error}") from error
 
 
 def _are_numbered(path: Path, granularity: Granularity) -> bool:
