@@ -17,7 +17,7 @@ pipeline = pipelines/$(PREFIX)$(1).yaml
 
 ## A dataset in iNat2017's layout; by default the mini dataset, which is generated.
 DATA_DIR ?=
-## The model to train or to detect with: species, super, generic or a rank.
+## The model to train or detect with: species, super, generic or a rank.
 GRANULARITY ?= species
 ## Training settings; by default pipelines/[mini_]GRANULARITY.yaml or super.yaml.
 PIPELINE ?= $(or $(wildcard $(call pipeline,$(GRANULARITY))),$(call pipeline,super))

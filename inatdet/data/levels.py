@@ -25,9 +25,17 @@ _NAMED = 3  # labels that do not fit are named up to this number
 class Ranked(Protocol):
     """What is needed of a category."""
 
-    id: int
-    name: str
-    supercategory: str
+    @property
+    def id(self) -> int:
+        """The dataset's number for it."""
+
+    @property
+    def name(self) -> str:
+        """The species' name."""
+
+    @property
+    def supercategory(self) -> str:
+        """The super-class it belongs to."""
 
     def rank(self, rank: str) -> str | None:
         """Its name at a rank; None where it has none."""

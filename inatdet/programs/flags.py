@@ -205,7 +205,8 @@ def detections_by_model(items: Sequence[str]) -> dict[tuple[Granularity, Granula
                 "detections by summed probabilities"
             )
         names = (trained_on, target if slash else trained_on)
-        key = tuple(granularities_of(f"--detections={item}", names))
+        fine, coarse = granularities_of(f"--detections={item}", names)
+        key = (fine, coarse)
         if key in paths:
             raise InputError(f"--detections={item}: {name} is given twice; give it once")
         paths[key] = path

@@ -76,6 +76,11 @@ def read_annotations(
         Annotations('val.json': 5 images, 5 boxes, 5 categories)
         >>> truth.taxonomy.super_classes
         ('Insecta', 'Aves')
+        >>> ranked = inatdet.read_annotations("val.json", ranks="ranks.csv")
+        >>> [str(level) for level in ranked.taxonomy.levels]
+        ['species', 'family', 'super', 'generic']
+        >>> ranked.taxonomy.names("family")
+        ('Apidae', 'Corvidae')
     """
     options = annotation_formats.Options(
         _text(names),
