@@ -8,18 +8,19 @@ MAKEFLAGS += --no-builtin-rules
 comma := ,
 empty :=
 space := $(empty) $(empty)
-# A path as a prerequisite, and as a folder's name.
+# A path as a prerequisite, and as a folder's name; the settings of a model.
 escaped = $(subst $(space),\ ,$(1))
 joined = $(subst $(space),_,$(strip $(1)))
+pipeline = pipelines/$(PREFIX)$(1).yaml
 
 # --- Variables ------------------------------------------------------------------------------------
 
 ## A dataset in iNat2017's layout; by default the mini dataset, which is generated.
 DATA_DIR ?=
-## The model to train or to detect with: species, super or generic.
+## The model to train or detect with: species, super, generic or a rank.
 GRANULARITY ?= species
-## Training settings; by default pipelines/[mini_]GRANULARITY.yaml.
-PIPELINE ?= pipelines/$(PREFIX)$(GRANULARITY).yaml
+## Training settings; by default pipelines/[mini_]GRANULARITY.yaml or super.yaml.
+PIPELINE ?= $(or $(wildcard $(call pipeline,$(GRANULARITY))),$(call pipeline,super))
 ## Settings to change: task.train_data.batch_size=2,trainer.train_steps=1000
 OVERRIDES ?=
 ## Number of GPUs; 0 is the CPU, above 0 the CUDA libraries are installed.
@@ -38,7 +39,7 @@ IMAGES_DIR ?= $(DATA)
 TRAIN_SPLIT ?= train
 ## Prefix of the TFRecords to detect in.
 VAL_SPLIT ?= val
-## More flags for `inatdet tfrecords`: --on_bad=skip --granularity=super
+## More flags for `inatdet tfrecords`: --on_bad=skip --genus_from_names
 TFRECORDS_FLAGS ?=
 ## Random halves of the images behind the 95% intervals; 0 for no intervals.
 RESAMPLES ?= 200
@@ -51,9 +52,9 @@ PYTHON ?=
 ## Extras to install; by default train,dev and, with NUM_GPUS, gpu.
 EXTRAS ?= train,$(if $(filter-out 0,$(NUM_GPUS)),gpu$(comma))dev
 
-GRANULARITIES := species super generic
-ifeq ($(filter $(GRANULARITY),$(GRANULARITIES)),)
-$(error GRANULARITY is '$(GRANULARITY)'; it must be one of $(GRANULARITIES))
+ALWAYS := species super generic
+ifneq ($(words $(GRANULARITY)),1)
+$(error GRANULARITY is '$(GRANULARITY)'; it must be one of $(ALWAYS), or a rank, such as genus)
 endif
 
 ifeq ($(strip $(DATA_DIR)),)
@@ -72,6 +73,16 @@ DATA = $(DATA_DIR)
 TRAIN_SOURCE = $(call escaped,$(TRAIN_JSON))
 VAL_SOURCE = $(call escaped,$(VAL_JSON))
 endif
+
+# The ranks that a model is trained at or is to be, from fine to coarse, between the levels that
+# there always are; which of them the dataset has, the programs know.
+ORDER := subgenus genus subtribe tribe subfamily family superfamily infraorder suborder order \
+    superorder subclass class
+ABOVE_SUPER := subphylum phylum kingdom
+FOUND := $(filter-out $(ALWAYS),$(GRANULARITY) \
+    $(notdir $(patsubst %/checkpoint,%,$(wildcard $(WORK_DIR)/models/*/checkpoint))))
+RANKS := $(filter $(FOUND),$(ORDER)) $(filter-out $(ORDER) $(ABOVE_SUPER),$(sort $(FOUND)))
+GRANULARITIES := $(strip species $(RANKS) super $(filter $(FOUND),$(ABOVE_SUPER)) generic)
 
 RECORDS = $(WORK_DIR)/records
 DETECTIONS = $(WORK_DIR)/detections
@@ -207,13 +218,20 @@ TRAINED = $(strip $(foreach g,$(GRANULARITIES),\
 detect: $(DETECTIONS)/$(GRANULARITY).parquet
 
 # The same pass gives a fine model's detections at the coarser levels, by summed probabilities.
-COARSER_species := super generic
-COARSER_super := generic
+coarser = $(strip $(subst @,$(space),$(lastword $(subst @$(1)@,@ @,$(strip \
+    @$(subst $(space),@,$(GRANULARITIES))@)))))
+$(foreach g,$(GRANULARITIES),$(eval COARSER_$(g) := $(call coarser,$(g))))
+
+# Detections made before a rank had a model lack the sums at that rank, and are made again.
+.PHONY: again
+again:
+lacking = $(foreach c,$(filter-out $(ALWAYS),$(COARSER_$(1))),\
+    $(if $(wildcard $(DETECTIONS)/$(1).$(c).parquet),,$(c)))
 
 # TensorFlow rewrites the file `checkpoint` with each checkpoint.
 define DETECT_WITH
 $(DETECTIONS)/$(1).parquet: $(call model_dir,$(1))/checkpoint $(RECORDS)/$(VAL_SPLIT).json \
-    | $(INSTALLED)
+    $(if $(strip $(call lacking,$(1))),again) | $(INSTALLED)
 	$$(PY) -m inatdet detect --model_dir='$(call model_dir,$(1))' \
 	    --input='$$(RECORDS)/$$(VAL_SPLIT)-*.tfrecord' --output='$$@' \
 	    $(if $(COARSER_$(1)),--granularities=$(subst $(space),$(comma),$(COARSER_$(1)))) \

@@ -10,6 +10,13 @@ The public names, for notebooks and scripts; everything else may change between 
     results.plot_curves()                             # a Matplotlib figure
     results.save("report")                            # every file of `inatdet evaluate`
 
+Ranks such as genus are levels like species, super and generic where categories name them:
+
+    truth = inatdet.read_annotations("val_2017_bboxes.json", genus_from_names=True)
+    truth.taxonomy.levels                             # from fine to coarse; `misfits` are not
+    results = inatdet.evaluate(truth, [found], levels=["species", "genus", "super"])
+    results.table6["species", "genus", "nms"].AP
+
 Each name is loaded when it is first used, so that `import inatdet` takes no time.
 """
 

@@ -18,6 +18,7 @@ from tests.detection_files import RIGHT, SPECIES, read_csv, write_annotations, w
 
 WITH_EXAMPLES = (
     "inatdet.data.detections",
+    "inatdet.data.granularity",
     "inatdet.data.formats.reading",
     "inatdet.data.formats.writing",
     "inatdet.report.comparison",
@@ -32,6 +33,9 @@ def folder(tmp_path, monkeypatch):
     write_annotations(tmp_path / "val.json")
     write_results(tmp_path / "species.json", SPECIES)
     write_results(tmp_path / "super.json", [(1, 2, RIGHT, 0.9), (2, 1, RIGHT, 0.8)])
+    (tmp_path / "ranks.csv").write_text(
+        "name,family,phylum\nCorvus,Corvidae,A\nPica,Corvidae,B\nApis,Apidae,A\n"
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -87,6 +91,19 @@ def test_numbers_have_names(truth):
         results.table6["species", "super", "marginal"]
     with pytest.raises(AttributeError, match="no 'table7'"):
         results.table7  # noqa: B018
+
+
+def test_ranks_are_levels(folder):
+    truth = inatdet.read_annotations("val.json", ranks="ranks.csv")
+    assert truth.taxonomy.levels == ("species", "family", "super", "generic")
+    (misfit,) = truth.taxonomy.misfits
+    assert misfit.granularity is inatdet.Granularity("phylum")
+    assert "several labels of" in misfit.reason
+    results = inatdet.evaluate(truth, found_in(truth), levels=["family"], errors=False)
+    assert {row.evaluated_on for row in results.table6.records} == {"species", "family"}
+    assert pytest.approx(100) == results.table6["species", "family", "nms"].AP
+    with pytest.raises(InputError, match="no level phylum, as it lies neither within"):
+        inatdet.evaluate(truth, found_in(truth), levels=["phylum"])
 
 
 def test_intervals_come_with_resamples(truth):

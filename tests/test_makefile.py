@@ -69,7 +69,7 @@ def test_help_lists_every_target_and_variable():
         result = make(*args)
         assert result.returncode == 0
         described = dict(re.findall(r"^  ([\w-]+) +(\S.*)$", result.stdout, re.MULTILINE))
-        assert set(described) == {*targets, *variables} - {"report-of-trained"}
+        assert set(described) == {*targets, *variables} - {"report-of-trained", "again"}
         assert all(len(line) <= 100 for line in result.stdout.splitlines())
     assert described["GRANULARITY"].endswith("[species]")
 
@@ -196,6 +196,55 @@ def test_eval_detects_with_new_models_only(dataset, tmp_path):
     ]
 
 
+def test_ranks_are_trained_with_the_settings_of_super_classes(dataset):
+    for folder, name in (("", "mini_super"), (str(dataset), "super")):
+        result = make("-n", "train", "GRANULARITY=genus", f"DATA_DIR={folder}")
+        assert result.returncode == 0, result.stderr
+        flags = dict(calls(result.stdout)[-1][1])
+        assert flags["config_file"] == f"pipelines/{name}.yaml"
+        assert flags["model_dir"].endswith("/models/genus")
+        assert flags["params_override"].startswith("task.granularity=genus,")
+
+
+def test_models_at_ranks_are_detected_with_and_evaluated(dataset, tmp_path):
+    work = tmp_path / "work"
+    for name in ("train.json", "val.json"):
+        age(work / "records" / name, 10)
+    for split in ("train", "val"):
+        age(dataset / f"{split}_2017_bboxes.json", 0)
+    for name in ("species", "family", "genus", "phylum", "super"):
+        age(work / "models" / name / "checkpoint", 20)
+
+    def run():
+        found = calls(make("-n", "eval", f"DATA_DIR={dataset}", f"WORK_DIR={work}").stdout)
+        return [[value for name, value in flags if "detections" in name] for _, flags in found], [
+            dict(flags).get("granularities") for _, flags in found
+        ]
+
+    given, coarser = run()
+    assert coarser == [
+        "genus,family,super,phylum,generic", "family,super,phylum,generic",
+        "super,phylum,generic", "phylum,generic", "generic", None,
+    ]  # fmt: skip
+    folder = f"{work}/detections"
+    assert given[-1][:3] == [
+        f"species={folder}/species.parquet",
+        f"species/genus={folder}/species.genus.parquet",
+        f"species/family={folder}/species.family.parquet",
+    ]
+    for fine in ("species", "genus", "family", "super", "phylum"):
+        age(work / "detections" / f"{fine}.parquet", 30)
+        for coarse in ("genus", "family", "phylum"):
+            age(work / "detections" / f"{fine}.{coarse}.parquet", 30)
+    assert run()[1] == [None]
+    # A model at another rank: what was detected before lacks the sums at it.
+    age(work / "models" / "order" / "checkpoint", 20)
+    assert [levels for levels in run()[1] if levels] == [
+        "genus,family,order,super,phylum,generic", "family,order,super,phylum,generic",
+        "order,super,phylum,generic", "super,phylum,generic",
+    ]  # fmt: skip
+
+
 def test_a_model_elsewhere_is_evaluated_with_the_others(dataset, tmp_path):
     work, other = tmp_path / "work", tmp_path / "other"
     write(work / "models/generic/checkpoint")
@@ -217,7 +266,7 @@ def test_a_model_elsewhere_is_evaluated_with_the_others(dataset, tmp_path):
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
-        (["train", "GRANULARITY=genus"], "GRANULARITY is 'genus'; it must be one of species"),
+        (["train", "GRANULARITY=a b"], "GRANULARITY is 'a b'; it must be one of species"),
         (["data", "DATA_DIR=/no/such"], "/no/such/train_2017_bboxes.json: no such file; DATA_DIR"),
         (["eval", "WORK_DIR=/no/such"], "no trained model in /no/such/models; train one first"),
         (["/no/such/m/checkpoint", "MODEL_DIR=/no/such/m"], "no species model in /no/such/m"),

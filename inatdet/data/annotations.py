@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from inatdet.data.entries import file_name_fault, short
+from inatdet.data.granularity import Granularity
 from inatdet.data.label_spaces import check_label_spaces
 from inatdet.data.taxonomy import Category, Taxonomy
 from inatdet.errors import InputError
@@ -139,6 +140,13 @@ class Annotations:
             return Taxonomy.from_categories(
                 self.categories, self.boxed_category_ids(), super_classes
             )
+        except InputError as error:
+            raise InputError(f"{self.path}: {error}") from error
+
+    def check_level(self, granularity: Granularity) -> None:
+        """Raises `InputError` unless the label spaces have such a level."""
+        try:
+            self.taxonomy.check(granularity)
         except InputError as error:
             raise InputError(f"{self.path}: {error}") from error
 

@@ -145,7 +145,12 @@ def labels_of_names(
 
 def _perhaps(name: str, names: Iterable[str]) -> str:
     """The part of a message about an unknown name that tells a similar one."""
-    similar = similar_name(name, set(names) - {name})
+    names = set(names) - {name}
+    # A name that several labels of a rank have says in brackets where it belongs.
+    namesakes = sorted(other for other in names if other.startswith(f"{name} ("))[:2]
+    if namesakes:
+        return f", perhaps {' or '.join(repr(other[:80]) for other in namesakes)} is meant"
+    similar = similar_name(name, names)
     return f", perhaps {similar[:80]!r} is meant" if similar else ""
 
 

@@ -7,8 +7,10 @@ mixture of ranks.
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -25,15 +27,15 @@ class Ranked(Protocol):
 
     @property
     def id(self) -> int:
-        """The dataset's number."""
+        """The dataset's number for it."""
 
     @property
     def name(self) -> str:
-        """Of the species."""
+        """The species' name."""
 
     @property
     def supercategory(self) -> str:
-        """The super-class."""
+        """The super-class it belongs to."""
 
     def rank(self, rank: str) -> str | None:
         """Its name at a rank; None where it has none."""
@@ -49,6 +51,8 @@ class Level:
         label_of: the labels by category id, of categories with and without boxes.
         of_species: int64 `[species]`, the label of each species label 1, 2, ...
         without_value: how many species have no name at this rank, and so a label of their own.
+        category_of_name: the id of a category by each name of a rank, those without a label
+            included; empty at the levels that every taxonomy has.
     """
 
     granularity: Granularity
@@ -56,6 +60,7 @@ class Level:
     label_of: Mapping[int, int]
     of_species: np.ndarray
     without_value: int = 0
+    category_of_name: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,25 +88,38 @@ def level_of_rank(rank: str, species: Sequence[Ranked], others: Iterable[Ranked]
         species: the categories with a species label, by label.
         others: categories without one; they have a label here where a species with one shares it.
     """
+    others = tuple(others)
+    # Where only some of a name's categories have a kingdom, it cannot tell its labels apart.
+    without_kingdom = {c.rank(rank) for c in (*species, *others) if c.rank(_KINGDOM) is None}
+
+    def namespace(category: Ranked) -> str:
+        kingdom = None if category.rank(rank) in without_kingdom else category.rank(_KINGDOM)
+        return _namespace(rank, kingdom, category.supercategory)
 
     def key(category: Ranked) -> tuple[Hashable, ...]:
         name = category.rank(rank)
-        if name is None:
-            return (category.id,)
-        return (name, _namespace(rank, category))
+        return (category.id,) if name is None else (name, namespace(category))
 
     of_key: dict[tuple[Hashable, ...], int] = {}
-    for category in species:
-        of_key.setdefault(key(category), len(of_key) + 1)
-    label_of = {c.id: of_key[k] for c in (*species, *others) if (k := key(c)) in of_key}
-    of_species = np.array([label_of[c.id] for c in species], np.int64)
-    first = {label: c for c, label in zip(reversed(species), of_species[::-1].tolist())}
-    names = _distinct(
-        [first[label].rank(rank) or first[label].name for label in range(1, len(of_key) + 1)],
-        lambda i: _namespace(rank, first[i + 1]) if first[i + 1].rank(rank) else first[i + 1].id,
+    first: list[Ranked] = []
+    for category in (*species, *others):
+        if of_key.setdefault(key(category), len(of_key) + 1) > len(first):
+            first.append(category)
+    # Named among all categories, a label is called the same whichever of them have boxes.
+    every = _distinct(
+        [category.rank(rank) or category.name for category in first],
+        lambda i: namespace(first[i]) if first[i].rank(rank) else str(first[i].id),
     )
-    missing = sum(category.rank(rank) is None for category in species)
-    return Level(Granularity(rank), names, label_of, of_species, missing)
+    of_species = np.array([of_key[key(c)] for c in species], np.int64)
+    count = int(of_species.max(initial=0))
+    return Level(
+        Granularity(rank),
+        every[:count],
+        {c.id: label for c in (*species, *others) if (label := of_key[key(c)]) <= count},
+        of_species,
+        sum(category.rank(rank) is None for category in species),
+        {name: category.id for name, category in zip(every, first)},
+    )
 
 
 def ladder(always: Iterable[Level], ranks: Iterable[Level]) -> tuple[list[Level], list[Misfit]]:
@@ -157,18 +175,27 @@ def _split(fine: Level, coarse: Level) -> list[int]:
     return found
 
 
-def _namespace(rank: str, category: Ranked) -> str:
+def _namespace(rank: str, kingdom: str | None, super_class: str) -> str:
     """Within what a name of a rank is unique."""
     if rank == _KINGDOM:
         return ""
-    return category.rank(_KINGDOM) or (category.supercategory if rank in _BELOW_CLASS else "")
+    return kingdom or (super_class if rank in _BELOW_CLASS else "")
 
 
-def _distinct(names: Sequence[str], where: Callable[[int], object]) -> tuple[str, ...]:
+def _distinct(names: Sequence[str], where: Callable[[int], str]) -> tuple[str, ...]:
     """Names of which those that occur twice say where they belong."""
-    count: dict[str, int] = {}
-    for name in names:
-        count[name] = count.get(name, 0) + 1
-    return tuple(
-        name if count[name] == 1 else f"{name} ({where(i)})" for i, name in enumerate(names)
-    )
+    given = Counter(names)
+    found = [
+        f"{name} ({where(i)})" if given[name] > 1 and where(i) else name
+        for i, name in enumerate(names)
+    ]
+    # A name may have been given as `Prunella (Aves)`; what still occurs twice gets numbers.
+    taken = set(given)
+    count = Counter(found)
+    for i, name in enumerate(found):
+        if count[name] > 1:
+            found[i] = next(
+                new for n in itertools.count(1) if (new := f"{name} ({n})") not in taken
+            )
+            taken.add(found[i])
+    return tuple(found)

@@ -52,6 +52,11 @@ _WRITE_AGAIN = "write the file again with `inatdet tfrecords`"
 FIELDS = ("genus", "family", "order", "class", "phylum", "kingdom")
 """The ranks that iNat2018 to iNat2021 name in their categories, from fine to coarse."""
 
+_RANKS = tuple(rank for rank in ORDER if rank not in ALWAYS)
+
+MOST_RANKS = 50
+"""The most that a category may have: each pair is compared, and taxonomists have fewer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Category:
@@ -75,10 +80,10 @@ class Category:
         """Makes a category from an entry of a COCO-style `categories` list.
 
         Args:
-            entry: a mapping with `id`, `name` and `supercategory`, and perhaps with some of
-                `FIELDS`, of which those that are empty or no text count as missing; other keys are
-                ignored. White space around names is dropped, and that inside them becomes single
-                blanks.
+            entry: a mapping with `id`, `name` and `supercategory`, and perhaps with some of the
+                ranks in `ORDER`, as `FIELDS` are, of which those that are empty or no text count as
+                missing; other keys are ignored. White space around names is dropped, and that
+                inside them becomes single blanks.
 
         Raises:
             ValueError: something is missing or of the wrong type; the message says what, in words
@@ -91,7 +96,7 @@ class Category:
             if fault := name_fault(entry.get(key)):
                 raise ValueError(f"has {fault} {key}")
         ranks = {}
-        for rank in FIELDS:
+        for rank in _RANKS:
             name = entry.get(rank)
             if isinstance(name, str) and name.strip():
                 if fault := name_fault(name):
@@ -105,9 +110,11 @@ class Category:
 
         Raises:
             ValueError: a rank has a name that no level can have, or that of a level that every
-                taxonomy has.
+                taxonomy has; or they are more than `MOST_RANKS`.
         """
         every = dict(self.ranks) | dict(ranks)
+        if len(every) > MOST_RANKS:
+            raise ValueError(f"has {len(every):,} ranks, more than the {MOST_RANKS} allowed")
         for rank in every:
             if Granularity(rank) in ALWAYS:
                 raise ValueError(f"gives {rank} as a rank, which is a level of its own")
@@ -115,7 +122,7 @@ class Category:
 
     def rank(self, rank: str) -> str | None:
         """Its name at a rank; None where it has none."""
-        return dict(self.ranks).get(rank)
+        return next((name for known, name in self.ranks if known == rank), None)
 
 
 @dataclass(frozen=True)
@@ -183,22 +190,9 @@ class Taxonomy:
         """The levels, from fine to coarse: each lies within all those after it."""
         return tuple(self._levels)
 
-    def check(self, granularity: Granularity, path: str = "") -> None:
-        """Checks that there is a level.
-
-        Args:
-            granularity: the level.
-            path: a file that was given as one of this level, for the message.
-
-        Raises:
-            InputError: there is none.
-        """
-        try:
-            self._level(granularity)
-        except InputError as error:
-            if not path:
-                raise
-            raise InputError(f"{path}: is given as {granularity}, but {error}") from error
+    def check(self, granularity: Granularity) -> None:
+        """Raises `InputError` unless there is such a level."""
+        self._level(granularity)
 
     def coarser_or_equal(self, granularity: Granularity) -> tuple[Granularity, ...]:
         """This level and all coarser ones, from fine to coarse.
@@ -268,19 +262,15 @@ class Taxonomy:
         return self._level(granularity).label_of
 
     def category_of_name(self, granularity: Granularity) -> Mapping[str, int]:
-        """The id of a category by each name at a level coarser than species.
+        """The id of a category by each name of super-classes or at a rank.
 
         Names that only categories without a label there have are among them.
         """
-        rank = str(granularity)
-        every = self.species + self.unboxed
-        named = {
-            (c.supercategory if granularity is Granularity.SUPER else c.rank(rank)) or c.name: c.id
-            for c in every
-        }
-        label_of = self.label_of_category(granularity)
-        names = self.names(granularity)
-        return named | {names[label_of[c.id] - 1]: c.id for c in every if c.id in label_of}
+        level = self._level(granularity)
+        if granularity is Granularity.SUPER:
+            # Of species where there are any: what lies above a label is found from them.
+            return {c.supercategory: c.id for c in self.unboxed + self.species}
+        return level.category_of_name
 
     def coarsen(self, labels: np.ndarray, source: Granularity, target: Granularity) -> np.ndarray:
         """Turns labels into labels of a coarser (or the same) granularity.
@@ -304,8 +294,9 @@ class Taxonomy:
                 f"{source} labels go from 1 to {self.num_labels(source)}, not from "
                 f"{labels.min()} to {labels.max()}"
             )
-        of_label = table(self._level(source), self._level(target))
-        coarse: np.ndarray = of_label[labels - 1].astype(labels.dtype)
+        if (source, target) not in self._tables:
+            self._tables[source, target] = table(self._level(source), self._level(target))
+        coarse: np.ndarray = self._tables[source, target][labels - 1].astype(labels.dtype)
         return coarse
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -395,16 +386,23 @@ class Taxonomy:
         level = self._levels.get(granularity)
         if level is None:
             unfit = {misfit.granularity: misfit.reason for misfit in self.misfits}
-            reason = f"it {unfit[granularity]}" if granularity in unfit else "no category names it"
+            reason, advice = "no category names it", "; give --ranks, or --genus_from_names"
+            if granularity in unfit:
+                reason, advice = f"it {unfit[granularity]}", ""
             raise InputError(
                 f"there is no level {granularity!s}, as {reason}; the levels are "
-                f"{', '.join(self.levels)}"
+                f"{', '.join(self.levels)}{advice}"
             )
         return level
 
     @functools.cached_property
     def _levels(self) -> dict[Granularity, Level]:
         return {level.granularity: level for level in self._ladder[0]}
+
+    @functools.cached_property
+    def _tables(self) -> dict[tuple[Granularity, Granularity], np.ndarray]:
+        """The label at the second level of each label of the first, as they are asked for."""
+        return {}
 
     @functools.cached_property
     def _ladder(self) -> tuple[list[Level], list[Misfit]]:

@@ -141,7 +141,7 @@ def prepare(
     """
     asked = tuple(map(Granularity, levels))
     for level in asked:
-        annotations.taxonomy.check(level)
+        annotations.check_level(level)
     for given in detections:
         labels = given.taxonomy
         if labels is not None and not labels.agrees_with(annotations.taxonomy, given.labels):

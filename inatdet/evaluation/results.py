@@ -51,8 +51,8 @@ class Results:
         hierarchy: how far off wrong answers are in the taxonomy.
         ancestors: at which level answers are right; empty if the ladder is.
         confusions: pairs of species.
-        unseen: what the species model does with species that have no label; empty without any.
-        naming: whether these are named rightly at coarser levels.
+        naming: whether species that have no label are named rightly at coarser levels.
+        unseen: what the species model does with them; empty without any.
     """
 
     counts: Counts

@@ -77,6 +77,8 @@ def main(argv: Sequence[str]) -> None:
     else:
         trained_on, path = granularity_and_path("--detections=", values.detections)
         truth = read_truth(values, with_names=False)
+        if values.granularity:
+            truth.check_level(values.granularity)
         found = read_detections_at(path, truth, trained_on, values.names, values.corners)
         if len(truth.images):
             checked(prepare(truth, [found], all_images=True), strict=values.strict, notify=progress)

@@ -241,12 +241,16 @@ def read_detections_of(
     """
     levels = truth.taxonomy.levels
     for (trained_on, granularity), path in paths.items():
-        truth.taxonomy.check(trained_on, path)
-        truth.taxonomy.check(granularity, path)
-        if levels.index(granularity) < levels.index(trained_on):
+        item = trained_on if trained_on is granularity else f"{trained_on}/{granularity}"
+        try:
+            coarser = truth.taxonomy.coarser_or_equal(trained_on)
+            truth.taxonomy.check(granularity)
+        except InputError as error:
+            raise InputError(f"--detections={item}={path}: {error}") from error
+        if granularity not in coarser:
             raise InputError(
-                f"--detections={trained_on}/{granularity}: {granularity} is not coarser than "
-                f"{trained_on}"
+                f"--detections={item}={path}: {granularity} is not coarser than {trained_on}; the "
+                f"levels are {', '.join(levels)}"
             )
     return [
         read_detections_at(

@@ -42,6 +42,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     values = flags.FLAGS
     truth = read_truth(values)
+    truth.check_level(values.by)
     holdout = hold_out(truth, choose(truth.taxonomy, values.by, values.share, values.seed))
     write_annotations(holdout.known, values.output)
     listed = os.path.splitext(values.output)[0] + _LIST_SUFFIX

@@ -98,4 +98,11 @@ class Conversion:
                 f"{stored} has different labels from {self.taxonomy or self.annotations}; "
                 f"pass --taxonomy={stored} to share them, or another --output_dir"
             )
+        if others and os.path.exists(stored):  # what other splits know of ranks is not lost
+            shared = Taxonomy.load(stored)
+            taxonomy = taxonomy.with_ranks_of(shared.species + shared.unboxed)
+        try:
+            taxonomy.check(self.granularity)
+        except InputError as error:
+            raise InputError(f"{self.taxonomy or self.annotations}: {error}") from error
         return taxonomy

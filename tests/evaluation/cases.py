@@ -18,7 +18,7 @@ tied_scores = st.sampled_from([0.125, 0.25, 0.5, 0.75, 1.0])
 
 
 @st.composite
-def truths(draw, single=False):
+def truths(draw, single=False, categories=scenes.CATEGORIES):
     """Annotations with gaps between ids, 0 among them; images without boxes, crowds."""
     ids = draw(st.lists(st.integers(0, 30), min_size=1, max_size=5, unique=True))
     kind = st.sampled_from(scenes.BOXABLE.tolist())
@@ -28,30 +28,36 @@ def truths(draw, single=False):
         crowd = st.sampled_from([False, False, False, True])
         row = st.tuples(st.sampled_from(ids), kind, box, crowd)
         rows = draw(st.lists(row, min_size=1, max_size=8))
-    return scenes.annotations_of(ids, rows)
+    return scenes.annotations_of(ids, rows, categories)
+
+
+@st.composite
+def result_columns(draw, truth, distinct=False, most=16):
+    """Image ids, category ids, scores and boxes, many of them exactly on a true box; or none."""
+    ids = st.sampled_from([image.id for image in truth.images])
+    rows = []
+    for _ in range(draw(st.integers(0, most))):
+        where = draw(st.integers(-1, len(truth.boxes) - 1))
+        if where < 0:
+            rows.append((draw(ids), draw(st.sampled_from(KNOWN)), draw(found_box)))
+        else:
+            species = draw(st.sampled_from([int(truth.category_ids[where]), *KNOWN]))
+            shift = draw(st.sampled_from([0, 0, 1, 2]))
+            x, y, width, height = truth.boxes[where].tolist()
+            rows.append((int(truth.image_ids[where]), species, (x + shift, y, width, height)))
+    if distinct:
+        scores = [(1 + i) / 64 for i in draw(st.permutations(range(len(rows))))]
+    else:
+        scores = [draw(tied_scores) for _ in rows]
+    image_ids, category_ids, boxes = [list(column) for column in zip(*rows)] or [[], [], []]
+    return image_ids, category_ids, scores, boxes
 
 
 @st.composite
 def results(draw, truth, distinct=False, most=16):
     """Detections, many of them exactly on a true box; none at all now and then."""
-    annotations = truth
-    ids = st.sampled_from([image.id for image in annotations.images])
-    rows = []
-    for _ in range(draw(st.integers(0, most))):
-        where = draw(st.integers(-1, len(annotations.boxes) - 1))
-        if where < 0:
-            rows.append((draw(ids), draw(st.sampled_from(KNOWN)), draw(found_box)))
-        else:
-            species = draw(st.sampled_from([int(annotations.category_ids[where]), *KNOWN]))
-            shift = draw(st.sampled_from([0, 0, 1, 2]))
-            x, y, width, height = annotations.boxes[where].tolist()
-            rows.append((int(annotations.image_ids[where]), species, (x + shift, y, width, height)))
-    if distinct:
-        scores = [(1 + i) / 64 for i in draw(st.permutations(range(len(rows))))]
-    else:
-        scores = [draw(tied_scores) for _ in rows]
-    columns = [list(column) for column in zip(*rows)] or [[], [], []]
-    return scenes.detections_of(*columns[:2], scores, columns[2], annotations.taxonomy)
+    columns = draw(result_columns(truth, distinct=distinct, most=most))
+    return scenes.detections_of(*columns, truth.taxonomy)
 
 
 @st.composite

@@ -226,7 +226,7 @@ def test_bad_detections(truth, tmp_path, rows, message):
     [
         ([], "--detections is missing"),
         (["species"], "must be species=PATH"),
-        (["genus=x"], "x: is given as genus, but there is no level genus, as no category names it"),
+        (["genus=x"], "--detections=genus=x: there is no level genus, as no category names it"),
         (["Genus=x"], "--detections=Genus=x: 'Genus' cannot name a granularity"),
         (["super=a", "super=b"], "super is given twice"),
         (["species=a", "species/genus=b"], "there is no level genus"),

@@ -13,7 +13,7 @@ from inatdet.data.annotations import Annotations
 from inatdet.data.entries import folded, name_fault, short
 from inatdet.data.formats.names import read_text
 from inatdet.data.granularity import ALWAYS, Granularity
-from inatdet.data.taxonomy import Category
+from inatdet.data.taxonomy import MOST_RANKS, Category
 from inatdet.errors import InputError
 
 _BINOMIAL = re.compile(r"(?:[x×] ?)?(?P<genus>[A-Z][a-zë]+(?:-[a-z]+)?) (?:[x×] ?)?[a-zë][\w.'-]*")
@@ -50,6 +50,11 @@ def read_ranks(path: str | os.PathLike[str], categories: Sequence[Category]) -> 
         raise InputError(
             f"{path}: its first line is {', '.join(header)[:200]!r}, but must name the columns: id "
             "or name, then different ranks such as genus and family"
+        )
+    if len(ranks) > MOST_RANKS:
+        raise InputError(
+            f"{path}: names {len(ranks):,} ranks, more than the {MOST_RANKS} allowed; keep those "
+            "that are to be levels"
         )
     ids = _ids(keys[0], categories)
     found: dict[int, dict[str, str]] = {}
@@ -143,7 +148,7 @@ def _rows(path: str) -> Iterator[list[str]]:
     text = read_text(path)
     first = text.partition("\n")[0]
     delimiter = max(_DELIMITERS, key=first.count)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         for row in rows:
             yield [folded(cell) for cell in row]
@@ -166,7 +171,7 @@ def _column(path: str, title: str) -> str:
         rank = Granularity(name)
     except ValueError as error:
         raise InputError(f"{path}: its column {error}") from error
-    if rank in ALWAYS:
+    if rank in (*ALWAYS, "supercategory"):
         raise InputError(
             f"{path}: has a column {name!r}, which is a level of its own; leave it out"
         )

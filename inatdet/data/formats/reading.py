@@ -19,6 +19,7 @@ from inatdet.data.formats.voc import Corners, is_voc_detections
 from inatdet.data.formats.yolo import SUFFIX
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
+from inatdet.errors import InputError
 from inatdet.files import sha256_of
 
 Path = str | os.PathLike[str]
@@ -75,6 +76,11 @@ def read_annotations(
         Annotations('val.json': 5 images, 5 boxes, 5 categories)
         >>> truth.taxonomy.super_classes
         ('Insecta', 'Aves')
+        >>> ranked = inatdet.read_annotations("val.json", ranks="ranks.csv")
+        >>> [str(level) for level in ranked.taxonomy.levels]
+        ['species', 'family', 'super', 'generic']
+        >>> ranked.taxonomy.names("family")
+        ('Apidae', 'Corvidae')
     """
     options = annotation_formats.Options(
         _text(names),
@@ -128,7 +134,7 @@ def read_detections(
     """
     level = None if granularity is None else Granularity(granularity)
     if level is not None:
-        truth.taxonomy.check(level, os.fspath(path))
+        _check_level(path, truth, level)
     found = detection_formats.read_detections(
         path,
         level,
@@ -144,6 +150,13 @@ def read_detections(
         taxonomy=truth.taxonomy,
         numbered=names is None and _are_numbered(path, found.trained_on),
     )
+
+
+def _check_level(path: Path, truth: Annotations, level: Granularity) -> None:
+    try:
+        truth.taxonomy.check(level)
+    except InputError as error:
+        raise InputError(f"{os.fspath(path)}: is given as {level}, but {error}") from error
 
 
 def _are_numbered(path: Path, granularity: Granularity) -> bool:

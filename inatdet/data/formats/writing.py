@@ -38,6 +38,7 @@ def write_annotations(
         InputError: `path` has another extension, or a box has a category without a label.
     """
     _check_extension(path, (JSON,))
+    annotations.check_level(Granularity(granularity))
     write_coco_annotations(path, annotations, annotations.taxonomy, Granularity(granularity))
 
 
@@ -74,12 +75,14 @@ def write_detections(
     """
     _check_extension(path, (PARQUET, JSON))
     granularity = Granularity(granularity or detections.trained_on)
+    taxonomy = taxonomy or detections.taxonomy
     if granularity not in detections.labels:
+        if taxonomy is not None:
+            taxonomy.check(granularity)
         raise InputError(
             f"{detections.path}: {detections.trained_on} detections cannot be made finer; give "
             f"--granularity={detections.trained_on} or a coarser one"
         )
-    taxonomy = taxonomy or detections.taxonomy
     if taxonomy is None:
         raise ValueError("the detections do not carry their label spaces; give taxonomy=")
     labels = detections.labels[granularity]
