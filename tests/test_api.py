@@ -101,7 +101,9 @@ def test_ranks_are_levels(folder):
     assert "several labels of" in misfit.reason
     results = inatdet.evaluate(truth, found_in(truth), levels=["family"], errors=False)
     assert {row.evaluated_on for row in results.table6.records} == {"species", "family"}
-    assert pytest.approx(100) == results.table6["species", "family", "nms"].AP
+    # The second crow is taken for a bird without a family: one of two is found.
+    crows, bees = 100 * 51 / 101, 100
+    assert (crows + bees) / 2 == pytest.approx(results.table6["species", "family", "nms"].AP)
     with pytest.raises(InputError, match="no level phylum, as it lies neither within"):
         inatdet.evaluate(truth, found_in(truth), levels=["phylum"])
 

@@ -100,7 +100,7 @@ def _convert(conversion: Conversion, progress: bool) -> dict[str, Any]:
         "images": sum(shard.images for shard in shards),
         "boxes": sum(shard.boxes for shard in shards),
         "shards": len(shards),
-        "notes": list(annotations.notes),
+        "notes": [*annotations.notes, *_misfits(annotations.path, taxonomy)],
         "left_out": {problem: count for problem, count in left_out.items() if count},
         "turned": sum(shard.turned for shard in shards),
         "boxes_without_species_label": int(
@@ -110,6 +110,11 @@ def _convert(conversion: Conversion, progress: bool) -> dict[str, Any]:
     }
     journal.end(summary, shards)
     return summary
+
+
+def _misfits(path: str, taxonomy: Taxonomy) -> list[str]:
+    """Sentences about the ranks that no model can be trained at."""
+    return [f"{path}: {m.granularity} is no level, as it {m.reason}" for m in taxonomy.misfits]
 
 
 def _choose_images(

@@ -145,6 +145,17 @@ def test_the_field_of_stock_readers_follows_its_level_alone(birds, tmp_path, rew
     assert seen_by_others(birds)[7] == (3, "Cissa")
 
 
+def test_a_rank_that_does_not_fit_is_named(birds):
+    path = os.path.join(birds.images_dir, "phyla.csv")
+    with open(path, "w") as file:
+        file.write("id,genus,phylum\n4,Pica,A\n7,Pica,B\n9,Corvus,A\n0,Vespa,A\n")
+    summary = convert(dataclasses.replace(birds, ranks=path))
+    (note,) = summary["notes"]
+    assert note.startswith(f"{birds.annotations}: phylum is no level, as it lies neither within")
+    assert "phylum" not in summary["labels"] and "genus" in summary["labels"]
+    assert convert(birds)["notes"] == []  # of the same records without ranks
+
+
 def test_a_level_that_is_not_there(birds):
     with pytest.raises(InputError, match=r"boxes\.json: there is no level genus"):
         convert(dataclasses.replace(birds, granularity=GENUS))
