@@ -91,7 +91,7 @@ def test_the_rule_can_be_switched_off():
     [
         (["nowhere.yaml"], "", "nowhere.yaml: no such file"),
         ([], "task.model.no_such=3", "unknown setting"),
-        ([], "task.granularity=genus", "must be one of species, super, generic"),
+        ([], "task.granularity=Genus", "'Genus' cannot name a granularity"),
         ([], "task.model.backbone.batch_norm=melted", "one of frozen, trained, synchronised"),
         ([], "task.accumulate_steps=0", "must be at least 1"),
         (
