@@ -16,8 +16,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Takes what a test module leaves behind out of garbage collection.
 
-    TensorFlow keeps millions of objects; to look through all of them again and again would take a
-    fifth of the time of the tests that come later.
+    TensorFlow keeps millions of objects; to look through all of them again and again took an
+    eighth of the time of all tests.
     """
     if nextitem is None or nextitem.path != item.path:
         gc.collect()

@@ -46,6 +46,7 @@ def model_dir(data, tmp_path_factory):
     return untrained.save(data, tmp_path_factory.mktemp("model"))
 
 
+@pytest.mark.slow
 def test_plain_tensorflow_finds_what_detect_finds(data, model_dir, tmp_path):
     saved = tmp_path / "saved"
     serving.export(small(), f"{model_dir}/ckpt-1", model_dir, str(saved))
