@@ -22,9 +22,12 @@ _TRAIN_AGAIN = "make the model again with inatdet train and another --model_dir"
 def latest(model_dir: str) -> str | None:
     """The path of a folder's newest checkpoint; None when its file `checkpoint` names none."""
     try:
-        return tf.train.latest_checkpoint(model_dir)
+        state = tf.train.get_checkpoint_state(model_dir)
     except (ValueError, tf.errors.OpError):  # the file is empty, or no text
         return None
+    # Not tf.train.latest_checkpoint, which takes brackets in a folder's name for a pattern.
+    path: str | None = state.model_checkpoint_path if state else None
+    return path if path and os.path.exists(f"{path}.index") else None
 
 
 def newest(model_dir: str) -> str:

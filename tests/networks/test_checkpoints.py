@@ -72,3 +72,17 @@ def test_the_hash_is_that_of_the_index(saved):
 
 def test_a_path_has_a_short_name():
     assert checkpoints.short_name("runs/mini/models/species/ckpt-5") == "species/ckpt-5"
+
+
+@pytest.mark.parametrize("name", ["plain", "a [2017], b=1"])
+def test_the_newest_checkpoint_of_a_folder(tmp_path, name):
+    folder = tmp_path / name
+    manager = tf.train.CheckpointManager(
+        tf.train.Checkpoint(x=tf.Variable(1.0)), str(folder), max_to_keep=2
+    )
+    assert checkpoints.latest(str(folder)) is None
+    for number in (3, 7):
+        manager.save(checkpoint_number=number)
+    assert checkpoints.newest(str(folder)) == str(folder / "ckpt-7")
+    (folder / "ckpt-7.index").unlink()
+    assert checkpoints.latest(str(folder)) is None
