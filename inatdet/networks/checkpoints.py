@@ -82,6 +82,16 @@ def check_format(model_dir: str) -> None:
     check_version(path, version, FORMAT_VERSION, _TRAIN_AGAIN)
 
 
+def check_folder_name(model_dir: str) -> None:
+    """Raises `InputError` where TensorFlow would take a folder's name for a pattern."""
+    for character in "[]*?\\":
+        if character in model_dir:
+            raise InputError(
+                f"{model_dir}: has a {character} in its name, and TensorFlow finds no checkpoint "
+                "in such a folder; name one without it"
+            )
+
+
 def restore(model: tf_keras.Model, checkpoint: str) -> None:
     """Reads a checkpoint's weights into a model.
 
@@ -92,6 +102,7 @@ def restore(model: tf_keras.Model, checkpoint: str) -> None:
     Raises:
         InputError: if there is no such checkpoint, or it is of another model or format version.
     """
+    check_folder_name(os.path.dirname(checkpoint))
     check_format(os.path.dirname(checkpoint))
     read_into(
         checkpoint,

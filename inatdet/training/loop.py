@@ -57,6 +57,7 @@ def train(
         RunError: when a loss is not finite.
         KeyboardInterrupt: when interrupted, with the words for what is left.
     """
+    checkpoints.check_folder_name(model_dir)
     outputs.check_folder(model_dir)
     devices.set_precision(params.runtime)
     strategy = strategy or devices.strategy_of(params.runtime)

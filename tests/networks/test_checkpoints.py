@@ -86,3 +86,11 @@ def test_the_newest_checkpoint_of_a_folder(tmp_path, name):
     assert checkpoints.newest(str(folder)) == str(folder / "ckpt-7")
     (folder / "ckpt-7.index").unlink()
     assert checkpoints.latest(str(folder)) is None
+
+
+@pytest.mark.parametrize("name", ["a [2017]", "all*", "what?"])
+def test_folders_whose_names_are_patterns(tmp_path, name):
+    model = tf_keras.Sequential([tf_keras.layers.Dense(1)])
+    with pytest.raises(InputError, match="in its name, and TensorFlow finds no checkpoint"):
+        checkpoints.restore(model, str(tmp_path / name / "ckpt-1"))
+    checkpoints.check_folder_name(str(tmp_path / "Käfer, a=1"))
