@@ -27,7 +27,7 @@ def check_label_spaces(
     Raises:
         InputError: a category is not listed or differs; the first is named.
     """
-    known = {category.id: category for category in taxonomy.species + taxonomy.unboxed}
+    known = taxonomy.category_of_id
     differing = [c for c in categories if known.get(c.id) != c]
     if not differing:
         return

@@ -200,7 +200,7 @@ class NamedClasses:
                 taxonomy=self._taxonomy,
             )
         ids: dict[str, int | None] = {}
-        for category in self._taxonomy.species + self._taxonomy.unboxed:
+        for category in self._taxonomy.categories:
             ids[category.name] = None if category.name in ids else category.id
         of_class = np.zeros(len(self._names), np.int64)
         for position in np.unique(classes).tolist():

@@ -186,6 +186,16 @@ class Taxonomy:
         )
 
     @property
+    def categories(self) -> tuple[Category, ...]:
+        """All categories: those with a box, by label, then the others, by id."""
+        return self.species + self.unboxed
+
+    @functools.cached_property
+    def category_of_id(self) -> Mapping[int, Category]:
+        """All categories by their ids."""
+        return MappingProxyType({category.id: category for category in self.categories})
+
+    @property
     def levels(self) -> tuple[Granularity, ...]:
         """The levels, from fine to coarse: each lies within all those after it."""
         return tuple(self._levels)
@@ -238,7 +248,7 @@ class Taxonomy:
         """The same label spaces with the ranks of other categories where their own lack them."""
         theirs = {category.id: category.ranks for category in categories}
         return self.with_ranks(
-            {c.id: dict(theirs.get(c.id, ())) | dict(c.ranks) for c in self.species + self.unboxed}
+            {c.id: dict(theirs.get(c.id, ())) | dict(c.ranks) for c in self.categories}
         )
 
     def num_labels(self, granularity: Granularity) -> int:
@@ -414,14 +424,13 @@ class Taxonomy:
 
     def _always(self) -> Iterator[Level]:
         """The levels that every taxonomy has."""
-        every = self.species + self.unboxed
         number = {name: i + 1 for i, name in enumerate(self.super_classes)}
         labels = {
             Granularity.SPECIES: {c.id: i + 1 for i, c in enumerate(self.species)},
             Granularity.SUPER: {
-                c.id: number[c.supercategory] for c in every if c.supercategory in number
+                c.id: number[c.supercategory] for c in self.categories if c.supercategory in number
             },
-            Granularity.GENERIC: {c.id: 1 for c in every},
+            Granularity.GENERIC: {c.id: 1 for c in self.categories},
         }
         names = {
             Granularity.SPECIES: tuple(category.name for category in self.species),

@@ -20,7 +20,7 @@ def shifted_agreement(
     """The share of found labels that are the true ones after a step in the order of the classes."""
     if level is Granularity.SPECIES:
         # The order of category ids, which includes categories without a box.
-        every = sorted(taxonomy.species + taxonomy.unboxed, key=lambda category: category.id)
+        every = sorted(taxonomy.categories, key=lambda category: category.id)
         label_of = taxonomy.label_of_category(level)
         ladder = np.array([label_of.get(category.id, NO_LABEL) for category in every])
     else:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from inatdet.data.taxonomy import TAXONOMY_FILE, Category, Taxonomy
+from inatdet.data.taxonomy import TAXONOMY_FILE, Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import matching
 from inatdet.tfrecords.journal import summary_of
@@ -118,7 +118,7 @@ def check_categories(file_pattern: str, taxonomy: Taxonomy) -> None:
     """
     if _have_labels_of(file_pattern, taxonomy) is not False:
         return
-    known = _by_id(taxonomy)
+    known = taxonomy.category_of_id
     beside = _beside(file_pattern)
     of_records = beside.species if beside else ()
     strange = [category for category in of_records if known.get(category.id) != category]
@@ -145,10 +145,6 @@ def _beside(file_pattern: str) -> Taxonomy | None:
     """The taxonomy in the folder of records, if there is one."""
     path = os.path.join(os.path.dirname(next(iter(matching(file_pattern)), "")), TAXONOMY_FILE)
     return Taxonomy.load(path) if os.path.exists(path) else None
-
-
-def _by_id(taxonomy: Taxonomy) -> dict[int, Category]:
-    return {category.id: category for category in taxonomy.species + taxonomy.unboxed}
 
 
 def _settings(summary: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -100,7 +100,7 @@ class Conversion:
             )
         if others and os.path.exists(stored):  # what other splits know of ranks is not lost
             shared = Taxonomy.load(stored)
-            taxonomy = taxonomy.with_ranks_of(shared.species + shared.unboxed)
+            taxonomy = taxonomy.with_ranks_of(shared.categories)
         try:
             taxonomy.check(self.granularity)
         except InputError as error:
