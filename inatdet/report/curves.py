@@ -17,9 +17,9 @@ from inatdet.report.figures import (
     STYLES,
     Figure,
     blank,
+    legend_beside,
     page_color,
     page_dashes,
-    write_texts,
 )
 from inatdet.report.table import Table
 from inatdet.report.text import shortened
@@ -62,20 +62,15 @@ def draw(curves: Sequence[Curve]) -> matplotlib.figure.Figure:
     axes.set_title("IoU 0.5, mean over the fine classes of each super-class", fontsize=10)
     axes.grid(color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
-    if curves:
-        # The names come later: Matplotlib leaves out labels that begin with an underscore.
-        legend = axes.legend(
-            lines,
-            [str(index) for index, _ in enumerate(lines)],
-            title="Super-class (AUC)",
-            fontsize=9,
-            frameon=False,
-            loc="center left",
-            bbox_to_anchor=(1.0, 0.5),
-        )
-        names = [shortened(curve.super_class, _LONGEST_NAME) for curve in by_area]
-        labels = [f"{name} ({curve.auc:.3f})" for name, curve in zip(names, by_area)]
-        write_texts(legend.get_texts(), labels)
+    names = [shortened(curve.super_class, _LONGEST_NAME) for curve in by_area]
+    legend_beside(
+        axes,
+        lines,
+        [f"{name} ({curve.auc:.3f})" for name, curve in zip(names, by_area)],
+        "Super-class (AUC)",
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+    )
     return figure
 
 

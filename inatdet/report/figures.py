@@ -16,6 +16,8 @@ from inatdet.report.table import Table
 
 if TYPE_CHECKING:
     import matplotlib.figure
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.text import Text
 
 _FONT = "DejaVu Sans"  # comes with Matplotlib
@@ -79,6 +81,32 @@ def blank(width: float, height: float) -> matplotlib.figure.Figure:
     figure = Figure(figsize=(width, height), dpi=160, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def legend_beside(
+    axes: Axes, lines: Sequence[Artist], names: Sequence[str], title: str, **placed: Any
+) -> None:
+    """Draws a legend to the right of the axes, with names as they are.
+
+    Args:
+        axes: of the figure.
+        lines: what is drawn; without any, there is no legend.
+        names: of the lines.
+        title: of the legend.
+        placed: where it stands, and how long its lines are, as `Axes.legend` takes it.
+    """
+    if not lines:
+        return
+    # The names come later: Matplotlib leaves out labels that begin with an underscore.
+    legend = axes.legend(
+        lines,
+        [str(index) for index, _ in enumerate(lines)],
+        title=title,
+        fontsize=9,
+        frameon=False,
+        **placed,
+    )
+    write_texts(legend.get_texts(), names)
 
 
 def save_png(figure: matplotlib.figure.Figure, path: str | os.PathLike[str]) -> None:

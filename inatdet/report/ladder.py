@@ -12,10 +12,10 @@ from inatdet.evaluation.results import Results
 from inatdet.report.figures import (
     Figure,
     blank,
+    legend_beside,
     margin,
     page_color,
     page_dashes,
-    write_texts,
 )
 from inatdet.report.ladder_lines import AP, LONGEST_NAME, Line, levels_of, lines_of
 from inatdet.report.table import printed
@@ -72,18 +72,15 @@ def draw(rows: Sequence[Table6Row], labels: Mapping[Granularity, int]) -> matplo
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    if drawn:
-        legend = axes.legend(
-            drawn,
-            [str(index) for index, _ in enumerate(drawn)],
-            title="Model, merge rule",
-            fontsize=9,
-            handlelength=4,
-            frameon=False,
-            loc="upper left",
-            bbox_to_anchor=(1.0, 1.0),
-        )
-        write_texts(legend.get_texts(), [line.name for line in lines])
+    legend_beside(
+        axes,
+        drawn,
+        [line.name for line in lines],
+        "Model, merge rule",
+        handlelength=4,
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+    )
     return figure
 
 
