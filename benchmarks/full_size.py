@@ -20,10 +20,11 @@ from collections.abc import Sequence
 import numpy as np
 from absl import app, flags
 
+from inatdet.data.categories import Category
 from inatdet.data.formats.coco_results import write_coco_detections
 from inatdet.data.formats.detections import DetectionsWriter, read_detections
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 
 # super-class: (species, boxes of the published validation file)
 PUBLISHED = {

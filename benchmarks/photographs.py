@@ -11,8 +11,9 @@ import tensorflow as tf
 from PIL import Image as PILImage
 
 from inatdet.data.annotations import Image
+from inatdet.data.categories import Category
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.lookup import LabelLookup
 

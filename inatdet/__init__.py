@@ -29,12 +29,13 @@ from inatdet.version import VERSION
 
 if TYPE_CHECKING:
     from inatdet.data.annotations import Annotations, Image
+    from inatdet.data.categories import Category
     from inatdet.data.checking import OnBad
     from inatdet.data.detections import Detections
     from inatdet.data.formats.reading import read_annotations, read_detections
     from inatdet.data.formats.writing import write_annotations, write_detections
     from inatdet.data.granularity import Granularity
-    from inatdet.data.taxonomy import Category, Taxonomy
+    from inatdet.data.taxonomy import Taxonomy
     from inatdet.errors import InputError
     from inatdet.evaluation.average_precision import Engine
     from inatdet.evaluation.granularities import Merge
@@ -71,7 +72,7 @@ __all__ = [
 
 _MODULES = {
     "Annotations": "inatdet.data.annotations",
-    "Category": "inatdet.data.taxonomy",
+    "Category": "inatdet.data.categories",
     "ComparisonReport": "inatdet.report.comparison",
     "Detections": "inatdet.data.detections",
     "Engine": "inatdet.evaluation.average_precision",

@@ -9,8 +9,9 @@ import tensorflow as tf
 from PIL import Image as PILImage
 
 from inatdet.data.annotations import Image
+from inatdet.data.categories import Category
 from inatdet.data.counts import CategoryCounts
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.label_counts import SplitCounts
 

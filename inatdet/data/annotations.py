@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from inatdet.data.categories import Category
 from inatdet.data.entries import file_name_fault, short
 from inatdet.data.granularity import Granularity
 from inatdet.data.label_spaces import check_label_spaces
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import sha256_of
 

@@ -9,10 +9,10 @@ from typing import Any
 from inatdet.choices import Choice
 from inatdet.data.annotations import Annotations, Image
 from inatdet.data.box_columns import EMPTY, BoxColumns, is_in
+from inatdet.data.categories import Category
 from inatdet.data.entries import is_id
 from inatdet.data.problems import BOXES_LEFT_OUT, IMAGES_LEFT_OUT, BadEntry, Problem, Tally
 from inatdet.data.records import category_of, image_of, readable_id
-from inatdet.data.taxonomy import Category
 from inatdet.errors import InputError
 
 LISTS = ("images", "categories", "annotations")

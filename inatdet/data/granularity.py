@@ -86,10 +86,9 @@ ORDER = (
 """Ranks from fine to coarse; iNaturalist's super-classes are classes at the finest."""
 
 
-def place_in_order(granularity: Granularity) -> int:
+def place_in_order(level: str) -> int:
     """Where a level stands among others with the same labels.
 
     Ranks that are not in `ORDER` stand before the super-classes.
     """
-    name = str(granularity)
-    return 2 * ORDER.index(name) if name in ORDER else 2 * ORDER.index("super") - 1
+    return 2 * ORDER.index(level) if level in ORDER else 2 * ORDER.index("super") - 1

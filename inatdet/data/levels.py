@@ -11,34 +11,15 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
+from inatdet.data.categories import Category
 from inatdet.data.granularity import ORDER, Granularity, place_in_order
 
 _KINGDOM = "kingdom"
 _BELOW_CLASS = set(ORDER[1 : ORDER.index("class")]) - {"subclass", "superorder"}
 _NAMED = 3  # labels that do not fit are named up to this number
-
-
-class Ranked(Protocol):
-    """What is needed of a category."""
-
-    @property
-    def id(self) -> int:
-        """The dataset's number for it."""
-
-    @property
-    def name(self) -> str:
-        """The species' name."""
-
-    @property
-    def supercategory(self) -> str:
-        """The super-class it belongs to."""
-
-    def rank(self, rank: str) -> str | None:
-        """Its name at a rank; None where it has none."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +57,7 @@ class Misfit:
     reason: str
 
 
-def level_of_rank(rank: str, species: Sequence[Ranked], others: Iterable[Ranked]) -> Level:
+def level_of_rank(rank: str, species: Sequence[Category], others: Iterable[Category]) -> Level:
     """The labels that a rank gives: one for each of its names, in the order of the species.
 
     The same name in two kingdoms, or in two super-classes where kingdoms are not known, is two
@@ -92,16 +73,16 @@ def level_of_rank(rank: str, species: Sequence[Ranked], others: Iterable[Ranked]
     # Where only some of a name's categories have a kingdom, it cannot tell its labels apart.
     without_kingdom = {c.rank(rank) for c in (*species, *others) if c.rank(_KINGDOM) is None}
 
-    def namespace(category: Ranked) -> str:
+    def namespace(category: Category) -> str:
         kingdom = None if category.rank(rank) in without_kingdom else category.rank(_KINGDOM)
         return _namespace(rank, kingdom, category.supercategory)
 
-    def key(category: Ranked) -> tuple[Hashable, ...]:
+    def key(category: Category) -> tuple[Hashable, ...]:
         name = category.rank(rank)
         return (category.id,) if name is None else (name, namespace(category))
 
     of_key: dict[tuple[Hashable, ...], int] = {}
-    first: list[Ranked] = []
+    first: list[Category] = []
     for category in (*species, *others):
         if of_key.setdefault(key(category), len(of_key) + 1) > len(first):
             first.append(category)

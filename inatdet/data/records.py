@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inatdet.data.annotations import Image
+from inatdet.data.categories import Category
 from inatdet.data.entries import (
     file_name_fault,
     folded,
@@ -16,7 +17,6 @@ from inatdet.data.entries import (
     whole_number,
 )
 from inatdet.data.problems import BadEntry, Problem
-from inatdet.data.taxonomy import Category
 
 _LARGEST_SIDE = 2**31
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from inatdet.data.annotations import Annotations
+from inatdet.data.categories import Category
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 
 _COLUMNS = ("id", "name", "supercategory", "images", "boxes")

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from inatdet.data.taxonomy import PAPER_SUPER_CLASSES, Category
+from inatdet.data.categories import Category
+from inatdet.data.taxonomy import PAPER_SUPER_CLASSES
 
 FINE_CLASSES: Mapping[str, int] = dict(
     zip(PAPER_SUPER_CLASSES, (1021, 964, 289, 186, 115, 93, 77, 56, 53), strict=True)

@@ -12,8 +12,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from inatdet.data.categories import Category
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.evaluation.ancestors import heights, mean_height
 from inatdet.evaluation.average_precision import MAX_DETECTIONS, OVERALL, GroundTruth, loaded
 from inatdet.evaluation.overlaps import Overlaps, best_of_each_image

@@ -8,8 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from inatdet.data.categories import Category
 from inatdet.data.counts import TrainingCounts
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.evaluation.average_precision import (
     METRICS,
     OVERALL,

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from inatdet.data.annotations import Annotations, Image
+from inatdet.data.categories import Category
 from inatdet.data.checking import OnBad
 from inatdet.data.entries import is_safe_file_name
 from inatdet.data.formats.coco import read_coco_annotations
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Category
 from inatdet.errors import InputError
 
 GOOD = {

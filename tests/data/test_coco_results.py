@@ -9,10 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inatdet.data import detections
+from inatdet.data.categories import Category
 from inatdet.data.formats import coco_results, json_list
 from inatdet.data.formats.detections import read_detections
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 
 TAXONOMY = Taxonomy.from_categories([Category(i, f"s{i}", "Aves") for i in range(4)], range(4))

@@ -10,12 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from inatdet.data.annotations import Image
+from inatdet.data.categories import Category
 from inatdet.data.checking import OnBad
 from inatdet.data.formats.annotations import Options, read_annotations
 from inatdet.data.formats.detections import DetectionsWriter, read_detections
 from inatdet.data.formats.names import read_names
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from tests.data.damage import damaged
 from tests.foreign import FOREIGN

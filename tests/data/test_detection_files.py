@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from inatdet.data.categories import Category
 from inatdet.data.formats.coco_results import write_coco_detections
 from inatdet.data.formats.detections import DetectionsWriter, read_detections
 from inatdet.data.granularity import ALWAYS, Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 
 CATEGORIES = [

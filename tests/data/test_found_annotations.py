@@ -13,11 +13,12 @@ from PIL import Image as Picture
 
 import inatdet
 from inatdet.data.annotations import Image
+from inatdet.data.categories import Category
 from inatdet.data.checking import OnBad
 from inatdet.data.conventions import look_like_corners
 from inatdet.data.formats.coco import read_coco_annotations
 from inatdet.data.formats.names import read_super_categories
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 
 NAN = float("nan")

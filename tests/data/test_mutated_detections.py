@@ -19,10 +19,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from inatdet.data.annotations import Image
+from inatdet.data.categories import Category
 from inatdet.data.formats.detections import DetectionsWriter, read_detections
 from inatdet.data.formats.writing import write_detections
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from tests.data.damage import damaged, most_memory, odd
 

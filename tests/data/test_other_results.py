@@ -8,10 +8,11 @@ import pyarrow as pa
 import pytest
 
 from inatdet.data.annotations import Image
+from inatdet.data.categories import Category
 from inatdet.data.formats.detections import read_detections
 from inatdet.data.formats.recognizing import fault_of
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 
 SPECIES, GENERIC = Granularity.SPECIES, Granularity.GENERIC

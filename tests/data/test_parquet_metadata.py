@@ -7,11 +7,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from inatdet.data.categories import Category
 from inatdet.data.formats.detections import DetectionsWriter, read_detections
 from inatdet.data.formats.parquet import read_metadata
 from inatdet.data.formats.parquet_metadata import Label
 from inatdet.data.granularity import ALWAYS, Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 
 CATEGORIES = [Category(5, "Corvus", "Aves"), Category(0, "Ápis", "Insecta")]

@@ -6,10 +6,11 @@ import json
 import numpy as np
 import pytest
 
+from inatdet.data.categories import FIELDS, Category
 from inatdet.data.formats.coco import read_coco_annotations
 from inatdet.data.formats.ranks import read_ranks, with_ranks
 from inatdet.data.granularity import ALWAYS, Granularity
-from inatdet.data.taxonomy import FIELDS, Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from tests.detection_files import write_annotations
 

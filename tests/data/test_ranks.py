@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inatdet.data.categories import FIELDS, Category
 from inatdet.data.formats.ranks import genera_of_names, read_ranks
 from inatdet.data.granularity import ALWAYS, Granularity
-from inatdet.data.taxonomy import FIELDS, Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 
 SPECIES, SUPER, GENERIC = ALWAYS

@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from inatdet.data.categories import Category
 from inatdet.data.granularity import ALWAYS, Granularity
-from inatdet.data.taxonomy import PAPER_SUPER_CLASSES, Category, Taxonomy
+from inatdet.data.taxonomy import PAPER_SUPER_CLASSES, Taxonomy
 from inatdet.errors import InputError
 
 SPECIES, SUPER, GENERIC = Granularity.SPECIES, Granularity.SUPER, Granularity.GENERIC

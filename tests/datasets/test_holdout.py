@@ -8,8 +8,9 @@ import io
 import numpy as np
 import pytest
 
+from inatdet.data.categories import Category
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.datasets.holdout import choose, hold_out
 from inatdet.errors import InputError
 from tests.evaluation import scenes

@@ -7,8 +7,9 @@ import tensorflow as tf
 from PIL import Image as PILImage
 
 from inatdet.data.annotations import Image
+from inatdet.data.categories import Category
 from inatdet.data.granularity import ALWAYS, Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection import inputs
 from inatdet.errors import InputError
 from inatdet.tfrecords import examples

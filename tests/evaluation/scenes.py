@@ -3,10 +3,10 @@
 import numpy as np
 
 from inatdet.data.annotations import Annotations, Image
+from inatdet.data.categories import Category
 from inatdet.data.detections import Detections
 from inatdet.data.granularity import Granularity
 from inatdet.data.labels import labels_of_categories
-from inatdet.data.taxonomy import Category
 
 CATEGORIES = (
     Category(40, "a", "Aves"),

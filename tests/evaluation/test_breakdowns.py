@@ -3,9 +3,10 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from inatdet.data.categories import Category
 from inatdet.data.counts import TrainingCounts
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.evaluation import average_precision, breakdowns
 from inatdet.evaluation.average_precision import ClassResults
 from tests.evaluation import scenes

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from inatdet.data.annotations import Annotations, Image
+from inatdet.data.categories import Category
 from inatdet.data.detections import Detections
 from inatdet.data.granularity import ALWAYS
 from inatdet.data.labels import labels_of_categories, labels_of_labels
-from inatdet.data.taxonomy import Category
 from inatdet.evaluation import plausibility
 from inatdet.evaluation.orders import permuted_agreement
 from inatdet.evaluation.overlaps import best_of_each_image

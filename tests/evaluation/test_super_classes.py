@@ -3,8 +3,9 @@ import csv
 import numpy as np
 import pytest
 
+from inatdet.data.categories import Category
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import PAPER_SUPER_CLASSES, Category, Taxonomy
+from inatdet.data.taxonomy import PAPER_SUPER_CLASSES, Taxonomy
 from inatdet.evaluation import granularities, super_classes
 from inatdet.evaluation.average_precision import METRICS, ClassResults
 from inatdet.evaluation.granularities import Merge

@@ -7,9 +7,10 @@ import pytest
 from scipy import stats
 
 from inatdet.data.annotations import Annotations, Image
+from inatdet.data.categories import Category
 from inatdet.data.detections import Detections
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.evaluation.unseen import unseen_rows
 
 CATEGORIES = (

@@ -3,9 +3,10 @@ import os
 import pytest
 import tensorflow as tf
 
+from inatdet.data.categories import Category
 from inatdet.data.formats.detections import read_detections
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection import inference
 from inatdet.errors import InputError
 from tests import devices, records, untrained

@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
+from inatdet.data.categories import Category
 from inatdet.data.counts import CategoryCounts
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError, RunError
 from inatdet.tfrecords.label_counts import SplitCounts

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.categories import Category
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.tfrecords import contents
 from inatdet.tfrecords.contents import Contents, check_categories, check_complete, check_labels

@@ -11,8 +11,9 @@ import pytest
 import tensorflow as tf
 
 from inatdet.data.annotations import Image
+from inatdet.data.categories import Category
 from inatdet.data.granularity import ALWAYS, Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.tfrecords.examples import VERSION, decode, encode, version_of
 from inatdet.tfrecords.lookup import LabelLookup
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from inatdet.data.annotations import Annotations, Image
+from inatdet.data.categories import Category
 from inatdet.data.counts import LabelCounts
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.tfrecords.label_counts import SplitCounts, read_label_counts
 

@@ -7,9 +7,10 @@ import pytest
 import tensorflow as tf
 
 from inatdet.data.annotations import Image
+from inatdet.data.categories import Category
 from inatdet.data.counts import LabelCounts
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection import inputs
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.lookup import LabelLookup

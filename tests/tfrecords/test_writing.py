@@ -16,9 +16,10 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
+from inatdet.data.categories import Category
 from inatdet.data.checking import OnBad
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.locks import only_writer
 from inatdet.tfrecords.journal import count_images

@@ -3,7 +3,8 @@
 import pytest
 import tensorflow as tf
 
-from inatdet.data.taxonomy import Category, Taxonomy
+from inatdet.data.categories import Category
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.locks import only_writer
 from inatdet.training import experiment, resuming

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from inatdet.data.annotations import Annotations
+from inatdet.data.categories import MOST_RANKS, Category
 from inatdet.data.entries import folded, name_fault, short
 from inatdet.data.formats.names import read_text
 from inatdet.data.granularity import ALWAYS, Granularity
-from inatdet.data.taxonomy import MOST_RANKS, Category
 from inatdet.errors import InputError
 
 _BINOMIAL = re.compile(r"(?:[x×] ?)?(?P<genus>[A-Z][a-zë]+(?:-[a-z]+)?) (?:[x×] ?)?[a-zë][\w.'-]*")
