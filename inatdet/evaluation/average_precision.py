@@ -23,6 +23,7 @@ from inatdet.choices import Choice
 from inatdet.data.annotations import Annotations
 from inatdet.data.detections import Detections
 from inatdet.data.granularity import Granularity
+from inatdet.data.labels import NO_LABEL
 from inatdet.data.taxonomy import Taxonomy
 
 if TYPE_CHECKING:  # loaded only when needed: pycocotools alone takes longer than --help may
@@ -143,9 +144,8 @@ def ground_truth_at(
         taxonomy: the label spaces.
         granularity: which labels.
     """
-    known = taxonomy.label_of_category(granularity)
-    labels = np.array([known.get(i, 0) for i in annotations.category_ids.tolist()], np.int64)
-    kept = labels > 0
+    labels = labels_of_boxes(annotations.category_ids, granularity, taxonomy)
+    kept = labels > NO_LABEL
     return GroundTruth(
         image_ids=np.array([image.id for image in annotations.images], np.int64),
         num_labels=taxonomy.num_labels(granularity),
@@ -155,6 +155,14 @@ def ground_truth_at(
         areas=annotations.areas[kept],
         is_crowd=annotations.is_crowd[kept],
     )
+
+
+def labels_of_boxes(
+    category_ids: np.ndarray, granularity: Granularity, taxonomy: Taxonomy
+) -> np.ndarray:
+    """The labels of boxes by their categories, int64 `[boxes]`; `NO_LABEL` where there is none."""
+    known = taxonomy.label_of_category(granularity)
+    return np.array([known.get(i, NO_LABEL) for i in category_ids.tolist()], np.int64)
 
 
 def evaluate(

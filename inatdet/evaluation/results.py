@@ -21,6 +21,7 @@ from inatdet.evaluation import (
 )
 from inatdet.evaluation.average_precision import ClassResults, Engine, percent
 from inatdet.evaluation.granularities import Key, Merge, Table6Row
+from inatdet.evaluation.label_errors import MOST_LISTED, LabelErrors, label_errors
 from inatdet.evaluation.matching import matches, ranking
 from inatdet.evaluation.overlaps import Overlaps, can_change_metrics, overlaps
 from inatdet.evaluation.protocol import Counts, Prepared
@@ -53,6 +54,8 @@ class Results:
         confusions: pairs of species.
         naming: whether species that have no label are named rightly at coarser levels.
         unseen: what the species model does with them; empty without any.
+        label_errors: likely errors of the annotations, as the finest model sees them; None if not
+            asked for.
     """
 
     counts: Counts
@@ -72,6 +75,7 @@ class Results:
     confusions: tuple[confusions.Confusion, ...] = ()
     unseen: tuple[UnseenRow, ...] = ()
     naming: tuple[NamingRow, ...] = ()
+    label_errors: LabelErrors | None = None
 
 
 def evaluate(
@@ -81,6 +85,7 @@ def evaluate(
     training: TrainingCounts | None = None,
     resamples: int = 0,
     errors: bool = True,
+    most_label_errors: int = MOST_LISTED,
     notify: Notify = lambda message: None,
 ) -> Results:
     """Computes all numbers.
@@ -94,6 +99,8 @@ def evaluate(
         resamples: on how many halves of the images the measures are counted again, for their
             standard errors.
         errors: whether to tell kinds of error apart.
+        most_label_errors: how many likely errors of the annotations are listed of each kind; 0: not
+            asked for.
         notify: called with a message at each step.
 
     Raises:
@@ -106,6 +113,7 @@ def evaluate(
     kinds: list[error_kinds.ErrorRow] = []
     on_halves: dict[Key, np.ndarray] = {}
     species = _SpeciesTables()
+    doubtful: LabelErrors | None = None
     # Arrays as long as the detections are let go before the next ones are made.
     levels = prepared.taxonomy.levels
     for key in granularities.table6_keys(levels, prepared.models, prepared.marginals):
@@ -113,6 +121,8 @@ def evaluate(
         on_truth = None
         if key[1] is Granularity.SPECIES:  # at coarser levels hardly any can be left out
             on_truth = overlaps(prepared.truths[key[1]], columns)
+        if most_label_errors and doubtful is None:  # the finest model's own detections come first
+            doubtful = _label_errors(prepared, key, columns, on_truth, most_label_errors, notify)
         counted = _count(prepared, key, columns, on_truth, engine=engine, notify=notify)
         matched = _matched(prepared, key, columns, halves=halves, errors=errors, notify=notify)
         kinds += matched.errors
@@ -153,6 +163,7 @@ def evaluate(
         confusions=species.confusions,
         unseen=species.unseen,
         naming=species.naming,
+        label_errors=doubtful,
     )
 
 
@@ -193,6 +204,21 @@ def _columns(prepared: Prepared, key: Key, notify: Notify) -> np.ndarray:
 def _name(key: Key) -> str:
     trained_on, target, rule = key
     return f"{trained_on} model on {target}, merge {rule}"
+
+
+def _label_errors(
+    prepared: Prepared,
+    key: Key,
+    columns: np.ndarray,
+    on_truth: Overlaps | None,
+    most: int,
+    notify: Notify,
+) -> LabelErrors:
+    level = key[0]
+    notify(f"{level} model: likely errors of the annotations")
+    if on_truth is None:
+        on_truth = overlaps(prepared.truths[level], columns)
+    return label_errors(prepared.kept, prepared.taxonomy, level, columns, on_truth, most)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from inatdet.data.detections import Detections
 from inatdet.data.granularity import Granularity
 from inatdet.data.labels import NO_LABEL
 from inatdet.data.taxonomy import Taxonomy
-from inatdet.evaluation.average_precision import MAX_DETECTIONS
+from inatdet.evaluation.average_precision import MAX_DETECTIONS, labels_of_boxes
 from inatdet.evaluation.overlaps import best_of_each_image
 from inatdet.evaluation.rows import Cell, Row
 
@@ -122,7 +122,7 @@ def unseen_rows(
     counted = ~annotations.is_crowd
     boxes, box_images = annotations.boxes[counted], annotations.image_ids[counted]
     ids = annotations.category_ids[counted]
-    is_seen = _labels(ids, Granularity.SPECIES, taxonomy) > NO_LABEL
+    is_seen = labels_of_boxes(ids, Granularity.SPECIES, taxonomy) > NO_LABEL
     if is_seen.all():
         return (), ()
     found = found.select(best_of_each_image(found.image_ids, found.scores, MAX_DETECTIONS[-1]))
@@ -131,7 +131,7 @@ def unseen_rows(
 
     def right(level: Granularity) -> np.ndarray:
         """Whether the answer of each box has its label at a level."""
-        labels = _labels(ids, level, taxonomy)
+        labels = labels_of_boxes(ids, level, taxonomy)
         if not len(found):
             return np.zeros(len(labels), bool)
         named = np.where(has_answer, found.labels[level][answer], NO_LABEL)
@@ -140,7 +140,7 @@ def unseen_rows(
 
     naming = []
     for level in taxonomy.levels[1:]:
-        has_label, is_right = _labels(ids, level, taxonomy) > NO_LABEL, right(level)
+        has_label, is_right = labels_of_boxes(ids, level, taxonomy) > NO_LABEL, right(level)
         nameable = ~is_seen & has_label
         naming.append(
             NamingRow(
@@ -199,11 +199,6 @@ def _by_image(box_images: np.ndarray) -> Iterable[tuple[int, np.ndarray]]:
     order = np.argsort(box_images, kind="stable")
     ids, first = np.unique(box_images[order], return_index=True)
     return zip(ids.tolist(), np.split(order, first[1:]))
-
-
-def _labels(category_ids: np.ndarray, level: Granularity, taxonomy: Taxonomy) -> np.ndarray:
-    known = taxonomy.label_of_category(level)
-    return np.array([known.get(i, NO_LABEL) for i in category_ids.tolist()], np.int64)
 
 
 def _share(values: np.ndarray) -> float:
