@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from PIL import Image as PILImage
@@ -106,6 +106,7 @@ def draw_boxes(
     boxes: np.ndarray,
     captions: Sequence[str],
     colors: Sequence[str],
+    below: Collection[int] = (),
 ) -> None:
     """Draws boxes onto a picture, each with a caption on its upper edge.
 
@@ -115,15 +116,19 @@ def draw_boxes(
             drawn last, on top of the others.
         captions: `[n]`.
         colors: `[n]`, names or hexadecimal codes as Pillow accepts them.
+        below: the boxes whose caption is on their lower edge instead.
     """
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(_FONT_SIZE)
-    for box, caption, color in reversed(list(zip(boxes, captions, colors))):
+    for place, (box, caption, color) in reversed(list(enumerate(zip(boxes, captions, colors)))):
         x, y, width, height = np.asarray(box).tolist()
         draw.rectangle((x, y, x + width, y + height), outline=color, width=_LINE)
         left, _, end, bottom = font.getbbox(caption)
         x = min(max(x, 0), max(picture.width - (end - left) - 8, 0))
-        y = y - bottom - 6 if y >= bottom + 6 else max(y, 0)
+        if place in below:
+            y = min(max(y + height, 0), picture.height - bottom - 6)
+        else:
+            y = y - bottom - 6 if y >= bottom + 6 else max(y, 0)
         draw.rectangle((x, y, x + end - left + 8, y + bottom + 6), fill=color)
         draw.text((x + 4 - left, y + 3), caption, fill="white", font=font)
 

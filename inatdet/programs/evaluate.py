@@ -13,6 +13,12 @@ TensorFlow is not needed.
 With --resamples=200 every number of Tables 5 and 6 gets a 95% interval; with --images_dir the page
 report.html shows detections on images; --latex writes the tables for LaTeX as well.
 
+The report also lists true boxes that the finest model contradicts. With --fiftyone they are written
+for FiftyOne too, where they can be looked at and corrected:
+
+    import fiftyone as fo
+    dataset = fo.Dataset.from_json("REPORT/fiftyone.json", rel_dir="IMAGES")
+
 Coarse detections that a fine model made by summing its probabilities (`inatdet detect
 --granularities=super,generic`) are given as --detections=species/super=PATH and so on.
 
@@ -28,7 +34,9 @@ from absl import flags
 
 from inatdet.data.formats.reading import read_annotations
 from inatdet.data.granularity import ALWAYS
+from inatdet.errors import InputError
 from inatdet.evaluation.average_precision import Engine
+from inatdet.evaluation.label_errors import MOST_LISTED
 from inatdet.programs.flags import (
     define_all_images,
     define_images_dir,
@@ -71,7 +79,14 @@ def define_flags() -> None:
         lower_bound=0,
     )
     flags.DEFINE_bool("errors", True, "Tell kinds of error apart.")
+    flags.DEFINE_integer(
+        "label_errors",
+        MOST_LISTED,
+        "How many likely errors of the annotations are listed of each kind; 0 for none.",
+        lower_bound=0,
+    )
     flags.DEFINE_bool("latex", False, "Write the tables for LaTeX as well.")
+    flags.DEFINE_bool("fiftyone", False, "Write the likely errors for FiftyOne as well.")
     flags.DEFINE_enum_class("engine", Engine.HOTCOCO, Engine, "Which library counts.")
 
 
@@ -80,6 +95,11 @@ def main(argv: Sequence[str]) -> None:
     del argv
     values = flags.FLAGS
     paths = detections_by_model(values.detections)
+    if values.fiftyone and not values.label_errors:
+        raise InputError(
+            "--fiftyone writes the likely errors of the annotations, which --label_errors=0 leaves "
+            "out; give one of the two"
+        )
     with writing_to(values.output_dir):
         truth = read_truth(values)
         found = read_detections_of(paths, truth, values.names, values.corners)
@@ -101,12 +121,13 @@ def main(argv: Sequence[str]) -> None:
             engine=values.engine,
             resamples=values.resamples,
             errors=values.errors,
+            label_errors=values.label_errors,
             strict=values.strict,
             notify=progress,
             command=command(),
         )
         try:
-            report.save(values.output_dir, values.latex, progress)
+            report.save(values.output_dir, values.latex, progress, fiftyone=values.fiftyone)
         finally:  # what was computed is not lost with a full disk
             print(report)
     progress(f"the report is in {values.output_dir}{noted(report.warnings)}")

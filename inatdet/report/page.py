@@ -15,6 +15,7 @@ from inatdet.evaluation.plausibility import DataWarning
 from inatdet.evaluation.results import Results
 from inatdet.report.figures import Figure, margin
 from inatdet.report.gallery import Choose, Picture
+from inatdet.report.label_pictures import LabelPicture
 from inatdet.report.sections import Section, filled
 from inatdet.report.table import Table, printed
 from inatdet.report.text import one_line
@@ -27,6 +28,7 @@ def page(
     protocol: Sequence[tuple[str, str]],
     gallery: Sequence[Picture] = (),
     warnings: Sequence[DataWarning] = (),
+    wrong_labels: Sequence[LabelPicture] = (),
 ) -> str:
     """The page.
 
@@ -35,6 +37,7 @@ def page(
         protocol: what was measured and how, as names and values.
         gallery: pictures to show.
         warnings: what looks wrong with the files.
+        wrong_labels: pictures of likely wrong labels, for the section that lists them.
     """
     import jinja2  # not loaded for --help
 
@@ -66,6 +69,7 @@ def page(
         contents=contents,
         sections=parts,
         measures=METRICS,
+        pictures={"likely_wrong_labels": [_label_picture(picture) for picture in wrong_labels]},
         gallery=[_picture(picture) for picture in gallery],
         choices=[str(c) for c in Choose if any(picture.chosen is c for picture in gallery)],
         protocol=protocol,
@@ -197,4 +201,17 @@ def _picture(picture: Picture) -> dict[str, str]:
         "verdict": "right" if picture.right else "wrong",
         "remark": "" if picture.right or picture.answer not in picture.truth else " place",
         "image": str(picture.image.id),
+    }
+
+
+def _label_picture(picture: LabelPicture) -> dict[str, str]:
+    row = picture.row
+    return {
+        "data": base64.b64encode(picture.jpeg).decode(),
+        "annotated": row.annotated,
+        "named": row.named,
+        "score": f"{row.named_score:.2f}",
+        "shared": str(row.shared),
+        "image": str(row.image.id),
+        "annotation": str(row.box_id),
     }

@@ -17,6 +17,7 @@ from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.evaluation import results as numbers
 from inatdet.evaluation.average_precision import Engine
 from inatdet.evaluation.granularities import Table6Row
+from inatdet.evaluation.label_errors import MOST_LISTED
 from inatdet.evaluation.plausibility import DataWarning, data_warnings, told
 from inatdet.evaluation.protocol import Prepared, prepare
 from inatdet.evaluation.results import Results
@@ -24,8 +25,10 @@ from inatdet.evaluation.super_classes import Table5Row
 from inatdet.files import write_text
 from inatdet.report import figures
 from inatdet.report.curves import CURVES
+from inatdet.report.fiftyone import FIFTYONE_FILE, write_fiftyone
 from inatdet.report.folder import files_of_one_run
 from inatdet.report.gallery import Choose, Picture, check_images_dir, pictures, warnings_of
+from inatdet.report.label_pictures import LabelPicture, label_pictures
 from inatdet.report.ladder import LADDER
 from inatdet.report.markdown import markdown
 from inatdet.report.page import page
@@ -51,20 +54,23 @@ class Report:
 
     Every section of the report is an attribute with its `Table`: `table5`, `table5_paper`,
     `table6`, `table6_ap`, `table6_paper`, `gap`, `ladder`, `by_training`, `sizes`, `errors`,
-    `hierarchy`, `ancestors`, `confusions`, `unseen`, `naming`, `per_class`, `intervals`. A table
+    `hierarchy`, `ancestors`, `confusions`, `unseen`, `naming`, `likely_wrong_labels`,
+    `likely_misplaced_boxes`, `likely_missing_boxes`, `per_class`, `intervals`. A table
     that these detections do not allow, such as Table 5 without a species model, is empty. So are
     `ladder` and `ancestors` without ranks between species and super-classes, `unseen` and `naming`
     where the model has a label for every species, and `table5_paper` and `table6_paper` except on
     iNat2017.
 
     The keys of `ladder` are those of `table6`, those of `ancestors` and `naming` are levels:
-    `report.ladder["species", "genus", "nms"].AP`, `report.naming["genus"].unseen_right`.
+    `report.ladder["species", "genus", "nms"].AP`, `report.naming["genus"].unseen_right`. Those of
+    the likely errors are ids of annotations: `report.likely_wrong_labels["17"].named`.
 
     Attributes:
         results: the numbers behind the tables.
         prepared: the images and detections that they come from.
         engine: which library counted.
         gallery: the pictures on the page.
+        label_gallery: those of likely wrong labels.
         warnings: what looks wrong with the files.
         command: the command line; empty where the numbers were computed from Python.
     """
@@ -73,6 +79,7 @@ class Report:
     prepared: Prepared
     engine: Engine
     gallery: Sequence[Picture] = ()
+    label_gallery: Sequence[LabelPicture] = ()
     warnings: Sequence[DataWarning] = ()
     command: str = ""
 
@@ -144,6 +151,8 @@ class Report:
         output_dir: str | os.PathLike[str],
         latex: bool = False,
         notify: Callable[[str], None] = warn,
+        *,
+        fiftyone: bool = False,
     ) -> None:
         """Writes every file of the report, all at once.
 
@@ -152,12 +161,14 @@ class Report:
                 where this one does not have it; other files stay.
             latex: whether to write each table for LaTeX as well.
             notify: called with a message if a figure cannot be drawn; all else is written.
+            fiftyone: whether to write the likely errors of the annotations for FiftyOne as well;
+                `inatdet.report.fiftyone` says how to open the file.
 
         Raises:
             InputError: another process is writing a report there.
             OSError: the report cannot be written there; an earlier one stays as it was.
         """
-        known = {REPORT_FILE, PAGE_FILE, RECORD_FILE} | _optional_files()
+        known = {REPORT_FILE, PAGE_FILE, RECORD_FILE, FIFTYONE_FILE} | _optional_files()
         with files_of_one_run(output_dir, known) as folder:
             for section, table in self.filled:
                 table.to_csv(folder / f"{section.name}.csv")
@@ -174,9 +185,18 @@ class Report:
                     "results": self.results,
                 },
             )
+            if fiftyone and self.results.label_errors:
+                write_fiftyone(folder / FIFTYONE_FILE, self.prepared, self.results.label_errors)
             write_text(folder / REPORT_FILE, self.markdown())
             write_text(
-                folder / PAGE_FILE, page(self.results, self.protocol(), self.gallery, self.warnings)
+                folder / PAGE_FILE,
+                page(
+                    self.results,
+                    self.protocol(),
+                    self.gallery,
+                    self.warnings,
+                    self.label_gallery,
+                ),
             )
 
     def _save_figure(
@@ -219,6 +239,7 @@ def evaluate(
     engine: Engine | str = Engine.HOTCOCO,
     resamples: int = 0,
     errors: bool = True,
+    label_errors: int = MOST_LISTED,
     strict: bool = False,
     notify: Callable[[str], None] = lambda message: None,
     command: str = "",
@@ -240,6 +261,8 @@ def evaluate(
         engine: which library counts Tables 5 and 6: `hotcoco`, or `pycocotools` as the reference.
         resamples: how many random halves of the images standard errors come from; 0 means none.
         errors: whether to tell kinds of error apart.
+        label_errors: how many likely errors of the annotations are listed of each kind; 0 means
+            none.
         strict: whether anything that looks wrong with the files is an error instead of a warning.
         notify: called with a message at each step, and with each warning.
         command: the command line, for the report's record of where its numbers come from.
@@ -271,10 +294,10 @@ def evaluate(
     prepared = prepare(truth, sets, all_images=all_images, levels=levels)
     found = data_warnings(prepared)
     drawn: list[Picture] = []
+    missing: dict[str, str] = {}
     if images_dir and prepared.models:
         # Before the numbers, which take longer: nothing that can fail comes after them.
         finest = next(iter(prepared.models.values()))
-        missing: dict[str, str] = {}
         for choose in Choose:
             notify(f"drawing on images: {choose}")
             drawn += pictures(prepared, finest, images_dir, choose, PICTURES, unreadable=missing)
@@ -289,6 +312,14 @@ def evaluate(
         training=counts,
         resamples=resamples,
         errors=errors,
+        most_label_errors=label_errors,
         notify=notify,
     )
-    return Report(results, prepared, engine, tuple(drawn), said, command)
+    doubted: tuple[LabelPicture, ...] = ()
+    if images_dir and results.label_errors:
+        # Now a picture that cannot be read is no error even with `strict`: the numbers are there.
+        tried = dict(missing)
+        doubted = label_pictures(results.label_errors.labels, images_dir, PICTURES, tried)
+        late = {name: fault for name, fault in tried.items() if name not in missing}
+        said += told(warnings_of(late), strict=False, notify=notify)
+    return Report(results, prepared, engine, tuple(drawn), doubted, said, command)

@@ -20,6 +20,7 @@ from inatdet.evaluation.granularities import MERGE_IOU, GapRow, Table6Row
 from inatdet.evaluation.results import Results
 from inatdet.evaluation.super_classes import PerClassRow, Table5Row
 from inatdet.evaluation.unseen import RECALL, NamingRow, UnseenRow
+from inatdet.report import label_errors
 from inatdet.report.curves import CURVES
 from inatdet.report.figures import Figure
 from inatdet.report.ladder import LADDER
@@ -227,6 +228,33 @@ SECTIONS = (
         "level is known from a seen species; unseen_right is the share of them that are answered "
         "with it, in percent, and seen_right the same of the boxes of seen species.",
         link="Naming",
+    ),
+    Section(
+        "likely_wrong_labels",
+        "Likely wrong labels",
+        label_errors.wrong_labels,
+        label_errors.WRONG_LABELS,
+        link="Labels",
+        excerpt=lambda results: label_errors.first_of(label_errors.wrong_labels(results)),
+        answer=label_errors.wrong_labels_in_words,
+    ),
+    Section(
+        "likely_misplaced_boxes",
+        "Likely misplaced boxes",
+        label_errors.misplaced_boxes,
+        label_errors.MISPLACED_BOXES,
+        link="Places",
+        excerpt=lambda results: label_errors.first_of(label_errors.misplaced_boxes(results)),
+        answer=label_errors.misplaced_boxes_in_words,
+    ),
+    Section(
+        "likely_missing_boxes",
+        "Likely missing boxes",
+        label_errors.missing_boxes,
+        label_errors.MISSING_BOXES,
+        link="Missing",
+        excerpt=lambda results: label_errors.first_of(label_errors.missing_boxes(results)),
+        answer=label_errors.missing_boxes_in_words,
     ),
     Section(
         "per_class",

@@ -53,7 +53,7 @@ measure?.addEventListener("change", () => {
 // The gallery shows the pictures of one choice, or all of them.
 const choice = document.getElementById("choice");
 choice?.addEventListener("change", () => {
-  for (const figure of document.querySelectorAll(".gallery figure")) {
+  for (const figure of document.querySelectorAll(".gallery [data-chosen]")) {
     figure.hidden = choice.value !== "all" && figure.dataset.chosen !== choice.value;
   }
 });
