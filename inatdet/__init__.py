@@ -8,6 +8,7 @@ The public names, for notebooks and scripts; everything else may change between 
     results.table5                                    # a table in a notebook
     results.table6["species", "super", "nms"].AP      # a number, with .std_err and .margin
     results.plot_curves()                             # a Matplotlib figure
+    results.likely_wrong_labels                       # true boxes that the model contradicts
     results.save("report")                            # every file of `inatdet evaluate`
 
 Ranks such as genus are levels like species, super and generic where categories name them:

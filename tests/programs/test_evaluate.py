@@ -284,12 +284,24 @@ def test_bad_input_ends_with_one_sentence_and_code_2(truth, tmp_path):
 def test_the_program_prints_the_tables(truth, tmp_path):
     found = write_results(tmp_path / "species.json", SPECIES)
     ended = command(
-        f"--annotations={truth}", f"--detections=species={found}", f"--output_dir={tmp_path}/r"
-    )
+        f"--annotations={truth}", f"--detections=species={found}", f"--output_dir={tmp_path}/r",
+        "--label_errors=1", "--fiftyone",
+    )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
     assert lines[1].split() == ["super_class", "classes", "AP", "AP50", "AP75", "AR1", "AR10"]
     assert lines[4].split() == ["Overall", "3", "66.7", "66.7", "66.7", "66.7", "66.7"]
+    # The crow in image 1, a magpie too, is right; the magpie in image 3 is not found as one.
+    assert json.loads((tmp_path / "r/fiftyone.json").read_text())["samples"] == []
+
+
+def test_nothing_to_write_for_fiftyone(truth, tmp_path):
+    ended = command(
+        f"--annotations={truth}", "--detections=species=missing.json", f"--output_dir={tmp_path}/r",
+        "--label_errors=0", "--fiftyone",
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: --fiftyone writes the likely errors")
 
 
 def test_the_program_writes_the_ladder(truth, tmp_path):
@@ -414,7 +426,7 @@ def test_one_report_is_written_at_a_time(truth, tmp_path):
 def test_a_full_disk_does_not_lose_the_tables(truth, tmp_path, monkeypatch, capsys):
     found = write_results(tmp_path / "species.json", SPECIES)
 
-    def fail(*arguments):
+    def fail(*arguments, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x.csv")
 
     monkeypatch.setattr(Report, "save", fail)
@@ -423,7 +435,7 @@ def test_a_full_disk_does_not_lose_the_tables(truth, tmp_path, monkeypatch, caps
         taxonomy=None, ranks=None, genus_from_names=False, levels=["species"],
         names=None, super_categories=None, images_dir=None, corners="inclusive",
         on_bad="error", train_annotations=None, all_images=False, engine="hotcoco", resamples=0,
-        errors=False, strict=False, latex=False,
+        errors=False, strict=False, latex=False, label_errors=0, fiftyone=False,
     )  # fmt: skip
     monkeypatch.setattr("inatdet.programs.evaluate.flags.FLAGS", values)
     with pytest.raises(OSError, match="No space left"):
