@@ -225,64 +225,67 @@ def label_errors(
     """
     labels = labels_of_boxes(annotations.category_ids, level, taxonomy)
     found = contradictions(annotations, labels, taxonomy.num_labels(level), columns, on_truth)
-    scores, own_scores = columns[:, 5], found.own_scores
     images = {image.id: image for image in annotations.images}
     names = ("", *taxonomy.names(level))
-
-    def name_of(row: int) -> str:
-        return names[int(columns[row, 6])]
+    scores = columns[:, 5]
 
     def image_of(row: int) -> Image:
         return images[int(columns[row, 0])]
 
-    wrong = []
-    for row, box, iou, doubt in _most_doubtful(found.labels, scores, found.doubts, most):
-        both = int(labels[box]), int(columns[row, 6])
-        wrong.append(
-            WrongLabel(
-                level,
-                image_of(row),
-                int(annotations.box_ids[box]),
-                _box(annotations.boxes[box]),
-                names[both[0]],
-                names[both[1]],
-                doubt,
-                float(scores[row]),
-                float(own_scores[box]),
-                iou,
-                _box(columns[row, 1:5]),
-                _shared_level(taxonomy, level, both),
-            )
+    def label_of(row: int) -> int:
+        return int(columns[row, 6])
+
+    wrong = [
+        WrongLabel(
+            level=level,
+            image=image_of(row),
+            box_id=int(annotations.box_ids[box]),
+            box=_box(annotations.boxes[box]),
+            annotated=names[labels[box]],
+            named=names[label_of(row)],
+            doubt=doubt,
+            named_score=float(scores[row]),
+            annotated_score=float(found.own_scores[box]),
+            iou=iou,
+            found=_box(columns[row, 1:5]),
+            shared=_shared_level(taxonomy, level, np.array([labels[box], label_of(row)])),
         )
-    places = tuple(
+        for row, box, iou, doubt in _most_doubtful(found.labels, scores, found.doubts, most)
+    ]
+    misplaced = [
         MisplacedBox(
-            level,
-            image_of(row),
-            int(annotations.box_ids[box]),
-            _box(annotations.boxes[box]),
-            name_of(row),
-            doubt,
-            float(scores[row]),
-            float(own_scores[box]),
-            iou,
-            _box(columns[row, 1:5]),
+            level=level,
+            image=image_of(row),
+            box_id=int(annotations.box_ids[box]),
+            box=_box(annotations.boxes[box]),
+            annotated=names[labels[box]],
+            doubt=doubt,
+            score=float(scores[row]),
+            score_here=float(found.own_scores[box]),
+            iou=iou,
+            found=_box(columns[row, 1:5]),
         )
         for row, box, iou, doubt in _most_doubtful(found.places, scores, found.doubts, most)
-    )
-    best = np.lexsort((found.alone, -scores[found.alone]))[:most]
-    missing = tuple(
+    ]
+    best = np.lexsort((found.alone, -scores[found.alone]))[:most]  # the last key counts most
+    missing = [
         MissingBox(
-            level, image_of(row), name_of(row), float(scores[row]), iou, _box(columns[row, 1:5])
+            level=level,
+            image=image_of(row),
+            named=names[label_of(row)],
+            score=float(scores[row]),
+            iou=iou,
+            found=_box(columns[row, 1:5]),
         )
         for row, iou in zip(found.alone[best].tolist(), found.alone_ious[best].tolist())
-    )
+    ]
     return LabelErrors(
-        level,
-        int(found.judged.sum()),
-        tuple(wrong),
-        places,
-        missing,
-        (len(found.labels), len(found.places), len(found.alone)),
+        level=level,
+        boxes=int(found.judged.sum()),
+        labels=tuple(wrong),
+        places=tuple(misplaced),
+        missing=tuple(missing),
+        found=(len(found.labels), len(found.places), len(found.alone)),
     )
 
 
@@ -303,10 +306,8 @@ def _box(sides: np.ndarray) -> Box:
     return x, y, width, height
 
 
-def _shared_level(taxonomy: Taxonomy, level: Granularity, labels: tuple[int, int]) -> Granularity:
-    """The finest level at which two labels of a level are one."""
-    for coarser in taxonomy.coarser_or_equal(level):
-        first, second = taxonomy.coarsen(np.array(labels), level, coarser).tolist()
-        if first == second:
-            return coarser
-    raise AssertionError("all labels are one at the coarsest level")
+def _shared_level(taxonomy: Taxonomy, level: Granularity, labels: np.ndarray) -> Granularity:
+    """The finest level at which labels of a level are one; at the coarsest, all are."""
+    coarser = taxonomy.coarser_or_equal(level)
+    shared = (at for at in coarser if len(np.unique(taxonomy.coarsen(labels, level, at))) == 1)
+    return next(shared)

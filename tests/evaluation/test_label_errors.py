@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inatdet.data.granularity import Granularity
@@ -186,6 +186,12 @@ def test_against_plain_loops(scene, level):
         assert listed.all()
 
 
+@settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 @given(st.data())
 def test_every_kind_of_tie_against_plain_loops(data):
     annotations = data.draw(cases.truths(single=data.draw(st.booleans())))
@@ -265,6 +271,18 @@ def test_of_an_animal_beside_another_one():
     boxes += [(5, B, HERE), (6, B, HERE)]
     (row,) = lists_with([*known, (4, B, 0.9, [13, 10, 40, 40])], boxes).labels
     assert (row.box_id, row.annotated, row.named, row.shared) == (6, "c", "b", GENERIC)
+    # Where it overlaps two boxes just as much, the first one.
+    boxes = [(4, A, [14, 10, 40, 40])]
+    (row,) = lists_with([(4, C, 0.9, [12, 10, 40, 40])], boxes).labels
+    assert row.box_id == 5
+
+
+def test_of_an_animal_in_front_of_a_crowd():
+    """All of the detection is in the crowd, but it is still about the animal."""
+    crowd = (4, B, [0, 0, 70, 70], True)
+    (row,) = lists_with([(4, C, 0.9, [12, 10, 40, 40])], [crowd]).labels
+    assert (row.box_id, row.named) == (5, "c")
+    assert lists_with([(4, B, 0.9, [12, 10, 40, 40])], [crowd]).labels == ()
 
 
 def test_one_box_of_a_label_is_judged_by_the_mean_of_all():
