@@ -121,7 +121,9 @@ def evaluate(
         on_truth = None
         if key[1] is Granularity.SPECIES:  # at coarser levels hardly any can be left out
             on_truth = overlaps(prepared.truths[key[1]], columns)
-        if most_label_errors and doubtful is None:  # the finest model's own detections come first
+        if (
+            most_label_errors > 0 and doubtful is None
+        ):  # the finest model's own detections come first
             doubtful = _label_errors(prepared, key, columns, on_truth, most_label_errors, notify)
         counted = _count(prepared, key, columns, on_truth, engine=engine, notify=notify)
         matched = _matched(prepared, key, columns, halves=halves, errors=errors, notify=notify)

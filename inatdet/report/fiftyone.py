@@ -53,7 +53,6 @@ _SCHEMA = {
     "predictions": _BOXES,
 }
 
-
 _Named = tuple[str, float, Box]
 """A detection: the name of its label, its score and its box."""
 

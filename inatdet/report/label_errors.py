@@ -15,25 +15,27 @@ SHOWN = 20
 
 WRONG_LABELS = (
     "The most doubtful first. A detection on the box, at IoU .5 or more, gives it another label, "
-    "named, with at least the mean score that the model gives that label on the boxes annotated "
-    "with it, and none reaches this mean for the annotated label (as in Northcutt et al., "
-    "Confident Learning, 2021). doubt is by how many percent the best score of the annotated label "
-    "on the box, annotated_score, is less than its mean: 100 where no detection has it. Scores and "
-    "IoU are from 0 to 1. shared_level is the finest level at which both labels are one: within a "
-    "genus, people and models err most easily. The model may be the one that is wrong, so look at "
-    "the image; and a model that was trained on these boxes has learned their errors."
+    "named, and is confident: it has at least the mean score that the model gives that label on "
+    "the boxes annotated with it (as in Northcutt et al., Confident Learning, 2021). No detection "
+    "there that has the annotated label is as confident in this sense, or has a higher score. "
+    "doubt is by how many percent the best score of the annotated label on the box, "
+    "annotated_score, is less than the mean of that label: 100 where no detection has it. Scores "
+    "and IoU are from 0 to 1. shared_level is the finest level at which both labels are one: "
+    "within a genus, people and models err most easily. It may be the model that is wrong, so look "
+    "at the image; and a model that was trained on these boxes has learned their errors."
 )
 MISPLACED_BOXES = (
-    "The most doubtful first. A detection with the annotated label, and at least the mean score of "
-    "that label, is beside the box, at an IoU from .1 up to .5, and on no other box; no detection "
-    "on the box, at IoU .5 or more, reaches that mean. doubt is by how many percent the best one "
-    "on the box, score_here, is less."
+    "The most doubtful first. A confident detection of the annotated label, one with at least the "
+    "mean score of that label on its boxes, is beside the box, at an IoU from .1 up to .5, and on "
+    "no other box; none is on the box, at IoU .5 or more. doubt is by how many percent the best "
+    "score of the label on the box, score_here, is less than that mean."
 )
 MISSING_BOXES = (
-    "The highest scores first. A detection with at least the mean score of its label is near no "
-    "true box: every IoU is below .1. That is a false alarm where an animal has no box on purpose. "
-    "In iNat2017, at most ten animals of one super-class have a box in each image, and images "
-    "without any, which count with --all_images, were not annotated."
+    "The highest scores first. A confident detection, one with at least the mean score of its "
+    "label on the boxes annotated with it, is near no true box: every IoU is below .1. That is a "
+    "false alarm where an animal has no box on purpose. In iNat2017, at most ten animals of one "
+    "super-class have a box in each image, and images without any, which count with --all_images, "
+    "were not annotated."
 )
 """What the sections say about their lists."""
 

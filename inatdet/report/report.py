@@ -63,25 +63,26 @@ class Report:
 
     The keys of `ladder` are those of `table6`, those of `ancestors` and `naming` are levels:
     `report.ladder["species", "genus", "nms"].AP`, `report.naming["genus"].unseen_right`. Those of
-    the likely errors are ids of annotations: `report.likely_wrong_labels["17"].named`.
+    `likely_wrong_labels` and `likely_misplaced_boxes` are ids of annotations, as text:
+    `report.likely_wrong_labels["17"].named`.
 
     Attributes:
         results: the numbers behind the tables.
         prepared: the images and detections that they come from.
         engine: which library counted.
         gallery: the pictures on the page.
-        label_gallery: those of likely wrong labels.
         warnings: what looks wrong with the files.
         command: the command line; empty where the numbers were computed from Python.
+        label_gallery: the pictures of likely wrong labels.
     """
 
     results: Results
     prepared: Prepared
     engine: Engine
     gallery: Sequence[Picture] = ()
-    label_gallery: Sequence[LabelPicture] = ()
     warnings: Sequence[DataWarning] = ()
     command: str = ""
+    label_gallery: Sequence[LabelPicture] = ()
 
     @property
     def table5(self) -> Table[Table5Row]:
@@ -322,4 +323,4 @@ def evaluate(
         doubted = label_pictures(results.label_errors.labels, images_dir, PICTURES, tried)
         late = {name: fault for name, fault in tried.items() if name not in missing}
         said += told(warnings_of(late), strict=False, notify=notify)
-    return Report(results, prepared, engine, tuple(drawn), doubted, said, command)
+    return Report(results, prepared, engine, tuple(drawn), said, command, doubted)
