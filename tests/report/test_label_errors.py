@@ -138,6 +138,8 @@ def test_pictures_of_wrong_labels(truth, images_dir, tmp_path):
     # The left edges, at twice their place: the true box at 10, the detection at 14.
     assert color_at(picture, 21, 90) == pytest.approx(rgb(ANNOTATED), abs=40)
     assert color_at(picture, 29, 90) == pytest.approx(rgb(NAMED), abs=40)
+    # What was annotated stands on the lower edge, so that neither caption hides the other.
+    assert color_at(picture, 23, 130) == pytest.approx(rgb(ANNOTATED), abs=40)
     report.save(tmp_path / "report")
     page = (tmp_path / "report/report.html").read_text()
     assert "<bdi>a</bdi>, or <bdi>c</bdi> (0.90)? Shared level: super. Image 5" in page
