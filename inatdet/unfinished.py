@@ -103,6 +103,7 @@ class Part:
 
     @property
     def is_complete(self) -> bool:
+        """Whether all bytes are there, as far as the server said how many there are."""
         return self.position > 0 and self.position == self.record.total
 
     @property
@@ -129,7 +130,11 @@ class Part:
         if self.record.total is not None and span[2] != str(self.record.total):
             return False
         tag = answer.headers.get("ETag")
-        return not (tag and self.record.validator.startswith('"')) or tag == self.record.validator
+        if tag and self.record.validator.startswith('"') and tag != self.record.validator:
+            return False
+        if span[2] != "*":
+            self.record.total = int(span[2])
+        return True
 
     def begin(self, answer: requests.Response) -> None:
         """Starts over with an answer that is the whole file."""
@@ -169,6 +174,6 @@ class Part:
 
 
 def _validator_of(answer: requests.Response) -> str:
-    """What tells versions of a file apart: a strong entity tag, else the date of its last change."""
+    """What tells versions of a file apart: a strong entity tag, or the date of its last change."""
     tag = str(answer.headers.get("ETag", ""))
     return tag if tag.startswith('"') else str(answer.headers.get("Last-Modified", ""))
