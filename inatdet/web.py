@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import email.utils
 import http.cookiejar
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from time import sleep as sleep  # under a name of this module, which tests replace
 
 import requests
 import requests.adapters
@@ -25,6 +25,7 @@ _LONGEST_PAUSE = 60.0  # seconds between two attempts, unless the server asks fo
 _LONGEST_ASKED = 900.0  # seconds; a server that asks for more is one that will not serve
 _MOST_REDIRECTS = 10
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_BUSY = frozenset({429, 503})
 _NO_SUCH_RANGE = 416
 
 # Answers and addresses that are the same the next time.
@@ -43,11 +44,12 @@ class PassingError(Exception):
 
     Attributes:
         asked: the seconds that the server asks to wait; 0 if it does not say.
+        is_busy: whether the server said that it has too much to do, for this client or at all.
     """
 
-    def __init__(self, what: str, asked: float = 0.0):
+    def __init__(self, what: str, asked: float = 0.0, is_busy: bool = False):
         super().__init__(what)
-        self.asked = asked
+        self.asked, self.is_busy = asked, is_busy
 
 
 class LastingError(Exception):
@@ -114,7 +116,7 @@ def ask(
     asked = _asked_for(answer)
     answer.close()
     if status in _PASSING and asked <= _LONGEST_ASKED:
-        raise PassingError(what, asked)
+        raise PassingError(what, asked, is_busy=asked > 0 or status in _BUSY)
     raise LastingError(what, status)
 
 
@@ -128,6 +130,24 @@ def pieces(answer: requests.Response) -> Iterator[bytes]:
         yield from answer.raw.stream(_PIECE, decode_content=False)
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise PassingError(_in_words(error)) from error
+
+
+def sleep(seconds: float, told: threading.Event | None = None) -> None:
+    """Waits.
+
+    Args:
+        seconds: how long.
+        told: ends it early when it is set.
+    """
+    if told is None:
+        time.sleep(seconds)
+    else:
+        told.wait(seconds)
+
+
+def clock() -> float:
+    """Seconds that only ever grow."""
+    return time.monotonic()
 
 
 def pause_before(attempt: int, asked: float = 0.0) -> float:

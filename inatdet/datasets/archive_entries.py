@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, cast
 
 from inatdet.data.entries import short
 from inatdet.errors import InputError, cannot_read, reason_of
@@ -87,7 +87,9 @@ def iterate_entries(
         if beginning.startswith(b"PK"):
             entries = _zip_entries(path, file, advance)
         elif beginning.startswith(b"\x1f\x8b"):
-            entries = _TarReader(path, gzip.GzipFile(fileobj=file), file, advance).entries()
+            entries = _TarReader(
+                path, cast("IO[bytes]", gzip.GzipFile(fileobj=file)), file, advance
+            ).entries()
         for entry in entries:
             yield replace(entry, pieces=functools.partial(_guarded, path, entry.pieces))
 

@@ -1,0 +1,326 @@
+"""Gets the photographs of a constructed dataset from iNaturalist's Open Data, or a mirror of it.
+
+Photographs lie at `photos/ID/SIZE.EXTENSION`: see https://github.com/inaturalist/inaturalist-open-data.
+Few connections at a time and a pause for all of them whenever the server asks for one keep it
+usable for others.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import posixpath
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+import requests
+
+from inatdet import web
+from inatdet.choices import Choice
+from inatdet.data.formats.image_sizes import size_of
+from inatdet.data.reading_ahead import map_ahead
+from inatdet.datasets.photograph_lists import License, Photograph, PhotographList
+from inatdet.datasets.shrinking import LONG_EDGE, NoPictureError, Picture, shrink
+from inatdet.errors import InputError, RunError
+from inatdet.files import atomic_path, open_regular, write_text
+from inatdet.locks import only_writer
+
+BASE_URL = "https://inaturalist-open-data.s3.amazonaws.com/"
+PAGE_URL = "https://www.inaturalist.org/photos/"
+"""Where people look at a photograph, its number at the end."""
+
+_VERSION = 1
+_RECORD = ".inatdet-photographs.json"
+_AHEAD = 4  # photographs per connection that are asked for before they are written
+_LARGEST = 1 << 28  # bytes of a photograph
+_ATTEMPTS = 6  # each; the server as a whole is given up after `_IN_A_ROW` photographs
+_IN_A_ROW = 20
+_FIRST = 50  # photographs of which at least one should be there
+
+
+class Size(Choice):
+    """The sizes that the bucket has, by the longer side: 2048, 1024, 500, 240 and 100 pixels."""
+
+    ORIGINAL = "original"
+    LARGE = "large"
+    MEDIUM = "medium"
+    SMALL = "small"
+    THUMB = "thumb"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where photographs come from, and how.
+
+    Attributes:
+        base_url: the address that `photos/` follows.
+        size: which of the sizes to get.
+        long_edge: pixels of the longer side to which larger photographs are shrunk; 0 for no
+            shrinking.
+        connections: how many photographs to ask for at the same time.
+    """
+
+    base_url: str = BASE_URL
+    size: Size = Size.LARGE
+    long_edge: int = LONG_EDGE
+    connections: int = 8
+
+    def url_of(self, photograph: Photograph) -> str:
+        """The address of a photograph."""
+        suffix = posixpath.splitext(photograph.file_name)[1]
+        return f"{self.base_url.rstrip('/')}/photos/{photograph.id}/{self.size}{suffix}"
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A photograph that could not be had.
+
+    Attributes:
+        photograph: which.
+        url: its address.
+        reason: why, in words.
+        is_lasting: whether another run would not get it either.
+    """
+
+    photograph: Photograph
+    url: str
+    reason: str
+    is_lasting: bool
+
+
+@dataclass
+class Fetched:
+    """What became of a list of photographs.
+
+    Attributes:
+        listed: the list.
+        path: the file that lists what is there.
+        were_there: how many photographs an earlier run had written.
+        sizes: width and height of all that are there, by id.
+        missing: all others.
+    """
+
+    listed: PhotographList
+    path: str
+    were_there: int = 0
+    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    missing: list[Missing] = field(default_factory=list)
+
+    def attributions(self) -> list[tuple[Photograph, str, License]]:
+        """The photographs that are there, the names of their files, and their licenses."""
+        return [
+            (photograph, name, self.listed.license_of(photograph))
+            for photograph, name in zip(self.listed.photographs, self.listed.names)
+            if photograph.id in self.sizes
+        ]
+
+
+def fetch_photographs(
+    path: str | os.PathLike[str],
+    folder: str,
+    source: Source = Source(),
+    advance: Callable[[int], object] = lambda count: None,
+    begin: Callable[[int], object] = lambda total: None,
+) -> Fetched:
+    """Gets the photographs that are not there yet, and lists those that are there then.
+
+    Each is written when it is whole, under the name that `PhotographList.names` says. The new list
+    is the file of the same name in `folder`: with the sizes of the pictures on disk, and without
+    photographs that could not be had.
+
+    Args:
+        path: a file with `images`, each with an `id` of a photograph and a `file_name`.
+        folder: what file names are relative to; not that of `path`, which stays as it is.
+        source: where they come from.
+        advance: called with the number of photographs that were dealt with since the last call.
+        begin: called with the number of photographs, once the list is read.
+
+    Raises:
+        InputError: the list cannot be used, the folder has photographs of other sizes, or no
+            photograph is found at all.
+        RunError: the server stopped answering.
+        KeyboardInterrupt: with words on how much is kept.
+    """
+    listed = PhotographList(path)
+    result = Fetched(listed, os.path.join(folder, os.path.basename(listed.path)))
+    if os.path.realpath(result.path) == os.path.realpath(listed.path):
+        raise InputError(
+            f"{listed.path}: would be replaced by the list of what is there; give another "
+            "--output_dir"
+        )
+    begin(len(listed.photographs))
+    with only_writer(folder):
+        _check_record(folder, source)
+        todo = []
+        for photograph, name in zip(listed.photographs, listed.names):
+            place = os.path.join(folder, name)
+            if os.path.lexists(place):
+                result.sizes[photograph.id] = size_of(place)
+                result.were_there += 1
+                advance(1)
+            else:
+                todo.append((photograph, place))
+        _fetch_all(todo, source, result, advance)
+        listed.write(result.path, result.sizes)
+    return result
+
+
+class _Record(msgspec.Struct):
+    """How the photographs in a folder were made."""
+
+    size: str
+    long_edge: int
+    version: int = _VERSION
+
+
+def _check_record(folder: str, source: Source) -> None:
+    """Refuses a folder of photographs of other sizes, which later runs could not tell apart."""
+    path = os.path.join(folder, _RECORD)
+    wanted = _Record(str(source.size), source.long_edge)
+    try:
+        with open_regular(path) as file:
+            found = msgspec.json.decode(file.read(), type=_Record)
+    except FileNotFoundError:
+        write_text(path, msgspec.json.encode(wanted).decode())
+        return
+    except msgspec.DecodeError as error:
+        raise InputError(
+            f"{path}: is damaged ({error}); delete it, and give the --size and --long_edge that "
+            "the photographs have"
+        ) from error
+    if found != wanted:
+        raise InputError(
+            f"{folder}: has photographs of --size={found.size} --long_edge={found.long_edge}; give "
+            "these, or another --output_dir"
+        )
+
+
+class _Gate:
+    """Lets requests through, or makes all of them wait when the server asks for a pause."""
+
+    def __init__(self) -> None:
+        self._opens = web.clock()
+        self._lock = threading.Lock()
+        self._told = threading.Event()
+
+    def wait(self) -> None:
+        while not self._told.is_set():
+            with self._lock:
+                left = self._opens - web.clock()
+            if left <= 0:
+                return
+            web.sleep(left, self._told)
+
+    def close_for(self, seconds: float) -> None:
+        with self._lock:
+            self._opens = max(self._opens, web.clock() + seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Waits without making others wait."""
+        web.sleep(seconds, self._told)
+
+    @property
+    def is_over(self) -> bool:
+        return self._told.is_set()
+
+    def end(self) -> None:
+        """Ends all waiting, and with it all work."""
+        self._told.set()
+
+
+def _fetch_all(
+    todo: list[tuple[Photograph, str]],
+    source: Source,
+    result: Fetched,
+    advance: Callable[[int], object],
+) -> None:
+    gate, in_a_row = _Gate(), 0
+
+    def get(item: tuple[Photograph, str]) -> Picture | Missing:
+        return _get(session, gate, item[0], source)
+
+    with (
+        web.open_session(source.connections) as session,
+        concurrent.futures.ThreadPoolExecutor(source.connections) as threads,
+    ):
+        try:
+            got = map_ahead(threads, get, todo, _AHEAD * source.connections)
+            for number, ((photograph, place), outcome) in enumerate(zip(todo, got), 1):
+                if isinstance(outcome, Picture):
+                    with atomic_path(place) as temporary, open(temporary, "wb") as file:
+                        file.write(outcome.data)
+                    result.sizes[photograph.id] = (outcome.width, outcome.height)
+                    in_a_row = 0
+                else:
+                    result.missing.append(outcome)
+                    in_a_row = 0 if outcome.is_lasting else in_a_row + 1
+                _check_server(number, len(todo), in_a_row, source, result)
+                advance(1)
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt(
+                f"{len(result.sizes):,} photographs are there; the same command goes on from there"
+            ) from error
+        finally:
+            gate.end()
+
+
+def _check_server(number: int, total: int, in_a_row: int, source: Source, result: Fetched) -> None:
+    """Gives up when there is nothing to be had; not after each of a million photographs."""
+    if in_a_row >= _IN_A_ROW:
+        raise RunError(
+            f"{source.base_url}: has failed for {in_a_row} photographs in a row "
+            f"({result.missing[-1].reason}); {len(result.sizes):,} photographs are there, and the "
+            "same command goes on from there"
+        )
+    if number == min(_FIRST, total) and not result.sizes:
+        raise InputError(
+            f"{source.base_url}: has none of the first {number} photographs, such as "
+            f"{result.missing[0].url} ({result.missing[0].reason}); check --base_url and that the "
+            "ids in --images are those of photographs"
+        )
+
+
+def _get(
+    session: requests.Session, gate: _Gate, photograph: Photograph, source: Source
+) -> Picture | Missing:
+    """One photograph, or why not."""
+    url, reason = source.url_of(photograph), ""
+    for attempt in range(1, _ATTEMPTS + 1):
+        gate.wait()
+        if gate.is_over:
+            break
+        try:
+            with web.ask(session, url) as answer:
+                return shrink(_content(answer), source.long_edge)
+        except web.PassingError as error:
+            reason = str(error)
+            pause = web.pause_before(attempt, error.asked)
+            if error.is_busy:
+                gate.close_for(pause)
+            elif attempt < _ATTEMPTS:
+                gate.pause(pause)
+        except web.LastingError as error:
+            return Missing(photograph, url, str(error), is_lasting=True)
+        except NoPictureError as error:
+            return Missing(photograph, url, str(error), is_lasting=True)
+    return Missing(photograph, url, f"{reason}, {_ATTEMPTS} times", is_lasting=False)
+
+
+def _content(answer: requests.Response) -> bytes:
+    """All of an answer.
+
+    Raises:
+        web.PassingError: it ended too early.
+        NoPictureError: it is too long.
+    """
+    content = bytearray()
+    for piece in web.pieces(answer):
+        content += piece
+        if len(content) > _LARGEST:
+            raise NoPictureError(f"has more than {_LARGEST:,} bytes")
+    length = answer.headers.get("Content-Length", "")
+    if length.isdigit() and int(length) != len(content):
+        raise web.PassingError("the connection ended too early")
+    return bytes(content)
