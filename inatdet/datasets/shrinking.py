@@ -19,7 +19,8 @@ LONG_EDGE = 800
 
 QUALITY = 90  # of JPEG
 
-_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP")
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP")
+_JPEG = ("JPEG", "MPO")  # the latter is several of them, of which the first is taken
 _UPRIGHT = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
     3: PIL.Image.Transpose.ROTATE_180,
@@ -84,14 +85,14 @@ def _shrink(picture: PIL.Image.Image, data: bytes, long_edge: int) -> Picture:
     orientation = orientation_of(picture)
     long_edge = long_edge or max(picture.size)
     if (
-        picture.format in ("JPEG", "MPO")
+        picture.format in _JPEG
         and orientation == 1
         and picture.mode in ("L", "RGB")
         and max(picture.size) <= long_edge
     ):
         picture.load()  # to the end, so that a part is noticed
         return Picture(data, picture.width, picture.height)
-    if picture.format in ("JPEG", "MPO"):
+    if picture.format in _JPEG:
         picture.thumbnail((long_edge, long_edge), PIL.Image.Resampling.LANCZOS)
     upright = as_rgb(picture)
     # Those of a palette have no colors to mix before they are RGB.
