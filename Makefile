@@ -15,7 +15,7 @@ pipeline = pipelines/$(PREFIX)$(1).yaml
 
 # --- Variables ------------------------------------------------------------------------------------
 
-## A dataset in iNat2017's layout, or where to download it; by default the mini dataset.
+## A dataset in iNat2017's layout, or where to put it; by default the mini dataset.
 DATA_DIR ?=
 ## The model to train or detect with: species, super, generic or a rank.
 GRANULARITY ?= species

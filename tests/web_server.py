@@ -127,6 +127,7 @@ def send_status(status, extra=(), content=b"no"):
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60
+    disable_nagle_algorithm = True  # which makes every small answer wait
     state: Server
 
     def do_GET(self):
