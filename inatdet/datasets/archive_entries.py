@@ -14,7 +14,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import IO, BinaryIO, cast
 
 from inatdet.data.entries import short
@@ -90,13 +90,7 @@ def iterate_entries(
             entries = _TarReader(
                 path, cast("IO[bytes]", gzip.GzipFile(fileobj=file)), file, advance
             ).entries()
-        for entry in entries:
-            yield replace(entry, pieces=functools.partial(_guarded, path, entry.pieces))
-
-
-def _guarded(path: str, pieces: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
-    with _readable(path):
-        yield from pieces()
+        yield from entries
 
 
 @contextlib.contextmanager
@@ -146,13 +140,13 @@ def _zip_entries(path: str, file: BinaryIO, advance: Callable[[int], object]) ->
                 0 if info.is_dir() else info.file_size,
                 info.is_dir(),
                 info.CRC,
-                lambda info=info: _pieces(archive.open(info)),  # type: ignore[misc]
+                functools.partial(_zip_pieces, path, archive, info),
             )
             advance(info.compress_size)
 
 
-def _pieces(content: IO[bytes]) -> Iterator[bytes]:
-    with content:
+def _zip_pieces(path: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    with _readable(path), archive.open(info) as content:
         while piece := content.read(_PIECE):
             yield piece
 
@@ -183,23 +177,20 @@ class _TarReader:
                 raise refused(self._path, name, f"is of the unknown type {info.type!r}")
             if size < 0:
                 raise _damaged(self._path, "an entry has a negative size")
-            padded = 0 if info.isdir() else -(-size // _BLOCK) * _BLOCK
-            self._left = padded
-            yield Entry(name, 0 if info.isdir() else size, info.isdir(), None, self._taker(size))
+            size = 0 if info.isdir() else size
+            self._left = -(-size // _BLOCK) * _BLOCK
+            yield Entry(name, size, info.isdir(), None, functools.partial(self._pieces, size))
             self._skip()
             self._tell()
         self._finish()
 
-    def _taker(self, size: int) -> Callable[[], Iterator[bytes]]:
-        def take() -> Iterator[bytes]:
-            left = size
-            while left:
-                piece = self._read(min(left, _PIECE))
-                left -= len(piece)
+    def _pieces(self, size: int) -> Iterator[bytes]:
+        with _readable(self._path):
+            while size:
+                piece = self._read(min(size, _PIECE))
+                size -= len(piece)
                 self._left -= len(piece)
                 yield piece
-
-        return take
 
     def _skip(self) -> None:
         while self._left:
