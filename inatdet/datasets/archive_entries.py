@@ -7,9 +7,12 @@ entry for the end; so only its parsing of one header is used. Nothing is written
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import gzip
+import lzma
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -38,6 +41,16 @@ _OTHERS = {
     tarfile.FIFOTYPE: "a pipe",
     tarfile.GNUTYPE_SPARSE: "a file with holes",
 }
+_DAMAGED = (
+    EOFError,
+    OverflowError,
+    UnicodeDecodeError,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _LOCKED = 1  # the bit of a zip entry's flags
 _ZIP_OTHERS = {
     stat.S_IFLNK: "a symbolic link",
@@ -98,13 +111,15 @@ def _readable(path: str) -> Iterator[None]:
     """Makes what decompression finds wrong with a file an `InputError`."""
     try:
         yield
-    except (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise _damaged(path, reason_of(error)) from error
     except NotImplementedError as error:  # a compression that zipfile does not know
         raise InputError(
             f"{path}: cannot be unpacked here ({reason_of(error)}); unpack it with another program"
         ) from error
-    except FileNotFoundError as error:
+    except OSError as error:
+        if error.errno in (None, errno.EINVAL):  # of bz2; a position before the file's beginning
+            raise _damaged(path, reason_of(error)) from error
         raise cannot_read(path, error) from error
 
 

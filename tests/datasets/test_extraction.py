@@ -5,9 +5,11 @@ import gzip
 import io
 import os
 import random
+import shutil
 import stat
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -409,3 +411,27 @@ def test_locked_zips(tmp_path):
     path.write_bytes(data)
     with pytest.raises(InputError, match="is locked with a password"):
         unpack(str(path), str(tmp_path / "out"), LIMITS)
+
+
+@pytest.mark.parametrize("make", [tar, zipped])
+@pytest.mark.parametrize("seed", range(2))
+def test_random_damage_ends_in_one_sentence(tmp_path, make, seed):
+    """Whatever is changed, nothing but an `InputError` comes, and nothing is written elsewhere."""
+    rng = random.Random(seed)
+    files = [(f"f/{i}ä.json", rng.randbytes(300) + bytes(300)) for i in range(3)]
+    options = {"mode": "w"} if make is tar else {}
+    whole = Path(make(tmp_path / "archive", files, **options)).read_bytes()
+    messages = []
+    for _ in range(30):
+        data = bytearray(whole)
+        for _ in range(rng.choice([1, 1, 2, 5])):
+            data[rng.randrange(min(len(data), 6000))] = rng.randrange(256)
+        (tmp_path / "archive").write_bytes(data)
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        try:
+            unpack(str(tmp_path / "archive"), str(tmp_path / "out"), LIMITS)
+        except InputError as error:
+            messages.append(str(error))
+        assert {path.name for path in tmp_path.iterdir()} <= {"archive", "out"}
+    assert len(messages) > 10
+    assert all(message.isprintable() for message in messages)
