@@ -37,7 +37,7 @@ def download(
     Args:
         url: its address.
         path: where it goes.
-        what: what it is, for the progress bar and for errors.
+        what: what it is, for the progress bar.
         md5: its hash, if it is known.
         size: its bytes, if they are known; other files are refused before they are downloaded.
         by_hand: what may be done instead, as the end of an error message, such as "or give a path".
@@ -61,9 +61,7 @@ def download(
             part.forget()
     except OSError as error:
         reason = error.strerror or error
-        raise InputError(
-            f"{path}: the {what} cannot be written there ({reason}); {folder_hint}"
-        ) from error
+        raise InputError(f"{path}: cannot be written ({reason}); {folder_hint}") from error
 
 
 def bytes_there(path: str | os.PathLike[str]) -> int:
@@ -109,8 +107,8 @@ def _complete(session: requests.Session, part: Part, goal: _Goal) -> None:
         except KeyboardInterrupt as error:
             if part.position and part.can_go_on:
                 raise KeyboardInterrupt(
-                    f"{part.position:,} bytes of the {goal.what} are kept in {part.path}; the same "
-                    "command goes on from there"
+                    f"{part.position:,} bytes are kept in {part.path}; the same command goes on "
+                    "from there"
                 ) from error
             raise
     found = part.digest.hexdigest()
