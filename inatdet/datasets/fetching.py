@@ -95,9 +95,7 @@ def plan(folder: str, archives: Sequence[Archive], keep: bool = False) -> Plan:
         most = max(most, used)
         if not keep:
             used -= archive.size
-    return Plan(
-        folder, tuple(archives), tuple(states), keep, to_download, most, _free_space(folder)
-    )
+    return Plan(folder, tuple(archives), tuple(states), keep, to_download, most, free_space(folder))
 
 
 def fetch(todo: Plan, base_url: str) -> None:
@@ -197,7 +195,8 @@ def _is_unpacked(folder: str, archive: Archive) -> bool:
     )
 
 
-def _free_space(folder: str) -> int:
+def free_space(folder: str) -> int:
+    """The bytes that are free on the disk of a folder, which need not exist."""
     while not os.path.exists(folder):
         folder = os.path.dirname(os.path.abspath(folder))
     return shutil.disk_usage(folder).free

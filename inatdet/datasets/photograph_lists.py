@@ -137,8 +137,6 @@ class PhotographList:
         write(b"\n]")
 
     def _check(self) -> None:
-        if not self.photographs:
-            raise InputError(f"{self.path}: lists no image; give another file")
         faults: dict[str, list[str]] = {}
         ids = Counter(photograph.id for photograph in self.photographs)
         names = Counter(photograph.file_name for photograph in self.photographs)

@@ -11,7 +11,8 @@ import concurrent.futures
 import os
 import posixpath
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -37,6 +38,7 @@ _AHEAD = 4  # photographs per connection that are asked for before they are writ
 _LARGEST = 1 << 28  # bytes of a photograph
 _ATTEMPTS = 6  # each; the server as a whole is given up after `_IN_A_ROW` photographs
 _IN_A_ROW = 20
+_BYTES_AT_800 = 198_765_436_676 / 675_170  # of iNat2017's archive, for each of its images
 _FIRST = 50  # photographs of which at least one should be there
 
 
@@ -48,6 +50,15 @@ class Size(Choice):
     MEDIUM = "medium"
     SMALL = "small"
     THUMB = "thumb"
+
+
+_PIXELS = {
+    Size.ORIGINAL: 2048,
+    Size.LARGE: 1024,
+    Size.MEDIUM: 500,
+    Size.SMALL: 240,
+    Size.THUMB: 100,
+}
 
 
 @dataclass(frozen=True)
@@ -117,12 +128,56 @@ class Fetched:
         ]
 
 
+def lists_of(paths: Iterable[str | os.PathLike[str]], folder: str) -> list[PhotographList]:
+    """Reads lists of photographs, and checks that what is there can be listed in another folder.
+
+    Args:
+        paths: files with `images`, each with an `id` of a photograph and a `file_name`.
+        folder: where the photographs go.
+
+    Raises:
+        InputError: a list cannot be used, or would be replaced.
+    """
+    lists = [PhotographList(path) for path in paths]
+    for listed in lists:
+        if os.path.realpath(_new_path(listed, folder)) == os.path.realpath(listed.path):
+            raise InputError(
+                f"{listed.path}: would be replaced by the list of what is there; give another "
+                "--output_dir"
+            )
+    names = Counter(os.path.basename(listed.path) for listed in lists)
+    if repeated := [name for name, count in names.items() if count > 1]:
+        raise InputError(
+            f"{repeated[0]}: several lists have this name, and would replace one another in "
+            f"{folder}; get them into folders of their own"
+        )
+    return lists
+
+
+def expected_size(lists: Iterable[PhotographList], folder: str, source: Source) -> tuple[int, int]:
+    """How many photographs are to be had, and how many bytes they will take, about.
+
+    Args:
+        lists: the lists.
+        folder: where the photographs go; those that are there are not counted.
+        source: where they come from. The estimate is iNat2017's average of 294 KB for 800 pixels,
+            in proportion to the area.
+    """
+    places = {os.path.join(folder, name) for listed in lists for name in listed.names}
+    count = sum(not os.path.lexists(place) for place in places)
+    edge = min(_PIXELS[source.size], source.long_edge or _PIXELS[source.size])
+    return count, round(count * _BYTES_AT_800 * (edge / 800) ** 2)
+
+
+def _new_path(listed: PhotographList, folder: str) -> str:
+    return os.path.join(folder, os.path.basename(listed.path))
+
+
 def fetch_photographs(
-    path: str | os.PathLike[str],
+    listed: PhotographList,
     folder: str,
     source: Source = Source(),
     advance: Callable[[int], object] = lambda count: None,
-    begin: Callable[[int], object] = lambda total: None,
 ) -> Fetched:
     """Gets the photographs that are not there yet, and lists those that are there then.
 
@@ -131,26 +186,17 @@ def fetch_photographs(
     photographs that could not be had.
 
     Args:
-        path: a file with `images`, each with an `id` of a photograph and a `file_name`.
-        folder: what file names are relative to; not that of `path`, which stays as it is.
+        listed: the list, from `lists_of`.
+        folder: what file names are relative to.
         source: where they come from.
         advance: called with the number of photographs that were dealt with since the last call.
-        begin: called with the number of photographs, once the list is read.
 
     Raises:
-        InputError: the list cannot be used, the folder has photographs of other sizes, or no
-            photograph is found at all.
+        InputError: the folder has photographs of other sizes, or none is found at all.
         RunError: the server stopped answering.
         KeyboardInterrupt: with words on how much is kept.
     """
-    listed = PhotographList(path)
-    result = Fetched(listed, os.path.join(folder, os.path.basename(listed.path)))
-    if os.path.realpath(result.path) == os.path.realpath(listed.path):
-        raise InputError(
-            f"{listed.path}: would be replaced by the list of what is there; give another "
-            "--output_dir"
-        )
-    begin(len(listed.photographs))
+    result = Fetched(listed, _new_path(listed, folder))
     with only_writer(folder):
         _check_record(folder, source)
         todo = []

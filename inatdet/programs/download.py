@@ -152,12 +152,24 @@ def _get_photographs(values: flags.FlagValues) -> int | None:
         values.long_edge,
         values.connections,
     )
+    lists = photographs.lists_of(values.images, values.output_dir)
+    count, size = photographs.expected_size(lists, values.output_dir, source)
+    free = fetching.free_space(values.output_dir)
+    progress(
+        f"{values.output_dir}: {count:,} photographs to get, about {fetching.gigabytes(size)}, "
+        f"{source.connections} at a time; {fetching.gigabytes(free)} are free"
+    )
+    if size > free:
+        progress(
+            f"warning: {count:,} photographs will probably not fit; free space, choose another "
+            "disk, or give a smaller --size or --long_edge"
+        )
     may_go_on = False
-    for path in values.images:
-        with tqdm(unit=" photographs", mininterval=1, disable=None) as bar:
-            fetched = photographs.fetch_photographs(
-                path, values.output_dir, source, bar.update, bar.reset
-            )
+    for listed in lists:
+        with tqdm(
+            total=len(listed.photographs), unit=" photographs", mininterval=1, disable=None
+        ) as bar:
+            fetched = photographs.fetch_photographs(listed, values.output_dir, source, bar.update)
         may_go_on |= _write_lists(fetched)
     return EXIT_FAILED if may_go_on else None
 

@@ -160,12 +160,12 @@ def test_space_is_looked_at_first(shop, server, monkeypatch):
     most = 20_000 + sizes[1] + 20_000
     assert fetching.plan(str(shop.target), shop.wanted).needed == most
     assert fetching.plan(str(shop.target), shop.wanted, keep=True).needed == most + sizes[0]
-    monkeypatch.setattr(fetching, "_free_space", lambda folder: most - 1)
+    monkeypatch.setattr(fetching, "free_space", lambda folder: most - 1)
     with pytest.raises(InputError, match=r"about 0 MB are needed, but only 0 MB are free; free sp"):
         shop()
     assert not server.requests
     assert not shop.target.exists()
-    monkeypatch.setattr(fetching, "_free_space", lambda folder: most)
+    monkeypatch.setattr(fetching, "free_space", lambda folder: most)
     shop()
 
 

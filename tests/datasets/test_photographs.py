@@ -55,7 +55,8 @@ def dataset(server, tmp_path):
 
     def get(**options):
         source = Source(**{"base_url": server.base_url, "connections": 2} | options)
-        return fetch_photographs(path, str(folder), source)
+        (listed,) = photographs.lists_of([path], str(folder))
+        return fetch_photographs(listed, str(folder), source)
 
     get.write, get.path, get.folder = write, path, folder
     get.result = lambda: json.loads((folder / "train.json").read_text())
@@ -258,8 +259,8 @@ def test_an_interruption_keeps_what_is_there(dataset, server):
 
     with pytest.raises(KeyboardInterrupt, match="5 photographs are there; the same command goes"):
         fetch_photographs(
-            dataset.path, str(dataset.folder), Source(server.base_url, connections=2),
-            interrupt_at_five,
+            PhotographList(dataset.path), str(dataset.folder),
+            Source(server.base_url, connections=2), interrupt_at_five,
         )  # fmt: skip
     # What was asked for ahead is all that was asked for in vain.
     assert len(server.requests) < 5 + 2 * 4 + 4
@@ -295,11 +296,35 @@ def test_photographs_of_two_sizes_are_not_mixed(dataset):
         dataset()
 
 
-def test_the_list_is_not_overwritten(dataset, server):
+def test_no_list_is_overwritten(dataset, tmp_path):
     dataset.write([entry(1)])
     with pytest.raises(InputError, match=r"train\.json: would be replaced by the list"):
-        fetch_photographs(dataset.path, str(dataset.path.parent), Source(server.base_url))
-    assert not server.requests
+        photographs.lists_of([dataset.path], str(dataset.path.parent))
+    (tmp_path / "train.json").write_text(dataset.path.read_text())
+    with pytest.raises(InputError, match=r"train\.json: several lists have this name"):
+        photographs.lists_of([dataset.path, tmp_path / "train.json"], str(dataset.folder))
+
+
+def test_a_list_may_be_empty(dataset, server):
+    """As `unseen.json` is, where every taxon is a class."""
+    dataset.write([])
+    fetched = dataset()
+    assert (fetched.sizes, fetched.missing, server.requests) == ({}, [], [])
+    assert dataset.result() == content_of([])
+
+
+def test_the_space_that_is_needed(dataset):
+    dataset.write([entry(i) for i in range(10)])
+    (listed,) = lists = photographs.lists_of([dataset.path], str(dataset.folder))
+    folder = str(dataset.folder)
+    # iNat2017's 675,170 images of 800 pixels take 198.8 GB.
+    assert photographs.expected_size(lists, folder, Source()) == (10, round(10 * 294_393.17))
+    count, size = photographs.expected_size(lists * 2, folder, Source(size=Size.MEDIUM))
+    assert (count, size) == (10, round(10 * 294_393.17 * 25 / 64))
+    _, whole = photographs.expected_size(lists, folder, Source(size=Size.ORIGINAL, long_edge=0))
+    assert whole == pytest.approx(10 * 294_393.17 * 2.56**2, rel=1e-6)
+    dataset()
+    assert photographs.expected_size([listed], folder, Source()) == (0, 0)
 
 
 def test_a_file_in_the_way_that_is_no_picture(dataset):
@@ -314,7 +339,6 @@ def test_a_file_in_the_way_that_is_no_picture(dataset):
 @pytest.mark.parametrize(
     ("images", "why"),
     [
-        ([], "lists no image"),
         ([entry(1), entry(1, file_name="b.jpg")], "2 have the id of another, such as image 1 '"),
         ([entry(1), entry(2, file_name=entry(1)["file_name"])], "2 have the file_name of another"),
         ([entry(-1)], "1 have an id that no photograph has, such as image -1"),

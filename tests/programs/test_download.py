@@ -111,6 +111,7 @@ def test_photographs(download, server, tmp_path):
     )
     # What is gone does not come back, so that scripts may go on.
     assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("pictures: 3 photographs to get, about 0 MB, 8 at a time; ")
     lines = done.stdout.splitlines()
     assert lines[0] == (
         "pictures/train.json: 2 of 3 photographs are there, 0 of them from before; licenses are in "
