@@ -12,7 +12,7 @@ from tqdm import tqdm
 from inatdet import web
 from inatdet.errors import InputError
 from inatdet.locks import only_writer_of
-from inatdet.unfinished import PART, Part
+from inatdet.unfinished import PART, Part, length_of
 
 
 def download(
@@ -157,6 +157,13 @@ def _attempt(session: requests.Session, part: Part, goal: _Goal, bar: tqdm) -> N
         if headers and part.goes_on_with(answer):
             part.is_resumed = True
         elif answer.status_code == 200:
+            length = length_of(answer)
+            if goal.size is not None and length not in (None, goal.size):
+                # What is there of the right file stays.
+                raise goal.failed(
+                    f"has {length:,} bytes, not {goal.size:,}, so it is another file",
+                    "check the address",
+                )
             part.begin(answer)
             bar.reset(part.record.total)
         elif headers:  # a range that does not fit what is there
@@ -165,15 +172,9 @@ def _attempt(session: requests.Session, part: Part, goal: _Goal, bar: tqdm) -> N
             raise web.PassingError("the server sent another part of the file")
         else:
             raise web.LastingError(f"{answer.status_code} instead of the whole file")
-        total = part.record.total
-        if goal.size is not None and total not in (None, goal.size):
-            part.forget()
-            raise goal.failed(
-                f"has {total:,} bytes, not {goal.size:,}, so it is another file",
-                "check the address",
-            )
         for size in part.take(answer):
             bar.update(size)
+    total = part.record.total
     if total is not None and part.position != total:
         what = "the connection ended too early"
         if part.position > total:

@@ -139,12 +139,8 @@ class Part:
     def begin(self, answer: requests.Response) -> None:
         """Starts over with an answer that is the whole file."""
         self.clear()
-        length = answer.headers.get("Content-Length", "")
         self.record = _Record(
-            self.record.url,
-            _validator_of(answer),
-            int(length) if length.isdigit() else None,
-            self.record.md5,
+            self.record.url, _validator_of(answer), length_of(answer), self.record.md5
         )
         write_text(self._record_path, msgspec.json.encode(self.record).decode())
 
@@ -171,6 +167,12 @@ class Part:
         for path in (self.path, self._record_path):
             with contextlib.suppress(FileNotFoundError):
                 os.remove(path)
+
+
+def length_of(answer: requests.Response) -> int | None:
+    """The bytes that an answer announces; None if it does not."""
+    length = answer.headers.get("Content-Length", "")
+    return int(length) if length.isascii() and length.isdigit() else None
 
 
 def _validator_of(answer: requests.Response) -> str:

@@ -201,6 +201,17 @@ def test_a_file_of_another_size_is_not_even_begun(server, get):
     assert not list(get.folder.iterdir())
 
 
+def test_another_file_does_not_cost_the_part_that_is_there(server, get):
+    leave_a_part(get, server)
+    server.files["data.bin"], server.always = b"something else", None
+    with pytest.raises(InputError, match=r"has 14 bytes, not 10,240"):
+        get(size=len(CONTENT))
+    assert get.part.read_bytes() == CONTENT[:1000]
+    server.files["data.bin"] = CONTENT
+    assert get(size=len(CONTENT)) == CONTENT
+    assert ranges(server) == ["bytes=1000-"] * 2
+
+
 def test_a_length_that_is_too_long_is_a_cut(server, get):
     def claim_more(handler):
         handler.send_response(200)

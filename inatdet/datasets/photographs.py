@@ -27,6 +27,7 @@ from inatdet.datasets.shrinking import LONG_EDGE, NoPictureError, Picture, shrin
 from inatdet.errors import InputError, RunError
 from inatdet.files import atomic_path, open_regular, write_text
 from inatdet.locks import only_writer
+from inatdet.unfinished import length_of
 
 BASE_URL = "https://inaturalist-open-data.s3.amazonaws.com/"
 PAGE_URL = "https://www.inaturalist.org/photos/"
@@ -208,7 +209,7 @@ def fetch_photographs(
                 advance(1)
             else:
                 todo.append((photograph, place))
-        _fetch_all(todo, source, result, advance)
+        _fetch_all(todo, folder, source, result, advance)
         listed.write(result.path, result.sizes)
     return result
 
@@ -224,23 +225,30 @@ class _Record(msgspec.Struct):
 def _check_record(folder: str, source: Source) -> None:
     """Refuses a folder of photographs of other sizes, which later runs could not tell apart."""
     path = os.path.join(folder, _RECORD)
-    wanted = _Record(str(source.size), source.long_edge)
     try:
         with open_regular(path) as file:
             found = msgspec.json.decode(file.read(), type=_Record)
     except FileNotFoundError:
-        write_text(path, msgspec.json.encode(wanted).decode())
         return
     except msgspec.DecodeError as error:
         raise InputError(
             f"{path}: is damaged ({error}); delete it, and give the --size and --long_edge that "
             "the photographs have"
         ) from error
-    if found != wanted:
+    if found != _record_of(source):
         raise InputError(
             f"{folder}: has photographs of --size={found.size} --long_edge={found.long_edge}; give "
             "these, or another --output_dir"
         )
+
+
+def _record_of(source: Source) -> _Record:
+    return _Record(str(source.size), source.long_edge)
+
+
+def _write_record(folder: str, source: Source) -> None:
+    record = msgspec.json.encode(_record_of(source)).decode()
+    write_text(os.path.join(folder, _RECORD), record)
 
 
 class _Gate:
@@ -278,11 +286,12 @@ class _Gate:
 
 def _fetch_all(
     todo: list[tuple[Photograph, str]],
+    folder: str,
     source: Source,
     result: Fetched,
     advance: Callable[[int], object],
 ) -> None:
-    gate, in_a_row = _Gate(), 0
+    gate, in_a_row, got_any = _Gate(), 0, False
 
     def get(item: tuple[Photograph, str]) -> Picture | Missing:
         return _get(session, gate, item[0], source)
@@ -295,6 +304,9 @@ def _fetch_all(
             got = map_ahead(threads, get, todo, _AHEAD * source.connections)
             for number, ((photograph, place), outcome) in enumerate(zip(todo, got), 1):
                 if isinstance(outcome, Picture):
+                    if not got_any:  # a run that finds nothing must not decide for later ones
+                        _write_record(folder, source)
+                        got_any = True
                     with atomic_path(place) as temporary, open(temporary, "wb") as file:
                         file.write(outcome.data)
                     result.sizes[photograph.id] = (outcome.width, outcome.height)
@@ -366,7 +378,6 @@ def _content(answer: requests.Response) -> bytes:
         content += piece
         if len(content) > _LARGEST:
             raise NoPictureError(f"has more than {_LARGEST:,} bytes")
-    length = answer.headers.get("Content-Length", "")
-    if length.isdigit() and int(length) != len(content):
+    if length_of(answer) not in (None, len(content)):
         raise web.PassingError("the connection ended too early")
     return bytes(content)

@@ -197,6 +197,25 @@ def test_a_busy_server_makes_all_connections_wait(dataset, server, pauses):
     assert all(0 < pause <= 30 for pause in pauses)
 
 
+def test_no_more_connections_than_stated(dataset, server):
+    dataset.write([entry(i) for i in range(12)])
+    # Nobody is answered before three have asked; a fourth would wait in vain.
+    together, lock, open_now, most = threading.Barrier(3, timeout=60), threading.Lock(), [], []
+
+    def answer(handler):
+        with lock:
+            open_now.append(handler.path)
+            most.append(len(open_now))
+        together.wait()
+        with lock:
+            open_now.remove(handler.path)
+        send_part(handler)
+
+    server.always = answer
+    assert len(dataset(connections=3).sizes) == 12
+    assert max(most) == 3
+
+
 def test_failures_that_pass(dataset, server, pauses):
     dataset.write([entry(i) for i in range(4)])
     server.answers = [
@@ -226,7 +245,7 @@ def test_a_server_that_has_nothing_is_given_up(dataset, server):
     with pytest.raises(InputError, match=r"has none of the first 50 photographs, such as .*/0/la"):
         dataset()
     assert len(server.requests) < 70
-    assert not (dataset.folder / "train.json").exists()
+    assert not dataset.folder.exists()
 
 
 def test_a_server_that_stops_answering_is_given_up(dataset, server):
