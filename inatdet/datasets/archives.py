@@ -60,11 +60,16 @@ def _pictures(name: str, content: str, size: int, md5: str, pictures: int, folde
 
 
 def _json(
-    name: str, content: str, size: int, holds: tuple[str, ...], md5: str | None = None
+    name: str,
+    content: str,
+    size: int,
+    holds: tuple[str, ...],
+    md5: str | None = None,
+    is_exact: bool = False,
 ) -> Archive:
     unpacked = size * _JSON_SHRINKS
     limits = Limits(4 * unpacked, _MANY)
-    return Archive(name, content, size, size % 10**5 != 0, md5, unpacked, limits, holds)
+    return Archive(name, content, size, is_exact, md5, unpacked, limits, holds)
 
 
 PARTS: Mapping[str, tuple[Archive, ...]] = {
@@ -78,6 +83,7 @@ PARTS: Mapping[str, tuple[Archive, ...]] = {
             "species of every image, train and val",
             26_836_398,
             ("train2017.json", "val2017.json"),
+            is_exact=True,
         ),
     ),
     "locations": (

@@ -35,7 +35,7 @@ PAGE_URL = "https://www.inaturalist.org/photos/"
 
 _VERSION = 1
 _RECORD = ".inatdet-photographs.json"
-_AHEAD = 4  # photographs per connection that are asked for before they are written
+_AHEAD = 2  # photographs per connection that are asked for before they are written
 _LARGEST = 1 << 28  # bytes of a photograph
 _ATTEMPTS = 6  # each; the server as a whole is given up after `_IN_A_ROW` photographs
 _IN_A_ROW = 20
