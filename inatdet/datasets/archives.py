@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from inatdet.datasets.extraction import Limits
+from inatdet.datasets.inat2017 import PICTURES, TEST_IMAGES
 from inatdet.errors import InputError
 
 BASE_URL = "https://ml-inat-competition-datasets.s3.amazonaws.com/2017/"
@@ -101,7 +102,7 @@ PARTS: Mapping[str, tuple[Archive, ...]] = {
             "images, train and val",
             198_765_436_676,
             "7c784ea5e424efaec655bd392f87301f",
-            675_170,
+            PICTURES,
             "train_val_images",
         ),
     ),
@@ -112,7 +113,7 @@ PARTS: Mapping[str, tuple[Archive, ...]] = {
             "images, test; their species are not public",
             56_064_473_151,
             "7d9b096fa1cd94d67a0fa779ea301234",
-            182_707,
+            TEST_IMAGES,
             "test2017",
         ),
     ),

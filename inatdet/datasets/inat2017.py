@@ -37,6 +37,9 @@ IMAGES: Mapping[str, tuple[int, int]] = {
 }
 """Images of train and val by super-class; 579,184 and 95,986 in all."""
 
+PICTURES = sum(map(sum, IMAGES.values()))
+"""Images of train and val, 675,170."""
+
 BOXES: Mapping[str, tuple[int, int]] = {
     "Insecta": (106_304, 16_732),
     "Aves": (283_931, 17_314),

@@ -1,105 +1,36 @@
-"""Gets the photographs of a constructed dataset from iNaturalist's Open Data, or a mirror of it.
+"""Gets the photographs of a constructed dataset, and lists those that are there.
 
-Photographs lie at `photos/ID/SIZE.EXTENSION`: see https://github.com/inaturalist/inaturalist-open-data.
-Few connections at a time and a pause for all of them whenever the server asks for one keep it
-usable for others.
+They come from iNaturalist's Open Data, or a mirror of it; see `photograph_requests`.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
 import os
-import posixpath
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import msgspec
-import requests
 
 from inatdet import web
-from inatdet.choices import Choice
 from inatdet.data.formats.image_sizes import size_of
 from inatdet.data.reading_ahead import map_ahead
+from inatdet.datasets.archives import PARTS
+from inatdet.datasets.inat2017 import PICTURES
 from inatdet.datasets.photograph_lists import License, Photograph, PhotographList
-from inatdet.datasets.shrinking import LONG_EDGE, NoPictureError, Picture, shrink
+from inatdet.datasets.photograph_requests import PIXELS, Gate, Missing, Source, get
+from inatdet.datasets.shrinking import Picture
 from inatdet.errors import InputError, RunError
 from inatdet.files import atomic_path, open_regular, write_text
 from inatdet.locks import only_writer
-from inatdet.unfinished import length_of
-
-BASE_URL = "https://inaturalist-open-data.s3.amazonaws.com/"
-PAGE_URL = "https://www.inaturalist.org/photos/"
-"""Where people look at a photograph, its number at the end."""
 
 _VERSION = 1
 _RECORD = ".inatdet-photographs.json"
 _AHEAD = 2  # photographs per connection that are asked for before they are written
-_LARGEST = 1 << 28  # bytes of a photograph
-_ATTEMPTS = 6  # each; the server as a whole is given up after `_IN_A_ROW` photographs
-_IN_A_ROW = 20
-_BYTES_AT_800 = 198_765_436_676 / 675_170  # of iNat2017's archive, for each of its images
+_IN_A_ROW = 20  # photographs that the server fails for, each several times
+_BYTES_AT_800 = PARTS["images"][0].size / PICTURES  # of iNat2017, which has 800 pixels
 _FIRST = 50  # photographs of which at least one should be there
-
-
-class Size(Choice):
-    """The sizes that the bucket has, by the longer side: 2048, 1024, 500, 240 and 100 pixels."""
-
-    ORIGINAL = "original"
-    LARGE = "large"
-    MEDIUM = "medium"
-    SMALL = "small"
-    THUMB = "thumb"
-
-
-_PIXELS = {
-    Size.ORIGINAL: 2048,
-    Size.LARGE: 1024,
-    Size.MEDIUM: 500,
-    Size.SMALL: 240,
-    Size.THUMB: 100,
-}
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where photographs come from, and how.
-
-    Attributes:
-        base_url: the address that `photos/` follows.
-        size: which of the sizes to get.
-        long_edge: pixels of the longer side to which larger photographs are shrunk; 0 for no
-            shrinking.
-        connections: how many photographs to ask for at the same time.
-    """
-
-    base_url: str = BASE_URL
-    size: Size = Size.LARGE
-    long_edge: int = LONG_EDGE
-    connections: int = 8
-
-    def url_of(self, photograph: Photograph) -> str:
-        """The address of a photograph."""
-        suffix = posixpath.splitext(photograph.file_name)[1]
-        return f"{self.base_url.rstrip('/')}/photos/{photograph.id}/{self.size}{suffix}"
-
-
-@dataclass(frozen=True)
-class Missing:
-    """A photograph that could not be had.
-
-    Attributes:
-        photograph: which.
-        url: its address.
-        reason: why, in words.
-        is_lasting: whether another run would not get it either.
-    """
-
-    photograph: Photograph
-    url: str
-    reason: str
-    is_lasting: bool
 
 
 @dataclass
@@ -166,7 +97,7 @@ def expected_size(lists: Iterable[PhotographList], folder: str, source: Source) 
     """
     places = {os.path.join(folder, name) for listed in lists for name in listed.names}
     count = sum(not os.path.lexists(place) for place in places)
-    edge = min(_PIXELS[source.size], source.long_edge or _PIXELS[source.size])
+    edge = min(PIXELS[source.size], source.long_edge or PIXELS[source.size])
     return count, round(count * _BYTES_AT_800 * (edge / 800) ** 2)
 
 
@@ -177,7 +108,7 @@ def _new_path(listed: PhotographList, folder: str) -> str:
 def fetch_photographs(
     listed: PhotographList,
     folder: str,
-    source: Source = Source(),
+    source: Source,
     advance: Callable[[int], object] = lambda count: None,
 ) -> Fetched:
     """Gets the photographs that are not there yet, and lists those that are there then.
@@ -251,39 +182,6 @@ def _write_record(folder: str, source: Source) -> None:
     write_text(os.path.join(folder, _RECORD), record)
 
 
-class _Gate:
-    """Lets requests through, or makes all of them wait when the server asks for a pause."""
-
-    def __init__(self) -> None:
-        self._opens = web.clock()
-        self._lock = threading.Lock()
-        self._told = threading.Event()
-
-    def wait(self) -> None:
-        while not self._told.is_set():
-            with self._lock:
-                left = self._opens - web.clock()
-            if left <= 0:
-                return
-            web.sleep(left, self._told)
-
-    def close_for(self, seconds: float) -> None:
-        with self._lock:
-            self._opens = max(self._opens, web.clock() + seconds)
-
-    def pause(self, seconds: float) -> None:
-        """Waits without making others wait."""
-        web.sleep(seconds, self._told)
-
-    @property
-    def is_over(self) -> bool:
-        return self._told.is_set()
-
-    def end(self) -> None:
-        """Ends all waiting, and with it all work."""
-        self._told.set()
-
-
 def _fetch_all(
     todo: list[tuple[Photograph, str]],
     folder: str,
@@ -291,17 +189,17 @@ def _fetch_all(
     result: Fetched,
     advance: Callable[[int], object],
 ) -> None:
-    gate, in_a_row, got_any = _Gate(), 0, False
+    gate, in_a_row, got_any = Gate(), 0, False
 
-    def get(item: tuple[Photograph, str]) -> Picture | Missing:
-        return _get(session, gate, item[0], source)
+    def get_item(item: tuple[Photograph, str]) -> Picture | Missing:
+        return get(session, gate, item[0], source)
 
     with (
         web.open_session(source.connections) as session,
         concurrent.futures.ThreadPoolExecutor(source.connections) as threads,
     ):
         try:
-            got = map_ahead(threads, get, todo, _AHEAD * source.connections)
+            got = map_ahead(threads, get_item, todo, _AHEAD * source.connections)
             for number, ((photograph, place), outcome) in enumerate(zip(todo, got), 1):
                 if isinstance(outcome, Picture):
                     if not got_any:  # a run that finds nothing must not decide for later ones
@@ -338,46 +236,3 @@ def _check_server(number: int, total: int, in_a_row: int, source: Source, result
             f"{result.missing[0].url} ({result.missing[0].reason}); check --base_url and that the "
             "ids in --images are those of photographs"
         )
-
-
-def _get(
-    session: requests.Session, gate: _Gate, photograph: Photograph, source: Source
-) -> Picture | Missing:
-    """One photograph, or why not."""
-    url, reason = source.url_of(photograph), ""
-    for attempt in range(1, _ATTEMPTS + 1):
-        gate.wait()
-        if gate.is_over:
-            break
-        try:
-            with web.ask(session, url) as answer:
-                return shrink(_content(answer), source.long_edge)
-        except web.PassingError as error:
-            reason = str(error)
-            pause = web.pause_before(attempt, error.asked)
-            if error.is_busy:
-                gate.close_for(pause)
-            elif attempt < _ATTEMPTS:
-                gate.pause(pause)
-        except web.LastingError as error:
-            return Missing(photograph, url, str(error), is_lasting=True)
-        except NoPictureError as error:
-            return Missing(photograph, url, str(error), is_lasting=True)
-    return Missing(photograph, url, f"{reason}, {_ATTEMPTS} times", is_lasting=False)
-
-
-def _content(answer: requests.Response) -> bytes:
-    """All of an answer.
-
-    Raises:
-        web.PassingError: it ended too early.
-        NoPictureError: it is too long.
-    """
-    content = bytearray()
-    for piece in web.pieces(answer):
-        content += piece
-        if len(content) > _LARGEST:
-            raise NoPictureError(f"has more than {_LARGEST:,} bytes")
-    if length_of(answer) not in (None, len(content)):
-        raise web.PassingError("the connection ended too early")
-    return bytes(content)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from inatdet.data.formats.json_stream import iterate_lists
-from inatdet.datasets.inat2017 import BOXES, CATEGORIES, FINE_CLASSES, IMAGES, TEST_IMAGES
+from inatdet.datasets.inat2017 import BOXES, CATEGORIES, FINE_CLASSES, IMAGES, PICTURES, TEST_IMAGES
 
 _SUFFIX = ".jpg"
 
@@ -65,7 +65,7 @@ _TRAIN, _VAL = 0, 1
 _LABELS = {"train2017.json": _TRAIN, "val2017.json": _VAL}
 _BOXES = {"train_2017_bboxes.json": _TRAIN, "val_2017_bboxes.json": _VAL}
 _FOLDERS = {
-    "train_val_images": sum(map(sum, IMAGES.values())),
+    "train_val_images": PICTURES,
     "test2017": TEST_IMAGES,
 }
 

@@ -27,7 +27,14 @@ from collections.abc import Sequence
 from absl import flags
 from tqdm import tqdm
 
-from inatdet.datasets import archives, fetching, photographs, published, shrinking
+from inatdet.datasets import (
+    archives,
+    fetching,
+    photograph_requests,
+    photographs,
+    published,
+    shrinking,
+)
 from inatdet.datasets.inat2017 import BOXES, PAPER_BOXES
 from inatdet.errors import InputError
 from inatdet.outputs import check_folder
@@ -55,8 +62,8 @@ def define_flags() -> None:
     )
     flags.DEFINE_enum_class(
         "size",
-        photographs.Size.LARGE,
-        photographs.Size,
+        photograph_requests.Size.LARGE,
+        photograph_requests.Size,
         "Size of the photographs: at most 2048, 1024, 500, 240 or 100 pixels.",
     )
     flags.DEFINE_integer(
@@ -146,8 +153,8 @@ def _compare(folder: str, wanted: Sequence[archives.Archive]) -> int | None:
 
 
 def _get_photographs(values: flags.FlagValues) -> int | None:
-    source = photographs.Source(
-        values.base_url or photographs.BASE_URL,
+    source = photograph_requests.Source(
+        values.base_url or photograph_requests.BASE_URL,
         values.size,
         values.long_edge,
         values.connections,
@@ -186,7 +193,7 @@ def _write_lists(fetched: photographs.Fetched) -> bool:
                 _text(photograph.rights_holder),
                 _text(license_.name),
                 _text(license_.url),
-                f"{photographs.PAGE_URL}{photograph.id}",
+                f"{photograph_requests.PAGE_URL}{photograph.id}",
             )
             for photograph, name, license_ in fetched.attributions()
         ),

@@ -12,8 +12,9 @@ import pytest
 from inatdet.data.jpeg import read_jpeg
 from inatdet.data.records import image_of
 from inatdet.datasets import photographs
-from inatdet.datasets.photograph_lists import PhotographList
-from inatdet.datasets.photographs import Missing, Size, Source, fetch_photographs
+from inatdet.datasets.photograph_lists import Photograph, PhotographList
+from inatdet.datasets.photograph_requests import Missing, Size, Source
+from inatdet.datasets.photographs import fetch_photographs
 from inatdet.errors import InputError, RunError
 from tests.data.odd_jpegs import picture, turned
 from tests.web_server import cut_after, send_part, send_status
@@ -399,7 +400,7 @@ def test_files_that_are_no_lists(tmp_path, content, why):
 
 
 def test_addresses():
-    photograph = photographs.Photograph(12345, "a/b c.d/12345.jpeg")
+    photograph = Photograph(12345, "a/b c.d/12345.jpeg")
     assert Source().url_of(photograph) == (
         "https://inaturalist-open-data.s3.amazonaws.com/photos/12345/large.jpeg"
     )
