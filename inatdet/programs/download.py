@@ -120,8 +120,8 @@ def _table_of(todo: fetching.Plan) -> Table:
 def _needs(todo: fetching.Plan) -> str:
     after = "kept" if todo.keep else "deleted, unless --keep_archives is given"
     return (
-        f"{todo.folder}: {fetching.gigabytes(todo.to_download)} to download; that takes about "
-        f"{fetching.gigabytes(todo.needed)} of disk for a while, of which "
+        f"{todo.folder}: {fetching.gigabytes(todo.to_download)} to download; about "
+        f"{fetching.gigabytes(todo.needed)} of disk are needed at the most, and "
         f"{fetching.gigabytes(todo.free)} are free; once unpacked, archives are {after}"
     )
 
