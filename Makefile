@@ -15,7 +15,7 @@ pipeline = pipelines/$(PREFIX)$(1).yaml
 
 # --- Variables ------------------------------------------------------------------------------------
 
-## A dataset in iNat2017's layout; by default the mini dataset, which is generated.
+## A dataset in iNat2017's layout, or where to put it; by default the mini dataset.
 DATA_DIR ?=
 ## The model to train or detect with: species, super, generic or a rank.
 GRANULARITY ?= species
@@ -41,6 +41,8 @@ TRAIN_SPLIT ?= train
 VAL_SPLIT ?= val
 ## More flags for `inatdet tfrecords`: --on_bad=skip --genus_from_names
 TFRECORDS_FLAGS ?=
+## More flags for `inatdet download`: --accept_terms --parts=boxes,labels
+DOWNLOAD_FLAGS ?=
 ## Random halves of the images behind the 95% intervals; 0 for no intervals.
 RESAMPLES ?= 200
 ## More flags for `inatdet evaluate`: --all_images --latex --noerrors
@@ -180,6 +182,16 @@ $(TRAIN_SOURCE) $(VAL_SOURCE):
 	@echo "error: $@: no such file; DATA_DIR must hold train_2017_bboxes.json," \
 	    "val_2017_bboxes.json and the images, or TRAIN_JSON, VAL_JSON and IMAGES_DIR" \
 	    "say where they are" >&2; exit 2
+endif
+
+.PHONY: download
+## Downloads iNat2017 to DATA_DIR, 199 GB; first shows sizes and terms.
+download: $(if $(strip $(DATA_DIR)),$(INSTALLED))
+ifeq ($(strip $(DATA_DIR)),)
+	@echo "error: DATA_DIR must name the folder to download iNat2017 to:" \
+	    "make download DATA_DIR=/data/inat2017" >&2; exit 2
+else
+	$(PY) -m inatdet download --output_dir='$(DATA_DIR)' $(DOWNLOAD_FLAGS)
 endif
 
 .PHONY: tfrecords

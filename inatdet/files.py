@@ -267,12 +267,15 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def digest_of(path: str, algorithm: str) -> str:
+def digest_of(
+    path: str, algorithm: str, advance: Callable[[int], object] = lambda size: None
+) -> str:
     """The hash of a file's content, in hexadecimal digits.
 
     Args:
         path: the file.
         algorithm: as `hashlib` calls it; it checks files and protects nothing.
+        advance: called with the bytes that were read since the last call.
 
     Raises:
         OSError: it cannot be read.
@@ -282,4 +285,5 @@ def digest_of(path: str, algorithm: str) -> str:
     with open_regular(path) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
+            advance(len(block))
     return digest.hexdigest()

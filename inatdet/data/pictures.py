@@ -67,7 +67,7 @@ def open_picture(
                 image.draft(None, tuple(max(math.floor(scale * side), 1) for side in image.size))
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels, too many to decode")
-            return _as_rgb(image)
+            return as_rgb(image)
     except InputError:
         raise
     except UnidentifiedImageError as error:
@@ -81,7 +81,7 @@ def open_picture(
         raise InputError(f"{path}: cannot be read as an image ({reason}); {remedy}") from error
 
 
-def _as_rgb(image: PILImage.Image) -> PILImage.Image:
+def as_rgb(image: PILImage.Image) -> PILImage.Image:
     """Converts an image of any mode to RGB.
 
     Raises:
@@ -133,10 +133,10 @@ def draw_boxes(
         draw.text((x + 4 - left, y + 3), caption, fill="white", font=font)
 
 
-def as_jpeg(picture: PILImage.Image) -> bytes:
+def as_jpeg(picture: PILImage.Image, quality: int = _JPEG_QUALITY) -> bytes:
     """A picture as the bytes of a JPEG file."""
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    picture.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 

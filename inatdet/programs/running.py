@@ -41,6 +41,7 @@ _REMEDIES = {
 
 PROGRAMS = (
     "mini",
+    "download",
     "check",
     "tfrecords",
     "train",
