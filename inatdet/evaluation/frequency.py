@@ -60,8 +60,8 @@ def bins_of(borders: Sequence[int]) -> ImageBins:
     """
     if len(borders) != 2 or not 1 <= borders[0] < borders[1]:
         raise InputError(
-            f"frequency bins {', '.join(map(str, borders)) or '(none)'}: must be two rising whole "
-            "numbers, the most training images of a rare and of a common species, such as 10,100"
+            f"frequency_bins={','.join(map(str, borders))}: must be two rising whole numbers from "
+            "1 on, the most training images of a rare and of a common species, such as 10,100"
         )
     rare, common = borders
     return ImageBins((0, 1, rare + 1, common + 1))

@@ -316,6 +316,8 @@ def _matched(
     if groups is None:
         groups = np.zeros(truth.num_labels, np.int64)
     scores = calibration.score_counts(columns, ranked, found, groups, halves)
+    if scores is None:
+        notify(f"{_name(key)}: no calibration, as scores are below 0 or above 1")
     on_halves = None
     kinds: tuple[error_kinds.ErrorRow, ...] = ()
     if halves:

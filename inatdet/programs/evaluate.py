@@ -29,6 +29,7 @@ from absl import flags
 from inatdet.data.formats.reading import read_annotations
 from inatdet.data.granularity import ALWAYS
 from inatdet.evaluation.average_precision import Engine
+from inatdet.evaluation.frequency import LVIS, bins_of
 from inatdet.programs.flags import (
     define_all_images,
     define_images_dir,
@@ -39,6 +40,7 @@ from inatdet.programs.flags import (
     noted,
     read_detections_of,
     read_truth,
+    whole_numbers_of,
     writing_to,
 )
 from inatdet.programs.running import command, progress
@@ -64,6 +66,11 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("output_dir", None, "The folder for the report.", required=True)
     flags.DEFINE_string("train_annotations", None, "The training boxes, to be counted per species.")
+    flags.DEFINE_list(
+        "frequency_bins",
+        [str(border) for border in LVIS],
+        "The most training images of a rare species, and of a common one; others are frequent.",
+    )
     flags.DEFINE_integer(
         "resamples",
         0,
@@ -80,6 +87,8 @@ def main(argv: Sequence[str]) -> None:
     del argv
     values = flags.FLAGS
     paths = detections_by_model(values.detections)
+    frequency_bins = whole_numbers_of("--frequency_bins", values.frequency_bins)
+    bins_of(frequency_bins)  # before files are read, which may take long
     with writing_to(values.output_dir):
         truth = read_truth(values)
         found = read_detections_of(paths, truth, values.names, values.corners)
@@ -95,6 +104,7 @@ def main(argv: Sequence[str]) -> None:
             truth,
             found,
             training=training,
+            frequency_bins=frequency_bins,
             images_dir=values.images_dir,
             all_images=values.all_images,
             levels=granularities_of("--levels", values.levels),
