@@ -194,16 +194,18 @@ def score_counts(
     Returns:
         None if a score is not in 0..1: such a score is no probability.
     """
+    from scipy import sparse  # it takes a while to load
+
     width = (int(groups.max(initial=0)) + 1) * SCORE_BINS
     images = len(halves.parts)
-    of_images = np.zeros((3, images, width))
+    of_images = np.zeros((3, width, images))
     counts, sums, right = of_images.reshape(3, -1)
 
     def cells_of(positions: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """The cells of detections at sorted positions: one per image, group and bin."""
+        """The cells of detections at sorted positions: one per group, bin and image."""
         bins = np.minimum((scores * SCORE_BINS).astype(np.int64), SCORE_BINS - 1)
         first = groups[ranked.classes_of(positions)] * SCORE_BINS
-        cells: np.ndarray = ranked.images[positions] * np.int64(width) + first + bins
+        cells: np.ndarray = (first + bins) * images + ranked.images[positions]
         return cells
 
     is_counted = np.ones(len(ranked.rows), bool)
@@ -220,9 +222,10 @@ def score_counts(
     cells = cells_of(positions, columns[ranked.rows[positions], 5])
     right += np.bincount(cells, minlength=counts.size)
 
-    values = np.zeros((3, width, 1 + len(halves)))
+    values = np.zeros((3 * width, 1 + len(halves)))
     for start in range(0, images, _IMAGES_AT_ONCE):
         block = slice(start, start + _IMAGES_AT_ONCE)
         parts = np.insert(halves.parts[block].astype(np.float64), 0, 1.0, axis=1)
-        values += of_images[:, block].swapaxes(1, 2) @ parts
+        # Few bins of an image have detections.
+        values += sparse.csr_matrix(of_images.reshape(-1, images)[:, block]) @ parts
     return ScoreCounts(values.reshape(3, -1, SCORE_BINS, 1 + len(halves)), halves)

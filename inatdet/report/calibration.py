@@ -35,6 +35,9 @@ COLUMNS = (
 HIGH = 50
 """From which score on, in percent, a detection is likely to be used."""
 
+FEW = 10
+"""With fewer detections than these, a bin's precision says little, and its marker is hollow."""
+
 _ACROSS = 3  # diagrams beside each other
 _X_LABEL = "mean score (percent)"
 _Y_LABEL = "precision (percent)"
@@ -124,6 +127,16 @@ def draw(rows: Sequence[CalibrationRow]) -> matplotlib.figure.Figure:
                 linewidth=1.4,
                 elinewidth=0.8,
                 **look,
+            )
+            few = [each for each in line.bins if each.detections < FEW]
+            axes.plot(
+                [each.mean_score for each in few],
+                [each.precision for each in few],
+                marker=line.marker,
+                markersize=4,
+                linestyle="",
+                color=line.color,
+                markerfacecolor="white",
             )
             drawn.setdefault(line.name, bars)
         axes.set(xlim=(-2, 102), ylim=(-2, 102), xlabel=_X_LABEL, ylabel=_Y_LABEL)
@@ -234,7 +247,11 @@ def _line(line: Line, number: int) -> dict[str, Any]:
         "points": " ".join(f"{x},{y}" for x, y in at),
         "bars": "".join(page_bars(x, each.precision, _y) for each, (x, _) in zip(line.bins, at)),
         "markers": [
-            {"path": page_marker(line.marker, x, y), "text": f"{line.name}: {_in_words(each)}"}
+            {
+                "path": page_marker(line.marker, x, y),
+                "text": f"{line.name}: {_in_words(each)}",
+                "is_hollow": each.detections < FEW,
+            }
             for each, (x, y) in zip(line.bins, at)
         ],
     }
@@ -263,8 +280,8 @@ RELIABILITY = Figure(
         "One diagram per level, one point per bin of scores: how often its detections are right "
         "against their mean score. On the dashed line, scores are probabilities; below it, the "
         "model is over-confident, above it under-confident. Bars are 95% intervals, where there "
-        "are any. How many detections a point stands for is shown when it is pointed at, and in "
-        "reliability.csv."
+        f"are any; hollow points stand for fewer than {FEW} detections. reliability.csv has the "
+        "number of detections of each point; on the page it is shown when the point is pointed at."
     ),
     alt="Precision against mean score, one diagram per level, one line per model and merge rule",
     image_file="reliability.png",
