@@ -16,6 +16,9 @@ less than its upper one, and 1 belongs to the last bin.
 
 Most detections of a detector have low scores, which mostly are calibrated. So they dominate the
 expected error, and the bins of higher scores say more about the detections that are used.
+
+Intervals come from halves of the images, as those of AP do. As chance moves precision away from the
+scores, few detections make the expected error of a calibrated model greater than it is.
 """
 
 from __future__ import annotations
@@ -36,6 +39,9 @@ from inatdet.evaluation.rows import Cell, Row
 SCORE_BINS = 10
 """How many bins of equal width scores are put into; hotcoco's default."""
 
+FEW = 20
+"""Fewer detections than these say little about a bin: its precision has no interval."""
+
 _ROWS_AT_ONCE = 1 << 20
 _IMAGES_AT_ONCE = 1 << 12
 
@@ -49,7 +55,8 @@ class ScoreBin:
         upper: the score, in percent, that all are below; in the last bin 100, which belongs to it.
         detections: how many there are.
         mean_score: in percent; NaN without any.
-        precision: the share that is right, in percent; NaN without any.
+        precision: the share that is right, in percent; NaN without any. With halves, an `Estimate`
+            if there are at least `FEW` detections.
     """
 
     lower: float
@@ -160,7 +167,11 @@ class ScoreCounts:
                     upper=100.0 * (place + 1) / SCORE_BINS,
                     detections=int(counts[place, 0]),
                     mean_score=float(_share(scores, counts)[place, 0]),
-                    precision=self._number(precisions[place]),
+                    precision=(
+                        float(precisions[place, 0])
+                        if counts[place, 0] < FEW
+                        else self._number(precisions[place])
+                    ),
                 )
                 for place in range(SCORE_BINS)
             ),

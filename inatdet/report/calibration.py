@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inatdet.data.granularity import Granularity
-from inatdet.evaluation.calibration import CalibrationRow, ScoreBin
-from inatdet.evaluation.granularities import Merge, Table6Row
+from inatdet.evaluation.calibration import FEW, CalibrationRow, ScoreBin
+from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.results import Results
 from inatdet.report.figures import (
     Figure,
@@ -26,17 +26,12 @@ from inatdet.report.text import shortened
 
 if TYPE_CHECKING:
     import matplotlib.figure
+    from matplotlib.axes import Axes
 
 COLUMNS = (
     "trained_on", "evaluated_on", "merge", "score_from", "score_to", "detections", "mean_score",
     "precision",
 )  # fmt: skip
-
-HIGH = 50
-"""From which score on, in percent, a detection is likely to be used."""
-
-FEW = 10
-"""With fewer detections than these, a bin's precision says little, and its marker is hollow."""
 
 _ACROSS = 3  # diagrams beside each other
 _X_LABEL = "mean score (percent)"
@@ -51,36 +46,61 @@ class Line:
     """The bins of one model and merge rule at a level.
 
     Attributes:
-        name: what the legend calls it.
+        trained_on: the model's level.
+        merge: the rule.
         bins: those that have detections.
         color: of the model.
         marker: of the model, as Matplotlib calls it.
         style: of the rule, as Matplotlib calls it.
     """
 
-    name: str
+    trained_on: Granularity
+    merge: Merge
     bins: tuple[ScoreBin, ...]
     color: str
     marker: str
     style: str
 
+    @property
+    def name(self) -> str:
+        """What the legend calls it."""
+        return f"{shortened(str(self.trained_on), LONGEST_NAME)}, {self.merge}"
 
-def diagrams_of(rows: Sequence[CalibrationRow]) -> dict[Granularity, tuple[Line, ...]]:
-    """The lines of each level that has detections, from fine to coarse."""
+
+@dataclass(frozen=True)
+class Diagram:
+    """The lines at one level.
+
+    Attributes:
+        level: the level.
+        lines: in the order of the rows.
+    """
+
+    level: Granularity
+    lines: tuple[Line, ...]
+
+    @property
+    def title(self) -> str:
+        """What stands above it."""
+        return f"on {shortened(str(self.level), LONGEST_NAME)}"
+
+
+def diagrams_of(rows: Sequence[CalibrationRow]) -> tuple[Diagram, ...]:
+    """The diagram of each level that has detections, from fine to coarse."""
     models = list(dict.fromkeys(row.trained_on for row in rows))
     lines: dict[Granularity, list[Line]] = {}
-    # The finest model has all levels.
-    for row in rows:
-        level = lines.setdefault(row.evaluated_on, [])
+    for row in rows:  # the finest model comes first, and has all levels
         if row.calibration.detections:
-            level.append(
-                Line(
-                    f"{shortened(str(row.trained_on), LONGEST_NAME)}, {row.merge}",
-                    tuple(each for each in row.calibration.bins if each.detections),
-                    *look_of(models.index(row.trained_on), row.merge),
-                )
-            )
-    return {level: tuple(found) for level, found in lines.items() if found}
+            filled = tuple(each for each in row.calibration.bins if each.detections)
+            look = look_of(models.index(row.trained_on), row.merge)
+            line = Line(row.trained_on, row.merge, filled, *look)
+            lines.setdefault(row.evaluated_on, []).append(line)
+    return tuple(Diagram(level, tuple(found)) for level, found in lines.items())
+
+
+def _legend(diagrams: Sequence[Diagram]) -> dict[tuple[Granularity, Merge], Line]:
+    """One line of each model and merge rule."""
+    return {(line.trained_on, line.merge): line for each in diagrams for line in each.lines}
 
 
 def table_of(rows: Sequence[CalibrationRow]) -> Table[Any]:
@@ -104,51 +124,28 @@ def table_of(rows: Sequence[CalibrationRow]) -> Table[Any]:
 
 def draw(rows: Sequence[CalibrationRow]) -> matplotlib.figure.Figure:
     """Draws the diagrams; without any row, the axes of one are empty."""
-    diagrams: dict[str, tuple[Line, ...]] = {
-        f"on {shortened(str(level), LONGEST_NAME)}": lines
-        for level, lines in diagrams_of(rows).items()
-    }
-    diagrams = diagrams or {"": ()}
-    across = min(_ACROSS, len(diagrams))
-    down = -(-len(diagrams) // across)
-    figure = blank(3.1 * across + 2.2, 3.1 * down + 0.3)
-    drawn: dict[str, Any] = {}
-    for place, (title, lines) in enumerate(diagrams.items(), 1):
-        axes = figure.add_subplot(down, across, place)
+    diagrams = diagrams_of(rows)
+    across = min(_ACROSS, max(len(diagrams), 1))
+    down = max(-(-len(diagrams) // across), 1)
+    legend = _legend(diagrams)
+    figure = blank(3.1 * across + 2.2, max(3.1 * down + 0.3, 0.8 + 0.2 * len(legend)))
+    drawn: dict[tuple[Granularity, Merge], Any] = {}
+    for place in range(max(len(diagrams), 1)):
+        axes = figure.add_subplot(down, across, place + 1)
         axes.plot([0, 100], [0, 100], color="0.6", linewidth=1, linestyle="--")
-        for line in lines:
-            look: dict[str, Any] = {"color": line.color, "linestyle": line.style}
-            bars = axes.errorbar(
-                [each.mean_score for each in line.bins],
-                [each.precision for each in line.bins],
-                yerr=list(zip(*(_bar(each.precision) for each in line.bins))),
-                marker=line.marker,
-                markersize=4,
-                linewidth=1.4,
-                elinewidth=0.8,
-                **look,
-            )
-            few = [each for each in line.bins if each.detections < FEW]
-            axes.plot(
-                [each.mean_score for each in few],
-                [each.precision for each in few],
-                marker=line.marker,
-                markersize=4,
-                linestyle="",
-                color=line.color,
-                markerfacecolor="white",
-            )
-            drawn.setdefault(line.name, bars)
+        for diagram in diagrams[place : place + 1]:
+            axes.set_title(diagram.title, fontsize=10)
+            for line in diagram.lines:
+                drawn[line.trained_on, line.merge] = _draw_line(axes, line)
         axes.set(xlim=(-2, 102), ylim=(-2, 102), xlabel=_X_LABEL, ylabel=_Y_LABEL)
         axes.set_box_aspect(1)
-        axes.set_title(title, fontsize=10)
         axes.grid(color="0.9")
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
     legend_beside(
         figure,
-        list(drawn.values()),
-        list(drawn),
+        [drawn[key] for key in legend],
+        [line.name for line in legend.values()],
         "Model, merge rule",
         handlelength=4,
         loc="outside right upper",
@@ -156,55 +153,39 @@ def draw(rows: Sequence[CalibrationRow]) -> matplotlib.figure.Figure:
     return figure
 
 
+def _draw_line(axes: Axes, line: Line) -> Any:
+    """Draws a line; what it returns stands for it in a legend."""
+    look: dict[str, Any] = {"marker": line.marker, "markersize": 4, "color": line.color}
+    bars = axes.errorbar(
+        [each.mean_score for each in line.bins],
+        [each.precision for each in line.bins],
+        yerr=list(zip(*(_bar(each.precision) for each in line.bins))),
+        linestyle=line.style,
+        linewidth=1.4,
+        elinewidth=0.8,
+        **look,
+    )
+    few = [each for each in line.bins if each.detections < FEW]
+    axes.plot(
+        [each.mean_score for each in few],
+        [each.precision for each in few],
+        linestyle="",
+        markerfacecolor="white",
+        zorder=3,
+        **look,
+    )
+    return bars
+
+
 def _bar(value: float) -> tuple[float, float]:
     """How far the 95% interval of a share goes down and up, within 0 to 100."""
     return min(margin(value), value), min(margin(value), 100 - value)
 
 
-def in_words(results: Results) -> str:
-    """What the scores of each model are worth at its own level, and which models are left out."""
-    sentences = []
-    for row in results.calibration:
-        if row.trained_on is row.evaluated_on:
-            high = [each for each in row.calibration.bins if each.detections and each.lower >= HIGH]
-            count = sum(each.detections for each in high)
-            scores, right = (
-                sum(each.detections * value for each, value in zip(high, values)) / max(count, 1)
-                for values in ([b.mean_score for b in high], [b.precision for b in high])
-            )
-            sentences.append(
-                f"Of {count:,} detections of the {row.trained_on} model with scores of {HIGH}% or "
-                f"more, {right:.0f}% are right; their mean score is {scores:.0f}%."
-                if count
-                else f"No detection of the {row.trained_on} model has a score of {HIGH}% or more."
-            )
-    return " ".join([*sentences, left_out(results)]).strip()
-
-
-def left_out(results: Results) -> str:
-    """Which models have no calibration, and why, in a sentence; empty where all have one."""
-    known = {row.key for row in results.calibration}
-    models = dict.fromkeys(
-        f"{row.trained_on} model{_summed(row)}"
-        for row in results.ladder or results.table6
-        if row.key not in known
-    )
-    if not models:
-        return ""
-    return (
-        f"Calibration is left out for the {' and the '.join(models)}: scores below 0 or above 1 "
-        "are no probabilities."
-    )
-
-
-def _summed(row: Table6Row) -> str:
-    return f" summed for {row.evaluated_on}" if row.merge is Merge.MARGINAL else ""
-
-
 def _on_page(results: Results) -> dict[str, Any]:
     diagrams = diagrams_of(results.calibration)
-    samples = {line.name: line for lines in diagrams.values() for line in lines}
-    names = list(samples)
+    legend = _legend(diagrams)
+    numbers = {key: number for number, key in enumerate(legend, 1)}
     return {
         "axes": {"left": _LEFT, "right": _RIGHT, "top": _TOP, "bottom": _BOTTOM},
         "ticks": [
@@ -219,19 +200,19 @@ def _on_page(results: Results) -> dict[str, Any]:
                 "dashes": page_dashes(line.style),
                 "sample": page_marker(line.marker, 20, 6),
             }
-            for line in samples.values()
+            for line in legend.values()
         ],
         "diagrams": [
             {
-                "name": str(level),
-                "lines": [_line(line, names.index(line.name) + 1) for line in lines],
+                "title": each.title,
+                "lines": [_line(line, numbers[line.trained_on, line.merge]) for line in each.lines],
             }
-            for level, lines in diagrams.items()
+            for each in diagrams
         ],
         "margins": any(
             margin(each.precision)
-            for lines in diagrams.values()
-            for line in lines
+            for diagram in diagrams
+            for line in diagram.lines
             for each in line.bins
         ),
     }

@@ -9,7 +9,7 @@ from inatdet.evaluation.calibration import SCORE_BINS
 from inatdet.evaluation.plausibility import numbered_names
 from inatdet.evaluation.protocol import Prepared
 from inatdet.evaluation.results import Results
-from inatdet.report.calibration import left_out
+from inatdet.report.calibration_in_words import left_out
 from inatdet.report.provenance import listed, model_name, source, versions
 
 _LISTED = 20  # labels of a granularity that are named

@@ -22,11 +22,11 @@ from inatdet.evaluation.granularities import MERGE_IOU, GapRow, Table6Row
 from inatdet.evaluation.results import Results
 from inatdet.evaluation.super_classes import PerClassRow, Table5Row
 from inatdet.evaluation.unseen import RECALL, NamingRow, UnseenRow
-from inatdet.report import calibration
+from inatdet.report import calibration_in_words, ladder_in_words
+from inatdet.report.calibration import RELIABILITY
 from inatdet.report.curves import CURVES
 from inatdet.report.figures import Figure
 from inatdet.report.ladder import LADDER
-from inatdet.report.ladder_in_words import in_words
 from inatdet.report.layouts import (
     cost_table,
     frequency_table,
@@ -145,7 +145,7 @@ SECTIONS = (
         "falls, animals found under several finer labels became duplicates, which merging drops. "
         "Besides, each level has a mean over other labels.",
         link="Ladder",
-        answer=in_words,
+        answer=ladder_in_words.in_words,
         figure=LADDER,
     ),
     Section(
@@ -183,8 +183,8 @@ SECTIONS = (
         "and these decide ECE; the diagrams show those with higher scores as well. Animals that "
         "are not found play no part.",
         link="Calibration",
-        answer=calibration.in_words,
-        figure=calibration.RELIABILITY,
+        answer=calibration_in_words.in_words,
+        figure=RELIABILITY,
     ),
     Section(
         "sizes",
