@@ -33,7 +33,12 @@ COLUMNS = (
     "precision",
 )  # fmt: skip
 
+_TICKS = range(0, 101, 25)
 _ACROSS = 3  # diagrams beside each other
+
+# In inches: the place of a diagram, its axes' side and what is beside and above these; the legend.
+_PLACE, _SIDE, _BESIDE, _ABOVE = 3.1, 2.3, 0.6, 0.3
+_LEGEND = 2.6
 _X_LABEL = "mean score (percent)"
 _Y_LABEL = "precision (percent)"
 
@@ -128,17 +133,24 @@ def draw(rows: Sequence[CalibrationRow]) -> matplotlib.figure.Figure:
     across = min(_ACROSS, max(len(diagrams), 1))
     down = max(-(-len(diagrams) // across), 1)
     legend = _legend(diagrams)
-    figure = blank(3.1 * across + 2.2, max(3.1 * down + 0.3, 0.8 + 0.2 * len(legend)))
+    width = _PLACE * across + _LEGEND
+    height = max(_PLACE * down, 0.8 + 0.2 * len(legend))
+    figure = blank(width, height)
+    figure.set_layout_engine("none")  # to find the places costs as much time as the drawing
     drawn: dict[tuple[Granularity, Merge], Any] = {}
     for place in range(max(len(diagrams), 1)):
-        axes = figure.add_subplot(down, across, place + 1)
+        row, column = divmod(place, across)
+        corner = _PLACE * column + _BESIDE, height - _PLACE * row - _ABOVE - _SIDE
+        axes = figure.add_axes(
+            (corner[0] / width, corner[1] / height, _SIDE / width, _SIDE / height)
+        )
         axes.plot([0, 100], [0, 100], color="0.6", linewidth=1, linestyle="--")
         for diagram in diagrams[place : place + 1]:
             axes.set_title(diagram.title, fontsize=10)
             for line in diagram.lines:
                 drawn[line.trained_on, line.merge] = _draw_line(axes, line)
         axes.set(xlim=(-2, 102), ylim=(-2, 102), xlabel=_X_LABEL, ylabel=_Y_LABEL)
-        axes.set_box_aspect(1)
+        axes.set(xticks=_TICKS, yticks=_TICKS)
         axes.grid(color="0.9")
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
@@ -148,7 +160,8 @@ def draw(rows: Sequence[CalibrationRow]) -> matplotlib.figure.Figure:
         [line.name for line in legend.values()],
         "Model, merge rule",
         handlelength=4,
-        loc="outside right upper",
+        loc="upper left",
+        bbox_to_anchor=(_PLACE * across / width, 1 - _ABOVE / 2 / height),
     )
     return figure
 
@@ -188,9 +201,7 @@ def _on_page(results: Results) -> dict[str, Any]:
     numbers = {key: number for number, key in enumerate(legend, 1)}
     return {
         "axes": {"left": _LEFT, "right": _RIGHT, "top": _TOP, "bottom": _BOTTOM},
-        "ticks": [
-            {"x": _x(value), "y": _y(value), "text": str(value)} for value in range(0, 101, 20)
-        ],
+        "ticks": [{"x": _x(value), "y": _y(value), "text": str(value)} for value in _TICKS],
         "x_label": _X_LABEL,
         "y_label": _Y_LABEL,
         "legend": [
