@@ -121,7 +121,7 @@ def test_calibration_and_frequencies_by_key(truth):
     results = inatdet.evaluate(truth, found_in(truth), training=truth, frequency_bins=(1, 2))
     # The crow and the bee are right with scores of .9, the magpie is wrong with .8.
     found = results.calibration["species", "species", "none"]
-    assert found.ECE == pytest.approx((10 + 10 + 80) / 3)
+    assert float(found.ECE) == pytest.approx((10 + 10 + 80) / 3)
     assert found.MCE == results.frequency["rare"].calibration.ece == pytest.approx(80)
     assert len(results.plot_calibration().axes) == 3
     with pytest.raises(InputError, match="frequency_bins=2,1"):

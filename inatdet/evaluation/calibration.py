@@ -14,8 +14,8 @@ true box of its class at IoU .5, so duplicates are wrong; what is matched with a
 count. True boxes without a detection play no part. A bin's score is at least its lower border and
 less than its upper one, and 1 belongs to the last bin.
 
-Most detections of a detector have low scores, which mostly are calibrated. So they dominate the
-expected error, and the bins of higher scores say more about the detections that are used.
+Most detections of a detector have low scores, and these decide the expected error. The bins of
+higher scores say more about the detections that are used.
 
 Intervals come from halves of the images, as those of AP do. As chance moves precision away from the
 scores, few detections make the expected error of a calibrated model greater than it is.

@@ -10,6 +10,9 @@ for super and generic; a folder of YOLO's .txt files (with --names=data.yaml, un
 label i + 1); or a folder of the Pascal VOC devkit's results. Any one of the three is enough.
 TensorFlow is not needed.
 
+With --train_annotations the report has rows for rare, common and frequent species, in LVIS's bins
+or those of --frequency_bins.
+
 With --resamples=200 every number of Tables 5 and 6 gets a 95% interval; with --images_dir the page
 report.html shows detections on images; --latex writes the tables for LaTeX as well.
 
@@ -28,6 +31,7 @@ from absl import flags
 
 from inatdet.data.formats.reading import read_annotations
 from inatdet.data.granularity import ALWAYS
+from inatdet.errors import InputError
 from inatdet.evaluation.average_precision import Engine
 from inatdet.evaluation.frequency import LVIS, bins_of
 from inatdet.programs.flags import (
@@ -89,6 +93,8 @@ def main(argv: Sequence[str]) -> None:
     paths = detections_by_model(values.detections)
     frequency_bins = whole_numbers_of("--frequency_bins", values.frequency_bins)
     bins_of(frequency_bins)  # before files are read, which may take long
+    if frequency_bins != [*LVIS] and not values.train_annotations:
+        raise InputError("--frequency_bins needs the training boxes; give --train_annotations")
     with writing_to(values.output_dir):
         truth = read_truth(values)
         found = read_detections_of(paths, truth, values.names, values.corners)

@@ -160,11 +160,11 @@ SECTIONS = (
         "frequency",
         "Rare, common and frequent species",
         lambda results: Table.of(FrequencyRow, results.frequency),
-        "Percent. The species model on the species with so many training images, by default in "
-        "LVIS's bins (Gupta et al., LVIS: A Dataset for Large Vocabulary Instance Segmentation, "
-        "2019). AP is the mean over these species. The last five columns are about all detections "
-        "that are named as one of them; the next section explains them. The file has the other "
-        "measures too.",
+        "Percent. The species model on species with few, more and many training images, by default "
+        "in LVIS's bins: up to 10, up to 100, and more (Gupta et al., LVIS: A Dataset for Large "
+        "Vocabulary Instance Segmentation, 2019). AP is the mean over these species. The last five "
+        "columns are about all detections that are named as one of them; the next section explains "
+        "them. The file has the other measures too.",
         link="Frequency",
         excerpt=lambda results: frequency_table(results.frequency),
     ),

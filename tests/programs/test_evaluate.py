@@ -318,6 +318,7 @@ def test_the_program_writes_the_ladder(truth, tmp_path):
     [
         ("few,100", "--frequency_bins=few,100: must be whole numbers"),
         ("100,10", "frequency_bins=100,10: must be two rising whole numbers from 1 on"),
+        ("5,50", "--frequency_bins needs the training boxes; give --train_annotations"),
     ],
 )
 def test_bad_frequency_bins_are_refused_before_files_are_read(tmp_path, bins, message):
