@@ -93,14 +93,15 @@ class Diagram:
 def diagrams_of(rows: Sequence[CalibrationRow]) -> tuple[Diagram, ...]:
     """The diagram of each level that has detections, from fine to coarse."""
     models = list(dict.fromkeys(row.trained_on for row in rows))
-    lines: dict[Granularity, list[Line]] = {}
-    for row in rows:  # the finest model comes first, and has all levels
+    # The finest model comes first, and has all levels.
+    lines: dict[Granularity, list[Line]] = {row.evaluated_on: [] for row in rows}
+    for row in rows:
         if row.calibration.detections:
             filled = tuple(each for each in row.calibration.bins if each.detections)
             look = look_of(models.index(row.trained_on), row.merge)
             line = Line(row.trained_on, row.merge, filled, *look)
-            lines.setdefault(row.evaluated_on, []).append(line)
-    return tuple(Diagram(level, tuple(found)) for level, found in lines.items())
+            lines[row.evaluated_on].append(line)
+    return tuple(Diagram(level, tuple(found)) for level, found in lines.items() if found)
 
 
 def _legend(diagrams: Sequence[Diagram]) -> dict[tuple[Granularity, Merge], Line]:

@@ -73,6 +73,16 @@ def test_one_diagram_per_level_and_one_line_per_model_and_rule():
             assert [b.detections for b in line.bins] == [n for n in COUNTS if n]
 
 
+def test_levels_stay_in_order_where_a_model_found_nothing():
+    rows = [
+        row("species", "species", counts=[0] * 10),
+        row("species", "super", counts=[0] * 10),
+        row("species", "generic"),
+        row("super", "super"),
+    ]
+    assert [str(each.level) for each in diagrams_of(rows)] == ["super", "generic"]
+
+
 def test_drawn_with_the_intervals_there_are():
     figure = draw(ROWS)
     assert [axes.get_title() for axes in figure.axes] == ["on species", "on super", "on generic"]
