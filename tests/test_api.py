@@ -117,6 +117,17 @@ def test_intervals_come_with_resamples(truth):
     assert results.errors.columns[0] == "trained_on"
 
 
+def test_calibration_and_frequencies_by_key(truth):
+    results = inatdet.evaluate(truth, found_in(truth), training=truth, frequency_bins=(1, 2))
+    # The crow and the bee are right with scores of .9, the magpie is wrong with .8.
+    found = results.calibration["species", "species", "none"]
+    assert float(found.ECE) == pytest.approx((10 + 10 + 80) / 3)
+    assert found.MCE == results.frequency["rare"].calibration.ece == pytest.approx(80)
+    assert len(results.plot_calibration().axes) == 3
+    with pytest.raises(InputError, match="frequency_bins=2,1"):
+        inatdet.evaluate(truth, found_in(truth), frequency_bins=(2, 1))
+
+
 def test_every_section_is_a_table(truth):
     results = inatdet.evaluate(truth, found_in(truth), training=truth)
     for section, table in results.filled:

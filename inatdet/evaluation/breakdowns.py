@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from inatdet.data.counts import TrainingCounts
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
@@ -19,6 +17,7 @@ from inatdet.evaluation.average_precision import (
     count,
     percent,
 )
+from inatdet.evaluation.frequency import ImageBins
 from inatdet.evaluation.rows import Cell, MeasuredRow
 
 if TYPE_CHECKING:
@@ -28,8 +27,8 @@ SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**
 """COCO's ranges of areas, in square pixels. True boxes have the dataset's areas; in iNat2017 those
 are half the box."""
 
-BINS = (0, 1, 10, 20, 50, 100, 200, 500, 1000)
-"""The smallest number of training images in each bin, as fine as the paper's Figure 5 needs."""
+BINS = ImageBins((0, 1, 10, 20, 50, 100, 200, 500, 1000))
+"""As fine as the paper's Figure 5 needs."""
 
 
 @dataclass(frozen=True)
@@ -123,14 +122,11 @@ def training_rows(
         taxonomy: the label spaces.
         training: how often each species was seen.
     """
-    images = np.array([training.images.get(c.id, 0) for c in taxonomy.species])
-    bin_of = np.digitize(images, BINS) - 1
+    bin_of = BINS.of_species(taxonomy, training)
     rows = []
-    for index, (first, after) in enumerate(zip(BINS, (*BINS[1:], None))):
+    for index, name in enumerate(BINS.names):
         members = bin_of == index
         classes = int((results.has_truth & members).sum())
         if classes:
-            name = f"{first}+" if after is None else f"{first}-{after - 1}"
-            name = str(first) if after == first + 1 else name
             rows.append(TrainingRow(name, classes, percent(results.mean(members))))
     return tuple(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,15 +14,17 @@ from inatdet.evaluation import (
     ancestors,
     average_precision,
     breakdowns,
+    calibration,
     confusions,
     error_kinds,
+    frequency,
     granularities,
     super_classes,
 )
 from inatdet.evaluation.average_precision import ClassResults, Engine, percent
 from inatdet.evaluation.granularities import Key, Merge, Table6Row
 from inatdet.evaluation.label_errors import MOST_LISTED, LabelErrors, label_errors
-from inatdet.evaluation.matching import matches, ranking
+from inatdet.evaluation.matching import IOU_THRESHOLDS, matches, ranking
 from inatdet.evaluation.overlaps import Overlaps, can_change_metrics, overlaps
 from inatdet.evaluation.protocol import Counts, Prepared
 from inatdet.evaluation.resampling import Halves, OnHalves
@@ -44,11 +46,15 @@ class Results:
         gaps: what each rule recovers of the gap between fine models and coarse ones.
         sizes: one row per model and each of COCO's sizes.
         errors: one row per model, granularity and super-class; empty if not asked for.
+        calibration: one row per model, level of the label spaces and merge rule, but for models
+            whose scores are not all in 0..1.
         resamples: how many halves of the images the standard errors come from; 0 means none.
         table5: one row per super-class, then Overall.
         curves: one curve per super-class.
         per_class: one row per species.
         by_training: one row per bin of training images; empty without training counts.
+        frequency: one row each for rare, common and frequent species; empty without training
+            counts.
         hierarchy: how far off wrong answers are in the taxonomy.
         ancestors: at which level answers are right; empty if the ladder is.
         confusions: pairs of species.
@@ -65,11 +71,13 @@ class Results:
     gaps: tuple[granularities.GapRow, ...]
     sizes: tuple[breakdowns.SizeRow, ...]
     errors: tuple[error_kinds.ErrorRow, ...]
+    calibration: tuple[calibration.CalibrationRow, ...]
     resamples: int
     table5: tuple[super_classes.Table5Row, ...] = ()
     curves: tuple[super_classes.Curve, ...] = ()
     per_class: tuple[super_classes.PerClassRow, ...] = ()
     by_training: tuple[breakdowns.TrainingRow, ...] = ()
+    frequency: tuple[frequency.FrequencyRow, ...] = ()
     hierarchy: tuple[confusions.HierarchyRow, ...] = ()
     ancestors: tuple[ancestors.AncestorRow, ...] = ()
     confusions: tuple[confusions.Confusion, ...] = ()
@@ -83,6 +91,7 @@ def evaluate(
     *,
     engine: Engine = Engine.HOTCOCO,
     training: TrainingCounts | None = None,
+    frequency_bins: Sequence[int] = frequency.LVIS,
     resamples: int = 0,
     errors: bool = True,
     most_label_errors: int = MOST_LISTED,
@@ -94,8 +103,9 @@ def evaluate(
         prepared: the images and detections that count: at most one set of detections per model
             and granularity.
         engine: which library counts Tables 5 and 6. Sizes and confusions are always counted by
-            hotcoco; standard errors and kinds of error follow from `matching`.
+            hotcoco; standard errors, kinds of error and calibration follow from `matching`.
         training: how often each species was seen in training.
+        frequency_bins: the most training images of a rare species, and of a common one.
         resamples: on how many halves of the images the measures are counted again, for their
             standard errors.
         errors: whether to tell kinds of error apart.
@@ -104,16 +114,21 @@ def evaluate(
         notify: called with a message at each step.
 
     Raises:
-        InputError: there are no detections, or two sets for one model and granularity.
+        InputError: there are no detections, or two sets for one model and granularity; or
+            `frequency_bins` are not two rising numbers.
     """
     _check_models(prepared)
+    bins = frequency.bins_of(frequency_bins)
+    bin_of = bins.of_species(prepared.taxonomy, training) if training else None
     halves = Halves(prepared.truths[Granularity.GENERIC].image_ids, resamples)
     table6: list[Table6Row] = []
     sizes: list[breakdowns.SizeRow] = []
     kinds: list[error_kinds.ErrorRow] = []
+    calibrated: list[calibration.CalibrationRow] = []
     on_halves: dict[Key, np.ndarray] = {}
     species = _SpeciesTables()
     doubtful: LabelErrors | None = None
+    by_frequency: tuple[frequency.FrequencyRow, ...] = ()
     # Arrays as long as the detections are let go before the next ones are made.
     levels = prepared.taxonomy.levels
     for key in granularities.table6_keys(levels, prepared.models, prepared.marginals):
@@ -121,13 +136,21 @@ def evaluate(
         on_truth = None
         if key[1] is Granularity.SPECIES:  # at coarser levels hardly any can be left out
             on_truth = overlaps(prepared.truths[key[1]], columns)
-        if (
-            most_label_errors > 0 and doubtful is None
-        ):  # the finest model's own detections come first
+        if most_label_errors > 0 and doubtful is None:  # the finest model's own come first
             doubtful = _label_errors(prepared, key, columns, on_truth, most_label_errors, notify)
         counted = _count(prepared, key, columns, on_truth, engine=engine, notify=notify)
-        matched = _matched(prepared, key, columns, halves=halves, errors=errors, notify=notify)
+        matched = _matched(
+            prepared,
+            key,
+            columns,
+            halves=halves,
+            errors=errors,
+            groups=bin_of if key[1] is Granularity.SPECIES else None,
+            notify=notify,
+        )
         kinds += matched.errors
+        if matched.scores is not None:
+            calibrated.append(calibration.CalibrationRow(*key, matched.scores.calibration()))
         sizes += counted.sizes
         values = counted.values
         if matched.on_halves is not None:
@@ -145,6 +168,10 @@ def evaluate(
                 on_halves=matched.on_halves,
                 notify=notify,
             )
+            if bin_of is not None:
+                by_frequency = frequency.frequency_rows(
+                    counted.results, bins, bin_of, matched.scores, halves, matched.on_halves
+                )
         del columns, on_truth
     shown = tuple(row for row in table6 if row.evaluated_on in prepared.levels)
     return Results(
@@ -155,11 +182,13 @@ def evaluate(
         gaps=granularities.gap_rows(shown, halves, on_halves),
         sizes=tuple(sizes),
         errors=tuple(kinds),
+        calibration=tuple(calibrated),
         resamples=resamples,
         table5=species.table5,
         curves=species.curves,
         per_class=species.per_class,
         by_training=species.by_training,
+        frequency=by_frequency,
         hierarchy=species.hierarchy,
         ancestors=species.ancestors,
         confusions=species.confusions,
@@ -273,10 +302,12 @@ class _Matched:
     Attributes:
         on_halves: the measures of every class on each half; None without halves.
         errors: the kinds of error; empty for merged detections, and if not asked for.
+        scores: the detections by score; None where scores are no probabilities.
     """
 
-    on_halves: OnHalves | None = None
-    errors: tuple[error_kinds.ErrorRow, ...] = ()
+    on_halves: OnHalves | None
+    errors: tuple[error_kinds.ErrorRow, ...]
+    scores: calibration.ScoreCounts | None
 
 
 def _matched(
@@ -286,16 +317,33 @@ def _matched(
     *,
     halves: Halves,
     errors: bool,
+    groups: np.ndarray | None,
     notify: Notify,
 ) -> _Matched:
+    """Counts what follows from matches.
+
+    Args:
+        prepared: the images and true boxes.
+        key: the row.
+        columns: its detections, as `average_precision.result_columns`.
+        halves: the halves of the images.
+        errors: whether to tell kinds of error apart.
+        groups: int64 `[classes]`, the groups of classes that scores are counted for; None for all
+            together.
+        notify: called with a message at each step.
+    """
     trained_on, target, rule = key
     errors = errors and rule is Merge.NONE and target in prepared.levels
-    if not (halves or errors):
-        return _Matched()
     truth = prepared.truths[target]
     notify(f"{_name(key)}: matches")
     ranked = ranking(truth, columns)
-    found = matches(truth, columns, ranked)
+    # Without halves, nothing asks for higher thresholds than .5.
+    found = matches(truth, columns, ranked, IOU_THRESHOLDS if halves else IOU_THRESHOLDS[:1])
+    if groups is None:
+        groups = np.zeros(truth.num_labels, np.int64)
+    scores = calibration.score_counts(columns, ranked, found, groups, halves)
+    if scores is None:
+        notify(f"{_name(key)}: no calibration, as scores are below 0 or above 1")
     on_halves = None
     kinds: tuple[error_kinds.ErrorRow, ...] = ()
     if halves:
@@ -309,7 +357,7 @@ def _matched(
         kinds = error_kinds.error_rows(
             truth, columns, images_of, trained_on, target, (ranked, found)
         )
-    return _Matched(on_halves, kinds)
+    return _Matched(on_halves, kinds, scores)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ for super and generic; a folder of YOLO's .txt files (with --names=data.yaml, un
 label i + 1); or a folder of the Pascal VOC devkit's results. Any one of the three is enough.
 TensorFlow is not needed.
 
+With --train_annotations the report has rows for rare, common and frequent species, in LVIS's bins
+or those of --frequency_bins.
+
 With --resamples=200 every number of Tables 5 and 6 gets a 95% interval; with --images_dir the page
 report.html shows detections on images; --latex writes the tables for LaTeX as well.
 
@@ -36,6 +39,7 @@ from inatdet.data.formats.reading import read_annotations
 from inatdet.data.granularity import ALWAYS
 from inatdet.errors import InputError
 from inatdet.evaluation.average_precision import Engine
+from inatdet.evaluation.frequency import LVIS, bins_of
 from inatdet.evaluation.label_errors import MOST_LISTED
 from inatdet.programs.flags import (
     define_all_images,
@@ -47,6 +51,7 @@ from inatdet.programs.flags import (
     noted,
     read_detections_of,
     read_truth,
+    whole_numbers_of,
     writing_to,
 )
 from inatdet.programs.running import command, progress
@@ -72,6 +77,11 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("output_dir", None, "The folder for the report.", required=True)
     flags.DEFINE_string("train_annotations", None, "The training boxes, to be counted per species.")
+    flags.DEFINE_list(
+        "frequency_bins",
+        [str(border) for border in LVIS],
+        "The most training images of a rare species, and of a common one; others are frequent.",
+    )
     flags.DEFINE_integer(
         "resamples",
         0,
@@ -100,6 +110,10 @@ def main(argv: Sequence[str]) -> None:
             "--fiftyone writes the likely errors of the annotations, which --label_errors=0 leaves "
             "out; give one of the two"
         )
+    frequency_bins = whole_numbers_of("--frequency_bins", values.frequency_bins)
+    bins_of(frequency_bins)  # before files are read, which may take long
+    if frequency_bins != [*LVIS] and not values.train_annotations:
+        raise InputError("--frequency_bins needs the training boxes; give --train_annotations")
     with writing_to(values.output_dir):
         truth = read_truth(values)
         found = read_detections_of(paths, truth, values.names, values.corners)
@@ -115,6 +129,7 @@ def main(argv: Sequence[str]) -> None:
             truth,
             found,
             training=training,
+            frequency_bins=frequency_bins,
             images_dir=values.images_dir,
             all_images=values.all_images,
             levels=granularities_of("--levels", values.levels),

@@ -95,6 +95,18 @@ def granularities_of(flag: str, names: Sequence[str]) -> list[Granularity]:
         raise InputError(f"{flag}: {error}") from error
 
 
+def whole_numbers_of(flag: str, texts: Sequence[str]) -> list[int]:
+    """The whole numbers that a flag lists.
+
+    Raises:
+        InputError: one is none.
+    """
+    try:
+        return [int(text) for text in texts]
+    except ValueError as error:
+        raise InputError(f"{flag}={','.join(texts)}: must be whole numbers") from error
+
+
 def define_images_dir(text: str, required: bool = False) -> None:
     """Defines --images_dir; `text` is its help."""
     flags.DEFINE_string("images_dir", None, text, required=required)

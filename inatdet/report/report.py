@@ -16,6 +16,7 @@ from inatdet.data.detections import Detections
 from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.evaluation import results as numbers
 from inatdet.evaluation.average_precision import Engine
+from inatdet.evaluation.frequency import LVIS, bins_of
 from inatdet.evaluation.granularities import Table6Row
 from inatdet.evaluation.label_errors import MOST_LISTED
 from inatdet.evaluation.plausibility import DataWarning, data_warnings, told
@@ -24,6 +25,7 @@ from inatdet.evaluation.results import Results
 from inatdet.evaluation.super_classes import Table5Row
 from inatdet.files import write_text
 from inatdet.report import figures
+from inatdet.report.calibration import RELIABILITY
 from inatdet.report.curves import CURVES
 from inatdet.report.fiftyone import FIFTYONE_FILE, write_fiftyone
 from inatdet.report.folder import files_of_one_run
@@ -53,17 +55,20 @@ class Report:
     """What `inatdet.evaluate` returns. Printed, it gives the tables that fit on a screen.
 
     Every section of the report is an attribute with its `Table`: `table5`, `table5_paper`,
-    `table6`, `table6_ap`, `table6_paper`, `gap`, `ladder`, `by_training`, `sizes`, `errors`,
-    `hierarchy`, `ancestors`, `confusions`, `unseen`, `naming`, `likely_wrong_labels`,
-    `likely_misplaced_boxes`, `likely_missing_boxes`, `per_class`, `intervals`. A table
-    that these detections do not allow, such as Table 5 without a species model, is empty. So are
-    `ladder` and `ancestors` without ranks between species and super-classes, `unseen` and `naming`
-    where the model has a label for every species, and `table5_paper` and `table6_paper` except on
-    iNat2017.
+    `table6`, `table6_ap`, `table6_paper`, `gap`, `ladder`, `by_training`, `frequency`,
+    `calibration`, `sizes`, `errors`, `hierarchy`, `ancestors`, `confusions`, `unseen`, `naming`,
+    `likely_wrong_labels`, `likely_misplaced_boxes`, `likely_missing_boxes`, `per_class`,
+    `intervals`. A table that these detections do not allow, such as Table 5 without a species
+    model, is empty. So are `ladder` and `ancestors` without ranks between species and
+    super-classes, `unseen` and `naming` where the model has a label for every species,
+    `by_training` and `frequency` without training boxes, `calibration` where scores are no
+    probabilities, and `table5_paper` and `table6_paper` except on iNat2017.
 
-    The keys of `ladder` are those of `table6`, those of `ancestors` and `naming` are levels:
-    `report.ladder["species", "genus", "nms"].AP`, `report.naming["genus"].unseen_right`. Those of
+    The keys of `ladder` and `calibration` are those of `table6`, those of `ancestors` and `naming`
+    are levels, those of `frequency` are `rare`, `common` and `frequent`, those of
     `likely_wrong_labels` and `likely_misplaced_boxes` are ids of annotations, as text:
+    `report.ladder["species", "genus", "nms"].AP`, `report.naming["genus"].unseen_right`,
+    `report.frequency["rare"].AP`, `report.calibration["species", "super", "nms"].ECE`,
     `report.likely_wrong_labels["17"].named`.
 
     Attributes:
@@ -146,6 +151,15 @@ class Report:
             super-classes it has no lines.
         """
         return LADDER.draw(self.results)
+
+    def plot_calibration(self) -> matplotlib.figure.Figure:
+        """Draws the reliability diagrams, precision against score, one diagram per level.
+
+        Returns:
+            A Matplotlib figure, as `plot_curves` does. Where no model's scores are probabilities,
+            it has no lines.
+        """
+        return RELIABILITY.draw(self.results)
 
     def save(
         self,
@@ -234,6 +248,7 @@ def evaluate(
     detections: Detections | Sequence[Detections],
     *,
     training: Annotations | TrainingCounts | None = None,
+    frequency_bins: Sequence[int] = LVIS,
     images_dir: str | os.PathLike[str] | None = None,
     all_images: bool = False,
     levels: Sequence[Granularity | str] = ALWAYS,
@@ -253,6 +268,8 @@ def evaluate(
             `Detections.from_arrays`. Besides a model's own, coarse detections that it made by
             summing its probabilities may be among them; these have `summed_from` set.
         training: the boxes the model was trained on, to be counted per species.
+        frequency_bins: the most training images of a rare species, and of a common one; by default
+            LVIS's.
         images_dir: the folder that the file names of `truth` start from, to show some pictures;
             those that cannot be read are left out with a warning.
         all_images: whether images with several boxes or none are evaluated. The paper leaves them
@@ -272,7 +289,8 @@ def evaluate(
         The tables, the figures, and `save`, which writes the files.
 
     Raises:
-        InputError: no image is left to evaluate, a detection is in an image that `truth` does not
+        InputError: `frequency_bins` are not two rising numbers, no image is left to evaluate, a
+            detection is in an image that `truth` does not
             list, there are two sets of detections for one model and granularity, `images_dir` is
             not a folder, or something looks wrong and `strict` is set.
 
@@ -290,6 +308,7 @@ def evaluate(
         >>> results.save("report")
     """
     sets = [detections] if isinstance(detections, Detections) else list(detections)
+    bins_of(frequency_bins)  # bad input is told before long work
     if images_dir:
         check_images_dir(images_dir)
     prepared = prepare(truth, sets, all_images=all_images, levels=levels)
@@ -311,6 +330,7 @@ def evaluate(
         prepared,
         engine=engine,
         training=counts,
+        frequency_bins=frequency_bins,
         resamples=resamples,
         errors=errors,
         most_label_errors=label_errors,

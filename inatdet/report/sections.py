@@ -14,18 +14,26 @@ from typing import Any
 from inatdet.evaluation.ancestors import AncestorRow
 from inatdet.evaluation.average_precision import OVERALL
 from inatdet.evaluation.breakdowns import SizeRow, TrainingRow
+from inatdet.evaluation.calibration import SCORE_BINS, CalibrationRow
 from inatdet.evaluation.confusions import Confusion, HierarchyRow
 from inatdet.evaluation.error_kinds import ErrorRow
+from inatdet.evaluation.frequency import FrequencyRow
 from inatdet.evaluation.granularities import MERGE_IOU, GapRow, Table6Row
 from inatdet.evaluation.results import Results
 from inatdet.evaluation.super_classes import PerClassRow, Table5Row
 from inatdet.evaluation.unseen import RECALL, NamingRow, UnseenRow
-from inatdet.report import label_errors
+from inatdet.report import calibration_in_words, label_errors, ladder_in_words
+from inatdet.report.calibration import RELIABILITY
 from inatdet.report.curves import CURVES
 from inatdet.report.figures import Figure
 from inatdet.report.ladder import LADDER
-from inatdet.report.ladder_in_words import in_words
-from inatdet.report.layouts import cost_table, interval_table, table6_matrix, unseen_table
+from inatdet.report.layouts import (
+    cost_table,
+    frequency_table,
+    interval_table,
+    table6_matrix,
+    unseen_table,
+)
 from inatdet.report.paper import beside_table5, beside_table6
 from inatdet.report.table import Table
 
@@ -137,7 +145,7 @@ SECTIONS = (
         "falls, animals found under several finer labels became duplicates, which merging drops. "
         "Besides, each level has a mean over other labels.",
         link="Ladder",
-        answer=in_words,
+        answer=ladder_in_words.in_words,
         figure=LADDER,
     ),
     Section(
@@ -147,6 +155,36 @@ SECTIONS = (
         "Percent; means over the species with that many training images, as in the paper's "
         "Figure 5.",
         link="Training images",
+    ),
+    Section(
+        "frequency",
+        "Rare, common and frequent species",
+        lambda results: Table.of(FrequencyRow, results.frequency),
+        "Percent. The species model on species with few, more and many training images, by default "
+        "in LVIS's bins: up to 10, up to 100, and more (Gupta et al., LVIS: A Dataset for Large "
+        "Vocabulary Instance Segmentation, 2019). AP is the mean over these species. The last five "
+        "columns are about all detections that are named as one of them; the next section explains "
+        "them. The file has the other measures too.",
+        link="Frequency",
+        excerpt=lambda results: frequency_table(results.frequency),
+    ),
+    Section(
+        "calibration",
+        "Calibration: whether scores are probabilities",
+        lambda results: Table.of(CalibrationRow, results.calibration),
+        f"Percent. Detections in {SCORE_BINS} bins of scores of equal width, all classes together, "
+        "the best 100 of each image and class. precision is the share that is right, "
+        "matched with a true box of their class at IoU .5 as for AP50, so that a duplicate is "
+        "wrong. In a calibrated model it is the mean score of every bin; in an over-confident one "
+        "it is lower. ECE, the expected calibration error, is the distance between the two, "
+        "averaged over bins by their number of detections; MCE, the maximum calibration error, is "
+        "the largest in any bin, however few detections that has (Naeini et al., Obtaining Well "
+        "Calibrated Probabilities Using Bayesian Binning, 2015). Most detections have low scores, "
+        "and these decide ECE; the diagrams show those with higher scores as well. Animals that "
+        "are not found play no part.",
+        link="Calibration",
+        answer=calibration_in_words.in_words,
+        figure=RELIABILITY,
     ),
     Section(
         "sizes",

@@ -177,8 +177,8 @@ def test_without_a_species_model_there_is_no_table_5(truth, tmp_path):
     run(truth, tmp_path, f"generic={generic}")
     # Nor is the one of the report before it left behind.
     assert sorted(p.name for p in (tmp_path / "report").iterdir()) == [
-        "errors.csv", "report.html", "report.json", "report.md", "sizes.csv", "table6.csv",
-        "table6_ap.csv",
+        "calibration.csv", "errors.csv", "reliability.csv", "reliability.png", "report.html",
+        "report.json", "report.md", "sizes.csv", "table6.csv", "table6_ap.csv",
     ]  # fmt: skip
     assert (
         "need the detections of a species model" in (tmp_path / "report" / "report.md").read_text()
@@ -325,6 +325,38 @@ def test_the_program_writes_the_ladder(truth, tmp_path):
     assert (tmp_path / "r" / "ladder.png").exists()
 
 
+@pytest.mark.parametrize(
+    ("bins", "message"),
+    [
+        ("few,100", "--frequency_bins=few,100: must be whole numbers"),
+        ("100,10", "frequency_bins=100,10: must be two rising whole numbers from 1 on"),
+        ("5,50", "--frequency_bins needs the training boxes; give --train_annotations"),
+    ],
+)
+def test_bad_frequency_bins_are_refused_before_files_are_read(tmp_path, bins, message):
+    ended = command(
+        "--annotations=nowhere.json", "--detections=species=nowhere.json",
+        f"--output_dir={tmp_path}/r", f"--frequency_bins={bins}",
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert message in ended.stderr.splitlines()[-1]
+
+
+def test_the_program_takes_frequency_bins(truth, tmp_path):
+    found = write_results(tmp_path / "species.json", SPECIES)
+    ended = command(
+        f"--annotations={truth}", f"--detections=species={found}", f"--output_dir={tmp_path}/r",
+        f"--train_annotations={truth}", "--frequency_bins=1,2",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    rows = read_csv(tmp_path / "r" / "frequency.csv")
+    # Crows and bees have two images each, magpies one.
+    assert [(row["frequency"], row["train_images"], row["classes"]) for row in rows] == [
+        ("rare", "1", "1"), ("common", "2", "2"),
+    ]  # fmt: skip
+    assert [float(row["precision"]) for row in rows] == [0, 100]
+
+
 def test_intervals_beside_the_numbers(truth, tmp_path):
     found = write_results(tmp_path / "species.json", SPECIES)
     report = run(truth, tmp_path, f"species={found}", resamples=50)
@@ -434,8 +466,9 @@ def test_a_full_disk_does_not_lose_the_tables(truth, tmp_path, monkeypatch, caps
         annotations=truth, detections=[f"species={found}"], output_dir=str(tmp_path / "report"),
         taxonomy=None, ranks=None, genus_from_names=False, levels=["species"],
         names=None, super_categories=None, images_dir=None, corners="inclusive",
-        on_bad="error", train_annotations=None, all_images=False, engine="hotcoco", resamples=0,
-        errors=False, strict=False, latex=False, label_errors=0, fiftyone=False,
+        on_bad="error", train_annotations=None, frequency_bins=["10", "100"], all_images=False,
+        engine="hotcoco", resamples=0, errors=False, strict=False, latex=False, label_errors=0,
+        fiftyone=False,
     )  # fmt: skip
     monkeypatch.setattr("inatdet.programs.evaluate.flags.FLAGS", values)
     with pytest.raises(OSError, match="No space left"):
