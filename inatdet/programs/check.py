@@ -24,7 +24,8 @@ from tqdm import tqdm
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad
-from inatdet.datasets.inspection import Finding, Inspection, Level, inspect
+from inatdet.data.findings import Finding, Level
+from inatdet.datasets.inspection import Inspection, inspect
 from inatdet.errors import InputError
 from inatdet.outputs import check_folder
 from inatdet.programs.flags import define_images_dir, define_truth, read_truth

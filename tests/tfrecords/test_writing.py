@@ -67,7 +67,7 @@ def test_the_summary_file(dataset):
     assert {key: stored[key] for key in summary} == summary
     with open(dataset.annotations, "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()
-    assert stored["settings"]["annotations"] == "boxes.json"
+    assert stored["arguments"]["annotations"] == "boxes.json"
     assert stored["settings"]["annotations_sha256"] == digest
     assert [shard["images"] for shard in stored["files"]] == [5, 5, 4, 4]
 
