@@ -118,12 +118,13 @@ class Conversion:
                 rows = csv.DictReader(file)
                 if "image_id" not in (rows.fieldnames or ()):
                     raise InputError(f"{path}: has no column image_id; name one in its first line")
-                return frozenset(int(row["image_id"]) for row in rows if row["image_id"])
+                texts = [row["image_id"] for row in rows if row["image_id"]]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise InputError(f"{path}: cannot be read as CSV ({error}); check the path") from error
-        except ValueError as error:
-            what = short(str(error).rpartition(": ")[2])
-            raise InputError(f"{path}: {what} is no image id; correct it") from error
+        for text in texts:
+            if not re.fullmatch(r"-?\d{1,19}", text.strip()):
+                raise InputError(f"{path}: {short(text)} is no image id; correct it")
+        return frozenset(map(int, texts))
 
     def label_spaces(self, annotations: Annotations) -> Taxonomy:
         """The label spaces, which all splits in the output folder must share.

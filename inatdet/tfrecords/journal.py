@@ -212,8 +212,20 @@ def summary_of(file_pattern: str) -> dict[str, Any]:
     """
     split = split_of(file_pattern)
     with contextlib.suppress(InputError):
-        return {} if split is None else _read(f"{split}.json")
+        return {} if split is None else manifest_of(split)
     return {}
+
+
+def manifest_of(split: str) -> dict[str, Any]:
+    """What a manifest says; nothing if there is none.
+
+    Args:
+        split: the path that the shards' names begin with.
+
+    Raises:
+        InputError: it has a newer format version.
+    """
+    return _read(f"{split}.json")
 
 
 def count_images(file_pattern: str) -> int | None:

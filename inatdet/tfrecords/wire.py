@@ -37,7 +37,7 @@ def int64_list(values: Sequence[int]) -> Parts:
 
 
 def encode_example(features: Mapping[str, Parts]) -> bytes:
-    """An example as bytes, as `SerializeToString(deterministic=True)` of TensorFlow's gives them.
+    """An example as bytes, its features sorted by name.
 
     Args:
         features: by name, made by the functions above.

@@ -209,9 +209,9 @@ def _recorder(
 
 
 def _is_of(kind: LeaveOut, jpeg: Jpeg) -> bool:
-    if kind is LeaveOut.TURNED:
+    if kind == LeaveOut.TURNED:
         return jpeg.is_turned
-    if kind is LeaveOut.HOLE:
+    if kind == LeaveOut.HOLE:
         return bool(damage_in(jpeg.data))
     return jpeg.mode == {LeaveOut.GRAY: "L", LeaveOut.CMYK: "CMYK"}[kind]
 
