@@ -188,8 +188,11 @@ def test_killed_twenty_times(larger):
             killed += 1
         else:  # it was complete before it could be killed
             shutil.rmtree(larger.output_dir)
-    finished = {name: os.stat(os.path.join(larger.output_dir, name)).st_ino for name in whole
-                if os.path.exists(os.path.join(larger.output_dir, f".{name}.finished"))}  # fmt: skip
+    finished = {
+        name: os.stat(os.path.join(larger.output_dir, name)).st_ino
+        for name in whole
+        if os.path.exists(os.path.join(larger.output_dir, f".{name}.finished"))
+    }
     assert start(larger).wait() == 0
     assert files_of(larger) == whole
     for name, number in finished.items():
