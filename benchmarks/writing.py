@@ -201,8 +201,9 @@ def measure_memory(folder: str, count: int) -> tuple[str, ...]:
         f"{count:,}",
         f"{os.path.getsize(path) / 1e6:,.0f} MB",
         f"{reading.seconds - nothing.seconds:.1f} s",
+        f"{reading.processors - nothing.processors:.1f} s",
         f"{reading.peak:.2f} GiB",
-        f"{writing.seconds:.1f} s",
+        f"{writing.processors:.1f} s",
         f"{writing.peak:.2f} GiB",
     )
 
@@ -215,7 +216,10 @@ def main(argv: Sequence[str]) -> None:
         measure_speed(folder, _IMAGES.value, _REPEATS.value)
     if sizes := [int(size) for size in _SIZES.value if int(size)]:
         folder = os.path.join(_WORK_DIR.value, "large")
-        header = ("images", "JSON", "reading it", "peak", "writing 1/16", "peak")
+        header = (
+            *("images", "JSON", "reading it", "of processors", "peak"),
+            *("writing 1/16, of processors", "peak"),
+        )
         print_table(header, [measure_memory(folder, size) for size in sizes])
 
 
