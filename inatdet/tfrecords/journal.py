@@ -12,7 +12,7 @@ import glob
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -104,23 +104,24 @@ class Journal:
         manifest = _read(self.summary_path)
         return os.path.exists(hidden) or bool(manifest and manifest.get("version") in (None, 1))
 
-    def begin(self, kept: Iterable[str] | None) -> None:
+    def begin(self, todo: Collection[str], alone: bool) -> None:
         """Makes the split an incomplete one, before shards are written.
 
         Args:
-            kept: the shards that stay; all others of the split, which readers would take for its
-                own, are removed. None if only a part of the split is written: then others may be at
-                work, and what they do not replace is removed in the end.
+            todo: the shards to write; what there is of them is removed.
+            alone: whether nobody writes other shards of the split. Then shards of earlier runs,
+                which readers would take for those of this one, are removed too, which otherwise
+                happens in the end.
         """
         os.makedirs(self._directory, exist_ok=True)
         for shard in self._of_manifest():
             if shard.file in self._names and not os.path.exists(self._path_of(shard.file)):
                 self.add(shard)
-        for path in (self.summary_path, os.path.join(self._directory, f".{self._split}.journal")):
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(path)
-        if kept is not None:
-            self._remove_all_but(set(kept))
+        hidden = os.path.join(self._directory, f".{self._split}.journal")  # of version 1
+        _remove(self.summary_path, hidden, *map(self._path_of, todo))
+        _remove(*(os.path.join(self._directory, name) for name in todo))
+        if alone:
+            self._remove_all_but(set(self._names) - set(todo))
 
     def add(self, shard: Shard) -> None:
         """Records that a shard is finished."""
@@ -149,9 +150,7 @@ class Journal:
         # Records about shards go last: whoever finds one gone finds the manifest.
         write_text(self.summary_path, json.dumps(content, indent=1) + "\n")
         self._remove_all_but(set(self._names))
-        for name in self._names:
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(self._path_of(name))
+        _remove(*map(self._path_of, self._names))
 
     def _path_of(self, name: str) -> str:
         return os.path.join(self._directory, f".{name}.finished")
@@ -177,10 +176,17 @@ class Journal:
         folder, split = glob.escape(self._directory), glob.escape(self._split)
         for path in glob.glob(f"{folder}/{split}-*-of-*.tfrecord"):
             if os.path.basename(path) not in kept:
-                os.remove(path)
+                _remove(path)
         for path in glob.glob(f"{folder}/.{split}-*-of-*.tfrecord.finished"):
             if os.path.basename(path)[1:].removesuffix(".finished") not in kept:
-                os.remove(path)
+                _remove(path)
+
+
+def _remove(*paths: str) -> None:
+    """Removes files, some of which may not be there."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
 
 
 def split_of(file_pattern: str) -> str | None:

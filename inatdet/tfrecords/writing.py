@@ -7,7 +7,7 @@ import concurrent.futures
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,32 +17,24 @@ import tqdm
 from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad
 from inatdet.data.granularity import Granularity
-from inatdet.data.jpeg import BadFileError, Jpeg, check_size
-from inatdet.data.jpeg_data import damage_in
 from inatdet.data.reading_ahead import map_ahead
 from inatdet.data.taxonomy import TAXONOMY_FILE, Taxonomy
 from inatdet.errors import InputError
 from inatdet.locks import only_writer, only_writer_of
 from inatdet.tfrecords.archive import ImagesArchive
-from inatdet.tfrecords.conversion import Conversion, LeaveOut
-from inatdet.tfrecords.encoding import Encoder
+from inatdet.tfrecords.conversion import Conversion
 from inatdet.tfrecords.journal import Journal, Shard
 from inatdet.tfrecords.label_counts import SplitCounts
 from inatdet.tfrecords.parts import shards_of_part
 from inatdet.tfrecords.plan import Plan, arguments_of
-from inatdet.tfrecords.shards import LeftOut, Written, write_shard
+from inatdet.tfrecords.recording import NOT_WANTED, Recorder, recorder
+from inatdet.tfrecords.shards import write_shard
 from inatdet.tfrecords.sources import ImagesFolder, Source
 
 __all__ = ["Conversion", "convert"]
 
 _SHARDS_AT_ONCE = 4  # more do not help: their threads share one lock of Python
 _AHEAD = 2  # images per thread that are read before they are written
-_KINDS = {
-    LeaveOut.TURNED: "image has an EXIF orientation",
-    LeaveOut.GRAY: "image is gray",
-    LeaveOut.CMYK: "image is CMYK",
-    LeaveOut.HOLE: "image file has damaged data",
-}
 
 
 class _StoppedError(Exception):
@@ -93,7 +85,7 @@ def _write_part(
             name: shard
             for name, shard in journal.finished(positions).items()
             # What a run with SKIP left out is an error now.
-            if not (shard.left_out and conversion.on_bad is OnBad.ERROR)
+            if conversion.on_bad is OnBad.SKIP or set(shard.left_out) <= set(NOT_WANTED.values())
         }
         finished = {n: shard for n, shard in recorded.items() if shard.sources == stamps[n]}
         notes = _written_again(conversion, journal, len(recorded) - len(finished))
@@ -101,9 +93,9 @@ def _write_part(
         if not todo:
             return notes, list(finished.values())
         _check_there(conversion, plan.annotations, source, todo, len(wanted))
-        journal.begin(None if conversion.shards else finished)
+        journal.begin(todo, alone=not conversion.shards)
         _save_label_spaces(conversion, plan.taxonomy)
-        record_of = _recorder(conversion, plan, source)
+        record_of = recorder(conversion, plan, source)
         shards = _write(conversion, source, todo, record_of, journal, stamps, progress)
     finished.update((shard.file, shard) for shard in shards)
     return notes, [finished[name] for name in positions]
@@ -174,53 +166,11 @@ def _check_there(
         raise InputError(f"{what}; {remedy}{more}")
 
 
-def _recorder(
-    conversion: Conversion, plan: Plan, source: Source
-) -> Callable[[int], Written | LeftOut | BadFileError]:
-    """A function that reads an image and encodes it with its boxes.
-
-    It takes the position of an image in the annotations, and returns what to write, or why it is
-    not written.
-    """
-    annotations = plan.annotations
-    rows, starts = annotations.rows_by_image()
-    encode = Encoder(plan.taxonomy, conversion.granularity)
-
-    def record_of(position: int) -> Written | LeftOut | BadFileError:
-        image, boxes = annotations.images[position], rows[starts[position] : starts[position + 1]]
-        try:
-            jpeg = source.open(position)
-            check_size(jpeg, source.place, image)
-        except BadFileError as error:
-            return error
-        if kind := next((kind for kind in conversion.leave_out if _is_of(kind, jpeg)), None):
-            return LeftOut(_KINDS[kind], image.id)
-        record = encode(
-            image,
-            jpeg.data,
-            boxes=annotations.boxes[boxes],
-            category_ids=annotations.category_ids[boxes],
-            areas=annotations.areas[boxes],
-            is_crowd=annotations.is_crowd[boxes],
-        )
-        return Written(record, len(boxes), jpeg.is_turned)
-
-    return record_of
-
-
-def _is_of(kind: LeaveOut, jpeg: Jpeg) -> bool:
-    if kind == LeaveOut.TURNED:
-        return jpeg.is_turned
-    if kind == LeaveOut.HOLE:
-        return bool(damage_in(jpeg.data))
-    return jpeg.mode == {LeaveOut.GRAY: "L", LeaveOut.CMYK: "CMYK"}[kind]
-
-
 def _write(
     conversion: Conversion,
     source: Source,
     todo: Mapping[str, Sequence[int]],
-    record_of: Callable[[int], Written | LeftOut | BadFileError],
+    record_of: Recorder,
     journal: Journal,
     stamps: Mapping[str, str],
     progress: bool,
@@ -231,7 +181,7 @@ def _write(
         conversion: what to do.
         source: of the image files.
         todo: the images of each shard, by its name.
-        record_of: see `_recorder`.
+        record_of: see `recorder`.
         journal: where to record finished shards.
         stamps: what the files of each shard are like from outside.
         progress: whether to show a progress bar.

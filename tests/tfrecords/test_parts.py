@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from inatdet.errors import InputError
 from inatdet.locks import only_writer_of
+from inatdet.tfrecords import writing
 from inatdet.tfrecords.journal import count_images
 from inatdet.tfrecords.parts import check_part, shards_of_part
 from inatdet.tfrecords.writing import convert
@@ -105,6 +107,20 @@ def test_shards_of_other_settings_do_not_count(dataset, whole):
     assert sorted(shards(dataset)) == [f"train-0000{i}-of-00002.tfrecord" for i in range(2)]
     edit(dataset, lambda record: record["annotations"][0].update(bbox=[0, 0, 1, 1]))
     assert convert(of(dataset, "0/2", num_shards=2))["unwritten"] == 1
+
+
+def test_a_part_that_stopped_leaves_no_shard_with_old_images(dataset, monkeypatch):
+    convert(of(dataset, "0-2"))
+    path = os.path.join(dataset.images_dir, "pictures", "7.jpg")
+    for number in range(3):  # the first has the image, or the second, or the third
+        os.utime(path, (1, 1 + number))
+        with monkeypatch.context() as stopped:
+            stopped.setattr(writing, "write_shard", None)
+            with contextlib.suppress(TypeError):
+                convert(of(dataset, str(number)))
+    assert convert(of(dataset, "3"))["unwritten"] >= 1
+    convert(dataset)
+    assert convert(of(dataset, "3")).get("unwritten") is None
 
 
 def test_no_two_processes_write_the_same_shard(dataset):

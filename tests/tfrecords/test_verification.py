@@ -178,6 +178,9 @@ def test_what_decoding_finds(dataset):
     written = {int(example["image_id"]) for example in examples(dataset)}
     assert summary["images"] == 14 and not written & set(kinds.values())
     assert sum(summary["left_out"].values()) == 6  # and two without a box
+    before = os.stat(path_of(pattern, 0)).st_ino
+    assert convert(dataclasses.replace(dataset, leave_out=tuple(kinds))) == summary
+    assert os.stat(path_of(pattern, 0)).st_ino == before, "nothing is written again"
     assert [kind for *_, kind in found_in(pattern, decode=True)] == ["same content as another file"]
     listed = os.path.join(os.path.dirname(dataset.output_dir), "problems.csv")
     with open(listed, "w") as file:
