@@ -69,7 +69,7 @@ def main(argv: Sequence[str]) -> int | None:
     if not values.annotations and not values.records:
         raise InputError("give --annotations and --images_dir, or --records; --help explains them")
     if values.annotations and not values.images_dir:
-        raise InputError("--annotations need --images_dir, the folder of the images")
+        raise InputError("--annotations needs --images_dir, the folder of the images")
     if values.images_dir and not os.path.isdir(values.images_dir):
         raise InputError(f"--images_dir={values.images_dir} is not a folder; check the path")
     findings: list[Finding] = []

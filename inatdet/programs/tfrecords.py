@@ -98,6 +98,7 @@ def main(argv: Sequence[str]) -> None:
         leave_out=tuple(values.leave_out),
         leave_out_listed=values.leave_out_listed,
     )
+    progress(f"reading {conversion.annotations}")
     summary = convert(conversion, progress=True)
     for note in summary["notes"]:
         progress(f"note: {note}")

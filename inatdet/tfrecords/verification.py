@@ -7,6 +7,7 @@ import functools
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -99,8 +100,14 @@ def verify(
     for split in dict.fromkeys(_split_of(path) for path in paths):
         findings += _check_split(split, paths, of_shard)
     threads = threads or os.cpu_count() or 1
+    one_at_a_time = threading.Lock()
+
+    def told(count: int) -> None:
+        with one_at_a_time:
+            advance(count)
+
     look = functools.partial(
-        _look_through, of_shard=of_shard, decode=decode, images_dir=images_dir, advance=advance
+        _look_through, of_shard=of_shard, decode=decode, images_dir=images_dir, advance=told
     )
     records = 0
     seen: dict[bytes, tuple[str, str]] = {}

@@ -5,8 +5,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from inatdet.tfrecords.writing import convert
 from tests.tfrecords.conversions import dataset_in
 
@@ -42,16 +40,8 @@ def test_a_broken_record_is_named(tmp_path, monkeypatch):
     assert all(row["what_is_wrong"] and row["what_to_do"] for row in rows)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ((), "give --annotations and --images_dir, or --records"),
-        (("--annotations=x.json",), "--annotations need --images_dir"),
-        (("--records=nothing-*",), "no file matches 'nothing-*'"),
-    ],
-)
-def test_what_cannot_be_checked(tmp_path, monkeypatch, arguments, words):
+def test_there_must_be_something_to_check(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    done = check(*arguments)
+    done = check("--annotations=x.json")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith(f"error: {words}")
+    assert done.stderr.splitlines()[-1].startswith("error: --annotations needs --images_dir")

@@ -52,8 +52,9 @@ def fail_after(calls, call, number):
     return failing
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
-@pytest.mark.parametrize("after", [0, 7, 12, 17])
+@pytest.mark.parametrize(
+    ("number", "after"), [(errno.ENOSPC, 0), (errno.EDQUOT, 7), (errno.EIO, 12), (errno.ENOSPC, 17)]
+)
 def test_a_disk_that_is_full(dataset, monkeypatch, number, after):
     whole = undisturbed(dataset)
     with monkeypatch.context() as full:

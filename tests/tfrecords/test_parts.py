@@ -7,7 +7,7 @@ import dataclasses
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inatdet.errors import InputError
@@ -19,6 +19,7 @@ from inatdet.tfrecords.writing import convert
 from tests.tfrecords.conversions import edit, shards
 
 
+@settings(deadline=None)
 @given(st.integers(1, 70), st.integers(1, 90))
 def test_parts_are_disjoint_equal_and_complete(parts, count):
     found = [shards_of_part(f"{i}/{parts}", count) for i in range(parts)]

@@ -6,7 +6,7 @@ import io
 
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inatdet.tfrecords.frames import FrameReader, FrameWriter
@@ -44,6 +44,7 @@ def features(values):
     return st.dictionaries(values, one, max_size=5)
 
 
+@settings(max_examples=50, deadline=None)
 @given(features(st.text(st.characters(exclude_categories=["Cs"]), max_size=200)))
 def test_examples_are_those_of_tensorflow(some):
     example, data = theirs(some), ours(some)
@@ -51,6 +52,7 @@ def test_examples_are_those_of_tensorflow(some):
     assert decode_example(data) == {name: list(values) for name, (_, values) in some.items()}
 
 
+@settings(max_examples=50, deadline=None)
 @given(features(st.text("aZ/_9", min_size=3, max_size=3)))
 def test_bytes_are_those_of_tensorflow(some):
     """No name begins with another here: those, protocol buffers sort in an order of their own."""
@@ -62,6 +64,7 @@ def test_an_example_with_nothing_in_it():
     assert decode_example(b"") == decode_example(b"\x0a\x00") == {}
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=200))
 def test_what_is_no_example_is_refused_or_is_one_for_tensorflow_too(data):
     try:
@@ -71,7 +74,7 @@ def test_what_is_no_example_is_refused_or_is_one_for_tensorflow_too(data):
     assert all(isinstance(values, list) for values in found.values())
 
 
-@pytest.mark.parametrize("cut", range(1, 60))
+@pytest.mark.parametrize("cut", [*range(1, 12), 30, 59])
 def test_examples_that_end_early_are_refused(cut):
     whole = ours({"a": (bytes_list, [b"x" * 40]), "b": (int64_list, [1, 2**40])})
     with pytest.raises(ValueError, match=r"buffer|example"):
@@ -112,7 +115,7 @@ def test_the_crc_of_known_data():
     assert file.crc32c == "e3069283"  # the check value of CRC-32C (RFC 3720)
 
 
-@pytest.mark.parametrize("place", range(60))
+@pytest.mark.parametrize("place", [*range(20), 25, 33, 39, 40, 59])
 def test_every_flipped_bit_is_noticed_in_its_record(place):
     data = bytearray(written([b"abcd", b"efgh", b"ijkl"])[0])  # 20 bytes each
     data[place] ^= 1 << place % 8
