@@ -135,7 +135,7 @@ class Record:
                 features[keys.SHA256][0].decode(),
                 len(features[keys.CATEGORY]),
             )
-        except (KeyError, IndexError, AttributeError, UnicodeDecodeError) as error:
+        except (KeyError, IndexError, AttributeError, ValueError) as error:
             raise ValueError("a record that lacks a field") from error
 
 

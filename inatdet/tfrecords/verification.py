@@ -98,7 +98,7 @@ def verify(
     findings: list[Finding] = []
     of_shard: dict[str, Mapping[str, Any]] = {}
     for split in dict.fromkeys(_split_of(path) for path in paths):
-        findings += _check_split(split, paths, of_shard)
+        findings += _check_split(split, of_shard)
     threads = threads or os.cpu_count() or 1
     one_at_a_time = threading.Lock()
 
@@ -146,7 +146,7 @@ def _split_of(path: str) -> tuple[str, int]:
 
 
 def _check_split(
-    split: tuple[str, int], paths: Sequence[str], of_shard: dict[str, Mapping[str, Any]]
+    split: tuple[str, int], of_shard: dict[str, Mapping[str, Any]]
 ) -> Iterator[Finding]:
     """Finds out which shards are missing, and adds to `of_shard` what the manifest says of each."""
     path, count = split
@@ -253,14 +253,15 @@ def _changed(record: Record, images_dir: str) -> Iterable[Finding]:
     except (OSError, InputError) as error:
         same, what = False, f"cannot be read ({getattr(error, 'strerror', '') or error})"
     if not same:
-        remedy = "restore the file, or run `inatdet tfrecords` again"
+        remedy = f"restore the file, or {_WRITE_AGAIN}"
         yield Finding(image.id, image.file_name, Level.PROBLEM, RecordProblem.CHANGED, what, remedy)
 
 
 def _compared(shard: _Shard, frames: FrameReader, written: Mapping[str, Any]) -> Iterator[Finding]:
     """Where a shard is not what the manifest says."""
     found = {"bytes": frames.bytes, "images": shard.records, "crc32c": frames.crc32c}
-    if not shard.findings:  # otherwise the boxes of some records are unknown
+    unknown = {RecordProblem.DAMAGED, RecordProblem.OTHER}
+    if not unknown & {finding.kind for finding in shard.findings}:  # their boxes are not counted
         found["boxes"] = shard.boxes
     other = [
         f"{key} {found[key]}, not {written[key]}"
