@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from typing import IO, Any, BinaryIO, Literal, TextIO, overload
 
@@ -22,6 +23,7 @@ except ImportError:  # Windows
 _BLOCK = 1 << 20  # bytes read at a time
 _LONGEST_NAME = 200  # bytes of a file's name that its temporary name begins with
 _TEMPORARY = ".inatdet-unfinished"  # what temporary names end with, so that they are ours
+_UMASK = threading.Lock()  # it is the process', and can be read only by setting it
 _SEEN_FOLDERS: set[str] = set()  # where this process has looked for what others left
 
 
@@ -101,8 +103,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
         try:
             yield temporary
             # mkstemp makes the file readable by its owner only, but results are meant to be shared.
-            umask = os.umask(0)
-            os.umask(umask)
+            with _UMASK:
+                umask = os.umask(0)
+                os.umask(umask)
             os.chmod(temporary, 0o666 & ~umask)
             os.replace(temporary, path)
         except BaseException as error:

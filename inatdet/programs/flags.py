@@ -26,18 +26,21 @@ flags.disclaim_key_flags()
 _EXPECTED = " or ".join(f"{granularity}=PATH" for granularity in ALWAYS)
 
 
-def define_truth(names: str = "Class names of YOLO's files: a data.yaml.") -> None:
+def define_truth(
+    names: str = "Class names of YOLO's files: a data.yaml.", required: bool = True
+) -> None:
     """Defines the flags that say what the ground truth is.
 
     Args:
         names: the help of --names.
+        required: whether there must be one.
     """
     flags.DEFINE_string(
         "annotations",
         None,
         "The ground truth: COCO-style or LVIS JSON, or a folder of Pascal VOC's XML files or of "
         "YOLO's labels.",
-        required=True,
+        required=required,
     )
     flags.DEFINE_string("taxonomy", None, "A taxonomy.json, instead of deriving label spaces.")
     flags.DEFINE_string("names", None, names)
