@@ -1,0 +1,28 @@
+"""What every row of a table has: columns, cells, and a key to find it by."""
+
+from __future__ import annotations
+
+import abc
+from typing import ClassVar
+
+Cell = str | int | float
+"""What a table's cell holds; a float is a measure, and NaN what does not exist."""
+
+
+class Row(abc.ABC):
+    """A row of a table.
+
+    Attributes:
+        columns: the names of the table's columns. They are public: CSV files have them.
+    """
+
+    columns: ClassVar[tuple[str, ...]]
+
+    @property
+    @abc.abstractmethod
+    def key(self) -> tuple[str, ...]:
+        """What the row is about, unique in its table."""
+
+    @abc.abstractmethod
+    def cells(self) -> tuple[Cell, ...]:
+        """One cell for each of `columns`."""
