@@ -1,0 +1,92 @@
+"""What looks wrong with the splits of a dataset, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from inatdet.data.entries import short
+from inatdet.datasets.statistics.splits import TRAIN, VAL, Counted, Dataset
+
+_NAMED = 3
+
+
+def doubts(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    """What a person should look at.
+
+    Yields:
+        What it is about, `images` or `classes`, and a sentence: which file, what, how many, and
+        what to do.
+    """
+    train, val = dataset.split(TRAIN), dataset.split(VAL)
+    if train and val:
+        yield from _in_both(train, val)
+        yield from _never_seen(dataset, train, val)
+    for part in dataset.splits:
+        if part.split.labels is not None and part.split.boxes is not None:
+            yield from _labels_and_boxes(part)
+
+
+def _in_both(train: Counted, val: Counted) -> Iterator[tuple[str, str]]:
+    """Images that models are trained on and evaluated on."""
+    first, second = train.split.counted, val.split.counted
+    known = {(i.file_name, i.width, i.height) for i in first.images}
+    found = [i.file_name for i in second.images if (i.file_name, i.width, i.height) in known]
+    if found:
+        yield (
+            "images",
+            f"{second.path}: {len(found):,} of {len(second.images):,} images have the file name "
+            f"and the size of an image of {first.path} ({_listed(found)}); if both start from one "
+            "folder, leave them out of one split",
+        )
+
+
+def _never_seen(dataset: Dataset, train: Counted, val: Counted) -> Iterator[tuple[str, str]]:
+    """Species that nothing can learn."""
+    absent = np.setdiff1d(val.shown[:, 1], train.shown[:, 1]).tolist()
+    if absent:
+        yield (
+            "classes",
+            f"{val.split.counted.path}: {len(absent):,} species have no image in "
+            f"{train.split.counted.path} ({_listed([dataset.species[i].name for i in absent])}); "
+            "check that both are splits of one dataset, as no model can learn these",
+        )
+
+
+def _labels_and_boxes(part: Counted) -> Iterator[tuple[str, str]]:
+    """Boxes whose image is not among the labels, or has the label of another species."""
+    labels, boxes, boxed = part.split.labels, part.split.boxes, part.boxed
+    assert labels is not None
+    assert boxes is not None
+    assert boxed is not None
+    position = {image.file_name: place for place, image in enumerate(labels.images)}
+    places = np.array([position.get(i.file_name, -1) for i in boxes.images], np.int64)
+    of_box = places[boxes.image_positions()] if len(boxed) else np.zeros(0, np.int64)
+    missing = _images_of(of_box < 0, part)
+    if missing:
+        yield (
+            "images",
+            f"{boxes.path}: {len(missing):,} images with boxes are not among the images of "
+            f"{labels.path} ({_listed(missing)}); check that both are of one split",
+        )
+    found = of_box >= 0
+    differs = np.zeros(len(boxed), bool)
+    differs[found] = part.shown[of_box[found], 1] != boxed[found]
+    if other := _images_of(differs, part):
+        yield (
+            "classes",
+            f"{boxes.path}: {len(other):,} images have boxes of another species than their label "
+            f"in {labels.path} ({_listed(other)}); check that both are of one dataset",
+        )
+
+
+def _images_of(chosen: np.ndarray, part: Counted) -> list[str]:
+    """The file names of the images of some boxes, bool `[boxes]`."""
+    boxes = part.split.boxes
+    assert boxes is not None
+    return [boxes.images[at].file_name for at in np.unique(boxes.image_positions()[chosen])]
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(short, names[:_NAMED])) + (", ..." if names[_NAMED:] else "")
