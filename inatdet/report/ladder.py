@@ -185,7 +185,7 @@ def _shape(kind: str) -> Iterator[tuple[float, float]]:
     yield from shapes[kind]
 
 
-LADDER = Figure(
+LADDER: Figure[Results] = Figure(
     name="ladder_figure",
     heading="AP at every rank, drawn",
     link="",
