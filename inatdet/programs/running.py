@@ -42,6 +42,7 @@ _REMEDIES = {
 PROGRAMS = (
     "mini",
     "check",
+    "statistics",
     "tfrecords",
     "train",
     "detect",
