@@ -27,6 +27,7 @@ _LONGEST_NAME = 40  # characters of a name in the legend
 _LONGEST_ON_PAGE = 60
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 630, 10, 400  # of the page's axes
 _MOST_TICKS = 6
+_MOST_DECADES = 4  # with ticks at 2 and 5
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,20 @@ def ticks_up_to(value: float) -> list[float]:
     return [round(i * step, 10) for i in range(math.ceil(value / step) + 1)]
 
 
-def powers_around(low: float, high: float) -> list[float]:
-    """Powers of ten from one that is at most `low`, above 0, to one that is at least `high`."""
+def ticks_of_log(low: float, high: float) -> list[float]:
+    """Round numbers for a logarithmic axis, from one that is at most `low` to one above `high`.
+
+    Args:
+        low: above 0.
+        high: not less.
+    """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    return [float(10**power) for power in range(first, max(last, first + 1) + 1)]
+    if last - first > _MOST_DECADES:
+        return [10.0**power for power in range(first, last + 1)]
+    every = [factor * 10.0**power for power in range(first, last + 1) for factor in (1, 2, 5)]
+    start = max(tick for tick in every if tick <= low)
+    end = min(tick for tick in every if tick > high)
+    return [tick for tick in every if start <= tick <= end]
 
 
 def draw(

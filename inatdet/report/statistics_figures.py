@@ -14,7 +14,7 @@ from inatdet.datasets.statistics.species import TOTAL
 from inatdet.datasets.statistics.splits import TRAIN
 from inatdet.report import lines
 from inatdet.report.figures import Figure
-from inatdet.report.lines import Axis, Line, powers_around, ticks_up_to
+from inatdet.report.lines import Axis, Line, ticks_of_log, ticks_up_to
 from inatdet.report.table import Table
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _species_axes(counts: np.ndarray, split: str) -> tuple[Axis, Axis]:
     low, high = (int(counts[-1]), int(counts[0])) if len(counts) else (1, 10)
     return (
         Axis("Species, from the most to the least frequent", ticks_up_to(len(counts))),
-        Axis(_images_of(split), powers_around(low, high), is_log=True),
+        Axis(_images_of(split), ticks_of_log(low, high), is_log=True),
     )
 
 

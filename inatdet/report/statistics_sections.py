@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from inatdet.data.rows import Cell
@@ -29,15 +28,6 @@ def table1(results: Statistics) -> Table[Any]:
     ]
     if rows and results.is_inat2017:
         rows.append(("iNat2017, in the paper", *TABLE_1))
-    return Table(_TABLE_1_COLUMNS, tuple(rows))
-
-
-def _table1_as_printed(results: Statistics) -> Table[Any]:
-    """Table 1 with two decimals, as the paper has it."""
-    rows = []
-    for name, images, classes, imbalance in table1(results).rows:
-        known = isinstance(imbalance, float) and not math.isnan(imbalance)
-        rows.append((name, images, classes, f"{imbalance:,.2f}" if known else "-"))
     return Table(_TABLE_1_COLUMNS, tuple(rows))
 
 
@@ -107,7 +97,6 @@ SECTIONS: tuple[Section[Statistics], ...] = (
         "imbalance is the number of training images of the most frequent species divided by that "
         "of the rarest which has one.",
         link="Table 1",
-        excerpt=_table1_as_printed,
         on_screen=True,
         in_percent=False,
     ),

@@ -65,10 +65,10 @@ class Counted:
     shown: np.ndarray
     boxed: np.ndarray | None
 
-    @property
+    @functools.cached_property
     def images(self) -> int:
         """How many images show a known species."""
-        return len(np.unique(self.shown[:, 0]))
+        return len(_sorted_once(self.shown[:, 0]))
 
     def images_by(self, groups: np.ndarray, count: int) -> np.ndarray:
         """How many images show each of some groups of species.
@@ -201,11 +201,17 @@ def _looked_up(table: _Table, category_ids: np.ndarray) -> np.ndarray:
 
 
 def _distinct(pairs: np.ndarray) -> np.ndarray:
-    """The rows of int64 `[n, 2]` with numbers from 0, each once."""
+    """The rows of int64 `[n, 2]` with numbers from 0, each once, sorted."""
     width = int(pairs[:, 1].max(initial=0)) + 1
-    # One column is sorted several times as fast as two.
-    found = np.unique(pairs[:, 0] * width + pairs[:, 1])
+    found = _sorted_once(pairs[:, 0] * width + pairs[:, 1])
     return np.column_stack([found // width, found % width])
+
+
+def _sorted_once(values: np.ndarray) -> np.ndarray:
+    """Different numbers from 0, sorted; of values that are nearly so, faster than `np.unique`."""
+    values = np.sort(values, kind="stable")
+    once: np.ndarray = values[np.diff(values, prepend=-1) != 0]
+    return once
 
 
 def _names_are_distinct(categories: Iterable[Category]) -> bool:
