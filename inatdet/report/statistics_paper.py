@@ -5,11 +5,10 @@ Van Horn et al., "The iNaturalist Species Classification and Detection Dataset",
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from inatdet.data.rows import Cell
+from inatdet.data.rows import Cell, Row
 from inatdet.datasets.statistics.results import Statistics
 from inatdet.datasets.statistics.species import TOTAL, SuperClassRow, known
 from inatdet.datasets.statistics.splits import TRAIN
@@ -79,29 +78,23 @@ def beside_section3(results: Statistics) -> Table[Any]:
     images = results.boxes_per_image[-1] if results.boxes_per_image else None
     areas = results.areas[-1] if results.areas else None
     total = results.super_classes[-1]
-    nan = math.nan
-    return Table(
-        columns,
+    rows: tuple[tuple[str, Cell | None, Cell], ...] = (
+        ("species with boxes", total.boxed_classes, BOXED_CLASSES),
+        ("images with boxes", _of(images, "images"), BOXED_IMAGES),
+        ("of these, percent with more than 1", _of(images, "more_than_one"), MORE_THAN_ONE),
+        ("of these, percent with more than 5", _of(images, "more_than_five"), MORE_THAN_FIVE),
+        ("small boxes, percent", _of(areas, "small"), AREAS[0]),
+        ("medium boxes, percent", _of(areas, "medium"), AREAS[1]),
+        ("large boxes, percent", _of(areas, "large"), AREAS[2]),
         (
-            ("images with boxes", images.images if images else nan, BOXED_IMAGES),
-            ("classes with boxes", known(total.boxed_classes), BOXED_CLASSES),
-            (
-                "percent of them with more than 1",
-                images.more_than_one if images else nan,
-                MORE_THAN_ONE,
-            ),
-            (
-                "percent of them with more than 5",
-                images.more_than_five if images else nan,
-                MORE_THAN_FIVE,
-            ),
-            ("percent of the boxes small", areas.small if areas else nan, AREAS[0]),
-            ("percent of the boxes medium", areas.medium if areas else nan, AREAS[1]),
-            ("percent of the boxes large", areas.large if areas else nan, AREAS[2]),
-            (
-                "percent of the training images of the top 1% (paper: over)",
-                train.top_share if train else nan,
-                TOP_SHARE,
-            ),
+            "training images of the most frequent 1% of species, percent (the paper's: over)",
+            _of(train, "top_share"),
+            TOP_SHARE,
         ),
     )
+    return Table(columns, tuple((name, known(here), paper) for name, here, paper in rows))
+
+
+def _of(row: Row | None, name: str) -> Cell | None:
+    """A number of a row; None without the row."""
+    return None if row is None else getattr(row, name)

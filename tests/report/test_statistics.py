@@ -213,7 +213,7 @@ def test_the_papers_rows_stand_beside_ours(inat2017):
     numbers = {row[0]: row[1:] for row in report.section3_paper.rows}
     assert math.isnan(numbers["images with boxes"][0])
     assert numbers["images with boxes"][1] == 449_313
-    assert numbers["percent of the boxes small"][1] == 5.7
+    assert numbers["small boxes, percent"][1] == 5.7
 
 
 def test_the_papers_numbers_agree_with_each_other():
