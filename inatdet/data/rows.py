@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import abc
+import math
 from typing import ClassVar
 
 Cell = str | int | float
 """What a table's cell holds; a float is a measure, and NaN what does not exist."""
+
+
+TOTAL = "Total"
+"""The name of a row that sums up the others."""
 
 
 class Row(abc.ABC):
@@ -26,3 +31,8 @@ class Row(abc.ABC):
     @abc.abstractmethod
     def cells(self) -> tuple[Cell, ...]:
         """One cell for each of `columns`."""
+
+
+def known(value: Cell | None) -> Cell:
+    """A value as a cell: what is not known, None, is NaN there."""
+    return math.nan if value is None else value

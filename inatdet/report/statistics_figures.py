@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from inatdet.data.rows import TOTAL
 from inatdet.datasets.statistics.boxes import EDGES, RelativeSizeRow
 from inatdet.datasets.statistics.results import Statistics
-from inatdet.datasets.statistics.species import TOTAL
 from inatdet.datasets.statistics.splits import TRAIN
 from inatdet.report import lines
 from inatdet.report.figures import Figure

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from inatdet.data.rows import Cell, Row
+from inatdet.data.rows import TOTAL, Cell, Row, known
 from inatdet.datasets.statistics.results import Statistics
-from inatdet.datasets.statistics.species import TOTAL, SuperClassRow, known
+from inatdet.datasets.statistics.species import SuperClassRow
 from inatdet.datasets.statistics.splits import TRAIN
 from inatdet.report.table import Table
 

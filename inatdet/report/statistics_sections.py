@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from inatdet.data.rows import Cell
+from inatdet.data.rows import TOTAL, Cell
 from inatdet.datasets.statistics.boxes import AreaRow, BoxesPerImageRow, RelativeSizeRow
 from inatdet.datasets.statistics.observers import ObserverRow
 from inatdet.datasets.statistics.ranks import RankRow
 from inatdet.datasets.statistics.results import Statistics
-from inatdet.datasets.statistics.species import TOTAL, SpeciesRow, SpreadRow, SuperClassRow
+from inatdet.datasets.statistics.species import SpeciesRow, SpreadRow, SuperClassRow
 from inatdet.datasets.statistics.splits import TRAIN
 from inatdet.report.section import Section
 from inatdet.report.statistics_figures import SIZES, SPECIES

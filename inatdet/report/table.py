@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 import numpy as np
 
-from inatdet.datasets.statistics.species import TOTAL
+from inatdet.data.rows import TOTAL
 from inatdet.evaluation.average_precision import OVERALL
 from inatdet.evaluation.resampling import Estimate
 from inatdet.evaluation.rows import Cell, Row

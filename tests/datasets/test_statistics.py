@@ -388,18 +388,21 @@ def test_good_data_raises_no_doubts():
 def test_doubts():
     labels = labels_of([0, 0, 1])
     (message,) = said(Split("train", None, labels), Split("val", None, labels_of([0, 0], "train")))
-    assert "2 of 2 images have the file name and the size" in message
+    assert "lists 2 images with the file name and the size" in message
     (message,) = said(Split("train", None, labels), Split("val", None, labels_of([2, 5, 0], "val")))
-    assert "2 species have no image in train_labels.json ('Genus1 species2', 'Genus2" in message
+    assert (
+        "shows 2 species without an image in train_labels.json ('Genus1 species2', 'Genus2"
+        in message
+    )
     boxes = annotations_of(
         [(0, 0, 0, 0, 5, 5), (1, 4, 0, 0, 5, 5), (2, 0, 0, 0, 5, 5), (5, 0, 0, 0, 5, 5)],
         images_of(6, "train"),
         categories_of(9),
     )
     missing, other = said(Split("train", boxes, labels))
-    assert "1 images with boxes are not among the images of" in missing
+    assert "has boxes in 1 image that train_labels.json does not list" in missing
     assert "'train/5.jpg'" in missing
-    assert "2 images have boxes of another species than their label" in other
+    assert "boxes of another species than the label in train_labels.json in 2 images" in other
 
 
 def test_inat2017_is_recognized_with_and_without_plants():

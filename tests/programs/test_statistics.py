@@ -51,7 +51,9 @@ def test_all_files(statistics, tmp_path):
 def test_one_file_and_a_warning(statistics):
     done = statistics("--train_labels=val2017.json", "--val_labels=train2017.json")
     assert done.returncode == 0, done.stderr
-    assert "warning: train2017.json: 1 species have no image in val2017.json" in done.stderr
+    assert (
+        "warning: train2017.json: shows 1 species without an image in val2017.json" in done.stderr
+    )
     assert done.stderr.splitlines()[-1] == "the statistics are in out; see its 1 warning"
 
 

@@ -11,7 +11,8 @@ import inatdet
 from inatdet.data.annotations import Image
 from inatdet.data.categories import Category
 from inatdet.data.image_labels import ImageLabels
-from inatdet.datasets.statistics.species import TOTAL, SpeciesRow
+from inatdet.data.rows import TOTAL
+from inatdet.datasets.statistics.species import SpeciesRow
 from inatdet.errors import InputError
 from inatdet.report.statistics_figures import draw_species, images_per_species
 from inatdet.report.statistics_paper import AREAS, TABLE_1, TABLE_2
@@ -151,7 +152,7 @@ def test_what_looks_wrong(folder, tmp_path):
     heard = []
     found = inatdet.statistics(train_labels=val, val_labels=train, notify=heard.append)
     assert len(heard) == len(found.warnings) == 1
-    assert "1 species have no image in" in heard[0]
+    assert "shows 1 species without an image in" in heard[0]
     assert "## Warnings" in found.markdown()
     assert heard[0].removeprefix("warning: ") in " ".join(read(found.page()).text)
     with pytest.raises(InputError, match="without --strict this is a warning"):

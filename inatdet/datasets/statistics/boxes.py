@@ -13,8 +13,8 @@ from typing import ClassVar
 import numpy as np
 
 from inatdet.data.annotations import Annotations
-from inatdet.data.rows import Cell, Row
-from inatdet.datasets.statistics.species import TOTAL, by_super_class
+from inatdet.data.rows import TOTAL, Cell, Row
+from inatdet.datasets.statistics.species import by_super_class
 from inatdet.datasets.statistics.splits import Counted, Dataset
 
 SMALL, LARGE = 32.0**2, 96.0**2

@@ -38,9 +38,9 @@ def _in_both(train: Counted, val: Counted) -> Iterator[tuple[str, str]]:
     if found:
         yield (
             "images",
-            f"{second.path}: {len(found):,} of {len(second.images):,} images have the file name "
-            f"and the size of an image of {first.path} ({_listed(found)}); if both start from one "
-            "folder, leave them out of one split",
+            f"{second.path}: lists {_images(found)} with the file name and the size of an image of "
+            f"{first.path} ({_listed(found)}); if both start from one folder, list each image in "
+            "one split",
         )
 
 
@@ -50,9 +50,9 @@ def _never_seen(dataset: Dataset, train: Counted, val: Counted) -> Iterator[tupl
     if absent:
         yield (
             "classes",
-            f"{val.split.counted.path}: {len(absent):,} species have no image in "
+            f"{val.split.counted.path}: shows {len(absent):,} species without an image in "
             f"{train.split.counted.path} ({_listed([dataset.species[i].name for i in absent])}); "
-            "check that both are splits of one dataset, as no model can learn these",
+            "check that both are splits of one dataset, as no model can learn what it is not shown",
         )
 
 
@@ -69,8 +69,8 @@ def _labels_and_boxes(part: Counted) -> Iterator[tuple[str, str]]:
     if missing:
         yield (
             "images",
-            f"{boxes.path}: {len(missing):,} images with boxes are not among the images of "
-            f"{labels.path} ({_listed(missing)}); check that both are of one split",
+            f"{boxes.path}: has boxes in {_images(missing)} that {labels.path} does not list "
+            f"({_listed(missing)}); check that both are of one split",
         )
     found = of_box >= 0
     differs = np.zeros(len(boxed), bool)
@@ -78,8 +78,8 @@ def _labels_and_boxes(part: Counted) -> Iterator[tuple[str, str]]:
     if other := _images_of(differs, part):
         yield (
             "classes",
-            f"{boxes.path}: {len(other):,} images have boxes of another species than their label "
-            f"in {labels.path} ({_listed(other)}); check that both are of one dataset",
+            f"{boxes.path}: has boxes of another species than the label in {labels.path} in "
+            f"{_images(other)} ({_listed(other)}); check that both are of one dataset",
         )
 
 
@@ -88,6 +88,10 @@ def _images_of(chosen: np.ndarray, part: Counted) -> list[str]:
     boxes = part.split.boxes
     assert boxes is not None
     return [boxes.images[at].file_name for at in np.unique(boxes.image_positions()[chosen])]
+
+
+def _images(names: list[str]) -> str:
+    return f"{len(names):,} image{'s' * (len(names) != 1)}"
 
 
 def _listed(names: list[str]) -> str:

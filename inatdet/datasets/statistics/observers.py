@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from inatdet.data.rows import Cell, Row
-from inatdet.datasets.statistics.species import TOTAL, top_percent
+from inatdet.data.rows import TOTAL, Cell, Row
+from inatdet.datasets.statistics.species import top_percent
 from inatdet.datasets.statistics.splits import Dataset
 
 

@@ -10,11 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from inatdet.data.categories import Category
-from inatdet.data.rows import Cell, Row
+from inatdet.data.rows import TOTAL, Cell, Row, known
 from inatdet.datasets.statistics.splits import TRAIN, VAL, Counted, Dataset
-
-TOTAL = "Total"
-"""The name of a row that sums up the others."""
 
 
 @dataclass(frozen=True)
@@ -135,11 +132,6 @@ class SpreadRow(Row):
     def cells(self) -> tuple[Cell, ...]:
         """One cell for each of `columns`."""
         return tuple(getattr(self, name) for name in self.columns)
-
-
-def known(value: Cell | None) -> Cell:
-    """A value as a cell: what is not known is NaN."""
-    return math.nan if value is None else value
 
 
 def super_class_rows(dataset: Dataset) -> tuple[SuperClassRow, ...]:

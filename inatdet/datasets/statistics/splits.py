@@ -124,8 +124,7 @@ class Dataset:
 def join(splits: Sequence[Split]) -> Dataset:
     """Joins splits, whose files may number categories each in their own way.
 
-    A species is known by its name and super-class, unless a file has two of the same; then by its
-    id.
+    A species is known by its name, unless a file has two of one name; then by its id.
 
     Args:
         splits: those of one dataset; those without a file are passed over.
