@@ -159,6 +159,7 @@ def read_truth(
     return read_as_flags_say(
         values.annotations,
         values,
+        images_dir=values.images_dir,
         taxonomy=values.taxonomy,
         with_names=with_names,
         number_ids=number_ids,
@@ -169,6 +170,7 @@ def read_as_flags_say(
     path: str,
     values: flags.FlagValues,
     *,
+    images_dir: str | None = None,
     taxonomy: str | None = None,
     with_names: bool = True,
     number_ids: bool = False,
@@ -177,23 +179,24 @@ def read_as_flags_say(
 
     Args:
         path: the file or folder.
-        values: the flags of `define_reading`, and --images_dir.
+        values: the flags of `define_reading`.
+        images_dir: the images.
         taxonomy: a file of label spaces.
         with_names: whether --names names the classes of the annotations.
         number_ids: whether ids that are text become numbers.
 
     Raises:
-        InputError: it cannot be read, or --images_dir is not a folder.
+        InputError: it cannot be read, or `images_dir` is not a folder.
     """
-    if values.images_dir:
-        check_images_dir(values.images_dir)
+    if images_dir:
+        check_images_dir(images_dir)
     progress(f"reading {path}")
     found = read_annotations(
         path,
         taxonomy=taxonomy,
         names=values.names if with_names else None,
         super_categories=values.super_categories,
-        images_dir=values.images_dir,
+        images_dir=images_dir,
         corners=values.corners,
         on_bad=values.on_bad,
         number_ids=number_ids,

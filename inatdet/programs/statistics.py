@@ -17,15 +17,15 @@ figure as PNG. In Python, `inatdet.statistics` does the same as this program.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Hashable, Sequence
 
 from absl import flags
 
+from inatdet.data.annotations import Annotations
 from inatdet.data.formats.observers import read_observers
+from inatdet.data.image_labels import ImageLabels
 from inatdet.errors import InputError
 from inatdet.programs.flags import (
-    define_images_dir,
     define_reading,
     define_strict,
     noted,
@@ -38,13 +38,14 @@ from inatdet.report.statistics import statistics
 
 _FILES = ("train_annotations", "val_annotations", "train_labels", "val_labels")
 
-T = TypeVar("T")
-
 
 def define_flags() -> None:
     """Defines this program's flags."""
     for split, name in (("train", "training"), ("val", "validation")):
         flags.DEFINE_string(f"{split}_annotations", None, f"The boxes of the {name} images.")
+        flags.DEFINE_string(
+            f"{split}_images_dir", None, f"The {name} images, whose sizes YOLO's labels need."
+        )
         flags.DEFINE_string(f"{split}_labels", None, f"What each {name} image shows: JSON.")
         flags.DEFINE_string(
             f"{split}_observers",
@@ -53,7 +54,6 @@ def define_flags() -> None:
             f"{split}2017_locations.json, or a file whose images have an observer.",
         )
     define_reading()
-    define_images_dir("The images, whose sizes YOLO's labels need.")
     define_strict()
     flags.DEFINE_string("output_dir", None, "The folder for the statistics.", required=True)
     flags.DEFINE_bool("latex", False, "Write the tables for LaTeX as well.")
@@ -74,16 +74,12 @@ def main(argv: Sequence[str]) -> None:
             )
     with writing_to(values.output_dir):
         report = statistics(
-            _read(values.train_annotations, lambda path: read_as_flags_say(path, values)),
-            _read(values.val_annotations, lambda path: read_as_flags_say(path, values)),
-            train_labels=_read(
-                values.train_labels, lambda path: read_labels_as_flags_say(path, values)
-            ),
-            val_labels=_read(
-                values.val_labels, lambda path: read_labels_as_flags_say(path, values)
-            ),
-            train_observers=_read(values.train_observers, read_observers),
-            val_observers=_read(values.val_observers, read_observers),
+            _annotations(values, "train"),
+            _annotations(values, "val"),
+            train_labels=_labels(values, "train"),
+            val_labels=_labels(values, "val"),
+            train_observers=_observers(values, "train"),
+            val_observers=_observers(values, "val"),
             strict=values.strict,
             notify=progress,
             command=command(),
@@ -95,6 +91,18 @@ def main(argv: Sequence[str]) -> None:
     progress(f"the statistics are in {values.output_dir}{noted(report.warnings)}")
 
 
-def _read(path: str | None, read: Callable[[str], T]) -> T | None:
-    """What a flag names; None if it names nothing."""
-    return read(path) if path else None
+def _annotations(values: flags.FlagValues, split: str) -> Annotations | None:
+    path = values[f"{split}_annotations"].value
+    if not path:
+        return None
+    return read_as_flags_say(path, values, images_dir=values[f"{split}_images_dir"].value)
+
+
+def _labels(values: flags.FlagValues, split: str) -> ImageLabels | None:
+    path = values[f"{split}_labels"].value
+    return read_labels_as_flags_say(path, values) if path else None
+
+
+def _observers(values: flags.FlagValues, split: str) -> dict[int, Hashable] | None:
+    path = values[f"{split}_observers"].value
+    return read_observers(path) if path else None

@@ -385,10 +385,25 @@ def test_good_data_raises_no_doubts():
     assert said(Split("train", boxes), Split("val", None, labels_of([0, 5], "val"))) == []
 
 
+def test_images_in_both_splits():
+    """The same name is no doubt while the boxes differ, as where each split numbers its images."""
+    images, categories = images_of(3, "a"), categories_of(2)
+    boxes = [(0, 0, 0, 0, 9, 9), (0, 1, 5, 5, 9, 9), (1, 1, 0, 0, 5, 5), (2, 0, 0, 0, 7, 7)]
+    empty = Image(7, "a/7.jpg", 9, 9)
+    train = Split("train", annotations_of(boxes, (*images, empty), categories, "t.json"))
+    moved = [(0, 0, 0, 0, 9, 9.5), (1, 0, 0, 0, 5, 5)]
+    val = annotations_of(moved, (*images[:2], empty), categories, "v.json")
+    assert said(train, Split("val", val)) == []
+    val = annotations_of([*boxes[1::-1], *moved[1:]], images[:2], categories, "v.json")
+    (message,) = said(train, Split("val", val))
+    assert message.startswith("v.json: lists 1 image with the file name, the size and the boxes")
+    assert "('a/0.jpg'); list each image in one split" in message
+
+
 def test_doubts():
     labels = labels_of([0, 0, 1])
     (message,) = said(Split("train", None, labels), Split("val", None, labels_of([0, 0], "train")))
-    assert "lists 2 images with the file name and the size" in message
+    assert "lists 2 images with the file name, the size and the label of an image of" in message
     (message,) = said(Split("train", None, labels), Split("val", None, labels_of([2, 5, 0], "val")))
     assert (
         "shows 2 species without an image in train_labels.json ('Genus1 species2', 'Genus2"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from inatdet.data.annotations import Annotations
 from inatdet.data.entries import short
 from inatdet.datasets.statistics.splits import TRAIN, VAL, Counted, Dataset
 
@@ -33,15 +34,37 @@ def doubts(dataset: Dataset) -> Iterator[tuple[str, str]]:
 def _in_both(train: Counted, val: Counted) -> Iterator[tuple[str, str]]:
     """Images that models are trained on and evaluated on."""
     first, second = train.split.counted, val.split.counted
-    known = {(i.file_name, i.width, i.height) for i in first.images}
-    found = [i.file_name for i in second.images if (i.file_name, i.width, i.height) in known]
+    # Many datasets number their images in each split anew, so the name alone says little.
+    known = {(i.file_name, i.width, i.height): place for place, i in enumerate(first.images)}
+    pairs = [
+        (known[i.file_name, i.width, i.height], place)
+        for place, i in enumerate(second.images)
+        if (i.file_name, i.width, i.height) in known
+    ]
+    if not pairs:
+        return
+    content, other = _content(train), _content(val)
+    found = [second.images[j].file_name for i, j in pairs if content(i) == other(j) != ()]
     if found:
         yield (
             "images",
-            f"{second.path}: lists {_images(found)} with the file name and the size of an image of "
-            f"{first.path} ({_listed(found)}); if both start from one folder, list each image in "
-            "one split",
+            f"{second.path}: lists {_images(found)} with the file name, the size and the "
+            f"{'boxes' if isinstance(second, Annotations) else 'label'} of an image of "
+            f"{first.path} ({_listed(found)}); list each image in one split",
         )
+
+
+def _content(part: Counted) -> Callable[[int], object]:
+    """What an image shows, by its position in its file: its label, or its species and boxes."""
+    counted = part.split.counted
+    if not isinstance(counted, Annotations):
+        return lambda place: int(part.shown[place, 1])
+    assert part.boxed is not None
+    rows, starts = counted.rows_by_image()
+    table = np.column_stack([part.boxed, counted.boxes])
+    return lambda place: tuple(
+        sorted(map(tuple, table[rows[starts[place] : starts[place + 1]]].tolist()))
+    )
 
 
 def _never_seen(dataset: Dataset, train: Counted, val: Counted) -> Iterator[tuple[str, str]]:
