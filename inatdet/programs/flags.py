@@ -26,8 +26,6 @@ from inatdet.report.gallery import check_images_dir
 flags.disclaim_key_flags()
 
 _EXPECTED = " or ".join(f"{granularity}=PATH" for granularity in ALWAYS)
-
-
 _NAMES = "Class names of YOLO's files: a data.yaml."
 
 
