@@ -33,7 +33,11 @@ MODEL_DIR ?= $(WORK_DIR)/models/$(GRANULARITY)
 TRAIN_JSON ?= $(DATA)/train_2017_bboxes.json
 ## Boxes to evaluate on; by default DATA_DIR/val_2017_bboxes.json.
 VAL_JSON ?= $(DATA)/val_2017_bboxes.json
-## Folder that the file names in both start from; by default DATA_DIR.
+## What all training images show, for `make stats`: DIR/train2017.json
+TRAIN_LABELS ?=
+## What all validation images show, for `make stats`: DIR/val2017.json
+VAL_LABELS ?=
+## Folder that the file names start from; by default DATA_DIR.
 IMAGES_DIR ?= $(DATA)
 ## Prefix of the TFRecords to train on.
 TRAIN_SPLIT ?= train
@@ -47,6 +51,8 @@ DOWNLOAD_FLAGS ?=
 RESAMPLES ?= 200
 ## More flags for `inatdet evaluate`: --all_images --latex --noerrors
 EVAL_FLAGS ?=
+## More flags for `inatdet statistics`: --genus_from_names --latex
+STATS_FLAGS ?=
 ## Arguments for pytest: TESTS='tests/data -k taxonomy'
 TESTS ?=
 ## Python that creates .venv; by default the newest working 3.10 to 3.12.
@@ -89,6 +95,7 @@ GRANULARITIES := $(strip species $(RANKS) super $(filter $(FOUND),$(ABOVE_SUPER)
 RECORDS = $(WORK_DIR)/records
 DETECTIONS = $(WORK_DIR)/detections
 REPORT = $(WORK_DIR)/report
+STATISTICS = $(WORK_DIR)/statistics
 VENV := .venv
 INSTALLED := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 PY := $(VENV)/bin/python
@@ -193,6 +200,15 @@ ifeq ($(strip $(DATA_DIR)),)
 else
 	$(PY) -m inatdet download --output_dir='$(DATA_DIR)' $(DOWNLOAD_FLAGS)
 endif
+
+.PHONY: stats
+## Counts species, images and boxes of both splits (the paper's Section 3).
+stats: $(TRAIN_SOURCE) $(VAL_SOURCE) | $(INSTALLED)
+	$(PY) -m inatdet statistics --train_annotations='$(TRAIN_JSON)' \
+	    --val_annotations='$(VAL_JSON)' \
+	    $(if $(TRAIN_LABELS),--train_labels='$(TRAIN_LABELS)') \
+	    $(if $(VAL_LABELS),--val_labels='$(VAL_LABELS)') \
+	    --output_dir='$(STATISTICS)' $(STATS_FLAGS)
 
 .PHONY: tfrecords
 ## Writes the TFRecords of both splits, with labels at all granularities.

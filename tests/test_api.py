@@ -19,10 +19,12 @@ from tests.detection_files import RIGHT, SPECIES, read_csv, write_annotations, w
 WITH_EXAMPLES = (
     "inatdet.data.detections",
     "inatdet.data.granularity",
+    "inatdet.data.formats.image_labels",
     "inatdet.data.formats.reading",
     "inatdet.data.formats.writing",
     "inatdet.report.comparison",
     "inatdet.report.report",
+    "inatdet.report.statistics",
     "inatdet.report.table",
 )
 
@@ -36,6 +38,9 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "ranks.csv").write_text(
         "name,family,phylum\nCorvus,Corvidae,A\nPica,Corvidae,B\nApis,Apidae,A\n"
     )
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 9, "height": 9} for i in range(3)]
+    labels = [{"id": i, "image_id": i, "category_id": c} for i, c in enumerate((5, 0, 5))]
+    write_annotations(tmp_path / "train2017.json", images=images, annotations=labels)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

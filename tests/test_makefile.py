@@ -145,6 +145,21 @@ def test_download_goes_to_data_dir(tmp_path):
     assert "error: DATA_DIR must name the folder to download iNat2017 to" in result.stderr
 
 
+def test_stats(dataset):
+    found = calls(make("-n", "stats", f"DATA_DIR={dataset}").stdout)
+    files = [
+        (f"{split}_annotations", f"{dataset}/{split}_2017_bboxes.json")
+        for split in ("train", "val")
+    ]
+    output = ("output_dir", "runs/my_data/statistics")
+    assert found == [("inatdet statistics", [*files, output])]
+    labels = {"TRAIN_LABELS": "a b.json", "VAL_LABELS": "c.json"}
+    given = [f"{name}={value}" for name, value in labels.items()]
+    found = calls(make("-n", "stats", f"DATA_DIR={dataset}", *given).stdout)
+    both = [("train_labels", "a b.json"), ("val_labels", "c.json")]
+    assert found == [("inatdet statistics", [*files, *both, output])]
+
+
 @pytest.mark.parametrize("granularity", ["species", "super", "generic"])
 @pytest.mark.parametrize("prefix", ["", "mini_"])
 def test_the_default_pipelines_exist(granularity, prefix):

@@ -43,6 +43,7 @@ PROGRAMS = (
     "mini",
     "download",
     "check",
+    "statistics",
     "tfrecords",
     "train",
     "detect",

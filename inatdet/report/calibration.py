@@ -265,7 +265,7 @@ def _y(value: float) -> float:
     return round(_BOTTOM - (_BOTTOM - _TOP) * min(max(value, 0.0), 100.0) / 100, 1)
 
 
-RELIABILITY = Figure(
+RELIABILITY: Figure[Results] = Figure(
     name="reliability",
     heading="Reliability diagrams",
     link="",

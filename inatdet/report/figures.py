@@ -7,10 +7,9 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from inatdet.evaluation.resampling import Estimate
-from inatdet.evaluation.results import Results
 from inatdet.files import atomic_path
 from inatdet.report.table import Table
 
@@ -31,8 +30,12 @@ _DASHES = {"-": "", "--": "8 4", "-.": "8 3 2 3", ":": "2 3"}
 _MARKER_SIZE = 4.5  # on the page
 
 
+S = TypeVar("S")
+"""What a report is about: `Results`, or the statistics of a dataset."""
+
+
 @dataclass(frozen=True)
-class Figure:
+class Figure(Generic[S]):
     """A figure that follows a section's table.
 
     Attributes:
@@ -56,12 +59,12 @@ class Figure:
     note: str
     alt: str
     image_file: str
-    exists: Callable[[Results], bool]
-    draw: Callable[[Results], matplotlib.figure.Figure]
-    on_page: Callable[[Results], Mapping[str, Any]]
+    exists: Callable[[S], bool]
+    draw: Callable[[S], matplotlib.figure.Figure]
+    on_page: Callable[[S], Mapping[str, Any]]
     page_part: str
     table_file: str = ""
-    table: Callable[[Results], Table[Any]] | None = None
+    table: Callable[[S], Table[Any]] | None = None
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -17,6 +17,9 @@ from inatdet.report.text import one_line
 ANNOTATED, NAMED = PALETTE[1], WRONG
 """The colors of the true box and of the detection: blue and red, neither of which means right."""
 
+PICTURED = "likely_wrong_labels"
+"""The section that the page shows these pictures in."""
+
 
 @dataclass(frozen=True)
 class LabelPicture:

@@ -150,7 +150,7 @@ def _on_page(results: Results) -> dict[str, Any]:
     }
 
 
-LADDER = Figure(
+LADDER: Figure[Results] = Figure(
     name="ladder_figure",
     heading="AP at every rank, drawn",
     link="",

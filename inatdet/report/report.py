@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import os
-import pathlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 from warnings import warn
 
 from inatdet.data.annotations import Annotations
@@ -24,7 +22,6 @@ from inatdet.evaluation.protocol import Prepared, prepare
 from inatdet.evaluation.results import Results
 from inatdet.evaluation.super_classes import Table5Row
 from inatdet.files import write_text
-from inatdet.report import figures
 from inatdet.report.calibration import RELIABILITY
 from inatdet.report.curves import CURVES
 from inatdet.report.fiftyone import FIFTYONE_FILE, write_fiftyone
@@ -36,7 +33,8 @@ from inatdet.report.markdown import markdown
 from inatdet.report.page import page
 from inatdet.report.protocol import described, images_in_words
 from inatdet.report.provenance import provenance, write_json
-from inatdet.report.sections import SECTIONS, Section, filled
+from inatdet.report.section import Section, Sectioned, optional_files, write_sections
+from inatdet.report.sections import SECTIONS
 from inatdet.report.table import Table
 
 if TYPE_CHECKING:
@@ -51,7 +49,7 @@ PICTURES = 8
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Report:
+class Report(Sectioned[Results]):
     """What `inatdet.evaluate` returns. Printed, it gives the tables that fit on a screen.
 
     Every section of the report is an attribute with its `Table`: `table5`, `table5_paper`,
@@ -81,6 +79,8 @@ class Report:
         label_gallery: the pictures of likely wrong labels.
     """
 
+    sections: ClassVar[tuple[Section[Results], ...]] = SECTIONS
+
     results: Results
     prepared: Prepared
     engine: Engine
@@ -102,37 +102,6 @@ class Report:
         and the merge rule.
         """
         return Table.of(Table6Row, self.results.table6)
-
-    def __getattr__(self, name: str) -> Table[Any]:
-        for section in SECTIONS:
-            if section.name == name:
-                return section.table(self.results)
-        raise AttributeError(f"a report has no {name!r}")
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *(section.name for section in SECTIONS)})
-
-    @functools.cached_property
-    def filled(self) -> tuple[tuple[Section, Table[Any]], ...]:
-        """The sections that have rows, each with its whole table."""
-        return tuple(filled(self.results))
-
-    def __str__(self) -> str:
-        parts = []
-        for section, table in self.filled:
-            if section.on_screen:
-                parts += [f"{section.heading} (percent)", str(table), ""]
-        return "\n".join(parts[:-1])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        """The same tables as notebooks show them."""
-        return "\n".join(
-            f"<h4>{section.heading} (percent)</h4>\n{table._repr_html_()}"
-            for section, table in self.filled
-            if section.on_screen
-        )
 
     def plot_curves(self) -> matplotlib.figure.Figure:
         """Draws Figure 6, precision against recall for each super-class.
@@ -183,14 +152,9 @@ class Report:
             InputError: another process is writing a report there.
             OSError: the report cannot be written there; an earlier one stays as it was.
         """
-        known = {REPORT_FILE, PAGE_FILE, RECORD_FILE, FIFTYONE_FILE} | _optional_files()
+        known = {REPORT_FILE, PAGE_FILE, RECORD_FILE, FIFTYONE_FILE} | optional_files(SECTIONS)
         with files_of_one_run(output_dir, known) as folder:
-            for section, table in self.filled:
-                table.to_csv(folder / f"{section.name}.csv")
-                if latex:
-                    write_text(folder / f"{section.name}.tex", section.shown(self.results).latex())
-                if figure := section.drawn(self.results):
-                    self._save_figure(figure, folder, notify)
+            write_sections(SECTIONS, self.results, folder, latex=latex, notify=notify)
             write_json(
                 folder / RECORD_FILE,
                 {
@@ -214,19 +178,6 @@ class Report:
                 ),
             )
 
-    def _save_figure(
-        self, figure: figures.Figure, folder: pathlib.Path, notify: Callable[[str], None]
-    ) -> None:
-        if figure.table:
-            figure.table(self.results).to_csv(folder / figure.table_file)
-        try:
-            figures.save_png(figure.draw(self.results), folder / figure.image_file)
-        except (ImportError, RuntimeError, ValueError) as error:
-            notify(
-                f"warning: {figure.image_file} could not be drawn ({error}); check that Matplotlib "
-                "works"
-            )
-
     def markdown(self) -> str:
         """The whole report as Markdown."""
         return markdown(self.results, self.protocol(), self.warnings)
@@ -234,13 +185,6 @@ class Report:
     def protocol(self) -> list[tuple[str, str]]:
         """What was measured and how, as names and values."""
         return described(self.results, self.prepared, self.engine, self.command)
-
-
-def _optional_files() -> set[str]:
-    """Every file that some reports have and others do not."""
-    names = {f"{section.name}{ending}" for section in SECTIONS for ending in (".csv", ".tex")}
-    drawn = [section.figure for section in SECTIONS if section.figure]
-    return names | {name for figure in drawn for name in figure.files}
 
 
 def evaluate(

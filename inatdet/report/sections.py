@@ -7,8 +7,7 @@ add an entry here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 from inatdet.evaluation.ancestors import AncestorRow
@@ -25,7 +24,7 @@ from inatdet.evaluation.unseen import RECALL, NamingRow, UnseenRow
 from inatdet.report import calibration_in_words, label_errors, ladder_in_words
 from inatdet.report.calibration import RELIABILITY
 from inatdet.report.curves import CURVES
-from inatdet.report.figures import Figure
+from inatdet.report.label_pictures import PICTURED
 from inatdet.report.ladder import LADDER
 from inatdet.report.layouts import (
     cost_table,
@@ -35,51 +34,13 @@ from inatdet.report.layouts import (
     unseen_table,
 )
 from inatdet.report.paper import beside_table5, beside_table6
+from inatdet.report.section import Section, with_rows
 from inatdet.report.table import Table
 
 _SHOWN_CONFUSIONS = 20
 
 
-@dataclass(frozen=True)
-class Section:
-    """A table with what must be known to read it.
-
-    Attributes:
-        name: the name of its files, of its links, and of the attribute of a `Report`.
-        heading: the heading.
-        table: makes all of it; what is saved.
-        note: what the numbers mean.
-        link: the text of the link in the page's navigation; empty: it is not on the page.
-        excerpt: makes the part that is for reading, where all of it is too much.
-        in_text: whether report.md shows it; else it only names the file.
-        on_screen: whether the program prints it.
-        answer: what the numbers say, in a sentence above the table; empty where they say nothing.
-        figure: what follows the table, where there is anything to draw.
-        heat_map: whether the page shows Table 6 as a heat map and a chart as well.
-    """
-
-    name: str
-    heading: str
-    table: Callable[[Results], Table[Any]]
-    note: str = ""
-    link: str = ""
-    excerpt: Callable[[Results], Table[Any]] | None = None
-    in_text: bool = True
-    on_screen: bool = False
-    answer: Callable[[Results], str] = lambda results: ""
-    figure: Figure | None = None
-    heat_map: bool = False
-
-    def shown(self, results: Results) -> Table[Any]:
-        """The table for reading."""
-        return (self.excerpt or self.table)(results)
-
-    def drawn(self, results: Results) -> Figure | None:
-        """The figure, where there is anything to draw."""
-        return self.figure if self.figure and self.figure.exists(results) else None
-
-
-SECTIONS = (
+SECTIONS: tuple[Section[Results], ...] = (
     Section(
         "table5",
         "Table 5: the species model, by super-class",
@@ -268,7 +229,7 @@ SECTIONS = (
         link="Naming",
     ),
     Section(
-        "likely_wrong_labels",
+        PICTURED,
         "Likely wrong labels",
         label_errors.wrong_labels,
         label_errors.WRONG_LABELS,
@@ -307,9 +268,6 @@ SECTIONS = (
 """All sections, in the order in which reports show them. One without rows is left out."""
 
 
-def filled(results: Results) -> Iterator[tuple[Section, Table[Any]]]:
+def filled(results: Results) -> Iterator[tuple[Section[Results], Table[Any]]]:
     """The sections that have rows in these results, each with its whole table."""
-    for section in SECTIONS:
-        table = section.table(results)
-        if table.rows:
-            yield section, table
+    return with_rows(SECTIONS, results)
