@@ -15,7 +15,7 @@ from inatdet.evaluation.resampling import Estimate
 from inatdet.report import figures
 from inatdet.report.calibration import RELIABILITY, diagrams_of, draw
 from inatdet.report.calibration_in_words import in_words
-from inatdet.report.page import _asset
+from inatdet.report.rendering import asset
 from tests.evaluation import scenes
 from tests.report import ladders
 from tests.report.test_page import read
@@ -57,7 +57,7 @@ def results_of(rows, table6=()):
 
 def on_page(rows):
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string(_asset(RELIABILITY.page_part))
+    template = environment.from_string(asset(RELIABILITY.page_part))
     return template.render(figure=RELIABILITY.on_page(results_of(rows)))
 
 
@@ -126,7 +126,7 @@ def test_every_switch_of_the_page_has_its_lines():
     names = re.findall(r'data-switches="([^"]+)"', page)
     assert len(names) == len(set(names)) == 3
     assert [page.count(f'class="{name}"') for name in names] == [3, 1, 1]
-    script = _asset("report.js")
+    script = asset("report.js")
     assert "`#${name}, .${name}`" in script
 
 
