@@ -13,6 +13,10 @@ TensorFlow is not needed.
 With --resamples=200 every number of Tables 5 and 6 gets a 95% interval; with --images_dir the page
 report.html shows detections on images; --latex writes the tables for LaTeX as well.
 
+--most_per_class=10000 adds AP-Fixed and AP-Pool, for which no image has a limit of detections. They
+need a file that `inatdet detect --most_per_class=10000` wrote: the usual one has the best of each
+image, and these measures would repeat what AP says.
+
 Coarse detections that a fine model made by summing its probabilities (`inatdet detect
 --granularities=super,generic`) are given as --detections=species/super=PATH and so on.
 
@@ -26,6 +30,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from inatdet.data.best_of_classes import PAPER_MOST_PER_CLASS
 from inatdet.data.formats.reading import read_annotations
 from inatdet.data.granularity import ALWAYS
 from inatdet.evaluation.average_precision import Engine
@@ -71,6 +76,13 @@ def define_flags() -> None:
         lower_bound=0,
     )
     flags.DEFINE_bool("errors", True, "Tell kinds of error apart.")
+    flags.DEFINE_integer(
+        "most_per_class",
+        0,
+        "Also AP-Fixed and AP-Pool, which count so many detections of each species over all "
+        f"images: {PAPER_MOST_PER_CLASS} in their paper; see the same flag of inatdet detect.",
+        lower_bound=0,
+    )
     flags.DEFINE_bool("latex", False, "Write the tables for LaTeX as well.")
     flags.DEFINE_enum_class("engine", Engine.HOTCOCO, Engine, "Which library counts.")
 
@@ -101,6 +113,7 @@ def main(argv: Sequence[str]) -> None:
             engine=values.engine,
             resamples=values.resamples,
             errors=values.errors,
+            most_per_class=values.most_per_class,
             strict=values.strict,
             notify=progress,
             command=command(),

@@ -8,6 +8,7 @@ from typing import Any
 
 from inatdet.evaluation.average_precision import METRICS
 from inatdet.evaluation.error_kinds import ErrorRow
+from inatdet.evaluation.fixed import FIXED_MEASURES
 from inatdet.evaluation.granularities import Table6Row
 from inatdet.evaluation.resampling import Estimate
 from inatdet.evaluation.results import Results
@@ -54,6 +55,7 @@ def _intervals(results: Results) -> Iterator[tuple[Cell, ...]]:
         *(("table6", row.key, METRICS, row.values) for row in results.table6),
         *(("ladder", row.key, METRICS, row.values) for row in _only_in_ladder(results)),
         *(("gap", row.key, ("gap_closed",), (row.closed,)) for row in results.gaps),
+        *(("fixed", row.key, FIXED_MEASURES, row.values) for row in results.fixed),
     ]
     for table, key, measures, values in named:
         for measure, value in zip(measures, values):

@@ -42,6 +42,7 @@ def described(
             f"at most {MAX_DETECTIONS[-1]} for AP, {MAX_DETECTIONS[0]} for AR1 and "
             f"{MAX_DETECTIONS[1]} for AR10, of each image and class, as COCO defines maxDets",
         ),
+        *_fixed(results),
         ("intervals", _intervals(results)),
         ("engine", engine.version()),
         *versions(),
@@ -100,6 +101,16 @@ def _detections(results: Results, prepared: Prepared) -> list[tuple[str, str]]:
                 text += f" ({listed(given.settings)})"
         lines.append((model_name(given), text))
     return lines
+
+
+def _fixed(results: Results) -> list[tuple[str, str]]:
+    if not results.most_per_class:
+        return []
+    text = (
+        f"the {results.most_per_class:,} best detections of each species in the images evaluated, "
+        "at coarser levels that many for each species of a class; no limit per image"
+    )
+    return [("AP-Fixed and AP-Pool", text)]
 
 
 def _intervals(results: Results) -> str:

@@ -16,6 +16,7 @@ from inatdet.data.detections import Detections
 from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.evaluation import results as numbers
 from inatdet.evaluation.average_precision import Engine
+from inatdet.evaluation.fixed_limits import fixed_warnings
 from inatdet.evaluation.granularities import Table6Row
 from inatdet.evaluation.plausibility import DataWarning, data_warnings, told
 from inatdet.evaluation.protocol import Prepared, prepare
@@ -50,14 +51,15 @@ class Report:
     """What `inatdet.evaluate` returns. Printed, it gives the tables that fit on a screen.
 
     Every section of the report is an attribute with its `Table`: `table5`, `table5_paper`,
-    `table6`, `table6_ap`, `table6_paper`, `gap`, `ladder`, `by_training`, `sizes`, `errors`,
-    `hierarchy`, `ancestors`, `confusions`, `unseen`, `naming`, `per_class`, `intervals`. A table
-    that these detections do not allow, such as Table 5 without a species model, is empty. So are
-    `ladder` and `ancestors` without ranks between species and super-classes, `unseen` and `naming`
-    where the model has a label for every species, and `table5_paper` and `table6_paper` except on
-    iNat2017.
+    `table6`, `table6_ap`, `table6_paper`, `gap`, `fixed`, `ladder`, `by_training`, `sizes`,
+    `errors`, `hierarchy`, `ancestors`, `confusions`, `unseen`, `naming`, `per_class`, `intervals`.
+    A table that these detections do not allow, such as Table 5 without a species model, is empty.
+    So are `ladder` and `ancestors` without ranks between species and super-classes, `unseen` and
+    `naming` where the model has a label for every species, `fixed` without `most_per_class`, and
+    `table5_paper` and `table6_paper` except on iNat2017.
 
-    The keys of `ladder` are those of `table6`, those of `ancestors` and `naming` are levels:
+    The keys of `ladder` and `fixed` are those of `table6`, those of `ancestors` and `naming` are
+    levels:
     `report.ladder["species", "genus", "nms"].AP`, `report.naming["genus"].unseen_right`.
 
     Attributes:
@@ -219,6 +221,7 @@ def evaluate(
     engine: Engine | str = Engine.HOTCOCO,
     resamples: int = 0,
     errors: bool = True,
+    most_per_class: int = 0,
     strict: bool = False,
     notify: Callable[[str], None] = lambda message: None,
     command: str = "",
@@ -240,6 +243,8 @@ def evaluate(
         engine: which library counts Tables 5 and 6: `hotcoco`, or `pycocotools` as the reference.
         resamples: how many random halves of the images standard errors come from; 0 means none.
         errors: whether to tell kinds of error apart.
+        most_per_class: also AP-Fixed and AP-Pool, which count so many detections of each species
+            over all images, 10,000 in their paper; 0 means neither.
         strict: whether anything that looks wrong with the files is an error instead of a warning.
         notify: called with a message at each step, and with each warning.
         command: the command line, for the report's record of where its numbers come from.
@@ -270,6 +275,8 @@ def evaluate(
         check_images_dir(images_dir)
     prepared = prepare(truth, sets, all_images=all_images, levels=levels)
     found = data_warnings(prepared)
+    if most_per_class:
+        found += fixed_warnings(prepared, most_per_class)
     drawn: list[Picture] = []
     if images_dir and prepared.models:
         # Before the numbers, which take longer: nothing that can fail comes after them.
@@ -289,6 +296,7 @@ def evaluate(
         training=counts,
         resamples=resamples,
         errors=errors,
+        most_per_class=most_per_class,
         notify=notify,
     )
     return Report(results, prepared, engine, tuple(drawn), said, command)

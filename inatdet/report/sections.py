@@ -16,6 +16,7 @@ from inatdet.evaluation.average_precision import OVERALL
 from inatdet.evaluation.breakdowns import SizeRow, TrainingRow
 from inatdet.evaluation.confusions import Confusion, HierarchyRow
 from inatdet.evaluation.error_kinds import ErrorRow
+from inatdet.evaluation.fixed import FixedRow
 from inatdet.evaluation.granularities import MERGE_IOU, GapRow, Table6Row
 from inatdet.evaluation.results import Results
 from inatdet.evaluation.super_classes import PerClassRow, Table5Row
@@ -124,6 +125,21 @@ SECTIONS = (
         "gap_closed is the share of the gap between that model and the fine model with nothing "
         "merged, in percent.",
         link="Merging",
+        on_screen=True,
+    ),
+    Section(
+        "fixed",
+        "AP-Fixed and AP-Pool: without a limit per image",
+        lambda results: Table.of(FixedRow, results.fixed),
+        "Percent. AP counts the best detections of each image and class, of a file that often has "
+        "only the best of each image, so that classes compete for places. AP_fixed counts the best "
+        "of each class over all images instead, however many there are in an image; AP_pool puts "
+        "those of all classes into one ranking, so that it asks whether scores of different "
+        "classes can be compared (Dave et al., Evaluating Large-Vocabulary Object Detectors, "
+        "2021). With one class both are the same. detections is how many were counted, per_class "
+        "the median over the classes, and full_classes how many classes have as many as may count: "
+        "the protocol says how many that is.",
+        link="AP-Fixed",
         on_screen=True,
     ),
     Section(
