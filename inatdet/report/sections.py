@@ -131,14 +131,15 @@ SECTIONS = (
         "fixed",
         "AP-Fixed and AP-Pool: without a limit per image",
         lambda results: Table.of(FixedRow, results.fixed),
-        "Percent. AP counts the best detections of each image and class, of a file that often has "
-        "only the best of each image, so that classes compete for places. AP_fixed counts the best "
-        "of each class over all images instead, however many there are in an image; AP_pool puts "
-        "those of all classes into one ranking, so that it asks whether scores of different "
-        "classes can be compared (Dave et al., Evaluating Large-Vocabulary Object Detectors, "
-        "2021). With one class both are the same. detections is how many were counted, per_class "
-        "the median over the classes, and full_classes how many classes have as many as may count: "
-        "the protocol says how many that is.",
+        "Percent. AP_fixed has no limit per image: it counts the best detections of each class "
+        "over all images. AP_pool puts these of all classes into one ranking, and so asks whether "
+        "scores of different classes can be compared (Dave et al., Evaluating Large-Vocabulary "
+        "Object Detectors, 2021); with one class both are the same. detections is how many were "
+        "counted, per_class the median over the classes, full_classes how many classes have as "
+        "many as may count, which the protocol states. AP limits detections of each image and "
+        "class alone. But if the file has only the best detections of each image, classes compete "
+        "for places, in AP_fixed as in AP: inatdet detect --most_per_class writes one in which "
+        "they do not.",
         link="AP-Fixed",
         on_screen=True,
     ),

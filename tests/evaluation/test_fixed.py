@@ -3,7 +3,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -124,6 +124,10 @@ def test_scenes_are_measured_as_defined(name, level, most):
     np.testing.assert_allclose(row.values, expected, rtol=0, atol=1e-9)
 
 
+@settings(
+    derandomize=True, deadline=None, max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)  # fmt: skip
 @given(cases.cases(), st.sampled_from([1, 2, 100]), st.sampled_from(ALWAYS))
 def test_ties_and_edges_are_measured_as_defined(case, most, level):
     row = measured(*case, most, level)
