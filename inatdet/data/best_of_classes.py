@@ -46,8 +46,8 @@ def limits_at(taxonomy: Taxonomy, level: Granularity, most: int) -> np.ndarray:
 class BestOfClasses:
     """Keeps the best detections of each class, of equal scores those in images with smaller ids.
 
-    Within an image, of equal scores the earlier detection is kept. It takes up to 32 bytes per
-    detection that may be kept, and of that only what arrives.
+    Within an image, of equal scores the earlier detection is kept. It takes 32 bytes of memory per
+    detection that may be kept.
 
     Args:
         limits: int `[classes]`, how many to keep of each class, at least 1.
@@ -58,7 +58,7 @@ class BestOfClasses:
         room = self._limits + np.maximum(self._limits // _SPARE, _LEAST_SPARE)
         self._starts = np.cumsum(room) - room
         self._room = room
-        self._rows = np.empty(room.sum(), _ROW)  # the system gives memory where it is written to
+        self._rows = np.empty(room.sum(), _ROW)
         self._counts = np.zeros(len(room), np.int64)
         self._least = np.full(len(room), -np.inf, np.float32)
 

@@ -10,8 +10,8 @@ each class instead:
 
     inatdet detect ... --most_per_class=10000
 
-They are collected in memory, at most 32 bytes for each that may be kept: 0.9 GB for 2,854 species,
-and as much for each of --granularities. An image may then have 1000 detections; if a note says that
+They are collected in memory, 32 bytes for each that may be kept: 0.9 GB for 2,854 species, and as
+much for each of --granularities. An image may then have 1000 detections; if a note says that
 classes have too few, raise --most_per_image, which takes more time.
 """
 
