@@ -75,17 +75,23 @@ def table6_keys(
                 yield trained_on, target, Merge.MARGINAL
 
 
-def merged(detections: Detections, granularity: Granularity, rule: Merge) -> Detections:
+def merged(
+    detections: Detections,
+    granularity: Granularity,
+    rule: Merge,
+    most: int | None = MAX_DETECTIONS[-1],
+) -> Detections:
     """What a rule leaves of detections at a granularity.
 
     Args:
         detections: of a model trained at `granularity` or finer.
         granularity: whose labels count.
         rule: `NONE` or `NMS`; `MARGINAL` cannot be computed from fine detections.
+        most: how many of each image and coarse label `NMS` keeps: by default as many as COCO's
+            measures count; None for all.
 
     Returns:
-        The detections that have a label there and are not dropped, in their order. Of each image
-        and coarse label, `NMS` keeps no more than measures count.
+        The detections that have a label there and are not dropped, in their order.
 
     Raises:
         ValueError: for `MARGINAL`.
@@ -104,7 +110,7 @@ def merged(detections: Detections, granularity: Granularity, rule: Merge) -> Det
             detections.scores[rows],
             detections.boxes[rows],
             MERGE_IOU,
-            most=MAX_DETECTIONS[-1],  # no measure depends on those after them
+            most=most,
         )
         keep = np.zeros(len(labels), bool)
         keep[rows[kept]] = True

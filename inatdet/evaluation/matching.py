@@ -3,11 +3,12 @@
 What is right in one image does not depend on the others. So measures on any part of the images, and
 measures with some mistakes mended, follow from one matching; see `reweighting`.
 
-The rules are pycocotools'. Within an image and class the best 100 detections count. One after the
-other, the best first, takes the true box that it overlaps most among those that no better one has
-taken, if the IoU reaches the threshold. Crowds come last, are never used up, and what is matched
-with one is neither right nor wrong. Over all images, detections of a class are ranked by score, of
-equal scores the image with the smaller id first and, within an image, the earlier row.
+The rules are pycocotools'. Within an image and class the best 100 detections count, unless all are
+asked for. One after the other, the best first, takes the true box that it overlaps most among those
+that no better one has taken, if the IoU reaches the threshold. Crowds come last, are never used up,
+and what is matched with one is neither right nor wrong. Over all images, detections of a class are
+ranked by score, of equal scores the image with the smaller id first and, within an image, the
+earlier row.
 """
 
 from __future__ import annotations
@@ -80,18 +81,20 @@ class Ranking:
         )
 
 
-def ranking(truth: GroundTruth, columns: np.ndarray) -> Ranking:
+def ranking(
+    truth: GroundTruth, columns: np.ndarray, most: int | None = MAX_DETECTIONS[-1]
+) -> Ranking:
     """Ranks detections.
 
     Args:
         truth: the images and labels.
         columns: the detections, all in images of `truth`; see `average_precision.result_columns`.
+        most: how many of each image and class count; None for all.
     """
     images = positions_of(columns[:, 0], truth)
     labels, scores = columns[:, 6].astype(np.int32), columns[:, 5]
-    most = MAX_DETECTIONS[-1]
     kept = None
-    if np.bincount(images, minlength=1).max() > most:
+    if most is not None and np.bincount(images, minlength=1).max() > most:
         groups = images.astype(np.int64) * (truth.num_labels + 1) + labels
         kept = np.flatnonzero(best_of_each_image(groups, scores, most)).astype(np.int32)
         images, labels, scores = images[kept], labels[kept], scores[kept]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from inatdet.data.best_of_classes import limits_at
 from inatdet.data.counts import TrainingCounts
 from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.errors import InputError
@@ -21,7 +22,14 @@ from inatdet.evaluation import (
     granularities,
     super_classes,
 )
-from inatdet.evaluation.average_precision import ClassResults, Engine, percent
+from inatdet.evaluation.average_precision import (
+    MAX_DETECTIONS,
+    METRICS,
+    ClassResults,
+    Engine,
+    percent,
+)
+from inatdet.evaluation.fixed import FixedRow, fixed_row
 from inatdet.evaluation.granularities import Key, Merge, Table6Row
 from inatdet.evaluation.label_errors import MOST_LISTED, LabelErrors, label_errors
 from inatdet.evaluation.matching import IOU_THRESHOLDS, matches, ranking
@@ -49,6 +57,8 @@ class Results:
         calibration: one row per model, level of the label spaces and merge rule, but for models
             whose scores are not all in 0..1.
         resamples: how many halves of the images the standard errors come from; 0 means none.
+        most_per_class: how many detections of each species count for `fixed`; 0 if not asked for.
+        fixed: one row per row of `table6`, without a limit per image; empty if not asked for.
         table5: one row per super-class, then Overall.
         curves: one curve per super-class.
         per_class: one row per species.
@@ -73,6 +83,8 @@ class Results:
     errors: tuple[error_kinds.ErrorRow, ...]
     calibration: tuple[calibration.CalibrationRow, ...]
     resamples: int
+    most_per_class: int = 0
+    fixed: tuple[FixedRow, ...] = ()
     table5: tuple[super_classes.Table5Row, ...] = ()
     curves: tuple[super_classes.Curve, ...] = ()
     per_class: tuple[super_classes.PerClassRow, ...] = ()
@@ -95,6 +107,7 @@ def evaluate(
     resamples: int = 0,
     errors: bool = True,
     most_label_errors: int = MOST_LISTED,
+    most_per_class: int = 0,
     notify: Notify = lambda message: None,
 ) -> Results:
     """Computes all numbers.
@@ -111,6 +124,8 @@ def evaluate(
         errors: whether to tell kinds of error apart.
         most_label_errors: how many likely errors of the annotations are listed of each kind; 0: not
             asked for.
+        most_per_class: how many detections of each species count for AP-Fixed and AP-Pool; 0 means
+            neither.
         notify: called with a message at each step.
 
     Raises:
@@ -122,6 +137,7 @@ def evaluate(
     bin_of = bins.of_species(prepared.taxonomy, training) if training else None
     halves = Halves(prepared.truths[Granularity.GENERIC].image_ids, resamples)
     table6: list[Table6Row] = []
+    fixed: list[FixedRow] = []
     sizes: list[breakdowns.SizeRow] = []
     kinds: list[error_kinds.ErrorRow] = []
     calibrated: list[calibration.CalibrationRow] = []
@@ -132,7 +148,7 @@ def evaluate(
     # Arrays as long as the detections are let go before the next ones are made.
     levels = prepared.taxonomy.levels
     for key in granularities.table6_keys(levels, prepared.models, prepared.marginals):
-        columns = _columns(prepared, key, notify)
+        columns = _columns(prepared, key, None if most_per_class else MAX_DETECTIONS[-1], notify)
         on_truth = None
         if key[1] is Granularity.SPECIES:  # at coarser levels hardly any can be left out
             on_truth = overlaps(prepared.truths[key[1]], columns)
@@ -157,6 +173,11 @@ def evaluate(
             on_halves[key] = matched.on_halves.mean()
             values = halves.estimates(values, on_halves[key])
         table6.append(Table6Row(*key, values))
+        if most_per_class and key[1] in prepared.levels:
+            notify(f"{_name(key)}: AP-Fixed and AP-Pool")
+            limits = limits_at(prepared.taxonomy, key[1], most_per_class)
+            average = values[METRICS.index("AP")]
+            fixed.append(fixed_row(key, prepared.truths[key[1]], columns, limits, halves, average))
         if on_truth is not None:
             species = _species_tables(
                 prepared,
@@ -184,6 +205,8 @@ def evaluate(
         errors=tuple(kinds),
         calibration=tuple(calibrated),
         resamples=resamples,
+        most_per_class=most_per_class,
+        fixed=tuple(fixed),
         table5=species.table5,
         curves=species.curves,
         per_class=species.per_class,
@@ -219,8 +242,11 @@ def _check_models(prepared: Prepared) -> None:
             )
 
 
-def _columns(prepared: Prepared, key: Key, notify: Notify) -> np.ndarray:
-    """The detections of a row of Table 6, as `average_precision.result_columns`."""
+def _columns(prepared: Prepared, key: Key, most: int | None, notify: Notify) -> np.ndarray:
+    """The detections of a row of Table 6, as `average_precision.result_columns`.
+
+    Merging leaves at most `most` of each image and class.
+    """
     trained_on, target, rule = key
     if rule is Merge.MARGINAL:
         found = prepared.marginals[trained_on, target]
@@ -228,7 +254,7 @@ def _columns(prepared: Prepared, key: Key, notify: Notify) -> np.ndarray:
         found = prepared.models[trained_on]
     notify(f"{_name(key)}: {len(found):,} detections")
     if rule is not Merge.MARGINAL:
-        found = granularities.merged(found, target, rule)
+        found = granularities.merged(found, target, rule, most)
     return average_precision.result_columns(found, target)
 
 

@@ -22,6 +22,10 @@ for FiftyOne too, where they can be looked at and corrected:
     import fiftyone as fo
     dataset = fo.Dataset.from_json("REPORT/fiftyone.json", rel_dir="IMAGES")
 
+--most_per_class=10000 adds AP-Fixed and AP-Pool, for which no image has a limit of detections. They
+need a file that `inatdet detect --most_per_class=10000` wrote: the usual one has the best of each
+image, and these measures would repeat what AP says.
+
 Coarse detections that a fine model made by summing its probabilities (`inatdet detect
 --granularities=super,generic`) are given as --detections=species/super=PATH and so on.
 
@@ -35,6 +39,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from inatdet.data.best_of_classes import PAPER_MOST_PER_CLASS
 from inatdet.data.formats.reading import read_annotations
 from inatdet.data.granularity import ALWAYS
 from inatdet.errors import InputError
@@ -95,6 +100,13 @@ def define_flags() -> None:
         "How many likely errors of the annotations are listed of each kind; 0 for none.",
         lower_bound=0,
     )
+    flags.DEFINE_integer(
+        "most_per_class",
+        0,
+        "Also AP-Fixed and AP-Pool, which count so many detections of each species over all "
+        f"images: {PAPER_MOST_PER_CLASS} in their paper; see the same flag of inatdet detect.",
+        lower_bound=0,
+    )
     flags.DEFINE_bool("latex", False, "Write the tables for LaTeX as well.")
     flags.DEFINE_bool("fiftyone", False, "Write the likely errors for FiftyOne as well.")
     flags.DEFINE_enum_class("engine", Engine.HOTCOCO, Engine, "Which library counts.")
@@ -137,6 +149,7 @@ def main(argv: Sequence[str]) -> None:
             resamples=values.resamples,
             errors=values.errors,
             label_errors=values.label_errors,
+            most_per_class=values.most_per_class,
             strict=values.strict,
             notify=progress,
             command=command(),

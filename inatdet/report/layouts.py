@@ -8,6 +8,7 @@ from typing import Any
 
 from inatdet.evaluation.average_precision import METRICS
 from inatdet.evaluation.error_kinds import ErrorRow
+from inatdet.evaluation.fixed import FIXED_MEASURES
 from inatdet.evaluation.frequency import FrequencyRow
 from inatdet.evaluation.granularities import Table6Row
 from inatdet.evaluation.resampling import Estimate
@@ -75,6 +76,7 @@ def _intervals(results: Results) -> Iterator[tuple[Cell, ...]]:
             if (given := row.calibration)
         ),
         *(("gap", row.key, ("gap_closed",), (row.closed,)) for row in results.gaps),
+        *(("fixed", row.key, FIXED_MEASURES, row.values) for row in results.fixed),
     ]
     for table, key, measures, values in named:
         for measure, value in zip(measures, values):

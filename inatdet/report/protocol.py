@@ -45,6 +45,7 @@ def described(
             f"{MAX_DETECTIONS[1]} for AR10, of each image and class, as COCO defines maxDets",
         ),
         ("calibration", _calibration(results)),
+        *_fixed(results),
         ("intervals", _intervals(results)),
         ("engine", engine.version()),
         *versions(),
@@ -113,6 +114,16 @@ def _calibration(results: Results) -> str:
         "all classes together; right at IoU .5"
     )
     return f"{text}. {left_out(results)}" if left_out(results) else text
+
+
+def _fixed(results: Results) -> list[tuple[str, str]]:
+    if not results.most_per_class:
+        return []
+    text = (
+        f"the {results.most_per_class:,} best detections of each species in the images evaluated, "
+        "at coarser levels that many for each species of a class; no limit per image"
+    )
+    return [("AP-Fixed and AP-Pool", text)]
 
 
 def _intervals(results: Results) -> str:

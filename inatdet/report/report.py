@@ -14,6 +14,7 @@ from inatdet.data.detections import Detections
 from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.evaluation import results as numbers
 from inatdet.evaluation.average_precision import Engine
+from inatdet.evaluation.fixed_limits import fixed_warnings
 from inatdet.evaluation.frequency import LVIS, bins_of
 from inatdet.evaluation.granularities import Table6Row
 from inatdet.evaluation.label_errors import MOST_LISTED
@@ -53,17 +54,18 @@ class Report(Sectioned[Results]):
     """What `inatdet.evaluate` returns. Printed, it gives the tables that fit on a screen.
 
     Every section of the report is an attribute with its `Table`: `table5`, `table5_paper`,
-    `table6`, `table6_ap`, `table6_paper`, `gap`, `ladder`, `by_training`, `frequency`,
+    `table6`, `table6_ap`, `table6_paper`, `gap`, `fixed`, `ladder`, `by_training`, `frequency`,
     `calibration`, `sizes`, `errors`, `hierarchy`, `ancestors`, `confusions`, `unseen`, `naming`,
     `likely_wrong_labels`, `likely_misplaced_boxes`, `likely_missing_boxes`, `per_class`,
     `intervals`. A table that these detections do not allow, such as Table 5 without a species
     model, is empty. So are `ladder` and `ancestors` without ranks between species and
     super-classes, `unseen` and `naming` where the model has a label for every species,
-    `by_training` and `frequency` without training boxes, `calibration` where scores are no
-    probabilities, and `table5_paper` and `table6_paper` except on iNat2017.
+    `by_training` and `frequency` without training boxes, `fixed` without `most_per_class`,
+    `calibration` where scores are no probabilities, and `table5_paper` and `table6_paper` except on
+    iNat2017.
 
-    The keys of `ladder` and `calibration` are those of `table6`, those of `ancestors` and `naming`
-    are levels, those of `frequency` are `rare`, `common` and `frequent`, those of
+    The keys of `fixed`, `ladder` and `calibration` are those of `table6`, those of `ancestors` and
+    `naming` are levels, those of `frequency` are `rare`, `common` and `frequent`, those of
     `likely_wrong_labels` and `likely_misplaced_boxes` are ids of annotations, as text:
     `report.ladder["species", "genus", "nms"].AP`, `report.naming["genus"].unseen_right`,
     `report.frequency["rare"].AP`, `report.calibration["species", "super", "nms"].ECE`,
@@ -200,6 +202,7 @@ def evaluate(
     resamples: int = 0,
     errors: bool = True,
     label_errors: int = MOST_LISTED,
+    most_per_class: int = 0,
     strict: bool = False,
     notify: Callable[[str], None] = lambda message: None,
     command: str = "",
@@ -225,6 +228,8 @@ def evaluate(
         errors: whether to tell kinds of error apart.
         label_errors: how many likely errors of the annotations are listed of each kind; 0 means
             none.
+        most_per_class: also AP-Fixed and AP-Pool, which count so many detections of each species
+            over all images, 10,000 in their paper; 0 means neither.
         strict: whether anything that looks wrong with the files is an error instead of a warning.
         notify: called with a message at each step, and with each warning.
         command: the command line, for the report's record of where its numbers come from.
@@ -257,6 +262,8 @@ def evaluate(
         check_images_dir(images_dir)
     prepared = prepare(truth, sets, all_images=all_images, levels=levels)
     found = data_warnings(prepared)
+    if most_per_class:
+        found += fixed_warnings(prepared, most_per_class)
     drawn: list[Picture] = []
     missing: dict[str, str] = {}
     if images_dir and prepared.models:
@@ -278,6 +285,7 @@ def evaluate(
         resamples=resamples,
         errors=errors,
         most_label_errors=label_errors,
+        most_per_class=most_per_class,
         notify=notify,
     )
     doubted: tuple[LabelPicture, ...] = ()

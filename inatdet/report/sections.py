@@ -16,6 +16,7 @@ from inatdet.evaluation.breakdowns import SizeRow, TrainingRow
 from inatdet.evaluation.calibration import SCORE_BINS, CalibrationRow
 from inatdet.evaluation.confusions import Confusion, HierarchyRow
 from inatdet.evaluation.error_kinds import ErrorRow
+from inatdet.evaluation.fixed import FixedRow
 from inatdet.evaluation.frequency import FrequencyRow
 from inatdet.evaluation.granularities import MERGE_IOU, GapRow, Table6Row
 from inatdet.evaluation.results import Results
@@ -94,6 +95,22 @@ SECTIONS: tuple[Section[Results], ...] = (
         "gap_closed is the share of the gap between that model and the fine model with nothing "
         "merged, in percent.",
         link="Merging",
+        on_screen=True,
+    ),
+    Section(
+        "fixed",
+        "AP-Fixed and AP-Pool: without a limit per image",
+        lambda results: Table.of(FixedRow, results.fixed),
+        "Percent. AP_fixed has no limit per image: it counts the best detections of each class "
+        "over all images. AP_pool puts these of all classes into one ranking, and so asks whether "
+        "scores of different classes can be compared (Dave et al., Evaluating Large-Vocabulary "
+        "Object Detectors, 2021); with one class both are the same. detections is how many were "
+        "counted, per_class the median over the classes, full_classes how many classes have as "
+        "many as may count, which the protocol states. AP limits detections of each image and "
+        "class alone. But if the file has only the best detections of each image, classes compete "
+        "for places, in AP_fixed as in AP: inatdet detect --most_per_class writes one in which "
+        "they do not.",
+        link="AP-Fixed",
         on_screen=True,
     ),
     Section(
