@@ -76,7 +76,16 @@ def table6_keys(
 
 
 def merged(detections: Detections, granularity: Granularity, rule: Merge) -> Detections:
-    """What a rule leaves of detections at a granularity.
+    """What a rule leaves of detections at a granularity; for the arguments see `left_by`.
+
+    Returns:
+        The detections that have a label there and are not dropped, in their order.
+    """
+    return detections.select(left_by(detections, granularity, rule))
+
+
+def left_by(detections: Detections, granularity: Granularity, rule: Merge) -> np.ndarray:
+    """Which detections a rule leaves at a granularity.
 
     Args:
         detections: of a model trained at `granularity` or finer.
@@ -84,8 +93,8 @@ def merged(detections: Detections, granularity: Granularity, rule: Merge) -> Det
         rule: `NONE` or `NMS`; `MARGINAL` cannot be computed from fine detections.
 
     Returns:
-        The detections that have a label there and are not dropped, in their order. Of each image
-        and coarse label, `NMS` keeps no more than measures count.
+        Bool `[detections]`, those that have a label there and are not dropped. Of each image and
+        coarse label, `NMS` keeps no more than measures count.
 
     Raises:
         ValueError: for `MARGINAL`.
@@ -93,7 +102,7 @@ def merged(detections: Detections, granularity: Granularity, rule: Merge) -> Det
     if rule is Merge.MARGINAL:
         raise ValueError("fine detections do not hold the probabilities that are summed")
     labels = detections.labels[granularity]
-    keep = labels > 0
+    keep: np.ndarray = labels > 0
     if rule is Merge.NMS:
         rows = np.flatnonzero(keep)
         # One number per image and label: the image's position times the number of labels.
@@ -108,7 +117,7 @@ def merged(detections: Detections, granularity: Granularity, rule: Merge) -> Det
         )
         keep = np.zeros(len(labels), bool)
         keep[rows[kept]] = True
-    return detections.select(keep)
+    return keep
 
 
 @dataclass(frozen=True)

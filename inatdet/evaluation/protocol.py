@@ -14,6 +14,7 @@ from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.evaluation.average_precision import GroundTruth, ground_truth_at
+from inatdet.evaluation.encounters import Encounters
 
 PROTOCOL_VERSION = 1
 """The version of the rules by which numbers come about; reports carry it.
@@ -85,6 +86,20 @@ class Prepared:
     def truths(self) -> Mapping[Granularity, GroundTruth]:
         """The true boxes in the images that count, at every level of the label spaces."""
         return {g: ground_truth_at(self.kept, self.taxonomy, g) for g in self.taxonomy.levels}
+
+    def has_label(self, level: Granularity) -> np.ndarray:
+        """Which boxes of `kept` have a label at a level, those of its truth: bool `[boxes]`."""
+        known = list(self.taxonomy.label_of_category(level))
+        has: np.ndarray = np.isin(self.kept.category_ids, known)
+        return has
+
+    def encounters(self, found: Detections) -> Encounters:
+        """What detections in the images that count meet, among all boxes of `kept`."""
+        return Encounters.of(
+            np.array([image.id for image in self.kept.images], np.int64),
+            (self.kept.image_ids, self.kept.boxes, self.kept.is_crowd),
+            (found.image_ids, found.boxes, found.scores),
+        )
 
     @functools.cached_property
     def models(self) -> Mapping[Granularity, Detections]:

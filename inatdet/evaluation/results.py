@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from inatdet.data.counts import TrainingCounts
+from inatdet.data.detections import Detections
 from inatdet.data.granularity import ALWAYS, Granularity
+from inatdet.data.labels import NO_LABEL
 from inatdet.errors import InputError
 from inatdet.evaluation import (
     ancestors,
@@ -20,9 +22,10 @@ from inatdet.evaluation import (
     super_classes,
 )
 from inatdet.evaluation.average_precision import ClassResults, Engine, percent
+from inatdet.evaluation.counting import class_results
+from inatdet.evaluation.encounters import Encounters
 from inatdet.evaluation.granularities import Key, Merge, Table6Row
-from inatdet.evaluation.matching import matches, ranking
-from inatdet.evaluation.overlaps import Overlaps, can_change_metrics, overlaps
+from inatdet.evaluation.matching import Labelled, Matches
 from inatdet.evaluation.protocol import Counts, Prepared
 from inatdet.evaluation.resampling import Halves, OnHalves
 from inatdet.evaluation.unseen import NamingRow, UnseenRow, unseen_rows
@@ -77,7 +80,7 @@ class Results:
 def evaluate(
     prepared: Prepared,
     *,
-    engine: Engine = Engine.HOTCOCO,
+    engine: Engine = Engine.INATDET,
     training: TrainingCounts | None = None,
     resamples: int = 0,
     errors: bool = True,
@@ -88,8 +91,8 @@ def evaluate(
     Args:
         prepared: the images and detections that count: at most one set of detections per model
             and granularity.
-        engine: which library counts Tables 5 and 6. Sizes and confusions are always counted by
-            hotcoco; standard errors and kinds of error follow from `matching`.
+        engine: what counts Tables 5 and 6. Everything else but confusions, which are hotcoco's,
+            follows from `matching`.
         training: how often each species was seen in training.
         resamples: on how many halves of the images the measures are counted again, for their
             standard errors.
@@ -106,34 +109,46 @@ def evaluate(
     kinds: list[error_kinds.ErrorRow] = []
     on_halves: dict[Key, np.ndarray] = {}
     species = _SpeciesTables()
-    # Arrays as long as the detections are let go before the next ones are made.
+    images_of = error_kinds.images_of_super_classes(
+        prepared.truths[Granularity.SUPER], prepared.taxonomy
+    )
     levels = prepared.taxonomy.levels
+    met: tuple[Detections, Encounters] | None = None
+    # Arrays as long as the detections are let go before the next ones are made.
     for key in granularities.table6_keys(levels, prepared.models, prepared.marginals):
-        columns = _columns(prepared, key, notify)
-        on_truth = None
-        if key[1] is Granularity.SPECIES:  # at coarser levels hardly any can be left out
-            on_truth = overlaps(prepared.truths[key[1]], columns)
-        counted = _count(prepared, key, columns, on_truth, engine=engine, notify=notify)
-        matched = _matched(prepared, key, columns, halves=halves, errors=errors, notify=notify)
-        kinds += matched.errors
-        sizes += counted.sizes
-        values = counted.values
-        if matched.on_halves is not None:
-            on_halves[key] = matched.on_halves.mean()
+        found = _detections(prepared, key)
+        notify(f"{_name(key)}: {len(found):,} detections")
+        own = met if met and met[0] is found else (found, prepared.encounters(found))
+        met = own if key[2] is not Merge.MARGINAL else met
+        labelled = _labelled(prepared, key, *own)
+        del own
+        matches = labelled.matches()
+        results = _counted(prepared, key, labelled, matches, engine)
+        values = percent(results.mean())
+        of_halves = None
+        if halves:
+            notify(f"{_name(key)}: {len(halves)} halves of the images")
+            of_halves = halves.by_class(labelled, matches)
+            on_halves[key] = of_halves.mean()
             values = halves.estimates(values, on_halves[key])
         table6.append(Table6Row(*key, values))
-        if on_truth is not None:
+        if errors and key[2] is Merge.NONE and key[1] in prepared.levels:
+            notify(f"{_name(key)}: kinds of error")
+            kinds += error_kinds.error_rows(labelled, images_of, key[0], key[1], matches)
+        if key[0] is key[1]:
+            notify(f"{key[0]} model: sizes")
+            sizes += breakdowns.size_rows(labelled, key[0])
+        if key[1] is Granularity.SPECIES:
             species = _species_tables(
                 prepared,
-                counted.results,
-                columns,
-                on_truth,
+                results,
+                labelled,
                 training=training,
                 halves=halves,
-                on_halves=matched.on_halves,
+                on_halves=of_halves,
                 notify=notify,
             )
-        del columns, on_truth
+        del labelled, matches, found
     shown = tuple(row for row in table6 if row.evaluated_on in prepared.levels)
     return Results(
         counts=prepared.counts,
@@ -177,17 +192,23 @@ def _check_models(prepared: Prepared) -> None:
             )
 
 
-def _columns(prepared: Prepared, key: Key, notify: Notify) -> np.ndarray:
-    """The detections of a row of Table 6, as `average_precision.result_columns`."""
+def _detections(prepared: Prepared, key: Key) -> Detections:
     trained_on, target, rule = key
     if rule is Merge.MARGINAL:
-        found = prepared.marginals[trained_on, target]
-    else:
-        found = prepared.models[trained_on]
-    notify(f"{_name(key)}: {len(found):,} detections")
-    if rule is not Merge.MARGINAL:
-        found = granularities.merged(found, target, rule)
-    return average_precision.result_columns(found, target)
+        return prepared.marginals[trained_on, target]
+    return prepared.models[trained_on]
+
+
+def _labelled(prepared: Prepared, key: Key, found: Detections, met: Encounters) -> Labelled:
+    """The detections of a row of Table 6 with the labels of its level."""
+    _, target, rule = key
+    labels = found.labels[target].astype(np.int32)
+    if rule is Merge.NMS:
+        labels[~granularities.left_by(found, target, rule)] = NO_LABEL
+    rows = np.cumsum(prepared.has_label(target), dtype=np.int32) - 1
+    return Labelled(
+        prepared.truths[target], met, labels, np.where(prepared.has_label(target), rows, -1)
+    )
 
 
 def _name(key: Key) -> str:
@@ -195,93 +216,19 @@ def _name(key: Key) -> str:
     return f"{trained_on} model on {target}, merge {rule}"
 
 
-@dataclass(frozen=True)
-class _Counted:
-    """What a library counts for one row of Table 6.
-
-    Attributes:
-        results: the measures of every class.
-        sizes: the rows by size; empty unless the model is at its own granularity.
-    """
-
-    results: ClassResults
-    sizes: tuple[breakdowns.SizeRow, ...]
-
-    @property
-    def values(self) -> tuple[float, ...]:
-        """The means of the measures, in percent."""
-        return percent(self.results.mean())
-
-
-def _count(
-    prepared: Prepared,
-    key: Key,
-    columns: np.ndarray,
-    on_truth: Overlaps | None,
-    *,
-    engine: Engine,
-    notify: Notify,
-) -> _Counted:
-    trained_on, target, _ = key
-    truth = prepared.truths[target]
-    counting = columns if on_truth is None else columns[can_change_metrics(columns, on_truth)]
-    evaluation = average_precision.counted(truth, counting)
-    results = average_precision.class_results(
-        evaluation
-        if engine is Engine.HOTCOCO
-        else average_precision.counted(truth, columns, engine)
+def _counted(
+    prepared: Prepared, key: Key, labelled: Labelled, matches: Matches, engine: Engine
+) -> ClassResults:
+    """The measures of every class for one row of Table 6."""
+    if engine is Engine.INATDET:
+        return class_results(labelled, matches)
+    found = granularities.merged(
+        _detections(prepared, key), key[1], Merge.NMS if key[2] is Merge.NMS else Merge.NONE
     )
-    sizes: tuple[breakdowns.SizeRow, ...] = ()
-    if trained_on is target:
-        notify(f"{trained_on} model: sizes")
-        sizes = breakdowns.size_rows(truth, evaluation, trained_on)
-    return _Counted(results, sizes)
-
-
-@dataclass(frozen=True)
-class _Matched:
-    """What follows from the matches of one row of Table 6.
-
-    Attributes:
-        on_halves: the measures of every class on each half; None without halves.
-        errors: the kinds of error; empty for merged detections, and if not asked for.
-    """
-
-    on_halves: OnHalves | None = None
-    errors: tuple[error_kinds.ErrorRow, ...] = ()
-
-
-def _matched(
-    prepared: Prepared,
-    key: Key,
-    columns: np.ndarray,
-    *,
-    halves: Halves,
-    errors: bool,
-    notify: Notify,
-) -> _Matched:
-    trained_on, target, rule = key
-    errors = errors and rule is Merge.NONE and target in prepared.levels
-    if not (halves or errors):
-        return _Matched()
-    truth = prepared.truths[target]
-    notify(f"{_name(key)}: matches")
-    ranked = ranking(truth, columns)
-    found = matches(truth, columns, ranked)
-    on_halves = None
-    kinds: tuple[error_kinds.ErrorRow, ...] = ()
-    if halves:
-        notify(f"{_name(key)}: {len(halves)} halves of the images")
-        on_halves = halves.by_class(truth, ranked, found)
-    if errors:
-        notify(f"{trained_on} model on {target}: kinds of error")
-        images_of = error_kinds.images_of_super_classes(
-            prepared.truths[Granularity.SUPER], prepared.taxonomy
-        )
-        kinds = error_kinds.error_rows(
-            truth, columns, images_of, trained_on, target, (ranked, found)
-        )
-    return _Matched(on_halves, kinds)
+    columns = average_precision.result_columns(found, key[1])
+    return average_precision.class_results(
+        average_precision.counted(labelled.truth, columns, engine)
+    )
 
 
 @dataclass(frozen=True)
@@ -302,8 +249,7 @@ class _SpeciesTables:
 def _species_tables(
     prepared: Prepared,
     results: ClassResults,
-    columns: np.ndarray,
-    on_truth: Overlaps,
+    labelled: Labelled,
     *,
     training: TrainingCounts | None,
     halves: Halves,
@@ -315,7 +261,7 @@ def _species_tables(
     if on_halves is not None:
         table5 = super_classes.with_standard_errors(table5, taxonomy, halves, on_halves)
     notify("species model: confusions")
-    matrix = confusions.answers(truth, columns, on_truth)
+    matrix = confusions.answers(labelled)
     by_training = breakdowns.training_rows(results, taxonomy, training) if training else ()
     has_ranks = len(taxonomy.levels) > len(ALWAYS)
     never_seen, naming = unseen_rows(prepared.kept, prepared.models[Granularity.SPECIES], taxonomy)

@@ -9,17 +9,18 @@ segments by images and images by parts, counts for all parts what lies in each s
 from __future__ import annotations
 
 import concurrent.futures
-import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from inatdet.evaluation.average_precision import RECALLS, GroundTruth
-from inatdet.evaluation.matching import Ranking, positions_of
+from inatdet.evaluation.encounters import positions
+from inatdet.evaluation.matching import Ranking
 
-_CELLS_AT_ONCE = 1 << 17  # right detections times parts, so that arrays stay in a core's cache
+_LONGEST_SEGMENT = (1 << 15) - 1  # so that what lies in one can be counted in 16 bits
+_PARTS_AT_ONCE = 64  # per thread; counts at all cuts are kept for as many parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,10 @@ class Marks:
 
 
 def average_precisions(
-    ranked: Ranking, marks: Sequence[Marks], parts: np.ndarray, boxes: np.ndarray
+    ranked: Ranking,
+    marks: Sequence[Marks],
+    parts: np.ndarray,
+    boxes: np.ndarray | Sequence[np.ndarray],
 ) -> np.ndarray:
     """COCO's interpolated average precision of every class in every part of the images.
 
@@ -44,29 +48,45 @@ def average_precisions(
         ranked: the detections.
         marks: ways to take them; each gives an average precision.
         parts: bool `[images, parts]`, which images belong to each part, by sorted id.
-        boxes: int `[classes, parts]`, how many true boxes count; right detections are never more.
+        boxes: int `[classes, parts]`, how many true boxes count, or one such array for each of
+            `marks`; right detections are never more.
 
     Returns:
         float64 `[marks, classes, parts]`, in 0..1; 0 for classes without true boxes.
     """
-    found = np.zeros((len(marks), *boxes.shape))
-    if not parts.shape[1]:
-        return found
-    segments = _Segments.of(ranked, [mark.right for mark in marks])
+    of_marks = [boxes] * len(marks) if isinstance(boxes, np.ndarray) else list(boxes)
+    found = np.zeros((len(marks), len(ranked.starts) - 1, parts.shape[1]))
 
-    def part(columns: np.ndarray) -> None:
-        members = parts[:, columns].astype(np.int32)
-        before = segments.counts(members)
-        steps = _RecallSteps(boxes[:, columns])
-        for index, mark in enumerate(marks):
-            sums = _sums(ranked, mark, segments, before, members, steps)
-            found[index][:, columns] = sums / len(RECALLS)
+    def measure(part: int, mark: int, curves: _Curves) -> None:
+        sums = np.add.reduceat(curves.precision * curves.recalls, curves.firsts)
+        found[mark, curves.classes, part] = sums / len(RECALLS)
 
-    # Columns do not depend on each other, and NumPy and SciPy let other threads run.
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-        blocks = np.array_split(np.arange(boxes.shape[1]), min(os.cpu_count() or 1, boxes.shape[1]))
-        for _ in threads.map(part, blocks):
-            pass
+    _each_curve(ranked, marks, parts, of_marks, measure)
+    return found
+
+
+def interpolated_precisions(ranked: Ranking, marks: Marks, boxes: np.ndarray) -> np.ndarray:
+    """COCO's interpolated precision of every class in all images.
+
+    Args:
+        ranked: the detections.
+        marks: how they are taken.
+        boxes: int `[classes]`, how many true boxes count.
+
+    Returns:
+        float64 `[classes, 101]`, at each of `RECALLS`; 0 where that recall is never reached.
+    """
+    found = np.zeros((len(boxes), len(RECALLS)))
+    images = int(ranked.images.max(initial=-1)) + 1
+
+    def measure(part: int, mark: int, curves: _Curves) -> None:
+        del part, mark
+        counts = np.add.reduceat(curves.recalls, curves.firsts, dtype=np.int64)
+        classes = np.repeat(curves.classes, counts)
+        recalls = np.arange(len(classes)) - np.repeat(np.cumsum(counts) - counts, counts)
+        found[classes, recalls] = np.repeat(curves.precision, curves.recalls)
+
+    _each_curve(ranked, [marks], np.ones((images, 1), bool), [boxes[:, None]], measure)
     return found
 
 
@@ -81,7 +101,7 @@ def boxes_of_parts(truth: GroundTruth, parts: np.ndarray) -> np.ndarray:
         int64 `[classes, parts]`.
     """
     counted = ~truth.is_crowd
-    images = positions_of(truth.box_images[counted], truth)
+    images = positions(truth.box_images[counted], truth.image_ids)
     return sums_of_classes(truth.labels[counted] - 1, images, truth.num_labels, parts)
 
 
@@ -103,10 +123,66 @@ def sums_of_classes(
 
     # Where one place is named several times, the ones add up.
     of_images = sparse.coo_matrix(
-        (np.ones(len(images), np.int64), (classes, images)), (num_classes, len(parts))
+        (np.ones(len(images), np.int32), (classes, images)), (num_classes, len(parts))
     )
-    sums: np.ndarray = of_images.tocsr() @ parts.astype(np.int64)
-    return sums
+    sums: np.ndarray = of_images.tocsr() @ parts.astype(np.int32)
+    return sums.astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class _Curves:
+    """Precision against recall of all classes that have a right detection in one part.
+
+    Attributes:
+        precision: float64 `[right]`, at each right detection that one or a later one, class after
+            class: the best.
+        recalls: uint8 `[right]`, how many of `RECALLS` each is the first to reach.
+        firsts: int64 `[present]`, where each class starts.
+        classes: int64 `[present]`.
+    """
+
+    precision: np.ndarray
+    recalls: np.ndarray
+    firsts: np.ndarray
+    classes: np.ndarray
+
+
+def _each_curve(
+    ranked: Ranking,
+    marks: Sequence[Marks],
+    parts: np.ndarray,
+    boxes: Sequence[np.ndarray],
+    measure: Callable[[int, int, _Curves], None],
+) -> None:
+    """Calls `measure` with each part, each of the marks, and their curves; from several threads."""
+    known = [index for index, mark in enumerate(marks) if len(mark.right)]
+    if not known or not parts.shape[1]:
+        return
+    segments = _Segments.of(ranked, [marks[index].right for index in known])
+    taken = [_Taken.of(ranked, marks[index], segments) for index in known]
+    steps = [_RecallSteps(boxes[index]) for index in known]
+
+    def block(columns: np.ndarray) -> None:
+        members = np.ascontiguousarray(parts[:, columns])
+        before = segments.counts(members)
+        ignored = [one.ignored_before(members) for one in taken]
+        for place, part in enumerate(columns.tolist()):
+            inside = np.ascontiguousarray(members[:, place])
+            for index, one, step, left_out in zip(known, taken, steps, ignored):
+                curves = one.curves(
+                    inside, before[place], None if left_out is None else left_out[place],
+                    step.of(part),
+                )  # fmt: skip
+                if len(curves.classes):
+                    measure(part, index, curves)
+
+    # Parts do not depend on each other, and NumPy and SciPy let other threads run.
+    workers = os.cpu_count() or 1
+    rounds = -(-parts.shape[1] // (workers * _PARTS_AT_ONCE))
+    blocks = np.array_split(np.arange(parts.shape[1]), min(rounds * workers, parts.shape[1]))
+    with concurrent.futures.ThreadPoolExecutor(workers) as threads:
+        for _ in threads.map(block, blocks):
+            pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,14 +204,14 @@ class _Segments:
     @classmethod
     def of(cls, ranked: Ranking, right: Sequence[np.ndarray]) -> _Segments:
         marked = np.zeros(len(ranked.images), bool)
-        for positions in right:
-            marked[positions] = True
-        positions = np.flatnonzero(marked)
+        for places in right:
+            marked[places] = True
+        places = np.flatnonzero(marked)
         del marked
-        classes = ranked.classes_of(positions)
+        classes = ranked.classes_of(places)
         ends = ranked.starts[:-1].copy()
         last = np.flatnonzero(np.diff(classes, append=-1))
-        ends[classes[last]] = positions[last] + 1
+        ends[classes[last]] = places[last] + 1
         lengths = ends - ranked.starts[:-1]
         starts = np.cumsum(lengths) - lengths
         shifts = ranked.starts[:-1] - starts
@@ -143,24 +219,120 @@ class _Segments:
             [ranked.images[start:end] for start, end in zip(ranked.starts, ends) if start < end]
             or [ranked.images[:0]]
         )
-        cuts = np.union1d(positions - shifts[classes] + 1, starts)
+        cuts = np.union1d(places - shifts[classes] + 1, starts)
         return cls(images, cuts, shifts, starts)
 
     def counts(self, members: np.ndarray) -> np.ndarray:
-        """How many detections of each part stand before each cut, int32 `[cuts, parts]`."""
+        """How many detections of each part stand before each cut, int32 `[parts, cuts]`."""
         return _running(self.images, self.cuts, members)
 
 
 def _running(images: np.ndarray, ends: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """How many of the first `ends` images belong to each part, int32 `[ends, parts]`."""
+    """How many of the first `ends` images belong to each part, int32 `[parts, ends]`."""
     from scipy import sparse  # it takes a while to load
 
-    ones = np.ones(len(images), np.int32)
-    shape = (len(ends), len(members))
-    bounds = np.concatenate([[0], ends])
-    segments = sparse.csr_matrix((ones[: bounds[-1]], images[: bounds[-1]], bounds), shape)
-    counts: np.ndarray = segments @ members
-    return np.cumsum(counts, axis=0, dtype=np.int32, out=counts)
+    stops = np.union1d(ends, np.arange(0, ends[-1], _LONGEST_SEGMENT))
+    bounds = np.concatenate([[0], stops])
+    ones = np.ones(bounds[-1], np.int16)
+    shape = (len(stops), len(members))
+    segments = sparse.csr_matrix((ones, images[: bounds[-1]], bounds), shape)
+    in_each: np.ndarray = segments @ members.astype(np.int16)
+    counts = np.cumsum(in_each.T, axis=1, dtype=np.int32)
+    return counts if len(stops) == len(ends) else counts[:, np.searchsorted(stops, ends)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Taken:
+    """Where the detections that one kind of marks calls right stand.
+
+    Attributes:
+        images: int32 `[right]`.
+        classes: int32 `[right]`.
+        bounds: int64 `[classes + 1]`: class `c` has the right ones from `bounds[c]` to
+            `bounds[c + 1]`.
+        end: int32 `[right]`, which cut of the segments stands behind each.
+        start: int32 `[right]`, which one stands at the start of its class.
+        ignored: the images of detections that do not count, int32 `[ignored]`, where to cut them,
+            int64 `[cuts]`, and the cuts as `end` and `start`; None where all count.
+    """
+
+    images: np.ndarray
+    classes: np.ndarray
+    bounds: np.ndarray
+    end: np.ndarray
+    start: np.ndarray
+    ignored: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None
+
+    @classmethod
+    def of(cls, ranked: Ranking, mark: Marks, segments: _Segments) -> _Taken:
+        right = mark.right
+        classes = ranked.classes_of(right)
+        end = np.searchsorted(segments.cuts, right - segments.shifts[classes] + 1)
+        start = np.searchsorted(segments.cuts, segments.starts)[classes]
+        ignored = None
+        if len(mark.ignored):
+            cuts = np.union1d(right + 1, ranked.starts[:-1][np.unique(classes)])
+            ignored = (
+                ranked.images[mark.ignored],
+                np.searchsorted(mark.ignored, cuts),
+                np.searchsorted(cuts, right + 1).astype(np.int32),
+                np.searchsorted(cuts, ranked.starts[classes]).astype(np.int32),
+            )
+        return cls(
+            ranked.images[right],
+            classes.astype(np.int32),
+            np.searchsorted(classes, np.arange(len(ranked.starts))),
+            end.astype(np.int32),
+            start.astype(np.int32),
+            ignored,
+        )
+
+    def ignored_before(self, members: np.ndarray) -> np.ndarray | None:
+        """How many that do not count stand before each of their cuts, int32 `[parts, cuts]`."""
+        if self.ignored is None:
+            return None
+        images, cuts, *_ = self.ignored
+        stops, place = np.unique(cuts, return_inverse=True)
+        return _running(images, stops, members)[:, place]
+
+    def curves(
+        self,
+        inside: np.ndarray,
+        before: np.ndarray,
+        ignored: np.ndarray | None,
+        steps: tuple[np.ndarray, np.ndarray],
+    ) -> _Curves:
+        """The curves of one part.
+
+        Args:
+            inside: bool `[images]`, which belong to it.
+            before: int32 `[cuts]`, how many of its detections stand before each cut.
+            ignored: of `ignored_before`.
+            steps: of `_RecallSteps.of`.
+        """
+        rows = np.flatnonzero(inside[self.images])
+        total = before[self.end[rows]]
+        total -= before[self.start[rows]]
+        if ignored is not None and self.ignored is not None:
+            total -= ignored[self.ignored[2][rows]]
+            total += ignored[self.ignored[3][rows]]
+        firsts = np.searchsorted(rows, self.bounds)
+        counts = np.diff(firsts)
+        classes = np.flatnonzero(counts)
+        firsts, counts = firsts[classes], counts[classes]
+        right = np.arange(1, len(rows) + 1)
+        right -= np.repeat(firsts, counts)
+        precision = right / total
+        # The best precision here or later in the class, of all classes in one go: whatever stands
+        # in a later class is less, because each class is lifted above those behind it.
+        lift = np.repeat(np.arange(len(classes) - 1.0, -1.0, -1.0), counts)
+        precision += lift
+        upwards = precision[::-1]
+        np.maximum.accumulate(upwards, out=upwards)
+        precision -= lift
+        table, offsets = steps
+        right += np.repeat(offsets[classes], counts)
+        return _Curves(precision, table[right], firsts, classes)
 
 
 class _RecallSteps:
@@ -174,71 +346,16 @@ class _RecallSteps:
         sizes, index = np.unique(boxes, return_inverse=True)
         lengths = sizes + 1  # none at all reaches no recall
         starts = np.cumsum(lengths) - lengths
-        self.table = np.zeros(lengths.sum(), np.uint8)
+        self._table = np.zeros(lengths.sum(), np.uint8)
         for size, start, length in zip(sizes.tolist(), starts.tolist(), lengths.tolist()):
             if size:
                 first = np.searchsorted(np.arange(1, size + 1) / size, RECALLS)
-                self.table[start : start + length] = np.bincount(first + 1, minlength=length)
-        self.offsets = starts[index].reshape(boxes.shape).astype(np.int32)
+                self._table[start : start + length] = np.bincount(first + 1, minlength=length)
+        self._offsets = np.ascontiguousarray(starts[index].reshape(boxes.shape).T)
 
+    def of(self, part: int) -> tuple[np.ndarray, np.ndarray]:
+        """The numbers for the right detections 1, 2, ... of a class, and where each class starts.
 
-def _sums(
-    ranked: Ranking,
-    mark: Marks,
-    segments: _Segments,
-    before: np.ndarray,
-    members: np.ndarray,
-    steps: _RecallSteps,
-) -> np.ndarray:
-    """The sums of precision over the recalls, float64 `[classes, parts]`."""
-    sums = np.zeros(steps.offsets.shape)
-    if not len(mark.right):
-        return sums
-    classes = ranked.classes_of(mark.right)
-    images = ranked.images[mark.right]
-    shifted = mark.right - segments.shifts[classes]
-    end = np.searchsorted(segments.cuts, shifted + 1)
-    start = np.searchsorted(segments.cuts, segments.starts)
-    ignored = None
-    if len(mark.ignored):
-        cuts = np.union1d(mark.right + 1, ranked.starts)
-        ends = np.searchsorted(mark.ignored, cuts)
-        ignored = _running(ranked.images[mark.ignored], ends, members)
-        ignored_end = np.searchsorted(cuts, mark.right + 1)
-        ignored_start = np.searchsorted(cuts, ranked.starts[:-1])
-    for rows, columns in _blocks(classes, members.shape[1]):
-        own = classes[rows]
-        firsts = np.flatnonzero(np.diff(own, prepend=-1))
-        counts = np.diff(firsts, append=len(own))
-        present = own[firsts]
-        spread = functools.partial(np.repeat, repeats=counts, axis=0)
-
-        inside = members[images[rows], columns]
-        right = np.cumsum(inside, axis=0, dtype=np.int32)
-        right -= spread(right[firsts] - inside[firsts])
-        total = before[end[rows], columns] - spread(before[start[present], columns])
-        if ignored is not None:
-            total -= ignored[ignored_end[rows], columns]
-            total += spread(ignored[ignored_start[present], columns])
-        right *= inside
-        precision = right / np.maximum(total, 1, out=total)
-        for first, count in zip(firsts.tolist(), counts.tolist()):
-            upwards = precision[first : first + count][::-1]
-            np.maximum.accumulate(upwards, axis=0, out=upwards)
-        right += spread(steps.offsets[present, columns])
-        precision *= steps.table[right]
-        sums[present, columns] = np.add.reduceat(precision, firsts, axis=0)
-    return sums
-
-
-def _blocks(classes: np.ndarray, width: int) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of blocks: whole classes, and not many more than `_CELLS_AT_ONCE`."""
-    ends = np.flatnonzero(np.diff(classes, append=-1)) + 1
-    start = 0
-    while start < len(classes):
-        wanted = np.searchsorted(ends, start + _CELLS_AT_ONCE // width, "right") - 1
-        end = int(ends[max(wanted, np.searchsorted(ends, start, "right"))])
-        at_once = max(1, _CELLS_AT_ONCE // (end - start))
-        for first in range(0, width, at_once):
-            yield slice(start, end), slice(first, min(first + at_once, width))
-        start = end
+        They are uint8 `[n]` and int64 `[classes]`.
+        """
+        return self._table, self._offsets[part]

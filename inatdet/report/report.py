@@ -216,7 +216,7 @@ def evaluate(
     images_dir: str | os.PathLike[str] | None = None,
     all_images: bool = False,
     levels: Sequence[Granularity | str] = ALWAYS,
-    engine: Engine | str = Engine.HOTCOCO,
+    engine: Engine | str = Engine.INATDET,
     resamples: int = 0,
     errors: bool = True,
     strict: bool = False,
@@ -237,7 +237,8 @@ def evaluate(
             out.
         levels: the levels that tables show besides those of the models, such as `genus`; the
             ladder has all that the label spaces have.
-        engine: which library counts Tables 5 and 6: `hotcoco`, or `pycocotools` as the reference.
+        engine: what counts Tables 5 and 6: this package, or as references `hotcoco` or
+            `pycocotools`.
         resamples: how many random halves of the images standard errors come from; 0 means none.
         errors: whether to tell kinds of error apart.
         strict: whether anything that looks wrong with the files is an error instead of a warning.
