@@ -20,6 +20,7 @@ from inatdet.data.boxes import suppress
 from inatdet.data.detections import Detections
 from inatdet.data.granularity import Granularity
 from inatdet.evaluation.average_precision import MAX_DETECTIONS, METRICS
+from inatdet.evaluation.encounters import positions
 from inatdet.evaluation.resampling import Estimate, Halves
 from inatdet.evaluation.rows import Cell, MeasuredRow, Row
 
@@ -106,7 +107,8 @@ def left_by(detections: Detections, granularity: Granularity, rule: Merge) -> np
     if rule is Merge.NMS:
         rows = np.flatnonzero(keep)
         # One number per image and label: the image's position times the number of labels.
-        _, image = np.unique(detections.image_ids[rows], return_inverse=True)
+        ids = detections.image_ids[rows]
+        image = positions(ids, np.unique(ids))
         groups = image.astype(np.int64) * (int(labels.max(initial=0)) + 1) + labels[rows]
         kept = suppress(
             groups,
