@@ -20,7 +20,6 @@ import numpy as np
 
 from inatdet.evaluation.average_precision import MAX_DETECTIONS, GroundTruth
 from inatdet.evaluation.encounters import Encounters, positions, stable_order
-from inatdet.evaluation.overlaps import best_of_each_image
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
@@ -119,16 +118,13 @@ class Labelled:
         if not labels.all():
             counted = labels > 0
             rows, labels = rows[counted], labels[counted]
-        images, most = self.met.images, MAX_DETECTIONS[-1]
-        if np.bincount(images[rows], minlength=1).max() > most:
-            groups = images[rows].astype(np.int64) * bound + labels
-            # The rows are in order, so places among them do for scores.
-            kept = best_of_each_image(groups, -np.arange(len(rows)), most)
-            rows, labels = rows[kept], labels[kept]
         order = stable_order(labels, bound)
-        starts = np.searchsorted(labels[order], np.arange(1, bound + 1))
-        rows = rows[order]
-        return Ranking(rows, images[rows], starts)
+        rows, labels = rows[order], labels[order]
+        images, most = self.met.images[rows], MAX_DETECTIONS[-1]
+        if np.bincount(images, minlength=1).max() > most:
+            kept = _ranks(images, labels, len(self.truth.image_ids)) < most
+            rows, labels, images = rows[kept], labels[kept], images[kept]
+        return Ranking(rows, images, np.searchsorted(labels, np.arange(1, bound + 1)))
 
     def matches(
         self, thresholds: np.ndarray = IOU_THRESHOLDS, left_out: np.ndarray | None = None
@@ -175,31 +171,17 @@ class Labelled:
         )
 
     @functools.cached_property
+    def _ranks(self) -> np.ndarray:
+        """How many of their image and class are better, int32 `[ranked]`."""
+        labels = self.labels[self.ranked.rows]
+        return _ranks(self.ranked.images, labels, len(self.truth.image_ids))
+
+    @functools.cached_property
     def _groups_of_boxes(self) -> np.ndarray:
         """One number for each pair of image and class, int64 `[boxes]`."""
         images = positions(self.truth.box_images, self.truth.image_ids)
         groups: np.ndarray = images * np.int64(self.truth.num_labels + 1) + self.truth.labels
         return groups
-
-    @functools.cached_property
-    def _ranks(self) -> np.ndarray:
-        """How many of their image and class are better, int32 `[ranked]`.
-
-        0 where there is no true box of that image and class.
-        """
-        ranked, bound = self.ranked, self.truth.num_labels + 1
-        pairs = np.unique(self._groups_of_boxes)
-        first = np.searchsorted(pairs, np.arange(len(self.truth.image_ids) + 1) * bound)
-        pair_of = np.full(len(ranked.rows), _NONE, np.int32)
-        labels = self.labels[ranked.rows]
-        begin, left = first[ranked.images], np.diff(first)[ranked.images]
-        nth = 0
-        while len(rows := np.flatnonzero(left > nth)):
-            pair = begin[rows] + nth
-            same = pairs[pair] % bound == labels[rows]
-            pair_of[rows[same]] = pair[same]
-            nth += 1
-        return _ranks(pair_of, len(pairs))
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,14 +206,20 @@ class Matches:
     is_found: np.ndarray
 
 
-def _ranks(groups: np.ndarray, bound: int) -> np.ndarray:
-    """How many of the same group stand before each detection, int32; 0 where the group is -1."""
-    ranks = np.zeros(len(groups), np.int32)
-    grouped = np.flatnonzero(groups >= 0)
-    grouped = grouped[stable_order(groups[grouped], bound)]
-    first = np.flatnonzero(np.diff(groups[grouped], prepend=_NONE))
-    sizes = np.diff(first, append=len(grouped))
-    ranks[grouped] = np.arange(len(grouped)) - np.repeat(first, sizes)
+def _ranks(images: np.ndarray, labels: np.ndarray, num_images: int) -> np.ndarray:
+    """How many of the same image and class stand before each detection, int32.
+
+    Args:
+        images: int32 `[n]`, the positions of their images.
+        labels: int `[n]`, sorted.
+        num_images: how many images there are.
+    """
+    order = stable_order(images, num_images)
+    changes = np.diff(images[order], prepend=_NONE) != 0
+    changes |= np.diff(labels[order], prepend=_NONE) != 0
+    first = np.flatnonzero(changes)
+    ranks = np.empty(len(order), np.int32)
+    ranks[order] = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order)))
     return ranks
 
 

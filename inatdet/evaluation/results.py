@@ -116,10 +116,12 @@ def evaluate(
     met: tuple[Detections, Encounters] | None = None
     # Arrays as long as the detections are let go before the next ones are made.
     for key in granularities.table6_keys(levels, prepared.models, prepared.marginals):
+        trained_on, target, rule = key
         found = _detections(prepared, key)
         notify(f"{_name(key)}: {len(found):,} detections")
         own = met if met and met[0] is found else (found, prepared.encounters(found))
-        met = own if key[2] is not Merge.MARGINAL else met
+        if rule is not Merge.MARGINAL:  # those are of one row only
+            met = own
         labelled = _labelled(prepared, key, *own)
         del own
         matches = labelled.matches()
@@ -132,13 +134,13 @@ def evaluate(
             on_halves[key] = of_halves.mean()
             values = halves.estimates(values, on_halves[key])
         table6.append(Table6Row(*key, values))
-        if errors and key[2] is Merge.NONE and key[1] in prepared.levels:
+        if errors and rule is Merge.NONE and target in prepared.levels:
             notify(f"{_name(key)}: kinds of error")
-            kinds += error_kinds.error_rows(labelled, images_of, key[0], key[1], matches)
-        if key[0] is key[1]:
-            notify(f"{key[0]} model: sizes")
-            sizes += breakdowns.size_rows(labelled, key[0])
-        if key[1] is Granularity.SPECIES:
+            kinds += error_kinds.error_rows(labelled, images_of, trained_on, target, matches)
+        if trained_on is target:
+            notify(f"{trained_on} model: sizes")
+            sizes += breakdowns.size_rows(labelled, trained_on)
+        if target is Granularity.SPECIES:
             species = _species_tables(
                 prepared,
                 results,

@@ -65,7 +65,7 @@ def by_hotcoco(truth, columns):
 @pytest.mark.parametrize("level", ALWAYS)
 @pytest.mark.parametrize("name", scenes.SCENES)
 def test_every_precision_and_recall(name, level):
-    for seed in range(3):
+    for seed in range(2):
         truth, columns = scene(name, level, seed)
         expected = by_dictionaries(COCOeval, truth, columns)
         by_vernier = by_dictionaries(vernier.COCOeval, truth, columns)
@@ -77,7 +77,7 @@ def test_every_precision_and_recall(name, level):
 @pytest.mark.parametrize("level", ALWAYS)
 @pytest.mark.parametrize("name", scenes.SCENES)
 def test_our_measures_by_area(name, level):
-    for seed in range(3):
+    for seed in range(2):
         truth, columns = scene(name, level, seed)
         precision, recall = by_dictionaries(vernier.COCOeval, truth, columns)
         labelled = Labelled.of(truth, columns)
