@@ -160,7 +160,8 @@ def _each_curve(
         return
     segments = _Segments.of(ranked, [marks[index].right for index in known])
     taken = [_Taken.of(ranked, marks[index], segments) for index in known]
-    steps_of = {id(one): _RecallSteps(one) for one in boxes}
+    different = {id(one): one for one in boxes}  # mostly there is but one
+    steps_of = {key: _RecallSteps(one) for key, one in different.items()}
     steps = [steps_of[id(boxes[index])] for index in known]
 
     def block(columns: np.ndarray) -> None:
