@@ -24,11 +24,11 @@ from inatdet.evaluation.average_precision import (
 )
 from inatdet.evaluation.matching import Labelled, Matches, Ranking
 from inatdet.evaluation.reweighting import (
-    Marks,
     average_precisions,
     interpolated_precisions,
     sums_of_classes,
 )
+from inatdet.evaluation.segments import Marks
 
 
 def evaluate(

@@ -207,10 +207,9 @@ def _labelled(prepared: Prepared, key: Key, found: Detections, met: Encounters) 
     labels = found.labels[target].astype(np.int32)
     if rule is Merge.NMS:
         labels[~granularities.left_by(found, target, rule)] = NO_LABEL
-    rows = np.cumsum(prepared.has_label(target), dtype=np.int32) - 1
-    return Labelled(
-        prepared.truths[target], met, labels, np.where(prepared.has_label(target), rows, -1)
-    )
+    has_label = prepared.has_label(target)
+    rows = np.where(has_label, np.cumsum(has_label, dtype=np.int32) - 1, -1)
+    return Labelled(prepared.truths[target], met, labels, rows.astype(np.int32))
 
 
 def _name(key: Key) -> str:

@@ -16,11 +16,11 @@ from inatdet.evaluation.average_precision import GroundTruth
 from inatdet.evaluation.encounters import positions
 from inatdet.evaluation.matching import Labelled, Matches, Ranking
 from inatdet.evaluation.reweighting import (
-    Marks,
     average_precisions,
     boxes_of_parts,
     sums_of_classes,
 )
+from inatdet.evaluation.segments import Marks
 
 IOU, BACKGROUND_IOU = 0.5, 0.1
 

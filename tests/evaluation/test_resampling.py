@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inatdet.data.granularity import ALWAYS, Granularity
-from inatdet.evaluation import average_precision, encounters, granularities, reweighting
+from inatdet.evaluation import average_precision, encounters, granularities, segments
 from inatdet.evaluation.average_precision import METRICS, Engine
 from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.resampling import Difference, Estimate, Halves, differences
@@ -57,8 +57,8 @@ def test_working_in_blocks_changes_no_digit(level, monkeypatch):
     halves = Halves(truth.image_ids, 9)
     whole = halves.measure(truth, columns)
     for parts, length in ((1, 1), (2, 7), (64, 60)):
-        monkeypatch.setattr(reweighting, "_PARTS_AT_ONCE", parts)
-        monkeypatch.setattr(reweighting, "_LONGEST_SEGMENT", length)
+        monkeypatch.setattr(segments, "_PARTS_AT_ONCE", parts)
+        monkeypatch.setattr(segments, "_LONGEST_SEGMENT", length)
         monkeypatch.setattr(encounters, "_ROWS_AT_ONCE", length)
         np.testing.assert_array_equal(halves.measure(truth, columns), whole)
 
