@@ -86,21 +86,28 @@ class Labelled:
         met: the detections, and which of all true boxes they overlap.
         labels: int `[detections]`, 1..num_labels; 0 for detections that do not count.
         truth_rows: int32 `[boxes]`, the row in `truth` of each box that `met` names; -1 for none.
+        most: how many detections of each image and class count; None for all.
+        given: their ranking where it is not to be found from all of this.
     """
 
     truth: GroundTruth
     met: Encounters
     labels: np.ndarray
     truth_rows: np.ndarray
+    most: int | None = MAX_DETECTIONS[-1]
+    given: Ranking | None = None
 
     @classmethod
-    def of(cls, truth: GroundTruth, columns: np.ndarray) -> Labelled:
+    def of(
+        cls, truth: GroundTruth, columns: np.ndarray, most: int | None = MAX_DETECTIONS[-1]
+    ) -> Labelled:
         """Detections by themselves.
 
         Args:
             truth: the true boxes.
             columns: the detections, all in images of `truth`; see
                 `average_precision.result_columns`.
+            most: how many of each image and class count; None for all.
         """
         met = Encounters.of(
             truth.image_ids,
@@ -108,11 +115,13 @@ class Labelled:
             (columns[:, 0], columns[:, 1:5], columns[:, 5]),
         )
         rows = np.arange(len(truth.labels), dtype=np.int32)
-        return cls(truth, met, columns[:, 6].astype(np.int32), rows)
+        return cls(truth, met, columns[:, 6].astype(np.int32), rows, most)
 
     @functools.cached_property
     def ranked(self) -> Ranking:
         """The detections that count."""
+        if self.given is not None:
+            return self.given
         rows, bound = self.met.best_first, self.truth.num_labels + 1
         labels = self.labels[rows]
         if not labels.all():
@@ -120,9 +129,9 @@ class Labelled:
             rows, labels = rows[counted], labels[counted]
         order = stable_order(labels, bound)
         rows, labels = rows[order], labels[order]
-        images, most = self.met.images[rows], MAX_DETECTIONS[-1]
-        if np.bincount(images, minlength=1).max() > most:
-            kept = _ranks(images, labels, len(self.truth.image_ids)) < most
+        images = self.met.images[rows]
+        if self.most is not None and np.bincount(images, minlength=1).max() > self.most:
+            kept = _ranks(images, labels, len(self.truth.image_ids)) < self.most
             rows, labels, images = rows[kept], labels[kept], images[kept]
         return Ranking(rows, images, np.searchsorted(labels, np.arange(1, bound + 1)))
 

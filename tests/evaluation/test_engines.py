@@ -34,7 +34,7 @@ def scene(name, level, seed):
     return truth, average_precision.result_columns(found, level)
 
 
-def by_dictionaries(evaluator, truth, columns):
+def by_dictionaries(evaluator, truth, columns, limits=MAX_DETECTIONS):
     """Precision and recall of an evaluator with the interface of pycocotools."""
     rows = (truth.box_images, truth.labels, truth.boxes, truth.areas, truth.is_crowd)
     coco, results = COCO(), COCO()
@@ -50,6 +50,7 @@ def by_dictionaries(evaluator, truth, columns):
         coco.createIndex()
         results = coco.loadRes(columns) if len(columns) else results
         evaluation = evaluator(coco, results, "bbox")
+        evaluation.params.maxDets = list(limits)
         evaluation.evaluate()
         evaluation.accumulate()
     return evaluation.eval["precision"], evaluation.eval["recall"]
@@ -112,6 +113,26 @@ def test_each_half_is_what_vernier_counts_on_it(name):
             recall[:, known, 0, 0].mean(), recall[:, known, 0, 1].mean(),
         ]  # fmt: skip
         np.testing.assert_allclose(values, 100 * np.array(expected), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("most", [20, 100, None])
+def test_other_limits_of_detections(most):
+    rng = np.random.default_rng(0)
+    annotations = scenes.random_annotations(rng, images=2, boxes=8)
+    taxonomy = annotations.taxonomy
+    found = scenes.random_detections(rng, annotations, taxonomy, 600)
+    truth = average_precision.ground_truth_at(annotations, taxonomy, Granularity.GENERIC)
+    columns = average_precision.result_columns(found, Granularity.GENERIC)
+    labelled = Labelled.of(truth, columns, most)
+    ours = counting.class_results(labelled, labelled.matches())
+    precision, _ = by_dictionaries(COCOeval, truth, columns, (1, 10, most or 1000))
+    np.testing.assert_allclose(ours.precision, precision[0, :, :, 0, -1].T, rtol=0, atol=1e-9)
+    # The same from a part of a ranking of all.
+    everything = Labelled.of(truth, columns, None)
+    kept = np.isin(everything.ranked.rows, labelled.ranked.rows)
+    part = replace(everything, given=everything.ranked.select(kept)[0])
+    again = counting.class_results(part, part.matches())
+    np.testing.assert_array_equal(again.values, ours.values)
 
 
 def test_engines_have_names_and_versions():
