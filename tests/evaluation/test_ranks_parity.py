@@ -85,7 +85,9 @@ class Reference:
         annotations = self.annotations
         truth = {
             "images": [{"id": int(i)} for i in images],
-            "categories": [{"id": i} for i in sorted(set(labels.values()) - {0})],
+            "categories": [
+                {"id": i, "name": str(i)} for i in sorted(set(labels.values()) - {0})
+            ],
             "annotations": [
                 {"id": n + 1, "image_id": int(i), "category_id": labels[int(c)], "bbox": list(b),
                  "area": float(a), "iscrowd": int(k)}
