@@ -28,7 +28,7 @@ from inatdet.data.granularity import Granularity
 from inatdet.evaluation import average_precision
 from inatdet.evaluation.average_precision import GroundTruth
 from inatdet.evaluation.calibration import score_counts
-from inatdet.evaluation.matching import Matches, matches, ranking
+from inatdet.evaluation.matching import Labelled, Matches
 from inatdet.evaluation.resampling import Halves
 
 _HALVES = 200
@@ -67,15 +67,16 @@ def _measured(truth: Annotations, level: Granularity, path: str) -> tuple[list[f
     """Processor times of matching, of counting, with halves, and of hotcoco; then MiB."""
     boxes = average_precision.ground_truth_at(truth, truth.taxonomy, level)
     columns = average_precision.result_columns(read_detections(path, truth), level)
-    ranked = ranking(boxes, columns)
+    labelled = Labelled.of(boxes, columns)
+    assert len(labelled.ranked.rows)  # sorted once for all that follows
     kept: list[Matches] = []
-    matching = _processor(lambda: kept.append(matches(boxes, columns, ranked)))
+    matching = _processor(lambda: kept.append(labelled.matches()))
     groups = np.arange(boxes.num_labels) % _GROUPS
     none, some = (Halves(boxes.image_ids, count) for count in (0, _HALVES))
     assert some.parts.any()  # drawn once for all levels
 
     def count(halves: Halves) -> float:
-        found = score_counts(columns, ranked, kept[0], groups, halves)
+        found = score_counts(labelled, kept[0], groups, halves)
         assert found is not None
         return float(found.calibration().ece)
 

@@ -31,9 +31,8 @@ from inatdet.data.boxes import RIGHT_IOU, iou
 from inatdet.data.detections import Detections
 from inatdet.data.formats.reading import read_annotations, read_detections
 from inatdet.data.granularity import Granularity
-from inatdet.evaluation.average_precision import ground_truth_at, labels_of_boxes, result_columns
+from inatdet.evaluation.average_precision import labels_of_boxes
 from inatdet.evaluation.label_errors import LabelErrors, label_errors
-from inatdet.evaluation.overlaps import overlaps
 from inatdet.evaluation.protocol import prepare
 
 Damage = Callable[[np.random.Generator, Annotations, np.ndarray, Granularity], Annotations]
@@ -104,9 +103,9 @@ def dropped(
 def lists_of(truth: Annotations, found: Detections) -> LabelErrors:
     """The lists in full."""
     level = found.trained_on
-    columns = result_columns(found, level)
-    on_truth = overlaps(ground_truth_at(truth, truth.taxonomy, level), columns)
-    return label_errors(truth, truth.taxonomy, level, columns, on_truth, most=len(columns))
+    prepared = prepare(truth, [found], all_images=True)
+    labelled = prepared.labelled(level, prepared.encounters(found), found.labels[level])
+    return label_errors(truth, truth.taxonomy, level, labelled, most=len(found))
 
 
 def best_scores(truth: Annotations, found: Detections) -> np.ndarray:

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import numpy as np
 
 from inatdet.data.counts import TrainingCounts
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
-from inatdet.evaluation.average_precision import (
-    METRICS,
-    ClassResults,
-    GroundTruth,
-    class_results,
-    count,
-    percent,
-)
-from inatdet.evaluation.frequency import ImageBins
+from inatdet.evaluation.average_precision import METRICS, ClassResults, percent
+from inatdet.evaluation.counting import class_results_of_areas, in_range
+from inatdet.evaluation.matching import Labelled
 from inatdet.evaluation.rows import Cell, MeasuredRow
-
-if TYPE_CHECKING:
-    import hotcoco
 
 SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
 """COCO's ranges of areas, in square pixels. True boxes have the dataset's areas; in iNat2017 those
 are half the box."""
 
-BINS = ImageBins((0, 1, 10, 20, 50, 100, 200, 500, 1000))
-"""As fine as the paper's Figure 5 needs."""
+BINS = (0, 1, 10, 20, 50, 100, 200, 500, 1000)
+"""The smallest number of training images in each bin, as fine as the paper's Figure 5 needs."""
 
 
 @dataclass(frozen=True)
@@ -59,26 +52,22 @@ class SizeRow(MeasuredRow):
         return (str(self.trained_on), self.size, self.boxes, *self.values)
 
 
-def size_rows(
-    truth: GroundTruth, evaluation: hotcoco.COCOeval, trained_on: Granularity
-) -> tuple[SizeRow, ...]:
+def size_rows(labelled: Labelled, trained_on: Granularity) -> tuple[SizeRow, ...]:
     """One row per size.
 
     Args:
-        truth: the true boxes at `trained_on`.
-        evaluation: the model's detections there, from `average_precision.counted`; it is counted
-            again, which replaces what it held.
+        labelled: the model's detections and the true boxes at `trained_on`.
         trained_on: the model's granularity.
     """
-    boxes = {  # in COCO, both ends belong to a range
-        size: int(((truth.areas >= low) & (truth.areas <= high) & ~truth.is_crowd).sum())
-        for size, (low, high) in SIZES.items()
+    truth = labelled.truth
+    boxes = {
+        size: int((in_range(truth.areas, areas) & ~truth.is_crowd).sum())
+        for size, areas in SIZES.items()
     }
-    present = [size for size in SIZES if boxes[size]]
-    if present:
-        count(evaluation, [SIZES[size] for size in present])
     values = {
-        size: percent(class_results(evaluation, index).mean()) for index, size in enumerate(present)
+        size: percent(class_results_of_areas(labelled, areas).mean())
+        for size, areas in SIZES.items()
+        if boxes[size]
     }
     nothing = (math.nan,) * len(METRICS)
     return tuple(
@@ -122,11 +111,14 @@ def training_rows(
         taxonomy: the label spaces.
         training: how often each species was seen.
     """
-    bin_of = BINS.of_species(taxonomy, training)
+    images = np.array([training.images.get(c.id, 0) for c in taxonomy.species])
+    bin_of = np.digitize(images, BINS) - 1
     rows = []
-    for index, name in enumerate(BINS.names):
+    for index, (first, after) in enumerate(zip(BINS, (*BINS[1:], None))):
         members = bin_of == index
         classes = int((results.has_truth & members).sum())
         if classes:
+            name = f"{first}+" if after is None else f"{first}-{after - 1}"
+            name = str(first) if after == first + 1 else name
             rows.append(TrainingRow(name, classes, percent(results.mean(members))))
     return tuple(rows)

@@ -32,7 +32,7 @@ import numpy as np
 from inatdet.data.granularity import Granularity
 from inatdet.evaluation.average_precision import IOU_50
 from inatdet.evaluation.granularities import Merge
-from inatdet.evaluation.matching import Matches, Ranking
+from inatdet.evaluation.matching import Labelled, Matches
 from inatdet.evaluation.resampling import Estimate, Halves
 from inatdet.evaluation.rows import Cell, Row
 
@@ -191,15 +191,14 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def score_counts(
-    columns: np.ndarray, ranked: Ranking, found: Matches, groups: np.ndarray, halves: Halves
+    labelled: Labelled, found: Matches, groups: np.ndarray | None, halves: Halves
 ) -> ScoreCounts | None:
     """Counts detections by their scores.
 
     Args:
-        columns: the detections; see `average_precision.result_columns`.
-        ranked: their ranking.
+        labelled: the detections.
         found: their matches, IoU .5 first.
-        groups: int64 `[classes]`, the group of each class, 0, 1, ...
+        groups: int64 `[classes]`, the group of each class, 0, 1, ...; None for a single group.
         halves: the halves of the images.
 
     Returns:
@@ -207,6 +206,9 @@ def score_counts(
     """
     from scipy import sparse  # it takes a while to load
 
+    ranked, scores_of = labelled.ranked, labelled.met.scores
+    if groups is None:
+        groups = np.zeros(labelled.truth.num_labels, np.int64)
     width = (int(groups.max(initial=0)) + 1) * SCORE_BINS
     images = len(halves.parts)
     of_images = np.zeros((3, width, images))
@@ -223,14 +225,14 @@ def score_counts(
     is_counted[found.positions[found.is_ignored[:, IOU_50]]] = False
     for start in range(0, len(ranked.rows), _ROWS_AT_ONCE):
         positions = start + np.flatnonzero(is_counted[start : start + _ROWS_AT_ONCE])
-        scores = columns[ranked.rows[positions], 5]
+        scores = scores_of[ranked.rows[positions]]
         if len(scores) and not 0 <= scores.min() <= scores.max() <= 1:
             return None
         cells = cells_of(positions, scores)
         counts += np.bincount(cells, minlength=counts.size)
         sums += np.bincount(cells, scores, counts.size)
     positions = found.positions[found.is_right[:, IOU_50]]
-    cells = cells_of(positions, columns[ranked.rows[positions], 5])
+    cells = cells_of(positions, scores_of[ranked.rows[positions]])
     right += np.bincount(cells, minlength=counts.size)
 
     values = np.zeros((3 * width, 1 + len(halves)))

@@ -9,9 +9,8 @@ import numpy as np
 from inatdet.data.annotations import Annotations
 from inatdet.data.boxes import RIGHT_IOU, suppress
 from inatdet.data.labels import NO_LABEL
-from inatdet.evaluation.average_precision import GroundTruth
-from inatdet.evaluation.matching import TrueBoxes, positions_of
-from inatdet.evaluation.overlaps import Overlaps
+from inatdet.evaluation.encounters import Encounters
+from inatdet.evaluation.matching import Labelled
 
 NEAR_IOU = 0.1
 """From this IoU on, a detection may mean a true box: where background ends in TIDE."""
@@ -33,6 +32,11 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @classmethod
+    def of(cls, met: Encounters) -> Pairs:
+        """All that overlap by the least IoU that `met` keeps."""
+        return cls(met.rows.astype(np.int64), met.boxes.astype(np.int64), met.ious)
 
     def select(self, which: np.ndarray) -> Pairs:
         """Only some of them: a boolean mask or indices, `[pairs]`."""
@@ -81,38 +85,34 @@ class Contradictions:
 def contradictions(
     annotations: Annotations,
     labels: np.ndarray,
-    num_labels: int,
-    columns: np.ndarray,
-    on_truth: Overlaps,
+    labelled: Labelled,
 ) -> Contradictions:
     """Finds the detections that contradict annotations; `label_errors` has the rules.
 
     Args:
         annotations: the images that count, with all their boxes.
         labels: int64 `[boxes]`, the boxes' labels 1, 2, ... or `NO_LABEL`.
-        num_labels: how many labels there are.
-        columns: the detections, in these images; see `average_precision.result_columns`. Negative
+        labelled: the detections; the boxes that they met are all those of `annotations`. Negative
             scores, as logits are, support nothing.
-        on_truth: their `overlaps` with the true boxes that have a label.
     """
-    scores, named = columns[:, 5], columns[:, 6].astype(np.int32)
+    met, named, num_labels = labelled.met, labelled.labels, labelled.truth.num_labels
+    scores = met.scores
     is_crowd = annotations.is_crowd
     judged = (labels > NO_LABEL) & ~is_crowd
-    true = _Truth(annotations, labels, num_labels)
 
-    on = true.pairs(columns, np.flatnonzero(on_truth.any_label))
-    on = on.select(on.ious >= RIGHT_IOU)
+    on = Pairs.of(met)
+    on = on.select((on.ious >= RIGHT_IOU) & (named[on.rows] > NO_LABEL))
     same = labels[on.boxes] == named[on.rows]
     own_scores = np.zeros(len(labels))
     np.maximum.at(own_scores, on.boxes[same], scores[on.rows[same]])
     usual = usual_scores(labels[judged], own_scores[judged], num_labels)
-    confident = scores >= np.where(usual > 0, usual, np.inf)[named]
+    confident = (named > NO_LABEL) & (scores >= np.where(usual > 0, usual, np.inf)[named])
     expected = usual[labels]
     unsure = judged & (own_scores < expected)
     doubts = np.zeros(len(labels))
     doubts[unsure] = 100.0 * (1.0 - own_scores[unsure] / expected[unsure])
 
-    is_right = np.zeros(len(columns), bool)
+    is_right = np.zeros(len(scores), bool)
     is_right[on.rows[same]] = True
     others = on.select(confident[on.rows] & ~is_right[on.rows] & ~is_crowd[on.boxes]).nearest()
     others = others.select(
@@ -120,8 +120,8 @@ def contradictions(
     ).best(scores)
 
     rows = np.flatnonzero(confident)
-    near = true.pairs(columns, rows)
-    highest = np.zeros(len(columns))
+    near = _touching(annotations, met, rows)
+    highest = np.zeros(len(scores))
     np.maximum.at(highest, near.rows, near.ious)
     places = near.select(
         (highest[near.rows] < RIGHT_IOU)
@@ -131,7 +131,7 @@ def contradictions(
     )
     places = places.nearest().best(scores)
     alone = rows[highest[rows] < NEAR_IOU]
-    alone = alone[suppress(columns[alone, 0], scores[alone], columns[alone, 1:5], RIGHT_IOU)]
+    alone = alone[suppress(met.images[alone], scores[alone], met.found_boxes[alone], RIGHT_IOU)]
     return Contradictions(judged, own_scores, doubts, others, places, alone, highest[alone])
 
 
@@ -153,35 +153,14 @@ def usual_scores(labels: np.ndarray, own_scores: np.ndarray, num_labels: int) ->
     return np.where(counts > 1, sums / np.maximum(counts, 1), overall)
 
 
-class _Truth:
-    """All boxes of the annotations, to be compared with detections."""
-
-    def __init__(self, annotations: Annotations, labels: np.ndarray, num_labels: int):
-        self._truth = GroundTruth(
-            image_ids=np.array([image.id for image in annotations.images], np.int64),
-            num_labels=num_labels,
-            box_images=annotations.image_ids,
-            labels=labels,
-            boxes=annotations.boxes,
-            areas=annotations.areas,
-            is_crowd=annotations.is_crowd,
-        )
-        self._boxes = TrueBoxes(self._truth)
-
-    def pairs(self, columns: np.ndarray, rows: np.ndarray) -> Pairs:
-        """Some detections, int64 `[n]`, with every true box of their images that they touch."""
-        found = [Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
-
-        def visit(nth: np.ndarray, box: np.ndarray, ious: np.ndarray, same: np.ndarray) -> None:
-            del same
-            touch = ious > 0
-            found.append(Pairs(rows[nth[touch]], self._boxes.order[box[touch]], ious[touch]))
-
-        part = columns[rows]
-        images = positions_of(part[:, 0], self._truth)
-        self._boxes.compare(part, images, visit, own_label=False)
-        return Pairs(
-            np.concatenate([pairs.rows for pairs in found]),
-            np.concatenate([pairs.boxes for pairs in found]),
-            np.concatenate([pairs.ious for pairs in found]),
-        )
+def _touching(annotations: Annotations, met: Encounters, rows: np.ndarray) -> Pairs:
+    """Some detections, int64 `[n]`, with every true box of their images that they touch."""
+    image_ids = np.array([image.id for image in annotations.images], np.int64)
+    again = Encounters.of(
+        image_ids,
+        (annotations.image_ids, annotations.boxes, annotations.is_crowd),
+        (np.sort(image_ids)[met.images[rows]], met.found_boxes[rows], met.scores[rows]),
+        least=np.finfo(np.float64).tiny,
+    )
+    pairs = Pairs.of(again)
+    return Pairs(rows[pairs.rows], pairs.boxes, pairs.ious)

@@ -13,18 +13,20 @@ a true box are wrong like others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from inatdet.data.granularity import Granularity
-from inatdet.evaluation.average_precision import IOU_50, GroundTruth
+from inatdet.evaluation.average_precision import IOU_50
+from inatdet.evaluation.counting import marks_of
 from inatdet.evaluation.granularities import Key, Merge
-from inatdet.evaluation.matching import Matches, Ranking, matches, ranking
+from inatdet.evaluation.matching import Labelled, Matches, Ranking
 from inatdet.evaluation.resampling import Halves, OnHalves
-from inatdet.evaluation.reweighting import Marks, average_precisions, boxes_of_parts
+from inatdet.evaluation.reweighting import average_precisions, boxes_of_parts
 from inatdet.evaluation.rows import Cell, Row
+from inatdet.evaluation.segments import Marks
 
 FIXED_MEASURES = ("AP_fixed", "AP50_fixed", "AP_pool", "AP50_pool")
 
@@ -82,8 +84,7 @@ class FixedRow(Row):
 
 def fixed_row(
     key: Key,
-    truth: GroundTruth,
-    columns: np.ndarray,
+    labelled: Labelled,
     limits: np.ndarray,
     halves: Halves,
     average_precision: float,
@@ -92,20 +93,20 @@ def fixed_row(
 
     Args:
         key: trained on, evaluated on, merged how.
-        truth: the true boxes.
-        columns: the detections; see `average_precision.result_columns`.
+        labelled: the detections and true boxes, whatever number of each image it counts.
         limits: int64 `[classes]`, how many detections of each class count.
         halves: the halves of the images that standard errors come from.
         average_precision: COCO's AP, in percent.
     """
-    ranked = best_of_each_class(ranking(truth, columns, most=None), limits)
-    found = matches(truth, columns, ranked)
+    truth = labelled.truth
+    ranked = best_of_each_class(replace(labelled, most=None).ranked, limits)
+    found = replace(labelled, given=ranked).matches()
     # The first part is the whole.
     parts = np.column_stack([np.ones(len(truth.image_ids), bool), halves.parts])
     boxes = boxes_of_parts(truth, parts)
-    fixed = _measures(ranked, _marks(found), parts, boxes)
-    one_ranking, positions = pooled(ranked, columns[:, 5])
-    marks = _marks(found, positions)
+    fixed = _measures(ranked, marks_of(found), parts, boxes)
+    one_ranking, positions = pooled(ranked, labelled.met.scores)
+    marks = _moved(found, positions)
     pool = _measures(one_ranking, marks, parts, boxes.sum(axis=0, keepdims=True))
     values = np.column_stack([fixed, pool])
     measured = tuple(values[0].tolist())
@@ -156,9 +157,9 @@ def pooled(ranked: Ranking, scores: np.ndarray) -> tuple[Ranking, np.ndarray]:
     return Ranking(ranked.rows[order], ranked.images[order], ends), positions
 
 
-def _marks(found: Matches, positions: np.ndarray | None = None) -> list[Marks]:
-    """What detections are at each IoU threshold, in their own ranking or at other positions."""
-    where = found.positions if positions is None else positions[found.positions]
+def _moved(found: Matches, positions: np.ndarray) -> list[Marks]:
+    """What detections are at each IoU threshold, in a ranking that has them at new positions."""
+    where = positions[found.positions]
     return [
         Marks(np.sort(where[right]), np.sort(where[ignored]))
         for right, ignored in zip(found.is_right.T, found.is_ignored.T)

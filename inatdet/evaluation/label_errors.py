@@ -32,7 +32,7 @@ from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.evaluation.average_precision import labels_of_boxes
 from inatdet.evaluation.contradictions import Pairs, contradictions
-from inatdet.evaluation.overlaps import Overlaps
+from inatdet.evaluation.matching import Labelled
 from inatdet.evaluation.rows import Cell, Row
 
 MOST_LISTED = 1000
@@ -208,8 +208,7 @@ def label_errors(
     annotations: Annotations,
     taxonomy: Taxonomy,
     level: Granularity,
-    columns: np.ndarray,
-    on_truth: Overlaps,
+    labelled: Labelled,
     most: int = MOST_LISTED,
 ) -> LabelErrors:
     """Lists what a model contradicts; the rules are those of this module.
@@ -218,22 +217,23 @@ def label_errors(
         annotations: the images that count, with all their boxes.
         taxonomy: the label spaces.
         level: that of the model.
-        columns: its detections, in these images; see `average_precision.result_columns`. Where
+        labelled: its detections; the boxes that they met are all those of `annotations`. Where
             scores are negative, as logits are, they support nothing.
-        on_truth: their `overlaps` with the true boxes that have a label at the level.
         most: how many entries each list has at most.
     """
     labels = labels_of_boxes(annotations.category_ids, level, taxonomy)
-    found = contradictions(annotations, labels, taxonomy.num_labels(level), columns, on_truth)
-    images = {image.id: image for image in annotations.images}
+    found = contradictions(annotations, labels, labelled)
+    images = sorted(annotations.images, key=lambda image: image.id)
     names = ("", *taxonomy.names(level))
-    scores = columns[:, 5]
+    met = labelled.met
+    scores = met.scores
 
     def image_of(row: int) -> Image:
-        return images[int(columns[row, 0])]
+        image: Image = images[met.images[row]]
+        return image
 
     def label_of(row: int) -> int:
-        return int(columns[row, 6])
+        return int(labelled.labels[row])
 
     wrong = [
         WrongLabel(
@@ -247,7 +247,7 @@ def label_errors(
             named_score=float(scores[row]),
             annotated_score=float(found.own_scores[box]),
             iou=iou,
-            found=_box(columns[row, 1:5]),
+            found=_box(met.found_boxes[row]),
             shared=_shared_level(taxonomy, level, np.array([labels[box], label_of(row)])),
         )
         for row, box, iou, doubt in _most_doubtful(found.labels, scores, found.doubts, most)
@@ -263,7 +263,7 @@ def label_errors(
             score=float(scores[row]),
             score_here=float(found.own_scores[box]),
             iou=iou,
-            found=_box(columns[row, 1:5]),
+            found=_box(met.found_boxes[row]),
         )
         for row, box, iou, doubt in _most_doubtful(found.places, scores, found.doubts, most)
     ]
@@ -275,7 +275,7 @@ def label_errors(
             named=names[label_of(row)],
             score=float(scores[row]),
             iou=iou,
-            found=_box(columns[row, 1:5]),
+            found=_box(met.found_boxes[row]),
         )
         for row, iou in zip(found.alone[best].tolist(), found.alone_ious[best].tolist())
     ]

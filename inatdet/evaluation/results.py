@@ -9,7 +9,9 @@ import numpy as np
 
 from inatdet.data.best_of_classes import limits_at
 from inatdet.data.counts import TrainingCounts
+from inatdet.data.detections import Detections
 from inatdet.data.granularity import ALWAYS, Granularity
+from inatdet.data.labels import NO_LABEL
 from inatdet.errors import InputError
 from inatdet.evaluation import (
     ancestors,
@@ -29,11 +31,12 @@ from inatdet.evaluation.average_precision import (
     Engine,
     percent,
 )
+from inatdet.evaluation.counting import class_results
+from inatdet.evaluation.encounters import Encounters
 from inatdet.evaluation.fixed import FixedRow, fixed_row
 from inatdet.evaluation.granularities import Key, Merge, Table6Row
 from inatdet.evaluation.label_errors import MOST_LISTED, LabelErrors, label_errors
-from inatdet.evaluation.matching import IOU_THRESHOLDS, matches, ranking
-from inatdet.evaluation.overlaps import Overlaps, can_change_metrics, overlaps
+from inatdet.evaluation.matching import Labelled, Matches
 from inatdet.evaluation.protocol import Counts, Prepared
 from inatdet.evaluation.resampling import Halves, OnHalves
 from inatdet.evaluation.unseen import NamingRow, UnseenRow, unseen_rows
@@ -101,7 +104,7 @@ class Results:
 def evaluate(
     prepared: Prepared,
     *,
-    engine: Engine = Engine.HOTCOCO,
+    engine: Engine = Engine.INATDET,
     training: TrainingCounts | None = None,
     frequency_bins: Sequence[int] = frequency.LVIS,
     resamples: int = 0,
@@ -115,8 +118,8 @@ def evaluate(
     Args:
         prepared: the images and detections that count: at most one set of detections per model
             and granularity.
-        engine: which library counts Tables 5 and 6. Sizes and confusions are always counted by
-            hotcoco; standard errors, kinds of error and calibration follow from `matching`.
+        engine: what counts Tables 5 and 6. Everything else but confusions, which are hotcoco's,
+            follows from `matching`.
         training: how often each species was seen in training.
         frequency_bins: the most training images of a rare species, and of a common one.
         resamples: on how many halves of the images the measures are counted again, for their
@@ -143,57 +146,69 @@ def evaluate(
     calibrated: list[calibration.CalibrationRow] = []
     on_halves: dict[Key, np.ndarray] = {}
     species = _SpeciesTables()
-    doubtful: LabelErrors | None = None
     by_frequency: tuple[frequency.FrequencyRow, ...] = ()
-    # Arrays as long as the detections are let go before the next ones are made.
+    doubtful: LabelErrors | None = None
+    images_of = error_kinds.images_of_super_classes(
+        prepared.truths[Granularity.SUPER], prepared.taxonomy
+    )
     levels = prepared.taxonomy.levels
+    met: tuple[Detections, Encounters] | None = None
+    # Arrays as long as the detections are let go before the next ones are made.
     for key in granularities.table6_keys(levels, prepared.models, prepared.marginals):
-        columns = _columns(prepared, key, None if most_per_class else MAX_DETECTIONS[-1], notify)
-        on_truth = None
-        if key[1] is Granularity.SPECIES:  # at coarser levels hardly any can be left out
-            on_truth = overlaps(prepared.truths[key[1]], columns)
-        if most_label_errors > 0 and doubtful is None:  # the finest model's own come first
-            doubtful = _label_errors(prepared, key, columns, on_truth, most_label_errors, notify)
-        counted = _count(prepared, key, columns, on_truth, engine=engine, notify=notify)
-        matched = _matched(
-            prepared,
-            key,
-            columns,
-            halves=halves,
-            errors=errors,
-            groups=bin_of if key[1] is Granularity.SPECIES else None,
-            notify=notify,
-        )
-        kinds += matched.errors
-        if matched.scores is not None:
-            calibrated.append(calibration.CalibrationRow(*key, matched.scores.calibration()))
-        sizes += counted.sizes
-        values = counted.values
-        if matched.on_halves is not None:
-            on_halves[key] = matched.on_halves.mean()
+        trained_on, target, rule = key
+        found = _detections(prepared, key)
+        notify(f"{_name(key)}: {len(found):,} detections")
+        own = met if met and met[0] is found else (found, prepared.encounters(found))
+        if rule is not Merge.MARGINAL:  # those are of one row only
+            met = own
+        labelled = _labelled(prepared, key, *own, all_of_each_image=most_per_class > 0)
+        del own
+        matches = labelled.matches()
+        results = _counted(prepared, key, labelled, matches, engine)
+        values = percent(results.mean())
+        of_halves = None
+        if halves:
+            notify(f"{_name(key)}: {len(halves)} halves of the images")
+            of_halves = halves.by_class(labelled, matches)
+            on_halves[key] = of_halves.mean()
             values = halves.estimates(values, on_halves[key])
         table6.append(Table6Row(*key, values))
-        if most_per_class and key[1] in prepared.levels:
+        groups = bin_of if target is Granularity.SPECIES else None
+        scores = calibration.score_counts(labelled, matches, groups, halves)
+        if scores is None:
+            notify(f"{_name(key)}: no calibration, as scores are below 0 or above 1")
+        else:
+            calibrated.append(calibration.CalibrationRow(*key, scores.calibration()))
+        if most_per_class and target in prepared.levels:
             notify(f"{_name(key)}: AP-Fixed and AP-Pool")
-            limits = limits_at(prepared.taxonomy, key[1], most_per_class)
-            average = values[METRICS.index("AP")]
-            fixed.append(fixed_row(key, prepared.truths[key[1]], columns, limits, halves, average))
-        if on_truth is not None:
+            limits = limits_at(prepared.taxonomy, target, most_per_class)
+            fixed.append(fixed_row(key, labelled, limits, halves, values[METRICS.index("AP")]))
+        if errors and rule is Merge.NONE and target in prepared.levels:
+            notify(f"{_name(key)}: kinds of error")
+            kinds += error_kinds.error_rows(labelled, images_of, trained_on, target, matches)
+        if trained_on is target:
+            notify(f"{trained_on} model: sizes")
+            sizes += breakdowns.size_rows(labelled, trained_on)
+        if most_label_errors > 0 and doubtful is None:  # the finest model's own come first
+            notify(f"{trained_on} model: likely errors of the annotations")
+            doubtful = label_errors(
+                prepared.kept, prepared.taxonomy, target, labelled, most_label_errors
+            )
+        if target is Granularity.SPECIES:
             species = _species_tables(
                 prepared,
-                counted.results,
-                columns,
-                on_truth,
+                results,
+                labelled,
                 training=training,
                 halves=halves,
-                on_halves=matched.on_halves,
+                on_halves=of_halves,
                 notify=notify,
             )
             if bin_of is not None:
                 by_frequency = frequency.frequency_rows(
-                    counted.results, bins, bin_of, matched.scores, halves, matched.on_halves
+                    results, bins, bin_of, scores, halves, of_halves
                 )
-        del columns, on_truth
+        del labelled, matches, found
     shown = tuple(row for row in table6 if row.evaluated_on in prepared.levels)
     return Results(
         counts=prepared.counts,
@@ -242,20 +257,23 @@ def _check_models(prepared: Prepared) -> None:
             )
 
 
-def _columns(prepared: Prepared, key: Key, most: int | None, notify: Notify) -> np.ndarray:
-    """The detections of a row of Table 6, as `average_precision.result_columns`.
-
-    Merging leaves at most `most` of each image and class.
-    """
+def _detections(prepared: Prepared, key: Key) -> Detections:
     trained_on, target, rule = key
     if rule is Merge.MARGINAL:
-        found = prepared.marginals[trained_on, target]
-    else:
-        found = prepared.models[trained_on]
-    notify(f"{_name(key)}: {len(found):,} detections")
-    if rule is not Merge.MARGINAL:
-        found = granularities.merged(found, target, rule, most)
-    return average_precision.result_columns(found, target)
+        return prepared.marginals[trained_on, target]
+    return prepared.models[trained_on]
+
+
+def _labelled(
+    prepared: Prepared, key: Key, found: Detections, met: Encounters, *, all_of_each_image: bool
+) -> Labelled:
+    """The detections of a row of Table 6 with the labels of its level."""
+    _, target, rule = key
+    labels = found.labels[target].astype(np.int32)
+    if rule is Merge.NMS:
+        most = None if all_of_each_image else MAX_DETECTIONS[-1]
+        labels[~granularities.left_by(found, target, rule, most)] = NO_LABEL
+    return prepared.labelled(target, met, labels)
 
 
 def _name(key: Key) -> str:
@@ -263,127 +281,19 @@ def _name(key: Key) -> str:
     return f"{trained_on} model on {target}, merge {rule}"
 
 
-def _label_errors(
-    prepared: Prepared,
-    key: Key,
-    columns: np.ndarray,
-    on_truth: Overlaps | None,
-    most: int,
-    notify: Notify,
-) -> LabelErrors:
-    level = key[0]
-    notify(f"{level} model: likely errors of the annotations")
-    if on_truth is None:
-        on_truth = overlaps(prepared.truths[level], columns)
-    return label_errors(prepared.kept, prepared.taxonomy, level, columns, on_truth, most)
-
-
-@dataclass(frozen=True)
-class _Counted:
-    """What a library counts for one row of Table 6.
-
-    Attributes:
-        results: the measures of every class.
-        sizes: the rows by size; empty unless the model is at its own granularity.
-    """
-
-    results: ClassResults
-    sizes: tuple[breakdowns.SizeRow, ...]
-
-    @property
-    def values(self) -> tuple[float, ...]:
-        """The means of the measures, in percent."""
-        return percent(self.results.mean())
-
-
-def _count(
-    prepared: Prepared,
-    key: Key,
-    columns: np.ndarray,
-    on_truth: Overlaps | None,
-    *,
-    engine: Engine,
-    notify: Notify,
-) -> _Counted:
-    trained_on, target, _ = key
-    truth = prepared.truths[target]
-    counting = columns if on_truth is None else columns[can_change_metrics(columns, on_truth)]
-    evaluation = average_precision.counted(truth, counting)
-    results = average_precision.class_results(
-        evaluation
-        if engine is Engine.HOTCOCO
-        else average_precision.counted(truth, columns, engine)
+def _counted(
+    prepared: Prepared, key: Key, labelled: Labelled, matches: Matches, engine: Engine
+) -> ClassResults:
+    """The measures of every class for one row of Table 6."""
+    if engine is Engine.INATDET:
+        return class_results(labelled, matches)
+    found = granularities.merged(
+        _detections(prepared, key), key[1], Merge.NMS if key[2] is Merge.NMS else Merge.NONE
     )
-    sizes: tuple[breakdowns.SizeRow, ...] = ()
-    if trained_on is target:
-        notify(f"{trained_on} model: sizes")
-        sizes = breakdowns.size_rows(truth, evaluation, trained_on)
-    return _Counted(results, sizes)
-
-
-@dataclass(frozen=True)
-class _Matched:
-    """What follows from the matches of one row of Table 6.
-
-    Attributes:
-        on_halves: the measures of every class on each half; None without halves.
-        errors: the kinds of error; empty for merged detections, and if not asked for.
-        scores: the detections by score; None where scores are no probabilities.
-    """
-
-    on_halves: OnHalves | None
-    errors: tuple[error_kinds.ErrorRow, ...]
-    scores: calibration.ScoreCounts | None
-
-
-def _matched(
-    prepared: Prepared,
-    key: Key,
-    columns: np.ndarray,
-    *,
-    halves: Halves,
-    errors: bool,
-    groups: np.ndarray | None,
-    notify: Notify,
-) -> _Matched:
-    """Counts what follows from matches.
-
-    Args:
-        prepared: the images and true boxes.
-        key: the row.
-        columns: its detections, as `average_precision.result_columns`.
-        halves: the halves of the images.
-        errors: whether to tell kinds of error apart.
-        groups: int64 `[classes]`, the groups of classes that scores are counted for; None for all
-            together.
-        notify: called with a message at each step.
-    """
-    trained_on, target, rule = key
-    errors = errors and rule is Merge.NONE and target in prepared.levels
-    truth = prepared.truths[target]
-    notify(f"{_name(key)}: matches")
-    ranked = ranking(truth, columns)
-    # Without halves, nothing asks for higher thresholds than .5.
-    found = matches(truth, columns, ranked, IOU_THRESHOLDS if halves else IOU_THRESHOLDS[:1])
-    if groups is None:
-        groups = np.zeros(truth.num_labels, np.int64)
-    scores = calibration.score_counts(columns, ranked, found, groups, halves)
-    if scores is None:
-        notify(f"{_name(key)}: no calibration, as scores are below 0 or above 1")
-    on_halves = None
-    kinds: tuple[error_kinds.ErrorRow, ...] = ()
-    if halves:
-        notify(f"{_name(key)}: {len(halves)} halves of the images")
-        on_halves = halves.by_class(truth, ranked, found)
-    if errors:
-        notify(f"{trained_on} model on {target}: kinds of error")
-        images_of = error_kinds.images_of_super_classes(
-            prepared.truths[Granularity.SUPER], prepared.taxonomy
-        )
-        kinds = error_kinds.error_rows(
-            truth, columns, images_of, trained_on, target, (ranked, found)
-        )
-    return _Matched(on_halves, kinds, scores)
+    columns = average_precision.result_columns(found, key[1])
+    return average_precision.class_results(
+        average_precision.counted(labelled.truth, columns, engine)
+    )
 
 
 @dataclass(frozen=True)
@@ -404,8 +314,7 @@ class _SpeciesTables:
 def _species_tables(
     prepared: Prepared,
     results: ClassResults,
-    columns: np.ndarray,
-    on_truth: Overlaps,
+    labelled: Labelled,
     *,
     training: TrainingCounts | None,
     halves: Halves,
@@ -417,7 +326,7 @@ def _species_tables(
     if on_halves is not None:
         table5 = super_classes.with_standard_errors(table5, taxonomy, halves, on_halves)
     notify("species model: confusions")
-    matrix = confusions.answers(truth, columns, on_truth)
+    matrix = confusions.answers(labelled)
     by_training = breakdowns.training_rows(results, taxonomy, training) if training else ()
     has_ranks = len(taxonomy.levels) > len(ALWAYS)
     never_seen, naming = unseen_rows(prepared.kept, prepared.models[Granularity.SPECIES], taxonomy)

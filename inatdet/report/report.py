@@ -198,7 +198,7 @@ def evaluate(
     images_dir: str | os.PathLike[str] | None = None,
     all_images: bool = False,
     levels: Sequence[Granularity | str] = ALWAYS,
-    engine: Engine | str = Engine.HOTCOCO,
+    engine: Engine | str = Engine.INATDET,
     resamples: int = 0,
     errors: bool = True,
     label_errors: int = MOST_LISTED,
@@ -223,7 +223,8 @@ def evaluate(
             out.
         levels: the levels that tables show besides those of the models, such as `genus`; the
             ladder has all that the label spaces have.
-        engine: which library counts Tables 5 and 6: `hotcoco`, or `pycocotools` as the reference.
+        engine: what counts Tables 5 and 6: this package, or as references `hotcoco` or
+            `pycocotools`.
         resamples: how many random halves of the images standard errors come from; 0 means none.
         errors: whether to tell kinds of error apart.
         label_errors: how many likely errors of the annotations are listed of each kind; 0 means

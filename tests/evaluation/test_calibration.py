@@ -15,7 +15,7 @@ from inatdet.evaluation import average_precision
 from inatdet.evaluation import results as numbers_of
 from inatdet.evaluation.average_precision import MAX_DETECTIONS
 from inatdet.evaluation.calibration import SCORE_BINS, score_counts
-from inatdet.evaluation.matching import IOU_THRESHOLDS, matches, ranking
+from inatdet.evaluation.matching import IOU_THRESHOLDS, Labelled
 from inatdet.evaluation.protocol import prepare
 from inatdet.evaluation.resampling import Halves
 from tests.evaluation import cases, scenes
@@ -25,11 +25,9 @@ BOX = [10, 10, 20, 20]
 
 
 def counts_of(truth, columns, groups=None, resamples=0):
-    ranked = ranking(truth, columns)
-    found = matches(truth, columns, ranked, IOU_THRESHOLDS[:1])
-    if groups is None:
-        groups = np.zeros(truth.num_labels, np.int64)
-    return score_counts(columns, ranked, found, groups, Halves(truth.image_ids, resamples))
+    labelled = Labelled.of(truth, columns)
+    halves = Halves(truth.image_ids, resamples)
+    return score_counts(labelled, labelled.matches(IOU_THRESHOLDS[:1]), groups, halves)
 
 
 def ours(truth, columns):

@@ -10,9 +10,10 @@ from pycocotools.cocoeval import COCOeval
 
 from inatdet.data.best_of_classes import limits_at
 from inatdet.data.granularity import ALWAYS, Granularity
-from inatdet.evaluation import average_precision, matching
+from inatdet.evaluation import average_precision
 from inatdet.evaluation.fixed import best_of_each_class, fixed_row
 from inatdet.evaluation.granularities import Merge
+from inatdet.evaluation.matching import Labelled
 from inatdet.evaluation.resampling import Estimate, Halves
 from tests.evaluation import cases, scenes
 from tests.evaluation.reference import iou
@@ -27,7 +28,7 @@ def measured(annotations, detections, most, level=SPECIES, halves=0):
     columns = average_precision.result_columns(detections, level)
     limits = limits_at(taxonomy, level, most)
     key = (SPECIES, level, Merge.NONE)
-    return fixed_row(key, truth, columns, limits, Halves(truth.image_ids, halves), 0.0)
+    return fixed_row(key, Labelled.of(truth, columns), limits, Halves(truth.image_ids, halves), 0.0)
 
 
 # The definition once more, in loops: cut each class over all images, match, draw the curves.
@@ -252,7 +253,8 @@ def test_standard_errors_come_from_the_halves_counted_alone(level, ties):
         columns = average_precision.result_columns(part, level)
         limits = limits_at(annotations.taxonomy, level, most)
         key = (SPECIES, level, Merge.NONE)
-        alone.append(fixed_row(key, truth, columns, limits, Halves(half, 0), 0.0).values)
+        labelled = Labelled.of(truth, columns)
+        alone.append(fixed_row(key, labelled, limits, Halves(half, 0), 0.0).values)
     assert all(isinstance(value, Estimate) for value in row.values)
     errors = [value.std_err for value in row.values]
     np.testing.assert_allclose(errors, np.std(alone, axis=0), rtol=1e-9)
@@ -267,7 +269,7 @@ def test_a_limit_that_nothing_reaches_changes_nothing():
     detections = scenes.random_detections(rng, annotations, annotations.taxonomy)
     truth = average_precision.ground_truth_at(annotations, annotations.taxonomy, SPECIES)
     columns = average_precision.result_columns(detections, SPECIES)
-    ranked = matching.ranking(truth, columns, most=None)
+    ranked = Labelled.of(truth, columns, most=None).ranked
     sizes = np.diff(ranked.starts)
     assert best_of_each_class(ranked, sizes) is ranked
     assert (np.diff(best_of_each_class(ranked, sizes // 2).starts) == sizes // 2).all()

@@ -2,6 +2,7 @@
 
 import collections
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,8 @@ from hypothesis import strategies as st
 
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
-from inatdet.evaluation import average_precision
 from inatdet.evaluation.label_errors import label_errors
-from inatdet.evaluation.overlaps import overlaps
+from inatdet.evaluation.protocol import prepare
 from tests.evaluation import cases, scenes
 
 SPECIES, SUPER, GENERIC = Granularity.SPECIES, Granularity.SUPER, Granularity.GENERIC
@@ -20,10 +20,9 @@ LEVELS = (SPECIES, SUPER, GENERIC)
 
 
 def lists_of(annotations, taxonomy, found, level=SPECIES, most=10**6):
-    truth = average_precision.ground_truth_at(annotations, taxonomy, level)
-    columns = average_precision.result_columns(found, level)
-    on_truth = overlaps(truth, columns)
-    return label_errors(annotations, taxonomy, level, columns, on_truth, most)
+    prepared = prepare(replace(annotations, given_taxonomy=taxonomy), [found], all_images=True)
+    labelled = prepared.labelled(level, prepared.encounters(found), found.labels[level])
+    return label_errors(annotations, taxonomy, level, labelled, most)
 
 
 def plain_iou(one, other, crowd=False):
