@@ -17,8 +17,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _LEVELS = {
-    "stateofmatter": 100, "kingdom": 70, "phylum": 60, "class": 50, "family": 30, "genus": 20, "species": 10,
-    "hybrid": 10, "subspecies": 5,
+    "stateofmatter": 100, "kingdom": 70, "phylum": 60, "class": 50, "family": 30, "genus": 20,
+    "species": 10, "hybrid": 10, "subspecies": 5,
 }  # fmt: skip
 _ABOVE = (  # ids, names and ranks of what genera lie in; those of super-classes are iNaturalist's
     ((1, "Animalia", "kingdom"), (2, "Chordata", "phylum"), (3, "Aves", "class")),
@@ -210,8 +210,8 @@ def write_open_data(folder: str, world: World) -> None:
     )  # fmt: skip
     _write_gzip(
         folder, "observations",
-        "observation_uuid observer_id latitude longitude positional_accuracy taxon_id quality_grade "
-        "observed_on anomaly_score",
+        "observation_uuid observer_id latitude longitude positional_accuracy taxon_id "
+        "quality_grade observed_on anomaly_score",
         ((seen.uuid, seen.observer.id, 1.5, -2.5, "", seen.taxon.id, seen.grade, "2016-10-03", "")
          for seen in world.observations),
     )  # fmt: skip

@@ -106,10 +106,11 @@ class Source:
         cls, paths: Paths, kind: str, has_quality_grades: bool, notes: tuple[str, ...] = ()
     ) -> Source:
         """The source whose tables lie in files."""
-        tables = (paths.photographs, paths.taxa, paths.ranks)
-        return cls(
-            kind, *(f"read_parquet({literal(path)})" for path in tables), has_quality_grades, notes
+        photographs, taxa, ranks = (
+            f"read_parquet({literal(path)})"
+            for path in (paths.photographs, paths.taxa, paths.ranks)
         )
+        return cls(kind, photographs, taxa, ranks, has_quality_grades, notes)
 
 
 def license_sql(column: str) -> str:

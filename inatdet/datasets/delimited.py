@@ -19,7 +19,7 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from inatdet.data.similar_names import similar_name
-from inatdet.datasets.database import Database, literal, name
+from inatdet.datasets.database import Database, literal
 from inatdet.errors import InputError, cannot_read
 from inatdet.files import open_regular
 
@@ -113,10 +113,8 @@ def open_delimited(path: str, delimiter: str | None = None, is_quoted: bool = Tr
     if not line.strip() or len(first) == _LONGEST_HEADER:
         raise InputError(f"{path}: its first line does not name columns; check the file")
     delimiter = delimiter or max("\t,;", key=line.count)
-    if is_quoted:
-        columns = next(csv.reader([line], delimiter=delimiter))
-    else:
-        columns = line.split(delimiter)
+    split = csv.reader([line], delimiter=delimiter) if is_quoted else [line.split(delimiter)]
+    columns = next(iter(split))
     if len(set(columns)) < len(columns):
         raise InputError(f"{path}: its first line names a column twice; rename one of them")
     return Delimited(path, tuple(columns), delimiter, is_quoted)

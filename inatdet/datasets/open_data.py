@@ -46,7 +46,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
 
 def files_in(folder: str) -> dict[str, str]:
     """The tables in a folder, gzipped or not, by name."""
-    found = {}
+    found: dict[str, str] = {}
     for table in TABLES:
         for ending in (".csv.gz", ".csv"):
             path = os.path.join(folder, table + ending)

@@ -19,7 +19,7 @@ RESEARCH = "research"
 
 
 class Rounding(Choice):
-    """How the number of a taxon's test observers is rounded; a half is rounded up to the nearest."""
+    """How the number of a taxon's test observers is rounded; the nearest of a half is above it."""
 
     NEAREST = "nearest"
     DOWN = "down"
@@ -226,7 +226,8 @@ def _kinds_sql(source: Source, rule: Rule) -> str:
         SELECT t.taxon, {own} AS class, t.super_class,
             CASE
                 WHEN t.super_class IS NULL THEN 'taxon without a super-class'
-                WHEN l.level IS NULL OR l.level > {coarsest} THEN 'taxon coarser than {rule.coarsest_rank}'
+                WHEN l.level IS NULL OR l.level > {coarsest}
+                    THEN 'taxon coarser than {rule.coarsest_rank}'
                 {f"WHEN {below} THEN 'subspecies'" if left_out else ""}
                 {"" if rule.hybrids else f"WHEN t.rank IN ({_listed(HYBRIDS)}) THEN 'hybrid'"}
                 {"" if rule.inactive_taxa else "WHEN NOT t.is_active THEN 'inactive taxon'"}
