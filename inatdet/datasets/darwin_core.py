@@ -8,6 +8,7 @@ known by the last part of their address: `scientificName` for
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from inatdet.data.formats.xml_elements import Element
 from inatdet.datasets.common_table import Paths, Source, license_sql, write_taxa
@@ -107,7 +108,8 @@ def _table(folder: str, element: Element) -> Delimited:
     delimiter = element.attribute("fieldsTerminatedBy") or ","
     delimiter = _ESCAPES.get(delimiter, delimiter)
     is_quoted = (element.attribute("fieldsEnclosedBy") or "") == '"'
-    header = open_delimited(path, delimiter, is_quoted)
+    has_header = (element.attribute("ignoreHeaderLines") or "0") != "0"
+    header = open_delimited(path, delimiter, is_quoted, has_header)
     if len(header.columns) <= max(columns, default=-1):
         raise InputError(
             f"{path}: has {len(header.columns)} columns, but {META} describes "
@@ -116,17 +118,15 @@ def _table(folder: str, element: Element) -> Delimited:
     named = [columns.get(index, f"column {index}") for index in range(len(header.columns))]
     # Terms of several vocabularies may have the same name; the first is meant.
     named = [title if title not in named[:i] else f"column {i}" for i, title in enumerate(named)]
-    has_header = (element.attribute("ignoreHeaderLines") or "0") != "0"
-    return Delimited(path, tuple(named), delimiter, is_quoted, has_header)
+    return replace(header, columns=tuple(named))
 
 
 def _load(database: Database, table: Delimited, known_as: str, columns: str) -> None:
     read_checked(
         database,
-        [table],
+        table,
         f"CREATE TABLE {known_as} AS SELECT {columns} FROM {table.source({_ID: 'BIGINT'})}",
-        [f"SELECT count(*) FROM {known_as}"],
-        f"reading {table.path}",
+        f"SELECT count(*) FROM {known_as}",
     )
 
 

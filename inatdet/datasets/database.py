@@ -47,18 +47,19 @@ class Database:
         self.folder = folder
         self._notify = notify
 
-    def run(self, query: str, what: str = "") -> None:
+    def run(self, query: str, what: str = "", path: str = "the observations") -> None:
         """Runs a statement.
 
         Args:
             query: the SQL.
             what: what it does, for the person who waits; it is shown with the time left.
+            path: what it reads, for messages.
 
         Raises:
             InputError: a file that it reads is not as it should be, or a disk is full.
             RunError: the memory is not enough.
         """
-        with self._step(what), self._errors():
+        with self._step(what), self._errors(path):
             self.connection.execute(query)
 
     def rows(self, query: str, what: str = "") -> list[tuple[Any, ...]]:
@@ -112,7 +113,7 @@ class Database:
             thread.join()
 
     @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self, path: str = "the observations") -> Iterator[None]:
         """Turns what DuckDB says into a sentence."""
         duckdb = duckdb_module()
         try:
@@ -130,9 +131,10 @@ class Database:
                     "the memory is not enough for this many observations; give more with "
                     "--memory_gib, or fewer --threads, each of which needs some"
                 ) from error
-            if isinstance(error, (duckdb.IOException, duckdb.DataError)) or "Parquet" in text:
+            of_input = (duckdb.IOException, duckdb.DataError, duckdb.InvalidInputException)
+            if isinstance(error, of_input):
                 raise InputError(
-                    f"the observations cannot be read ({reason_of(error)}); check the file"
+                    f"{path}: cannot be read ({reason_of(error)}); correct it, or fetch it again"
                 ) from error
             raise
 

@@ -6,11 +6,12 @@ and the records are counted a second time.
 
 from __future__ import annotations
 
-import codecs
 import concurrent.futures
 import contextlib
 import csv
 import gzip
+import io
+import itertools
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -90,7 +91,9 @@ class Delimited:
         )
 
 
-def open_delimited(path: str, delimiter: str | None = None, is_quoted: bool = True) -> Delimited:
+def open_delimited(
+    path: str, delimiter: str | None = None, is_quoted: bool = True, has_header: bool = True
+) -> Delimited:
     """Reads the names of the columns.
 
     Args:
@@ -98,60 +101,62 @@ def open_delimited(path: str, delimiter: str | None = None, is_quoted: bool = Tr
         delimiter: what stands between cells; by default whichever of tab, comma and semicolon the
             first line has most of.
         is_quoted: whether cells may stand in quotes.
+        has_header: whether its first record names the columns; if not, they are called after it
+            all the same, for their number.
 
     Raises:
         InputError: the file cannot be read, or its first line does not name columns.
     """
     with _opened(path) as file:
-        first = file.readline(_LONGEST_HEADER)
-    try:
-        line = first.removeprefix(codecs.BOM_UTF8).decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: is not text in UTF-8; check that it is the right file"
-        ) from error
-    if not line.strip() or len(first) == _LONGEST_HEADER:
+        text = io.TextIOWrapper(file, "utf-8-sig", newline="")
+        try:
+            first = text.readline(_LONGEST_HEADER)
+            delimiter = delimiter or max("\t,;", key=first.count)
+            # The first record may have further lines, inside of quotes.
+            lines = itertools.chain([first], text)
+            if is_quoted:
+                columns = next(csv.reader(lines, delimiter=delimiter), [])
+            else:
+                columns = first.rstrip("\r\n").split(delimiter)
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise InputError(
+                f"{path}: is not a table of text in UTF-8; check that it is the right file"
+            ) from error
+        finally:
+            text.detach()
+    if not any(columns) or len(first) == _LONGEST_HEADER:
         raise InputError(f"{path}: its first line does not name columns; check the file")
-    delimiter = delimiter or max("\t,;", key=line.count)
-    split = csv.reader([line], delimiter=delimiter) if is_quoted else [line.split(delimiter)]
-    columns = next(iter(split))
-    if len(set(columns)) < len(columns):
+    if has_header and len(set(columns)) < len(columns):
         raise InputError(f"{path}: its first line names a column twice; rename one of them")
-    return Delimited(path, tuple(columns), delimiter, is_quoted)
+    return Delimited(path, tuple(columns), delimiter, is_quoted, has_header)
 
 
-def read_checked(
-    database: Database, tables: Sequence[Delimited], query: str, counts: Sequence[str], what: str
-) -> None:
-    """Runs a query that reads files, while their records are counted once more.
+def read_checked(database: Database, table: Delimited, query: str, count: str) -> None:
+    """Runs a query that reads a file, while its records are counted once more.
 
     Args:
         database: what runs the query.
-        tables: the files.
+        table: the file.
         query: the statement.
-        counts: for each file, a query for the number of its rows that DuckDB read.
-        what: what it does, in words.
+        count: a query for the number of rows that it read.
 
     Raises:
-        InputError: a file is damaged, or DuckDB found other rows than there are, as it does where
+        InputError: the file is damaged, or DuckDB found other rows than there are, as it does where
             quotes are not what they seem.
     """
     with concurrent.futures.ThreadPoolExecutor(1) as counter:
-        expected = [counter.submit(count_records, table) for table in tables]
+        expected = counter.submit(count_records, table)
         try:
-            database.run(query, what)
+            database.run(query, f"reading {table.path}", table.path)
         except InputError:
-            # A damaged archive is the better explanation of a bad line.
-            for future in expected:
-                future.result()
+            expected.result()  # that the file is damaged says more than which line looks wrong
             raise
-        for table, count, future in zip(tables, counts, expected):
-            (found,) = database.row(count)
-            if found != future.result():
-                raise InputError(
-                    f"{table.path}: has {future.result():,} records, but {found:,} were read; its "
-                    'quotes are not balanced: write " inside of cells as "" and quote such cells'
-                )
+        (found,) = database.row(count)
+        if found != expected.result():
+            raise InputError(
+                f"{table.path}: has {expected.result():,} records, but {found:,} were read; its "
+                'quotes are not balanced: write " inside of cells as "" and quote such cells'
+            )
 
 
 def count_records(table: Delimited) -> int:

@@ -105,10 +105,9 @@ def _load(database: Database, table: Delimited, known_as: str) -> None:
     types = TABLES[known_as]
     read_checked(
         database,
-        [table],
+        table,
         f"CREATE TABLE {known_as} AS SELECT {', '.join(types)} FROM {table.source(types)}",
-        [f"SELECT count(*) FROM {known_as}"],
-        f"reading {table.path}",
+        f"SELECT count(*) FROM {known_as}",
     )
 
 

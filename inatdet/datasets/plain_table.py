@@ -110,10 +110,9 @@ def _load(database: Database, path: str, known_as: str) -> tuple[str, ...]:
         table = open_delimited(path)
         read_checked(
             database,
-            [table],
+            table,
             f"CREATE TABLE {known_as} AS SELECT {_renamed(table.columns)} FROM {table.source({})}",
-            [f"SELECT count(*) FROM {known_as}"],
-            f"reading {path}",
+            f"SELECT count(*) FROM {known_as}",
         )
     return tuple(row[0] for row in database.rows(f"DESCRIBE {known_as}"))
 

@@ -16,6 +16,7 @@ from inatdet.datasets.lineages import LEVELS, SPECIES_LEVEL, Subspecies
 from inatdet.datasets.splits import Rule
 from inatdet.files import atomic_path
 
+_UNSAFE = r"'[^\p{L}\p{N} .×()-]|^[. ]+|[. ]+$'"  # what names of folders had better not have
 _CATEGORIES_AT_ONCE = 10_000
 _LICENSES = {
     "cc0": ("CC0 1.0", "https://creativecommons.org/publicdomain/zero/1.0/"),
@@ -113,9 +114,13 @@ def number_categories(database: Database, source: Source, rule: Rule) -> None:
         ) AS w ON w.super_class = c.super_class AND w.name = c.name"""
     )
     database.run(
-        """CREATE TABLE categories AS
-        SELECT *, row_number() OVER (
-            ORDER BY is_class DESC, super_class, name, CAST(taxon AS VARCHAR)) - 1 AS id
+        f"""CREATE TABLE categories AS
+        SELECT *,
+            row_number() OVER (
+                ORDER BY is_class DESC, super_class, name, CAST(taxon AS VARCHAR)) - 1 AS id,
+            concat(CASE WHEN is_class THEN 'train_val_images/' ELSE 'unseen_images/' END,
+                regexp_replace(super_class, {_UNSAFE}, '_', 'g'), '/',
+                regexp_replace(name, {_UNSAFE}, '_', 'g'), '/') AS folder
         FROM candidates
         WHERE is_class OR taxon IN (
             SELECT taxon FROM images WHERE part = 'unseen'
@@ -165,17 +170,10 @@ _ANNOTATION = (
 
 def _entries_sql(file: SplitFile) -> str:
     """SQL for the rows of a file, by photograph."""
+    folder = "'test_images/'" if file.part.startswith("test") else "c.folder"
     extension = (
         "CASE WHEN regexp_full_match(i.extension, '[a-z0-9]{1,5}') THEN i.extension ELSE 'jpg' END"
     )
-    if file.part.startswith("test"):
-        folder = "'test_images/'"
-    else:
-        safe = "regexp_replace({}, '[^[:alnum:] .×()-]', '_', 'g')"
-        folder = (
-            f"'{'unseen_images' if file.part == 'unseen' else 'train_val_images'}/' || "
-            f"{safe.format('c.super_class')} || '/' || {safe.format('c.name')} || '/'"
-        )
     return (
         f"SELECT i.photo, {folder} || i.photo || '.' || {extension} AS file_name, i.width, "
         "i.height, l.id AS license_id, i.rights_holder, c.id AS category_id "
