@@ -13,7 +13,7 @@ import gzip
 import io
 import itertools
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
@@ -41,6 +41,7 @@ class Delimited:
         delimiter: what stands between cells.
         is_quoted: whether cells may stand in quotes; if not, quotes are letters like others.
         has_header: whether its first record names the columns.
+        end: of a record: `\\n` or `\\r\\n`.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Delimited:
     delimiter: str
     is_quoted: bool
     has_header: bool = True
+    end: str = "\n"
 
     def check(self, needed: Sequence[str]) -> None:
         """Checks that columns are there.
@@ -87,7 +89,7 @@ class Delimited:
         return (
             f"read_csv({literal(self.path)}, auto_detect=false, header={self.has_header}, "
             f"delim={literal(self.delimiter)}, quote={literal(mark)}, escape={literal(mark)}, "
-            f"nullstr={_NULLS}, columns={{{columns}}})"
+            f"new_line={literal(repr(self.end)[1:-1])}, nullstr={_NULLS}, columns={{{columns}}})"
         )
 
 
@@ -112,10 +114,16 @@ def open_delimited(
         try:
             first = text.readline(_LONGEST_HEADER)
             delimiter = delimiter or max("\t,;", key=first.count)
-            # The first record may have further lines, inside of quotes.
-            lines = itertools.chain([first], text)
+            last = first
             if is_quoted:
-                columns = next(csv.reader(lines, delimiter=delimiter), [])
+                # The first record may have further lines inside of quotes, with other ends: DuckDB
+                # would take the first of them for the end of a record.
+                lines = [first]
+                reader = csv.reader(
+                    _kept(itertools.chain([first], text), lines), delimiter=delimiter
+                )
+                columns = next(reader, [])
+                last = lines[-1]
             else:
                 columns = first.rstrip("\r\n").split(delimiter)
         except (UnicodeDecodeError, csv.Error) as error:
@@ -128,7 +136,15 @@ def open_delimited(
         raise InputError(f"{path}: its first line does not name columns; check the file")
     if has_header and len(set(columns)) < len(columns):
         raise InputError(f"{path}: its first line names a column twice; rename one of them")
-    return Delimited(path, tuple(columns), delimiter, is_quoted, has_header)
+    end = "\r\n" if last.endswith("\r\n") else "\n"
+    return Delimited(path, tuple(columns), delimiter, is_quoted, has_header, end)
+
+
+def _kept(lines: Iterable[str], kept: list[str]) -> Iterator[str]:
+    """The lines, each of which is also kept once it is read."""
+    for line in lines:
+        kept.append(line)
+        yield line
 
 
 def read_checked(database: Database, table: Delimited, query: str, count: str) -> None:
