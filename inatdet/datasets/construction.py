@@ -128,6 +128,8 @@ def construct(
     chosen = split_files.files_of(rule)
     total = sum(by_part.get(file.part, 0) * (2 if file.has_labels else 1) for file in chosen)
     notify("writing files")
+    # Steps before need no order; here it costs no memory, as each file is sorted anyway.
+    database.run("SET preserve_insertion_order = true")
     with split_files.progress_bar(total) as bar:
         for file in chosen:
             path = os.path.join(output_dir, file.name)

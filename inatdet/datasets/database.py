@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +15,9 @@ from typing import Any
 from tqdm import tqdm
 
 from inatdet.errors import InputError, RunError, reason_of
+from inatdet.locks import only_writer
 
+_PREFIX = "inatdet-database-"  # of folders
 _POLLING_SECONDS = 0.5
 _QUICK_SECONDS = 3  # steps that take no longer show no bar
 
@@ -186,14 +190,13 @@ def open_database(
     try:
         if temp_dir is not None:
             os.makedirs(temp_dir, exist_ok=True)
-        made = tempfile.TemporaryDirectory(
-            prefix="inatdet-", dir=temp_dir, ignore_cleanup_errors=True
-        )
+        _remove_abandoned(temp_dir or tempfile.gettempdir())
+        made = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=temp_dir, ignore_cleanup_errors=True)
     except OSError as error:
         raise InputError(
             f"--temp_dir={temp_dir}: cannot be written ({error.strerror}); name another folder"
         ) from error
-    with made as folder:
+    with made as folder, only_writer(folder):
         # A database on disk keeps its tables compressed, one in memory does not.
         connection = duckdb.connect(
             os.path.join(folder, "construction.duckdb"),
@@ -210,6 +213,13 @@ def open_database(
             yield Database(connection, folder, notify)
         finally:
             connection.close()
+
+
+def _remove_abandoned(temp_dir: str | os.PathLike[str]) -> None:
+    """Removes the databases of processes that were killed; those of others are locked."""
+    for folder in glob.glob(os.path.join(glob.escape(os.fspath(temp_dir)), f"{_PREFIX}*")):
+        with contextlib.suppress(InputError, OSError), only_writer(folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def literal(text: str | os.PathLike[str]) -> str:

@@ -141,6 +141,17 @@ def test_the_database_is_gone_in_the_end(tmp_path):
     assert not os.listdir(tmp_path)
 
 
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    """But not what another one is using."""
+    with open_database(0.1, 1, tmp_path) as used:
+        left = tmp_path / (os.path.basename(used.folder)[:-1] + "_left")
+        left.mkdir()
+        (left / "construction.duckdb").write_text("")
+        with open_database(0.1, 1, tmp_path) as other:
+            assert not left.exists()
+            assert {used.folder, other.folder} == {str(path) for path in tmp_path.iterdir()}
+
+
 def test_text_comes_out_as_it_went_in(tmp_path):
     with open_database(0.1, 1, tmp_path) as opened:
         opened.run("CREATE TABLE t AS SELECT range AS i FROM range(10000)")
