@@ -114,7 +114,9 @@ def construct(
     steps = [given, *_counted(database)]
     classes = steps[-1]
     if not classes.taxa:
-        most = database.row("SELECT max(n) FROM (SELECT count(*) AS n FROM efforts GROUP BY taxon)")
+        most = database.row(
+            "SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM efforts GROUP BY taxon)"
+        )
         raise InputError(
             f"no taxon has at least {rule.min_observations} observations by at least "
             f"{rule.min_observers} observers (the most observers of a taxon are {most[0]:,}); "
@@ -122,8 +124,10 @@ def construct(
         )
     split_files.number_categories(database, source, rule)
     steps += _parts(database)
-    notes = [*source.notes, *_notes(database, rule)]
     by_part = {step.name: step.photographs for step in steps}
+    notes = [*source.notes, *_notes(database, rule)]
+    if rule.test_images and "test_reserve" not in by_part:
+        notes.append(f"there are no more than --test_images={rule.test_images:,} test images")
     written = {}
     chosen = split_files.files_of(rule)
     total = sum(by_part.get(file.part, 0) * (2 if file.has_labels else 1) for file in chosen)

@@ -98,8 +98,23 @@ def gather(database: Database, path: str, taxa: str | None, paths: Paths) -> Sou
     )
     write_taxa(database, "named", ranks, paths)
     database.run("DROP TABLE named")
-    source = Source.at(paths, KIND, "quality_grade" in columns)
+    notes = _contradictions(database, source_of_taxa, [c for c in _OF_TAXA if c in known])
+    source = Source.at(paths, KIND, "quality_grade" in columns, notes)
     return replace(source, photographs=photographs)
+
+
+def _contradictions(database: Database, table: str, columns: Sequence[str]) -> tuple[str, ...]:
+    """A note on taxa of which rows say different things, if there are some."""
+    differ = " OR ".join(f"min({name(column)}) <> max({name(column)})" for column in columns)
+    (count,) = database.row(
+        f"SELECT count(*) FROM (SELECT taxon FROM {table} GROUP BY taxon HAVING {differ})"
+    )
+    if not count:
+        return ()
+    return (
+        f"{count:,} taxa have several names, ranks or super-classes in the table; of each, the "
+        "first in the alphabet was taken",
+    )
 
 
 def _load(database: Database, path: str, known_as: str) -> tuple[str, ...]:

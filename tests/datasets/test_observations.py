@@ -7,6 +7,9 @@ import os
 import shutil
 from collections import Counter, defaultdict
 
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.observations import (
@@ -400,3 +403,43 @@ def test_a_table_of_taxa_beside_the_observations(archives, datasets, world, tmp_
         name: step for name, step in steps.items() if name not in ("given", "unseen")
     }
     assert done.left_out == {"its taxon is not listed": 229}
+    # The same as Parquet, in which ids are numbers.
+    table = pa.csv.read_csv(path, parse_options=pa.csv.ParseOptions(delimiter=";"))
+    pq.write_table(table, tmp_path / "mine.parquet")
+    again, _ = made(tmp_path / "mine.parquet", tmp_path / "again", taxa=str(taxa))
+    assert (again.steps, again.left_out) == (done.steps, done.left_out)
+
+
+def test_notes(tmp_path):
+    """Each speaks on its case; on another one, none does."""
+    header = "photo,observation,observer,taxon,name,kingdom"
+    path = write_rows(
+        tmp_path / "quiet.csv", header, *(f"{i},{i},o{i},1,Pica pica,Animalia" for i in range(40))
+    )
+    done, _ = made(path, tmp_path / "quiet", Rule())
+    assert done.notes == ()
+    assert [step.photographs for step in done.steps[:4]] == [40, 40, 40, 16]
+
+    lines = [f"{i},{i},o{i},1,Pica {'pica' if i else 'alba'},Animalia" for i in range(20)]
+    lines += [f"{100 + i},{100 + i},o99,1,Pica pica,Animalia" for i in range(500)]
+    lines += ["0,99,o99,1,Pica pica,Animalia"]  # a picture of the first one's
+    path = write_rows(tmp_path / "loud.csv", header, *lines)
+    done, _ = made(path, tmp_path / "loud", Rule(test_images=100, seed=1))
+    said = "; ".join(done.notes)
+    for words in (
+        "1 taxa have several names",
+        "of 1 classes, the last observer stays in train",
+        "1 photographs are in several observations and count once; of 1, which have several",
+        "there are no more than --test_images=100 test images",
+    ):
+        assert words in said
+    assert len(done.notes) == 4
+
+    rule = Rule(licenses=("cc0",), filter_licenses=FilterLicenses.AFTER)
+    lines = [f"{i},{i},o{i},1,Pica pica,Animalia,{'cc0' if i == 7 else ''}" for i in range(20)]
+    path = write_rows(tmp_path / "one.csv", f"{header},license", *lines)
+    done, _ = made(path, tmp_path / "one", rule)
+    part = done.steps[3].name
+    assert [n[:31] for n in done.notes] == ["1 classes have no image in train"[:31]] * (
+        part != "train"
+    )
