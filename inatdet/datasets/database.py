@@ -19,6 +19,7 @@ from inatdet.locks import only_writer
 
 _PREFIX = "inatdet-database-"  # of folders
 _POLLING_SECONDS = 0.5
+_INTERRUPTED = "run the same command again; tables that are made already are not made again"
 _QUICK_SECONDS = 3  # steps that take no longer show no bar
 
 
@@ -122,8 +123,11 @@ class Database:
         duckdb = duckdb_module()
         try:
             yield
-        except duckdb.Error as error:
+        except (duckdb.Error, RuntimeError) as error:
             text = str(error)
+            if text == "Query interrupted" or isinstance(error, duckdb.InterruptException):
+                # What DuckDB makes of a KeyboardInterrupt.
+                raise KeyboardInterrupt(_INTERRUPTED) from error
             if "No space left" in text or "max_temp_directory_size" in text:
                 raise InputError(
                     f"{self.folder}: the disk is full, and what does not fit into memory goes "

@@ -128,6 +128,25 @@ def test_memory_that_is_not_enough(tmp_path):
         opened.connection = connection
 
 
+def test_an_interruption_is_none_of_duckdbs_errors(tmp_path):
+    class Interrupted:
+        def execute(self, query):
+            raise RuntimeError("Query interrupted")
+
+    class Other:
+        def execute(self, query):
+            raise RuntimeError("something else")
+
+    with open_database(0.1, 1, tmp_path) as opened:
+        connection, opened.connection = opened.connection, Interrupted()
+        with pytest.raises(KeyboardInterrupt, match="run the same command again"):
+            opened.run("SELECT 1")
+        opened.connection = Other()
+        with pytest.raises(RuntimeError, match="something else"):
+            opened.run("SELECT 1")
+        opened.connection = connection
+
+
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     words = refusal(lambda: open_database(temp_dir=tmp_path / "file" / "x").__enter__())
