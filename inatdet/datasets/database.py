@@ -153,7 +153,7 @@ def _show(progress: Callable[[], float], done: threading.Event) -> None:
         delay=_QUICK_SECONDS,
         leave=False,
         disable=None,
-        bar_format="{percentage:3.0f}%|{bar:40}| {elapsed} of about {remaining} more",
+        bar_format="{percentage:3.0f}%|{bar:40}| {elapsed}, about {remaining} left",
     ) as bar:
         while not done.wait(_POLLING_SECONDS):
             percent = progress()

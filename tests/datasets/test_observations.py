@@ -188,6 +188,7 @@ def test_the_order_of_rows_changes_nothing(world, datasets, tmp_path):
     assert files == datasets["open_data"][1]
 
 
+@pytest.mark.slow
 def test_subspecies_are_rolled_up_in_every_form(world, archives, tmp_path):
     rule = Rule(subspecies=Subspecies.ROLL_UP)
     found = {}
@@ -202,6 +203,7 @@ def test_subspecies_are_rolled_up_in_every_form(world, archives, tmp_path):
     assert found["open_data"] == found["darwin_core"] == found["table.csv"]
 
 
+@pytest.mark.slow
 def test_licences_before_and_after_counting(archives, tmp_path):
     only = {"licenses": ("cc0", "CC-BY")}
     before, files = made(archives["open_data"], tmp_path / "before", Rule(**only))
@@ -344,6 +346,7 @@ def test_darwin_core_archives_that_are_refused(archives, tmp_path, old, new, wor
     assert words in refused(meta_changed(archives, tmp_path, (old, new)), tmp_path)
 
 
+@pytest.mark.slow
 def test_columns_are_found_by_meta_xml_alone(archives, datasets, tmp_path):
     """Other titles, another delimiter and no header."""
     folder = meta_changed(
@@ -382,6 +385,7 @@ def test_tables_of_ones_own_that_are_refused(tmp_path):
     assert "mine.csv" in refused(path, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_table_of_taxa_beside_the_observations(archives, datasets, world, tmp_path):
     path = tmp_path / "mine.csv"
     lines = [
