@@ -114,7 +114,7 @@ class Source:
 
 
 def license_sql(column: str) -> str:
-    """SQL's expression for a short name of a licence that is one, or an address of one."""
+    """SQL's expression for a short name of a license that is one, or an address of one."""
     address = f"regexp_extract(lower({column}), 'creativecommons\\.org/licenses/([a-z-]+)', 1)"
     return (
         f"CASE WHEN {address} <> '' THEN 'cc-' || {address} "

@@ -215,7 +215,7 @@ def _notes(database: Database, rule: Rule) -> list[str]:
     if empty:
         notes.append(
             f"{empty:,} classes have no image in train; lower --test_share, raise --min_observers, "
-            "or filter licences before counting"
+            "or filter licenses before counting"
         )
     if rule.unseen:
         (related,) = database.row(

@@ -77,7 +77,9 @@ def number_categories(database: Database, source: Source, rule: Rule) -> None:
     """
     rolled = rule.subspecies is Subspecies.ROLL_UP
     levels = ", ".join(f"('{rank}', {level})" for rank, level in LEVELS.items())
-    becomes_species = f"(l.level < {SPECIES_LEVEL} AND {str(rolled).lower()})"
+    becomes_species = (
+        f"(l.level < {SPECIES_LEVEL} AND t.species IS NOT NULL AND {str(rolled).lower()})"
+    )
     database.run(
         f"""CREATE TABLE candidates AS
         SELECT t.taxon, t.super_class, t.species,

@@ -46,11 +46,11 @@ class Shared(Choice):
 
 
 class FilterLicenses(Choice):
-    """When photographs without an accepted licence are left out."""
+    """When photographs without an accepted license are left out."""
 
-    BEFORE = "before_counting"
+    BEFORE = "before"
     """First of all, so that they do not count."""
-    AFTER = "after_counting"
+    AFTER = "after"
     """Last of all: they count for thresholds, order and shares, but are not written."""
 
 
@@ -165,7 +165,7 @@ def prepare(database: Database, source: Source, rule: Rule) -> None:
                 WHEN g.taxon IS NULL THEN 'the observation has no taxon'
                 WHEN k.taxon IS NULL THEN 'its taxon is not listed'
                 WHEN k.reason IS NOT NULL THEN k.reason
-                {"WHEN NOT (" + licensed + ") THEN 'other licence'" if before else ""}
+                {"WHEN NOT (" + licensed + ") THEN 'other license'" if before else ""}
             END AS reason
         FROM {source.photographs} AS g
         LEFT JOIN kinds AS k ON k.taxon = g.taxon"""
@@ -218,7 +218,8 @@ def _kinds_sql(source: Source, rule: Rule) -> str:
     below = f"l.level < {SPECIES_LEVEL}"
     if rule.subspecies is Subspecies.ROLL_UP:
         # Where the species itself is not listed, its first subspecies gives it a number.
-        own = f"CASE WHEN {below} THEN coalesce(s.taxon, first) ELSE t.taxon END"
+        has_species = f"{below} AND t.species IS NOT NULL"
+        own = f"CASE WHEN {has_species} THEN coalesce(s.taxon, first) ELSE t.taxon END"
     else:
         own = "t.taxon"
     left_out = rule.subspecies is Subspecies.LEAVE_OUT

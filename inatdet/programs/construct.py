@@ -98,13 +98,13 @@ def _define_rule() -> None:
         "quality_grades", list(rule.quality_grades), "Quality grades that count; empty for all."
     )
     flags.DEFINE_list(
-        "licenses", list(rule.licenses), "Licences that count, as cc0,cc-by; empty for all."
+        "licenses", list(rule.licenses), "Licenses that count, as cc0,cc-by; empty for all."
     )
     flags.DEFINE_enum_class(
         "filter_licenses",
         rule.filter_licenses,
         FilterLicenses,
-        "Whether photographs of other licences count before they are left out.",
+        "Whether photographs of other licenses count before they are left out.",
     )
     flags.DEFINE_enum_class(
         "subspecies",

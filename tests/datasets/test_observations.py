@@ -131,7 +131,7 @@ def test_categories_have_all_ranks_and_the_super_class(world, dataset):
     assert files["val.json"]["categories"] == files["train.json"]["categories"]
 
 
-def test_images_have_size_licence_and_holder(world, dataset):
+def test_images_have_size_license_and_holder(world, dataset):
     pictures, holders = {}, defaultdict(set)
     for seen in world.observations:
         for picture in seen.photographs:
@@ -204,14 +204,14 @@ def test_subspecies_are_rolled_up_in_every_form(world, archives, tmp_path):
 
 
 @pytest.mark.slow
-def test_licences_before_and_after_counting(archives, tmp_path):
+def test_licenses_before_and_after_counting(archives, tmp_path):
     only = {"licenses": ("cc0", "CC-BY")}
     before, files = made(archives["open_data"], tmp_path / "before", Rule(**only))
-    assert before.left_out["other licence"] > 0
+    assert before.left_out["other license"] > 0
     every, _ = made(archives["open_data"], tmp_path / "every", Rule())
     rule = Rule(filter_licenses=FilterLicenses.AFTER, **only)
     after, later = made(archives["open_data"], tmp_path / "after", rule)
-    assert "other licence" not in after.left_out
+    assert "other license" not in after.left_out
     assert after.steps[1] == every.steps[1]  # they count
     assert before.steps[1].photographs < every.steps[1].photographs
     for content in (files, later):
