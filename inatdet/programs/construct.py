@@ -190,5 +190,5 @@ def _print(done: Construction, output_dir: str) -> None:
         print(Table(("left out because", "photographs"), tuple(done.left_out.items())))
     for note in done.notes:
         progress(f"note: {note}")
-    images = sum(done.files.values())
-    progress(f"{output_dir}: {len(done.files)} files of images; {images:,} entries")
+    written = ", ".join(f"{name} ({images:,})" for name, images in done.files.items())
+    progress(f"{output_dir}: {written} images")
