@@ -41,6 +41,7 @@ _REMEDIES = {
 
 PROGRAMS = (
     "mini",
+    "construct",
     "download",
     "check",
     "statistics",
