@@ -15,7 +15,7 @@ pipeline = pipelines/$(PREFIX)$(1).yaml
 
 # --- Variables ------------------------------------------------------------------------------------
 
-## A dataset in iNat2017's layout; by default the mini dataset, which is generated.
+## A dataset in iNat2017's layout, or where to put it; by default the mini dataset.
 DATA_DIR ?=
 ## The model to train or detect with: species, super, generic or a rank.
 GRANULARITY ?= species
@@ -33,7 +33,11 @@ MODEL_DIR ?= $(WORK_DIR)/models/$(GRANULARITY)
 TRAIN_JSON ?= $(DATA)/train_2017_bboxes.json
 ## Boxes to evaluate on; by default DATA_DIR/val_2017_bboxes.json.
 VAL_JSON ?= $(DATA)/val_2017_bboxes.json
-## Folder that the file names in both start from; by default DATA_DIR.
+## What all training images show, for `make stats`: DIR/train2017.json
+TRAIN_LABELS ?=
+## What all validation images show, for `make stats`: DIR/val2017.json
+VAL_LABELS ?=
+## Folder that the file names start from; by default DATA_DIR.
 IMAGES_DIR ?= $(DATA)
 ## Prefix of the TFRecords to train on.
 TRAIN_SPLIT ?= train
@@ -41,10 +45,14 @@ TRAIN_SPLIT ?= train
 VAL_SPLIT ?= val
 ## More flags for `inatdet tfrecords`: --on_bad=skip --genus_from_names
 TFRECORDS_FLAGS ?=
+## More flags for `inatdet download`: --accept_terms --parts=boxes,labels
+DOWNLOAD_FLAGS ?=
 ## Random halves of the images behind the 95% intervals; 0 for no intervals.
 RESAMPLES ?= 200
 ## More flags for `inatdet evaluate`: --all_images --latex --noerrors
 EVAL_FLAGS ?=
+## More flags for `inatdet statistics`: --genus_from_names --latex
+STATS_FLAGS ?=
 ## Arguments for pytest: TESTS='tests/data -k taxonomy'
 TESTS ?=
 ## Python that creates .venv; by default the newest working 3.10 to 3.12.
@@ -87,6 +95,7 @@ GRANULARITIES := $(strip species $(RANKS) super $(filter $(FOUND),$(ABOVE_SUPER)
 RECORDS = $(WORK_DIR)/records
 DETECTIONS = $(WORK_DIR)/detections
 REPORT = $(WORK_DIR)/report
+STATISTICS = $(WORK_DIR)/statistics
 VENV := .venv
 INSTALLED := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 PY := $(VENV)/bin/python
@@ -181,6 +190,25 @@ $(TRAIN_SOURCE) $(VAL_SOURCE):
 	    "val_2017_bboxes.json and the images, or TRAIN_JSON, VAL_JSON and IMAGES_DIR" \
 	    "say where they are" >&2; exit 2
 endif
+
+.PHONY: download
+## Downloads iNat2017 to DATA_DIR, 199 GB; first shows sizes and terms.
+download: $(if $(strip $(DATA_DIR)),$(INSTALLED))
+ifeq ($(strip $(DATA_DIR)),)
+	@echo "error: DATA_DIR must name the folder to download iNat2017 to:" \
+	    "make download DATA_DIR=/data/inat2017" >&2; exit 2
+else
+	$(PY) -m inatdet download --output_dir='$(DATA_DIR)' $(DOWNLOAD_FLAGS)
+endif
+
+.PHONY: stats
+## Counts species, images and boxes of both splits (the paper's Section 3).
+stats: $(TRAIN_SOURCE) $(VAL_SOURCE) | $(INSTALLED)
+	$(PY) -m inatdet statistics --train_annotations='$(TRAIN_JSON)' \
+	    --val_annotations='$(VAL_JSON)' \
+	    $(if $(TRAIN_LABELS),--train_labels='$(TRAIN_LABELS)') \
+	    $(if $(VAL_LABELS),--val_labels='$(VAL_LABELS)') \
+	    --output_dir='$(STATISTICS)' $(STATS_FLAGS)
 
 .PHONY: tfrecords
 ## Writes the TFRecords of both splits, with labels at all granularities.

@@ -5,9 +5,12 @@
 
 Each line is a process of its own, timed from when its libraries are loaded: reading files, counting
 numbers, writing files. `bare` is a single count of the species detections by hotcoco from an array
-in memory: loading, evaluating, accumulating. The peers (`pip install '.[bench]'`) count the first
-images only, and also get them in memory. `whole_report` is the species model with both of its
-summed files, with kinds of error and intervals from 200 halves; `six_files` is what `make eval`
+in memory: loading, evaluating, accumulating; `own` is the same by this package. The peers (`pip
+install '.[bench,dev]'`) count the first images only, because they take minutes or more memory than
+there is for all, and also get them in memory; all counts show the AP that they found.
+`whole_report` is the species model with both of its summed files, with kinds of error and intervals
+from 200 halves; `whole_report_fixed` has AP-Fixed and AP-Pool as well; `six_files` is what `make
+eval`
 has, with the invented coarse files standing in for the coarse models too. Processor time is that of
 all threads: on a busy machine it says more than seconds. `--parts` selects lines; `--phases` shows
 where the reports' time goes.
@@ -16,8 +19,10 @@ where the reports' time goes.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.util
 import io
+import math
 import multiprocessing
 import os
 import subprocess
@@ -33,10 +38,12 @@ from absl import app, flags
 
 from benchmarks.full_size import detection_paths
 from benchmarks.measuring import both_seconds, peak_gib, print_table, processor_seconds
+from inatdet.data.best_of_classes import PAPER_MOST_PER_CLASS
 from inatdet.data.formats.reading import read_annotations, read_detections
 from inatdet.data.granularity import Granularity
-from inatdet.evaluation import average_precision
+from inatdet.evaluation import average_precision, counting
 from inatdet.evaluation.average_precision import Engine
+from inatdet.evaluation.matching import Labelled
 from inatdet.report.report import evaluate
 
 _FRACTION = 0.05
@@ -55,12 +62,25 @@ COARSE_MODELS = (
 """The detections' level, and the level of the model that summed them."""
 
 
-Times = tuple[float, float]
-"""Seconds, and seconds of processor time."""
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What one line shows.
+
+    Attributes:
+        seconds: on the clock.
+        used: seconds of processor time.
+        found: the AP, in percent; NaN for reports, which hold many.
+        peak: GiB of memory.
+    """
+
+    seconds: float
+    used: float
+    found: float = math.nan
+    peak: float = math.nan
 
 
-def _timed_report(folder: str, phases: bool, *files: object, **settings: object) -> Times:
-    return both_seconds(lambda: _report(folder, phases, *files, **settings))
+def _timed_report(folder: str, phases: bool, *files: object, **settings: object) -> Measured:
+    return Measured(*both_seconds(lambda: _report(folder, phases, *files, **settings)))
 
 
 def _report(
@@ -115,19 +135,60 @@ def _loaded(folder: str, fraction: float) -> tuple[average_precision.GroundTruth
     return truth, average_precision.result_columns(found, Granularity.SPECIES)
 
 
-def _count(folder: str, phases: bool, fraction: float, engine: Engine = Engine.HOTCOCO) -> Times:
+def _count(folder: str, phases: bool, fraction: float, engine: Engine) -> Measured:
     del phases
     truth, columns = _loaded(folder, fraction)
-    return both_seconds(lambda: average_precision.counted(truth, columns, engine))
+
+    def count() -> float:
+        if engine is Engine.INATDET:
+            labelled = Labelled.of(truth, columns)
+            results = counting.class_results(labelled, labelled.matches())
+        else:
+            evaluation = average_precision.counted(truth, columns, engine)
+            results = average_precision.class_results(evaluation)
+        return 100.0 * float(results.mean()[0])
+
+    return _timed(count)
 
 
-def _count_by_faster_coco_eval(folder: str, phases: bool) -> Times:
+def _timed(count: Callable[[], float]) -> Measured:
+    found: list[float] = []
+    return Measured(*both_seconds(lambda: found.append(count())), found[0])
+
+
+def _count_by_vernier(folder: str, phases: bool) -> Measured:
+    from vernier import instance
+
+    del phases
+    truth, columns = _loaded(folder, _FRACTION)
+
+    def count() -> float:
+        size = np.ones(len(truth.image_ids), np.int64)
+        known = instance.CocoDataset.from_arrays(
+            {"id": truth.image_ids, "width": size, "height": size},
+            {
+                "id": np.arange(1, len(truth.labels) + 1),
+                "image_id": truth.box_images,
+                "category_id": truth.labels,
+                "bbox": np.ascontiguousarray(truth.boxes),
+                "area": truth.areas,
+                "iscrowd": truth.is_crowd,
+            },
+            [{"id": label, "name": str(label)} for label in range(1, truth.num_labels + 1)],
+        )
+        evaluator = instance.Evaluator(iou=instance.Bbox(), parity_mode="strict")
+        return 100.0 * float(evaluator.evaluate(known, columns).stats[0])
+
+    return _timed(count)
+
+
+def _count_by_faster_coco_eval(folder: str, phases: bool) -> Measured:
     from faster_coco_eval import COCO, COCOeval_faster
 
     del phases
     truth, columns = _loaded(folder, _FRACTION)
 
-    def count() -> None:
+    def count() -> float:
         boxes = zip(truth.box_images.tolist(), truth.labels.tolist(), truth.boxes.tolist())
         known = COCO(
             {
@@ -148,26 +209,40 @@ def _count_by_faster_coco_eval(folder: str, phases: bool) -> Times:
         )
         evaluation.evaluate()
         evaluation.accumulate()
+        precision = evaluation.eval["precision"][..., 0, -1]
+        return 100.0 * float(precision[precision >= 0].mean())
 
     with contextlib.redirect_stdout(io.StringIO()):
-        return both_seconds(count)
+        return _timed(count)
 
 
-PARTS: dict[str, Callable[[str, bool], Times]] = {
-    "bare": lambda folder, phases: _count(folder, phases, 1.0),
+_PEERS = {
+    "vernier_5_percent": "vernier",
+    "faster_coco_eval_5_percent": "faster_coco_eval",
+}
+"""The package that a line needs."""
+
+PARTS: dict[str, Callable[[str, bool], Measured]] = {
+    "bare": lambda folder, phases: _count(folder, phases, 1.0, Engine.HOTCOCO),
+    "own": lambda folder, phases: _count(folder, phases, 1.0, Engine.INATDET),
     "report": lambda folder, phases: _timed_report(folder, phases, errors=False),
     "report_with_errors": lambda folder, phases: _timed_report(folder, phases),
     "report_with_intervals": lambda folder, phases: _timed_report(
         folder, phases, errors=False, resamples=_RESAMPLES
     ),
     "whole_report": lambda folder, phases: _timed_report(folder, phases, resamples=_RESAMPLES),
+    "whole_report_fixed": lambda folder, phases: _timed_report(
+        folder, phases, resamples=_RESAMPLES, most_per_class=PAPER_MOST_PER_CLASS
+    ),
     "six_files": lambda folder, phases: _timed_report(
         folder, phases, (OWN, *SUMMED, *COARSE_MODELS), resamples=_RESAMPLES
     ),
-    "bare_5_percent": lambda folder, phases: _count(folder, phases, _FRACTION),
+    "bare_5_percent": lambda folder, phases: _count(folder, phases, _FRACTION, Engine.HOTCOCO),
+    "own_5_percent": lambda folder, phases: _count(folder, phases, _FRACTION, Engine.INATDET),
     "pycocotools_5_percent": lambda folder, phases: _count(
         folder, phases, _FRACTION, Engine.PYCOCOTOOLS
     ),
+    "vernier_5_percent": _count_by_vernier,
     "faster_coco_eval_5_percent": _count_by_faster_coco_eval,
 }
 
@@ -177,11 +252,11 @@ def _measure(
 ) -> None:
     loaded.set()
     start.wait()
-    results.put((*PARTS[name](folder, phases), peak_gib()))
+    results.put(dataclasses.replace(PARTS[name](folder, phases), peak=peak_gib()))
 
 
-def _in_a_process(name: str, folder: str, phases: bool) -> tuple[float, float, float] | None:
-    """Seconds, seconds of processor time and GiB; None where the process failed."""
+def _in_a_process(name: str, folder: str, phases: bool) -> Measured | None:
+    """What a line shows; None where the process failed."""
     context = multiprocessing.get_context("spawn")
     results, loaded, start = context.SimpleQueue(), context.Event(), context.Event()
     process = context.Process(target=_measure, args=(name, folder, phases, loaded, start, results))
@@ -205,19 +280,31 @@ def main(argv: Sequence[str]) -> None:
     values = flags.FLAGS
     rows, bare = [], None
     for name in values.parts:
-        if name.startswith("faster") and not importlib.util.find_spec("faster_coco_eval"):
-            print("faster_coco_eval is not installed: pip install '.[bench]'", file=sys.stderr)
+        if name in _PEERS and not importlib.util.find_spec(_PEERS[name]):
+            print(f"{_PEERS[name]} is not installed: pip install '.[bench,dev]'", file=sys.stderr)
             continue
         measured = _in_a_process(name, values.data_dir, values.phases)
         if measured is None:
             continue
-        took, used, peak = measured
-        bare = measured[:2] if name == "bare" else bare
+        bare = measured if name == "bare" else bare
         times = [""] * 2
         if bare and not name.endswith("percent"):
-            times = [f"{took / bare[0]:.1f}", f"{used / bare[1]:.1f}"]
-        rows.append((name, f"{took:.1f}", times[0], f"{used:.1f}", times[1], f"{peak:.2f} GiB"))
-    header = ("what", "seconds", "times bare", "processor time", "times bare", "peak memory")
+            times = [
+                f"{measured.seconds / bare.seconds:.1f}",
+                f"{measured.used / bare.used:.1f}",
+            ]
+        rows.append(
+            (
+                name,
+                f"{measured.seconds:.1f}",
+                times[0],
+                f"{measured.used:.1f}",
+                times[1],
+                f"{measured.peak:.2f} GiB",
+                "" if math.isnan(measured.found) else f"{measured.found:.9f}",
+            )
+        )
+    header = ("what", "seconds", "times bare", "processor time", "times bare", "peak memory", "AP")
     print_table(header, rows)
 
 

@@ -3,11 +3,12 @@
     python -m benchmarks.full_size --output_dir=DIR
 
 Only the counts are real: 48,736 images with one box each, 2,854 species in the nine super-classes
-with the published counts (visipedia/inat_comp, 2017/README.md). The 100 detections per image, with
+with the published counts (visipedia/inat_comp, 2017/README.md). The detections, 100 per image, with
 confusions inside and across super-classes, are invented. Writes val.json, detections.parquet and,
 with --coco_json, detections.json. In place of detections by summed probabilities,
 detections.super.parquet and detections.generic.parquet have as many boxes, coarse labels, and
-scores that rank the boxes differently.
+scores that rank the boxes differently. `--per_image` says how many detections an image has: with
+205 a file has 10 million, with 616 it has 30 million.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ PUBLISHED = {
     "Arachnida": (56, 1_051),
     "Actinopterygii": (53, 511),
 }
-DETECTIONS_PER_IMAGE = 100
+PER_IMAGE = 100
 _IMAGE_SIZE = (800, 600)
 
 
@@ -87,11 +88,15 @@ def write_annotations(path: str, species: np.ndarray, boxes: np.ndarray) -> None
 
 
 def detections_of_image(
-    rng: np.random.Generator, species: np.ndarray, boxes: np.ndarray, members: np.ndarray
+    rng: np.random.Generator,
+    species: np.ndarray,
+    boxes: np.ndarray,
+    members: np.ndarray,
+    per_image: int = PER_IMAGE,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels and scores, `[images, 100]`, and boxes, `[images, 100, 4]`, of a block of images."""
-    shape = (len(species), DETECTIONS_PER_IMAGE)
-    rank = np.arange(DETECTIONS_PER_IMAGE)
+    """Labels and scores, `[images, n]`, and boxes, `[images, n, 4]`, of a block of images."""
+    shape = (len(species), per_image)
+    rank = np.arange(per_image)
     kind = rng.uniform(size=shape)
     low, high = members[species].T[:, :, None]
     relative = rng.integers(low, high, shape)  # of the same super-class
@@ -116,7 +121,7 @@ def detection_paths(folder: str) -> dict[Granularity, str]:
     return {g: os.path.join(folder, f"detections{name}.parquet") for g, name in infixes.items()}
 
 
-def write(output_dir: str, coco_json: bool, seed: int = 0) -> None:
+def write(output_dir: str, coco_json: bool, seed: int = 0, per_image: int = PER_IMAGE) -> None:
     """Writes the files."""
     rng = np.random.default_rng(seed)
     os.makedirs(output_dir, exist_ok=True)
@@ -135,8 +140,10 @@ def write(output_dir: str, coco_json: bool, seed: int = 0) -> None:
         }
         for start in range(0, len(species), 1024):
             block = slice(start, min(start + 1024, len(species)))
-            labels, scores, found = detections_of_image(rng, species[block], boxes[block], members)
-            ids = np.repeat(np.arange(block.start, block.stop) + 1, DETECTIONS_PER_IMAGE)
+            labels, scores, found = detections_of_image(
+                rng, species[block], boxes[block], members, per_image
+            )
+            ids = np.repeat(np.arange(block.start, block.stop) + 1, per_image)
             for level, writer in writers.items():
                 coarse = taxonomy.coarsen(labels, Granularity.SPECIES, level)
                 # Scores are higher: a super-class has the sum of its species' probabilities.
@@ -153,10 +160,12 @@ def write(output_dir: str, coco_json: bool, seed: int = 0) -> None:
 def main(argv: Sequence[str]) -> None:
     """The program."""
     del argv
-    write(flags.FLAGS.output_dir, flags.FLAGS.coco_json)
+    values = flags.FLAGS
+    write(values.output_dir, values.coco_json, per_image=values.per_image)
 
 
 if __name__ == "__main__":
     flags.DEFINE_string("output_dir", None, "The folder to write to.", required=True)
+    flags.DEFINE_integer("per_image", PER_IMAGE, "Detections per image.", lower_bound=1)
     flags.DEFINE_bool("coco_json", False, "Write COCO results JSON as well.")
     app.run(main)

@@ -14,7 +14,7 @@ from inatdet.data.annotations import Image
 from inatdet.data.categories import Category
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
-from inatdet.tfrecords import examples
+from inatdet.tfrecords import encoding
 from inatdet.tfrecords.lookup import LabelLookup
 
 # Height and width, and how many of 20 images have them: camera formats (4:3, 3:2, 16:9), phones'
@@ -73,7 +73,7 @@ def write_records(directory: Path, jpegs: Sequence[bytes], shards: int = 4) -> s
     for number, jpeg in enumerate(jpegs):
         with PILImage.open(io.BytesIO(jpeg)) as image:
             width, height = image.size
-        example = examples.encode(
+        record = encoding.encode(
             Image(number, f"{number}.jpg", width, height),
             jpeg,
             np.array([[50.0, 40.0, 200.0, 300.0]]),
@@ -82,7 +82,7 @@ def write_records(directory: Path, jpegs: Sequence[bytes], shards: int = 4) -> s
             np.array([False]),
             _TAXONOMY,
         )
-        writers[number % shards].write(example.SerializeToString())
+        writers[number % shards].write(record)
     for writer in writers:
         writer.close()
     return str(directory / "train-*")

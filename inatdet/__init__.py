@@ -8,6 +8,7 @@ The public names, for notebooks and scripts; everything else may change between 
     results.table5                                    # a table in a notebook
     results.table6["species", "super", "nms"].AP      # a number, with .std_err and .margin
     results.plot_curves()                             # a Matplotlib figure
+    results.likely_wrong_labels                       # true boxes that the model contradicts
     results.save("report")                            # every file of `inatdet evaluate`
 
 Ranks such as genus are levels like species, super and generic where categories name them:
@@ -16,6 +17,12 @@ Ranks such as genus are levels like species, super and generic where categories 
     truth.taxonomy.levels                             # from fine to coarse; `misfits` are not
     results = inatdet.evaluate(truth, [found], levels=["species", "genus", "super"])
     results.table6["species", "genus", "nms"].AP
+
+A dataset, before anything is trained on it:
+
+    train = inatdet.read_annotations("train_2017_bboxes.json")
+    labels = inatdet.read_image_labels("train2017.json")
+    inatdet.statistics(train, truth, train_labels=labels).table2["Aves"].train_images
 
 Each name is loaded when it is first used, so that `import inatdet` takes no time.
 """
@@ -32,9 +39,12 @@ if TYPE_CHECKING:
     from inatdet.data.categories import Category
     from inatdet.data.checking import OnBad
     from inatdet.data.detections import Detections
+    from inatdet.data.formats.image_labels import read_image_labels
+    from inatdet.data.formats.observers import read_observers
     from inatdet.data.formats.reading import read_annotations, read_detections
     from inatdet.data.formats.writing import write_annotations, write_detections
     from inatdet.data.granularity import Granularity
+    from inatdet.data.image_labels import ImageLabels
     from inatdet.data.taxonomy import Taxonomy
     from inatdet.errors import InputError
     from inatdet.evaluation.average_precision import Engine
@@ -42,6 +52,7 @@ if TYPE_CHECKING:
     from inatdet.evaluation.resampling import Estimate
     from inatdet.report.comparison import ComparisonReport, compare
     from inatdet.report.report import Report, evaluate
+    from inatdet.report.statistics import StatisticsReport, statistics
     from inatdet.report.table import Table
 
 __version__ = VERSION
@@ -55,10 +66,12 @@ __all__ = [
     "Estimate",
     "Granularity",
     "Image",
+    "ImageLabels",
     "InputError",
     "Merge",
     "OnBad",
     "Report",
+    "StatisticsReport",
     "Table",
     "Taxonomy",
     "__version__",
@@ -66,6 +79,9 @@ __all__ = [
     "evaluate",
     "read_annotations",
     "read_detections",
+    "read_image_labels",
+    "read_observers",
+    "statistics",
     "write_annotations",
     "write_detections",
 ]
@@ -79,16 +95,21 @@ _MODULES = {
     "Estimate": "inatdet.evaluation.resampling",
     "Granularity": "inatdet.data.granularity",
     "Image": "inatdet.data.annotations",
+    "ImageLabels": "inatdet.data.image_labels",
     "InputError": "inatdet.errors",
     "Merge": "inatdet.evaluation.granularities",
     "OnBad": "inatdet.data.checking",
     "Report": "inatdet.report.report",
+    "StatisticsReport": "inatdet.report.statistics",
     "Table": "inatdet.report.table",
     "Taxonomy": "inatdet.data.taxonomy",
     "compare": "inatdet.report.comparison",
     "evaluate": "inatdet.report.report",
     "read_annotations": "inatdet.data.formats.reading",
     "read_detections": "inatdet.data.formats.reading",
+    "read_image_labels": "inatdet.data.formats.image_labels",
+    "read_observers": "inatdet.data.formats.observers",
+    "statistics": "inatdet.report.statistics",
     "write_annotations": "inatdet.data.formats.writing",
     "write_detections": "inatdet.data.formats.writing",
 }

@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from typing import IO, Any, BinaryIO, Literal, TextIO, overload
 
@@ -22,6 +23,7 @@ except ImportError:  # Windows
 _BLOCK = 1 << 20  # bytes read at a time
 _LONGEST_NAME = 200  # bytes of a file's name that its temporary name begins with
 _TEMPORARY = ".inatdet-unfinished"  # what temporary names end with, so that they are ours
+_UMASK = threading.Lock()  # it is the process', and can be read only by setting it
 _SEEN_FOLDERS: set[str] = set()  # where this process has looked for what others left
 
 
@@ -101,8 +103,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
         try:
             yield temporary
             # mkstemp makes the file readable by its owner only, but results are meant to be shared.
-            umask = os.umask(0)
-            os.umask(umask)
+            with _UMASK:
+                umask = os.umask(0)
+                os.umask(umask)
             os.chmod(temporary, 0o666 & ~umask)
             os.replace(temporary, path)
         except BaseException as error:
@@ -267,12 +270,15 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def digest_of(path: str, algorithm: str) -> str:
+def digest_of(
+    path: str, algorithm: str, advance: Callable[[int], object] = lambda size: None
+) -> str:
     """The hash of a file's content, in hexadecimal digits.
 
     Args:
         path: the file.
         algorithm: as `hashlib` calls it; it checks files and protects nothing.
+        advance: called with the bytes that were read since the last call.
 
     Raises:
         OSError: it cannot be read.
@@ -282,4 +288,5 @@ def digest_of(path: str, algorithm: str) -> str:
     with open_regular(path) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
+            advance(len(block))
     return digest.hexdigest()

@@ -46,13 +46,14 @@ def only_writer(folder: str | os.PathLike[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def only_writer_of(path: str | os.PathLike[str]) -> Iterator[None]:
+def only_writer_of(path: str | os.PathLike[str], wait: bool = False) -> Iterator[None]:
     """Keeps other processes from writing a file or folder that appears when it is complete.
 
     See `only_writer`; the lock is on a hidden file beside it.
 
     Args:
         path: what is written; the folder that it lies in is created if missing.
+        wait: whether to wait for another process that has the lock.
 
     Raises:
         InputError: another process has the lock.
@@ -62,13 +63,13 @@ def only_writer_of(path: str | os.PathLike[str]) -> Iterator[None]:
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
     name = os.fsencode(name)[:_LONGEST_NAME].decode("utf-8", "ignore")
-    with _lock(os.path.join(folder, f".{name}.lock"), path):
+    with _lock(os.path.join(folder, f".{name}.lock"), path, wait):
         yield
 
 
 @contextlib.contextmanager
-def _lock(path: str, what: str) -> Iterator[None]:
-    handle = _locked(path, what)
+def _lock(path: str, what: str, wait: bool = False) -> Iterator[None]:
+    handle = _locked(path, what, wait)
     try:
         yield
     finally:
@@ -79,12 +80,13 @@ def _lock(path: str, what: str) -> Iterator[None]:
             os.close(handle)
 
 
-def _locked(path: str, what: str) -> int | None:
+def _locked(path: str, what: str, wait: bool) -> int | None:
     """The descriptor of a locked file; None where there are no locks.
 
     Args:
         path: the file.
         what: what is written, for the message.
+        wait: whether to wait for another process.
     """
     if fcntl is None:
         return None
@@ -92,7 +94,7 @@ def _locked(path: str, what: str) -> int | None:
         # Open for writing, because NFS locks no file that is open for reading.
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             holder = os.read(handle, 200).decode("utf-8", "replace").strip() or "another process"
             os.close(handle)

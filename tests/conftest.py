@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytest_plugins = ["tests.web_server"]
+
 
 @pytest.hookimpl(tryfirst=True)  # before the fixtures, which make models
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -12,7 +12,7 @@ from inatdet.data.annotations import Image
 from inatdet.data.categories import Category
 from inatdet.data.counts import CategoryCounts
 from inatdet.data.taxonomy import Taxonomy
-from inatdet.tfrecords import examples
+from inatdet.tfrecords import encoding
 from inatdet.tfrecords.label_counts import SplitCounts
 
 COLORS = [(255, 40, 40), (40, 255, 40), (40, 40, 255)]
@@ -49,7 +49,7 @@ def write(
             pixels[y : y + h, x : x + w] = COLORS[category]
             jpeg = io.BytesIO()
             PILImage.fromarray(pixels).save(jpeg, "JPEG", quality=92)
-            example = examples.encode(
+            record = encoding.encode(
                 Image(image_id, f"{image_id}.jpg", width, height),
                 jpeg.getvalue(),
                 np.array([[x, y, w, h]] * boxes, np.float64),
@@ -58,7 +58,7 @@ def write(
                 np.array([False] * boxes),
                 taxonomy(),
             )
-            writer.write(example.SerializeToString())
+            writer.write(record)
     _counts(count).save(str(directory), prefix)
     return str(directory / f"{prefix}-*")
 

@@ -19,10 +19,12 @@ from tests.detection_files import RIGHT, SPECIES, read_csv, write_annotations, w
 WITH_EXAMPLES = (
     "inatdet.data.detections",
     "inatdet.data.granularity",
+    "inatdet.data.formats.image_labels",
     "inatdet.data.formats.reading",
     "inatdet.data.formats.writing",
     "inatdet.report.comparison",
     "inatdet.report.report",
+    "inatdet.report.statistics",
     "inatdet.report.table",
 )
 
@@ -36,6 +38,9 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "ranks.csv").write_text(
         "name,family,phylum\nCorvus,Corvidae,A\nPica,Corvidae,B\nApis,Apidae,A\n"
     )
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 9, "height": 9} for i in range(3)]
+    labels = [{"id": i, "image_id": i, "category_id": c} for i, c in enumerate((5, 0, 5))]
+    write_annotations(tmp_path / "train2017.json", images=images, annotations=labels)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -115,6 +120,17 @@ def test_intervals_come_with_resamples(truth):
     assert ap.margin == pytest.approx(1.96 * ap.std_err, rel=1e-4)
     assert len(results.errors) == 0
     assert results.errors.columns[0] == "trained_on"
+
+
+def test_calibration_and_frequencies_by_key(truth):
+    results = inatdet.evaluate(truth, found_in(truth), training=truth, frequency_bins=(1, 2))
+    # The crow and the bee are right with scores of .9, the magpie is wrong with .8.
+    found = results.calibration["species", "species", "none"]
+    assert float(found.ECE) == pytest.approx((10 + 10 + 80) / 3)
+    assert found.MCE == results.frequency["rare"].calibration.ece == pytest.approx(80)
+    assert len(results.plot_calibration().axes) == 3
+    with pytest.raises(InputError, match="frequency_bins=2,1"):
+        inatdet.evaluate(truth, found_in(truth), frequency_bins=(2, 1))
 
 
 def test_every_section_is_a_table(truth):

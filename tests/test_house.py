@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 
 # From the ground up. A room imports rooms of lower floors, and nothing of its own floor but itself.
 FLOORS = (
-    {"choices", "download", "errors", "files", "locks", "outputs", "version"},
+    {"choices", "download", "errors", "files", "locks", "outputs", "unfinished", "version", "web"},
     {"data"},
     {"datasets", "networks", "tfrecords"},
     {"evaluation", "training"},

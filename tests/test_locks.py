@@ -2,6 +2,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -103,4 +104,25 @@ def test_files_of_one_folder_have_a_lock_each(tmp_path):
         only_writer_of(tmp_path / "x").__enter__()
     with only_writer_of(tmp_path / ("x" * 255)):
         pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_second_writer_may_wait(tmp_path):
+    """Threads stand for processes: the lock belongs to the open file, not to the process."""
+    path, order, started = tmp_path / "weights.h5", [], threading.Event()
+
+    def second():
+        started.set()
+        with only_writer_of(path, wait=True):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with only_writer_of(path):
+        thread.start()
+        started.wait()
+        with pytest.raises(InputError, match="is writing there"), only_writer_of(path):
+            pass
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
     assert not list(tmp_path.iterdir())

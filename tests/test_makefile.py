@@ -133,6 +133,33 @@ def test_without_a_dataset_the_mini_one_is_made(tmp_path):
     assert flags["params_override"].endswith("runtime.num_gpus=0,trainer.train_steps=7,a.b=c")
 
 
+def test_download_goes_to_data_dir(tmp_path):
+    flags = "DOWNLOAD_FLAGS=--accept_terms --parts=boxes"
+    result = make("-n", "download", f"DATA_DIR={tmp_path}/my data", flags)
+    assert calls(result.stdout) == [
+        ("inatdet download", [("output_dir", f"{tmp_path}/my data"), ("parts", "boxes")])
+    ]
+    assert "--accept_terms" in result.stdout
+    result = make("download")
+    assert result.returncode == 2
+    assert "error: DATA_DIR must name the folder to download iNat2017 to" in result.stderr
+
+
+def test_stats(dataset):
+    found = calls(make("-n", "stats", f"DATA_DIR={dataset}").stdout)
+    files = [
+        (f"{split}_annotations", f"{dataset}/{split}_2017_bboxes.json")
+        for split in ("train", "val")
+    ]
+    output = ("output_dir", "runs/my_data/statistics")
+    assert found == [("inatdet statistics", [*files, output])]
+    labels = {"TRAIN_LABELS": "a b.json", "VAL_LABELS": "c.json"}
+    given = [f"{name}={value}" for name, value in labels.items()]
+    found = calls(make("-n", "stats", f"DATA_DIR={dataset}", *given).stdout)
+    both = [("train_labels", "a b.json"), ("val_labels", "c.json")]
+    assert found == [("inatdet statistics", [*files, *both, output])]
+
+
 @pytest.mark.parametrize("granularity", ["species", "super", "generic"])
 @pytest.mark.parametrize("prefix", ["", "mini_"])
 def test_the_default_pipelines_exist(granularity, prefix):

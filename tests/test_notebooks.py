@@ -7,9 +7,10 @@ import pytest
 
 import inatdet
 from inatdet.data.formats.detections import DetectionsWriter
+from tests.dataset_files import write_dataset
 from tests.detection_files import RIGHT, SPECIES, write_annotations
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+FOLDER = Path(__file__).parent.parent / "notebooks"
 
 
 def code_of(path):
@@ -36,18 +37,45 @@ def run(tmp_path):
     return tmp_path
 
 
-def test_there_are_notebooks():
-    assert [path.name for path in NOTEBOOKS] == ["results.ipynb"]
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_every_cell_runs(path, run, monkeypatch, capsys):
+@pytest.fixture
+def execute(monkeypatch):
+    """Runs every cell of a notebook and returns its variables."""
     matplotlib.use("Agg")
-    monkeypatch.setenv("RUN", str(run))
-    names = {}
-    for code in code_of(path):
-        exec(compile(code, str(path), "exec"), names)
+
+    def _execute(name, **environment):
+        for key, value in environment.items():
+            monkeypatch.setenv(key, str(value))
+        names = {}
+        for code in code_of(FOLDER / name):
+            exec(compile(code, name, "exec"), names)
+        names["plt"].close("all")
+        return names
+
+    return _execute
+
+
+def test_all_notebooks_are_tested():
+    assert sorted(path.name for path in FOLDER.glob("*.ipynb")) == [
+        "dataset.ipynb",
+        "results.ipynb",
+    ]
+
+
+def test_results(execute, run, capsys):
+    names = execute("results.ipynb", RUN=run)
     assert "100.0  Corvus (Aves)" in capsys.readouterr().out
     merges = {str(row.merge) for row in names["results"].table6.records}
     assert merges == {"none", "nms", "marginal"}
-    names["plt"].close("all")
+
+
+def test_dataset(execute, tmp_path, capsys):
+    folder = write_dataset(tmp_path)
+    labels = {f"{s.upper()}_LABELS": folder / f"{s}2017.json" for s in ("train", "val")}
+    names = execute("dataset.ipynb", DATA=folder, **labels)
+    assert names["report"].table2["Total"].boxes == 7
+    printed = capsys.readouterr().out
+    assert printed.startswith("Images: 6 of train and 3 of val; 7 boxes; 4 species")
+    assert "    3  Pica pica (Aves)" in printed
+    # All boxes begin in the upper left corner; the widest covers half of the width.
+    assert names["coverage"][0, 0] == 100
+    assert (names["coverage"][:, 21:] == 0).all()

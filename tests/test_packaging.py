@@ -61,7 +61,8 @@ def test_data_evaluation_and_reports_need_no_tensorflow():
     files = [path for room in rooms for path in sorted((ROOT / "inatdet" / room).rglob("*.py"))]
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files]
     names = [name.removesuffix(".__init__") for name in names]
-    names += [f"inatdet.programs.{name}" for name in ("evaluate", "compare", "gallery", "convert")]
+    programs = ("evaluate", "compare", "gallery", "convert", "statistics")
+    names += [f"inatdet.programs.{name}" for name in programs]
     # A name that is None in sys.modules cannot be imported.
     code = (
         "import importlib, sys\n"

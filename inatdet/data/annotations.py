@@ -197,7 +197,7 @@ class Annotations:
             starts: int64 `[images + 1]`; `rows[starts[i]:starts[i + 1]]` are the boxes of
                 `images[i]`.
         """
-        position = self._image_positions()
+        position = self.image_positions()
         rows = np.argsort(position, kind="stable")
         counts = np.bincount(position, minlength=len(self.images))
         return rows, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -208,7 +208,7 @@ class Annotations:
         Images without any box are left out too: in iNat2017 that means "not annotated". A box
         around a crowd is not one instance. On iNat2017's published validation file nothing changes.
         """
-        position = self._image_positions()
+        position = self.image_positions()
         counts = np.bincount(position, minlength=len(self.images))
         counts[position[self.is_crowd]] = 0
         return self.keep_images(
@@ -233,7 +233,7 @@ class Annotations:
         whole = self if self.part_of is None else self.part_of
         return replace(self, images=images, part_of=whole, **columns)
 
-    def _image_positions(self) -> np.ndarray:
+    def image_positions(self) -> np.ndarray:
         """int64 `[boxes]`: the position in `images` of each box's image."""
         ids = np.fromiter((image.id for image in self.images), np.int64, len(self.images))
         return positions(ids, self.image_ids)

@@ -14,8 +14,6 @@ import numpy as np
 RIGHT_IOU = 0.5
 """The IoU with a true box from which a detection in a picture counts as right."""
 
-_HALF_IOU = 0.5 - 1e-6  # slightly below .5, because the COCO libraries may round differently
-
 _BLOCK_CELLS = 1 << 16  # boxes that a thread processes at a time
 _LARGE_GROUP = 512  # boxes; comparing each with each other is slower from here on
 
@@ -119,25 +117,6 @@ def iou(boxes: np.ndarray, others: np.ndarray, is_crowd: np.ndarray | bool = Fal
     union = np.where(is_crowd, area, area + other_area - shared)
     ratio: np.ndarray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     return ratio
-
-
-def reach_half_iou(found: np.ndarray, boxes: np.ndarray, is_crowd: np.ndarray) -> np.ndarray:
-    """Which detections overlap the true box of the same row by an IoU of about .5 or more.
-
-    Args:
-        found: `[n, 4]`, detections.
-        boxes: `[n, 4]`, a true box for each.
-        is_crowd: bool `[n]`; for a crowd, the share of the detection that lies inside the true box
-            takes the place of the IoU.
-
-    Returns:
-        bool `[n]`. An IoU within 1e-6 below .5 counts too.
-    """
-    *edges, area = _edges(found)
-    *true_edges, true_area = _edges(boxes)
-    shared = _intersection(edges, true_edges)
-    reach: np.ndarray = shared >= _HALF_IOU * np.where(is_crowd, area, area + true_area - shared)
-    return reach
 
 
 def _by_group(groups: np.ndarray, scores: np.ndarray) -> np.ndarray:

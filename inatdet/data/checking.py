@@ -77,63 +77,45 @@ class _Collector:
 
     def __init__(self, name_box: Callable[[int], str] | None, files_needed: bool):
         self.tally = Tally()
-        self.seen: Counter[str] = Counter()
-        self._files_needed = files_needed
-        self._images: dict[int, Image] = {}
-        self._categories: dict[int, Category] = {}
-        self._bad_images: set[int] = set()
-        self._bad_categories: set[int] = set()
-        self._empty: set[int] = set()  # the categories named EMPTY
         self._boxes = BoxColumns(self.tally, name_box)
-        self._add = {
-            "images": self._add_image,
-            "categories": self._add_category,
-            "annotations": self._boxes.add,
-        }
-
-    def add(self, key: str, entry: Any) -> None:
-        """Takes one entry of the list `key`, which is one of `LISTS`."""
-        self.seen[key] += 1
-        try:
-            self._add[key](entry)
-        except BadEntry as bad:
-            self.tally.add(bad.problem, self._name(key, entry), bad.why, bad.advice)
+        self._lists = Lists(self._boxes.add, self.tally, files_needed)
+        self.seen, self.add = self._lists.seen, self._lists.add
 
     def finish(self, path: str) -> Annotations:
         """Checks references and boxes, and drops the bad ones and what goes with them."""
-        boxes = self._boxes
+        boxes, lists = self._boxes, self._lists
         boxes.freeze()
-        nothing_there = boxes.settle_absent(path, self._empty)
+        nothing_there = boxes.settle_absent(path, lists.empty)
         # Boxes of bad images and categories are bad for their sake.
         lost = boxes.reject_where(
-            is_in(boxes.images, self._bad_images - self._images.keys())
-            | is_in(boxes.categories, self._bad_categories),
+            is_in(boxes.images, lists.bad_images - lists.images.keys())
+            | is_in(boxes.categories, lists.bad_categories),
             None,
         )
         boxes.reject_where(
-            ~is_in(boxes.images, self._images),
+            ~is_in(boxes.images, lists.images),
             Problem.BOX_IMAGE,
             lambda row: f"has the image {boxes.images[row]}",
         )
         boxes.reject_where(
-            ~is_in(boxes.categories, self._categories),
+            ~is_in(boxes.categories, lists.categories),
             Problem.BOX_CATEGORY,
             lambda row: f"has the category {boxes.categories[row]}",
         )
-        boxes.reject_bad_boxes(path, self._images)
-        bad_images = self._bad_images | boxes.bad_images
+        boxes.reject_bad_boxes(path, lists.images)
+        bad_images = lists.bad_images | boxes.bad_images
         stays = boxes.good & ~is_in(boxes.images, bad_images)
         lost += int((boxes.good & ~stays).sum())
         skipped = {str(problem): count for problem, count in self.tally.counts.items()}
-        if images := len(bad_images & self._images.keys()):
+        if images := len(bad_images & lists.images.keys()):
             skipped[IMAGES_LEFT_OUT] = images
         if lost:
             skipped[BOXES_LEFT_OUT] = lost
         return Annotations(
             path=path,
-            images=tuple(i for i in self._images.values() if i.id not in bad_images),
+            images=tuple(i for i in lists.images.values() if i.id not in bad_images),
             categories=tuple(
-                c for c in self._categories.values() if c.id not in self._bad_categories
+                c for c in lists.categories.values() if c.id not in lists.bad_categories
             ),
             box_ids=boxes.box_ids[stays],
             image_ids=boxes.images[stays],
@@ -142,8 +124,8 @@ class _Collector:
             areas=boxes.areas[stays],
             is_crowd=boxes.is_crowd[stays],
             skipped=skipped,
-            left_out=tuple(i for i in self._images.values() if i.id in bad_images),
-            left_out_ids=frozenset(bad_images & self._images.keys() | self._bad_images),
+            left_out=tuple(i for i in lists.images.values() if i.id in bad_images),
+            left_out_ids=frozenset(bad_images & lists.images.keys() | lists.bad_images),
             notes=tuple(self._notes(path, nothing_there)),
         )
 
@@ -159,16 +141,57 @@ class _Collector:
                 "numbered 1, 2, ... here, which changes no result"
             )
 
+
+class Lists:
+    """The images and categories of a file, checked one by one, and what is wrong with entries.
+
+    Args:
+        add_annotation: takes an entry of the list of annotations, or raises `BadEntry`.
+        tally: what counts the bad entries.
+        files_needed: see `collect`.
+
+    Attributes:
+        seen: how many entries each list has.
+        images: the good ones by id.
+        categories: the good ones by id.
+        bad_images: the ids of bad images.
+        bad_categories: the ids of bad categories.
+        empty: the ids of the categories named `EMPTY`.
+    """
+
+    def __init__(self, add_annotation: Callable[[Any], None], tally: Tally, files_needed: bool):
+        self.seen: Counter[str] = Counter()
+        self.images: dict[int, Image] = {}
+        self.categories: dict[int, Category] = {}
+        self.bad_images: set[int] = set()
+        self.bad_categories: set[int] = set()
+        self.empty: set[int] = set()
+        self._tally = tally
+        self._files_needed = files_needed
+        self._add = {
+            "images": self._add_image,
+            "categories": self._add_category,
+            "annotations": add_annotation,
+        }
+
+    def add(self, key: str, entry: Any) -> None:
+        """Takes one entry of the list `key`, which is one of `LISTS`."""
+        self.seen[key] += 1
+        try:
+            self._add[key](entry)
+        except BadEntry as bad:
+            self._tally.add(bad.problem, self._name(key, entry), bad.why, bad.advice)
+
     def _add_image(self, entry: Any) -> None:
         try:
             image = image_of(entry, self._files_needed)
         except BadEntry:
-            _remember(self._bad_images, readable_id(entry, "id"))
+            _remember(self.bad_images, readable_id(entry, "id"))
             raise
-        earlier = self._images.setdefault(image.id, image)
+        earlier = self.images.setdefault(image.id, image)
         if earlier is not image:
             if earlier != image:  # Whose boxes are they?
-                self._bad_images.add(image.id)
+                self.bad_images.add(image.id)
             raise BadEntry(
                 Problem.IMAGE_REPEATED,
                 _both(earlier.file_name, image.file_name, earlier == image),
@@ -179,18 +202,18 @@ class _Collector:
         name = entry.get("name") if isinstance(entry, Mapping) else None
         is_empty = isinstance(name, str) and name.strip().lower() == EMPTY
         if is_empty:
-            _remember(self._empty, number)
+            _remember(self.empty, number)
         try:
             category = category_of(entry)
         except BadEntry as bad:
             if is_empty and bad.problem is Problem.CATEGORY_SUPER:
                 return  # No detector learns it.
-            _remember(self._bad_categories, number)
+            _remember(self.bad_categories, number)
             raise
-        earlier = self._categories.setdefault(category.id, category)
+        earlier = self.categories.setdefault(category.id, category)
         if earlier is not category:
             if earlier != category:
-                self._bad_categories.add(category.id)
+                self.bad_categories.add(category.id)
             raise BadEntry(
                 Problem.CATEGORY_REPEATED,
                 _both(earlier.name, category.name, earlier == category),

@@ -67,7 +67,7 @@ class FilesBelow:
             self.names.update(
                 prefix + name for name in files if name.lower().endswith(IMAGE_SUFFIXES)
             )
-        self._folded = {_folded(name): name for name in self.names}
+        self._folded = {without_case(name): name for name in self.names}
         self._stems = {os.path.splitext(folded)[0]: name for folded, name in self._folded.items()}
         self._bases: dict[str, list[str]] = collections.defaultdict(list)
         for name in self.names:
@@ -75,7 +75,7 @@ class FilesBelow:
 
     def near(self, wanted: str) -> Near | None:
         """The file whose name is almost the one that is wanted, if there is one."""
-        folded = _folded(wanted)
+        folded = without_case(wanted)
         if name := self._folded.get(folded):
             difference = Difference.CASE if _nfc(name) != _nfc(wanted) else Difference.UNICODE
             return Near(name, difference, _REMEDIES[difference])
@@ -138,6 +138,6 @@ def _nfc(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _folded(name: str) -> str:
+def without_case(name: str) -> str:
     """The name without differences of case and of composed and decomposed letters."""
     return _nfc(_nfc(name).casefold())

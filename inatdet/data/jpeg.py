@@ -111,7 +111,20 @@ def open_jpeg(images_dir: str, image: Image) -> Jpeg:
             FileProblem.NAME, image, short(image.file_name), fault, "correct its file_name"
         )
     path = image.path_in(images_dir)
-    data = _read(path, image)
+    return jpeg_of(_read(path, image), image, path)
+
+
+def jpeg_of(data: bytes, image: Image, path: str) -> Jpeg:
+    """What the header of a file says, whatever size the picture has.
+
+    Args:
+        data: the file.
+        image: what the annotations say about the image.
+        path: where the file comes from, for the message.
+
+    Raises:
+        BadFileError: it is no JPEG, or truncated.
+    """
     if not data.startswith(_START_OF_IMAGE):
         what, remedy = _what_it_is(data)
         raise BadFileError(FileProblem.NOT_JPEG, image, path, what, remedy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from PIL import Image as PILImage
@@ -67,7 +67,7 @@ def open_picture(
                 image.draft(None, tuple(max(math.floor(scale * side), 1) for side in image.size))
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels, too many to decode")
-            return _as_rgb(image)
+            return as_rgb(image)
     except InputError:
         raise
     except UnidentifiedImageError as error:
@@ -81,7 +81,7 @@ def open_picture(
         raise InputError(f"{path}: cannot be read as an image ({reason}); {remedy}") from error
 
 
-def _as_rgb(image: PILImage.Image) -> PILImage.Image:
+def as_rgb(image: PILImage.Image) -> PILImage.Image:
     """Converts an image of any mode to RGB.
 
     Raises:
@@ -106,6 +106,7 @@ def draw_boxes(
     boxes: np.ndarray,
     captions: Sequence[str],
     colors: Sequence[str],
+    below: Collection[int] = (),
 ) -> None:
     """Draws boxes onto a picture, each with a caption on its upper edge.
 
@@ -115,23 +116,27 @@ def draw_boxes(
             drawn last, on top of the others.
         captions: `[n]`.
         colors: `[n]`, names or hexadecimal codes as Pillow accepts them.
+        below: the boxes whose caption is on their lower edge instead.
     """
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(_FONT_SIZE)
-    for box, caption, color in reversed(list(zip(boxes, captions, colors))):
+    for place, (box, caption, color) in reversed(list(enumerate(zip(boxes, captions, colors)))):
         x, y, width, height = np.asarray(box).tolist()
         draw.rectangle((x, y, x + width, y + height), outline=color, width=_LINE)
         left, _, end, bottom = font.getbbox(caption)
         x = min(max(x, 0), max(picture.width - (end - left) - 8, 0))
-        y = y - bottom - 6 if y >= bottom + 6 else max(y, 0)
+        if place in below:
+            y = min(max(y + height, 0), picture.height - bottom - 6)
+        else:
+            y = y - bottom - 6 if y >= bottom + 6 else max(y, 0)
         draw.rectangle((x, y, x + end - left + 8, y + bottom + 6), fill=color)
         draw.text((x + 4 - left, y + 3), caption, fill="white", font=font)
 
 
-def as_jpeg(picture: PILImage.Image) -> bytes:
+def as_jpeg(picture: PILImage.Image, quality: int = _JPEG_QUALITY) -> bytes:
     """A picture as the bytes of a JPEG file."""
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    picture.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from inatdet.choices import Choice
 
@@ -26,6 +27,8 @@ class Problem(Choice):
     BOX_SIZE = "box has an invalid size"
     BOX_AREA = "box has an invalid area"
     BOX_OUTSIDE = "box extends beyond its image"
+    LABEL_ABSENT = "image has no label"
+    LABEL_SEVERAL = "image has several labels"
 
 
 IMAGES_LEFT_OUT = "image with a bad box or a repeated id"
@@ -53,6 +56,8 @@ _ADVICE: Mapping[Problem, str] = {
     Problem.BOX_SIZE: "boxes are [x, y, width, height] with a width and a height above 0",
     Problem.BOX_AREA: "write the area in square pixels, or none",
     Problem.BOX_OUTSIDE: "cut such boxes to their images",
+    Problem.LABEL_ABSENT: "give every image an annotation with its category_id",
+    Problem.LABEL_SEVERAL: "keep the annotations of one category for every image",
 }
 
 
@@ -73,6 +78,9 @@ class BadEntry(ValueError):  # noqa: N818
 class Tally:
     """Counts bad entries by kind and remembers the first few of each.
 
+    Args:
+        advice: what helps besides mending entries by hand, where it is other than for boxes.
+
     Attributes:
         counts: the number of bad entries of each kind.
         explanation: what explains them all, with what to do; empty if nothing is known.
@@ -80,9 +88,10 @@ class Tally:
 
     NAMED = 3  # of each kind
 
-    def __init__(self) -> None:
+    def __init__(self, advice: Mapping[Problem, str] = MappingProxyType({})) -> None:
         self.counts: Counter[Problem] = Counter()
         self.explanation = ""
+        self._of_problem = {**_ADVICE, **advice}
         self._advice: dict[str, None] = {}  # in the order of the first need
         self._first: defaultdict[Problem, list[str]] = defaultdict(list)
 
@@ -99,32 +108,38 @@ class Tally:
         if count:
             self.counts[problem] += count
 
-    def summary(self, boxes: int, left: int, images: int) -> str:
+    def summary(
+        self, total: int, left: int, images: int, noun: tuple[str, str] = ("box", "boxes")
+    ) -> str:
         """One sentence on everything that is wrong, and on what to do.
 
         Leaving entries out is proposed only where that keeps half of the boxes or more, and nothing
         explains all of them.
 
         Args:
-            boxes: how many boxes the file has.
+            total: how many boxes the file has.
             left: how many are left without the bad entries and their images.
             images: how many images would be left out.
+            noun: what is counted, one and several, if it is not boxes.
         """
-        total = sum(self.counts.values())
+        bad = sum(self.counts.values())
         kinds = "; ".join(
             f"{problem}: {count:,}, {'such as' if count > self.NAMED else 'namely'} "
             f"{', '.join(self._first[problem])}"
             for problem, count in self.counts.most_common()
         )
-        advice = [*(_ADVICE[p] for p in _ADVICE if p in self.counts), *self._advice]
+        advice = [*(text for p, text in self._of_problem.items() if p in self.counts)]
+        advice += self._advice
         if self.explanation:
             advice = [self.explanation]
-        elif left and left == boxes:
-            advice.append("or leave such entries out with --on_bad=skip, which keeps all boxes")
-        elif left and left >= boxes / 2:
+        elif left and left == total:
+            advice.append(
+                f"or leave such entries out with --on_bad=skip, which keeps all {noun[1]}"
+            )
+        elif left and left >= total / 2:
             advice.append(
                 f"or leave out {images:,} image{'s' * (images != 1)} and keep {left:,} "
-                f"box{'es' * (left != 1)} with --on_bad=skip"
+                f"{noun[left != 1]} with --on_bad=skip"
             )
-        entries = "entries" if total > 1 else "entry"
-        return f"{total:,} bad {entries} ({kinds}); {'; '.join(advice or ['correct the file'])}"
+        entries = "entries" if bad > 1 else "entry"
+        return f"{bad:,} bad {entries} ({kinds}); {'; '.join(advice or ['correct the file'])}"

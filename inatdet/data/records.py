@@ -69,14 +69,28 @@ def category_of(entry: Any) -> Category:
         raise BadEntry(Problem.CATEGORY_MALFORMED, str(error)) from error
 
 
+def label_of(entry: Any) -> tuple[int, int]:
+    """Reads an entry of `annotations` that says what an image shows, not where.
+
+    Returns:
+        Its image_id and category_id.
+
+    Raises:
+        BadEntry: it cannot be used.
+    """
+    return (
+        _id(entry, "image_id", Problem.BOX_MALFORMED),
+        _id(entry, "category_id", Problem.BOX_MALFORMED),
+    )
+
+
 def box_of(entry: Any) -> Box:
     """Reads an entry of `annotations`; its id is not looked at, as nothing refers to it.
 
     Raises:
         BadEntry: it cannot be used.
     """
-    image_id = _id(entry, "image_id", Problem.BOX_MALFORMED)
-    category_id = _id(entry, "category_id", Problem.BOX_MALFORMED)
+    image_id, category_id = label_of(entry)
     box = entry.get("bbox")
     if box is None or box == []:
         raise BadEntry(Problem.BOX_ABSENT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,14 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from inatdet import locks, outputs
+from inatdet.data.best_of_classes import BestOfClasses
 from inatdet.data.formats.detections import DetectionsWriter
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection.boxes import to_original
 from inatdet.detection.config import DetectionExperiment, FasterRCNNTask
 from inatdet.detection.marginals import marginal
+from inatdet.detection.per_class import ClassLimits, lift_limits
 from inatdet.detection.postprocess import BatchDetections
 from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
@@ -39,6 +41,9 @@ def detect(
     strategy: tf.distribute.Strategy | None = None,
     command: str = "",
     any_labels: bool = False,
+    most_per_class: int = 0,
+    most_per_image: int = 0,
+    notify: Callable[[str], None] = lambda message: None,
 ) -> int:
     """Detects in every image of some TFRecords.
 
@@ -54,6 +59,12 @@ def detect(
         command: the command line that is running, which the file records.
         any_labels: whether the TFRecords may have other categories than the model, as those of
             another dataset do.
+        most_per_class: the best so many detections of each species over all images are written,
+            whatever their scores; of a coarser label, so many for each of its species. 0 means the
+            best of each image, as the settings say.
+        most_per_image: how many detections an image may have; 0 for what `per_class.lift_limits`
+            says.
+        notify: called with a note where classes have fewer detections than they may.
 
     Returns:
         How many images were detected in.
@@ -64,6 +75,7 @@ def detect(
             output cannot be written.
         KeyboardInterrupt: when interrupted, with the words for what is left.
     """
+    lift_limits(params.task.model.detections, most_per_class, most_per_image)
     devices.set_precision(params.runtime)
     strategy = strategy or devices.strategy_of(params.runtime)
     taxonomy = experiment.label_spaces(params, model_dir)
@@ -103,7 +115,8 @@ def detect(
         return strategy.run(on_replica, args=(batch,))
 
     checkpoint_sha256 = checkpoints.sha256_of(checkpoint)
-    images = 0
+    most_per_image = params.task.model.detections.max_detections
+    images = at_limit = 0
     with contextlib.ExitStack() as stack:
         stack.enter_context(_words_for_an_interruption())
         for path in paths:
@@ -115,25 +128,34 @@ def detect(
                     target,
                     taxonomy,
                     model=checkpoints.short_name(checkpoint),
-                    settings=_settings(params.task, target),
+                    settings=_settings(params.task, target, most_per_class),
                     checkpoint_sha256=checkpoint_sha256,
                     command=command,
                 )
             )
             for path, target in zip(paths, targets)
         ]
-        bar = stack.enter_context(
-            tqdm(total=count_images(input_pattern), unit=" images", disable=None)
-        )
+        total = count_images(input_pattern)
+        sinks: Sequence[DetectionsWriter | BestOfClasses] = writers
+        if most_per_class:
+            limits = ClassLimits(params.task.model, taxonomy, targets, most_per_class, total)
+            sinks = limits.best
+        bar = stack.enter_context(tqdm(total=total, unit=" images", disable=None))
         stack.enter_context(reading_errors(input_pattern))
         for batch in batches:
             for inputs, views in zip(_local(strategy, batch), _local(strategy, step(batch))):
-                for writer, found in zip(writers, views):
-                    _write(writer, inputs, found)
+                for sink, found in zip(sinks, views):
+                    _write(sink, inputs, found)
                 images += len(inputs["image_id"])
+                at_limit += int((views[0].count.numpy() >= most_per_image).sum())
             bar.update(images - bar.n)
         if not images:
             raise InputError(f"{input_pattern}: holds no image; write TFRecords of images")
+        if most_per_class:
+            bar.close()
+            limits.write(writers)
+    if most_per_class and (note := limits.shortfall(at_limit)):
+        notify(note)
     return images
 
 
@@ -159,10 +181,14 @@ def _groups(
     return taxonomy.coarsen(labels, granularity, target) - 1, taxonomy.num_labels(target)
 
 
-def _settings(task_config: FasterRCNNTask, target: Granularity) -> dict[str, object]:
+def _settings(
+    task_config: FasterRCNNTask, target: Granularity, most_per_class: int
+) -> dict[str, object]:
     """How detections were made, for the metadata of their file."""
     settings = task_config.model.detections.as_dict()
     settings |= {"short_edge": task_config.short_edge, "long_edge": task_config.long_edge}
+    if most_per_class:
+        settings |= {"most_per_class": most_per_class}
     if target != task_config.granularity:
         settings |= {"trained_on": task_config.granularity, "merge": "marginal"}
     return settings
@@ -174,11 +200,13 @@ def _local(strategy: tf.distribute.Strategy, values: object) -> list[Any]:
     return [tf.nest.pack_sequence_as(values, flat) for flat in zip(*parts)]
 
 
-def _write(writer: DetectionsWriter, batch: dict[str, tf.Tensor], found: BatchDetections) -> None:
+def _write(
+    sink: DetectionsWriter | BestOfClasses, batch: dict[str, tf.Tensor], found: BatchDetections
+) -> None:
     image_ids = batch["image_id"].numpy()
     boxes = to_original(found.boxes, batch["image_size"], batch["original_size"]).numpy()
     real = found.scores.numpy() > 0
-    writer.append(
+    sink.append(
         np.repeat(image_ids, real.sum(axis=1)),
         found.labels.numpy()[real],
         found.scores.numpy()[real],

@@ -1,8 +1,8 @@
-"""COCO's average precision and recall of every class.
+"""COCO's average precision and recall of every class, as the libraries count them.
 
-The engine is hotcoco, which counts exactly as pycocotools does but takes columns instead of
-dictionaries; pycocotools itself remains available as the reference. `maxDets` applies to each image
-**and class**, as COCO defines it.
+hotcoco counts exactly as pycocotools does but takes columns instead of dictionaries; pycocotools
+itself is the reference. What this package counts by itself (`counting`) is tested against both.
+`maxDets` applies to each image **and class**, as COCO defines it.
 
 Of equal scores, the image with the smaller id comes first and, within an image, the earlier row, as
 in pycocotools. Otherwise neither the order of rows nor the ids matter.
@@ -23,6 +23,7 @@ from inatdet.choices import Choice
 from inatdet.data.annotations import Annotations
 from inatdet.data.detections import Detections
 from inatdet.data.granularity import Granularity
+from inatdet.data.labels import NO_LABEL
 from inatdet.data.taxonomy import Taxonomy
 
 if TYPE_CHECKING:  # loaded only when needed: pycocotools alone takes longer than --help may
@@ -48,13 +49,14 @@ IOU_50, IOU_75 = 0, 5
 
 
 class Engine(Choice):
-    """Which library counts."""
+    """What counts: this package, from one matching for everything, or one of two libraries."""
 
+    INATDET = "inatdet"
     HOTCOCO = "hotcoco"
     PYCOCOTOOLS = "pycocotools"
 
     def version(self) -> str:
-        """The library's name and version."""
+        """Its name and version."""
         return f"{self.value} {importlib.metadata.version(self.value)}"
 
 
@@ -143,9 +145,8 @@ def ground_truth_at(
         taxonomy: the label spaces.
         granularity: which labels.
     """
-    known = taxonomy.label_of_category(granularity)
-    labels = np.array([known.get(i, 0) for i in annotations.category_ids.tolist()], np.int64)
-    kept = labels > 0
+    labels = labels_of_boxes(annotations.category_ids, granularity, taxonomy)
+    kept = labels > NO_LABEL
     return GroundTruth(
         image_ids=np.array([image.id for image in annotations.images], np.int64),
         num_labels=taxonomy.num_labels(granularity),
@@ -157,25 +158,12 @@ def ground_truth_at(
     )
 
 
-def evaluate(
-    truth: GroundTruth,
-    detections: Detections,
-    granularity: Granularity,
-    engine: Engine = Engine.HOTCOCO,
-) -> ClassResults:
-    """Measures every class.
-
-    Args:
-        truth: the true boxes at `granularity`.
-        detections: all in images of `truth`; those without a label at `granularity` are ignored.
-        granularity: which labels to compare.
-        engine: which library counts.
-
-    Returns:
-        The measures of the classes 1..num_labels, in that order.
-    """
-    columns = result_columns(detections, granularity)
-    return class_results(counted(truth, columns, engine))
+def labels_of_boxes(
+    category_ids: np.ndarray, granularity: Granularity, taxonomy: Taxonomy
+) -> np.ndarray:
+    """The labels of boxes by their categories, int64 `[boxes]`; `NO_LABEL` where there is none."""
+    known = taxonomy.label_of_category(granularity)
+    return np.array([known.get(i, NO_LABEL) for i in category_ids.tolist()], np.int64)
 
 
 def result_columns(detections: Detections, granularity: Granularity) -> np.ndarray:

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from inatdet.data.counts import TrainingCounts
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
-from inatdet.evaluation.average_precision import (
-    METRICS,
-    ClassResults,
-    GroundTruth,
-    class_results,
-    count,
-    percent,
-)
+from inatdet.evaluation.average_precision import METRICS, ClassResults, percent
+from inatdet.evaluation.counting import class_results_of_areas, in_range
+from inatdet.evaluation.matching import Labelled
 from inatdet.evaluation.rows import Cell, MeasuredRow
-
-if TYPE_CHECKING:
-    import hotcoco
 
 SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
 """COCO's ranges of areas, in square pixels. True boxes have the dataset's areas; in iNat2017 those
@@ -60,26 +52,22 @@ class SizeRow(MeasuredRow):
         return (str(self.trained_on), self.size, self.boxes, *self.values)
 
 
-def size_rows(
-    truth: GroundTruth, evaluation: hotcoco.COCOeval, trained_on: Granularity
-) -> tuple[SizeRow, ...]:
+def size_rows(labelled: Labelled, trained_on: Granularity) -> tuple[SizeRow, ...]:
     """One row per size.
 
     Args:
-        truth: the true boxes at `trained_on`.
-        evaluation: the model's detections there, from `average_precision.counted`; it is counted
-            again, which replaces what it held.
+        labelled: the model's detections and the true boxes at `trained_on`.
         trained_on: the model's granularity.
     """
-    boxes = {  # in COCO, both ends belong to a range
-        size: int(((truth.areas >= low) & (truth.areas <= high) & ~truth.is_crowd).sum())
-        for size, (low, high) in SIZES.items()
+    truth = labelled.truth
+    boxes = {
+        size: int((in_range(truth.areas, areas) & ~truth.is_crowd).sum())
+        for size, areas in SIZES.items()
     }
-    present = [size for size in SIZES if boxes[size]]
-    if present:
-        count(evaluation, [SIZES[size] for size in present])
     values = {
-        size: percent(class_results(evaluation, index).mean()) for index, size in enumerate(present)
+        size: percent(class_results_of_areas(labelled, areas).mean())
+        for size, areas in SIZES.items()
+        if boxes[size]
     }
     nothing = (math.nan,) * len(METRICS)
     return tuple(

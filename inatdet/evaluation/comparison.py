@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
-from inatdet.evaluation import average_precision, granularities
-from inatdet.evaluation.average_precision import percent
+from inatdet.evaluation import granularities
+from inatdet.evaluation.average_precision import percent, result_columns
+from inatdet.evaluation.counting import class_results
 from inatdet.evaluation.granularities import Merge
+from inatdet.evaluation.matching import Labelled
 from inatdet.evaluation.protocol import Prepared
 from inatdet.evaluation.resampling import Difference, Halves, differences
 
@@ -57,10 +59,9 @@ def compare(prepared: Prepared, *, resamples: int, merge: Merge = Merge.NONE) ->
     for found in (first, second):
         if found.trained_on is not target:
             found = granularities.merged(found, target, merge)
-        columns = average_precision.result_columns(found, target)
-        evaluation = average_precision.counted(truth, columns)
-        values = percent(average_precision.class_results(evaluation).mean())
-        del evaluation  # it takes more memory than the halves do
-        measured.append((values, halves.measure(truth, columns)))
+        labelled = Labelled.of(truth, result_columns(found, target))
+        matches = labelled.matches()
+        values = percent(class_results(labelled, matches).mean())
+        measured.append((values, halves.by_class(labelled, matches).mean()))
     rows = differences(halves, *measured[0], *measured[1])
     return Comparison(rows, target, merge, images, resamples)

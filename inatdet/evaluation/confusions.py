@@ -16,8 +16,9 @@ from inatdet.data.categories import Category
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.evaluation.ancestors import heights, mean_height
-from inatdet.evaluation.average_precision import MAX_DETECTIONS, OVERALL, GroundTruth, loaded
-from inatdet.evaluation.overlaps import Overlaps, best_of_each_image
+from inatdet.evaluation.average_precision import MAX_DETECTIONS, OVERALL, loaded
+from inatdet.evaluation.matching import Labelled
+from inatdet.evaluation.overlaps import best_of_each_image
 from inatdet.evaluation.rows import Cell, Row
 
 
@@ -98,24 +99,32 @@ class HierarchyRow(Row):
         return (self.super_class, self.boxes, *shares, self.not_found, self.hierarchical_error)
 
 
-def answers(truth: GroundTruth, columns: np.ndarray, found: Overlaps) -> np.ndarray:
+def answers(labelled: Labelled) -> np.ndarray:
     """The confusion matrix at the species granularity.
 
     Args:
-        truth: the true boxes.
-        columns: the detections; see `average_precision.result_columns`.
-        found: their overlaps with the true boxes.
+        labelled: the detections and true boxes.
 
     Returns:
         int64 `[species, species + 1]`: true labels 1, 2, ... down, answers 1, 2, ... across; the
         last column counts true boxes without an answer.
     """
-    # The others answer no box, and how many they are is not asked here.
-    answering = found.any_label & best_of_each_image(
-        columns[:, 0], columns[:, 5], MAX_DETECTIONS[-1]
-    )
-    evaluation = loaded(truth, columns[answering])
-    found_for = evaluation.confusion_matrix(iou_thr=0.5, max_det=MAX_DETECTIONS[-1])["matrix"]
+    truth, met, labels = labelled.truth, labelled.met, labelled.labels
+    most = MAX_DETECTIONS[-1]
+    # The best of each image; of them, those that overlap nothing answer no box, and how many they
+    # are is not asked here.
+    counted = np.flatnonzero(labels)
+    counted = counted[best_of_each_image(met.images[counted], met.scores[counted], most)]
+    answering = np.zeros(len(labels), bool)
+    pairs, boxes = met.reaching_half()
+    answering[pairs[labelled.truth_rows[boxes] >= 0]] = True
+    rows = counted[answering[counted]]
+    columns = np.empty((len(rows), 7))
+    columns[:, 0] = np.sort(truth.image_ids)[met.images[rows]]
+    columns[:, 1:5] = met.found_boxes[rows]
+    columns[:, 5], columns[:, 6] = met.scores[rows], labels[rows]
+    evaluation = loaded(truth, columns)
+    found_for = evaluation.confusion_matrix(iou_thr=0.5, max_det=most)["matrix"]
     matrix: np.ndarray = found_for[:-1].astype(np.int64)
     return matrix
 

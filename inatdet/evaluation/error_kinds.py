@@ -16,7 +16,8 @@ import numpy as np
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.evaluation.average_precision import OVERALL, GroundTruth, percent
-from inatdet.evaluation.matching import Matches, Ranking, matches, positions_of, ranking
+from inatdet.evaluation.encounters import positions
+from inatdet.evaluation.matching import Labelled, Matches
 from inatdet.evaluation.rows import Cell, Row
 from inatdet.evaluation.tide import COSTS, IOU, KINDS, Errors
 
@@ -75,23 +76,22 @@ def images_of_super_classes(truth: GroundTruth, taxonomy: Taxonomy) -> Mapping[s
 
 
 def error_rows(
-    truth: GroundTruth,
-    columns: np.ndarray,
+    labelled: Labelled,
     images_of: Mapping[str, np.ndarray],
     trained_on: Granularity,
     evaluated_on: Granularity,
-    matched: tuple[Ranking, Matches] | None = None,
+    found: Matches | None = None,
 ) -> tuple[ErrorRow, ...]:
     """One row per super-class, then one for all images.
 
     Args:
-        truth: the true boxes at `evaluated_on`.
-        columns: the model's detections there; see `average_precision.result_columns`.
+        labelled: the model's detections and the true boxes at `evaluated_on`.
         images_of: the ids of the images with a true box of each super-class.
         trained_on: the model's granularity.
         evaluated_on: the granularity of the labels.
-        matched: the detections' ranking and matches, where they are known.
+        found: the detections' matches, where they are known.
     """
+    truth = labelled.truth
     ids_of = {
         name: image_ids
         for name, image_ids in {**images_of, OVERALL: truth.image_ids}.items()
@@ -99,15 +99,14 @@ def error_rows(
     }
     if not ids_of:
         return ()
-    if matched is None:
-        ranked = ranking(truth, columns)
-        matched = ranked, matches(truth, columns, ranked, np.array([IOU]))
+    if found is None:
+        found = labelled.matches(np.array([IOU]))
     parts = np.zeros((len(truth.image_ids), len(ids_of)), bool)
     for index, image_ids in enumerate(ids_of.values()):
-        parts[positions_of(image_ids, truth), index] = True
-    found = Errors.of(truth, columns, *matched)
-    base, costs = found.costs(parts)
-    counts = found.counts(parts)
+        parts[positions(image_ids, truth.image_ids), index] = True
+    errors = Errors.of(labelled, found)
+    base, costs = errors.costs(parts)
+    counts = errors.counts(parts)
     return tuple(
         ErrorRow(
             trained_on,

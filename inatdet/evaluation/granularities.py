@@ -20,6 +20,7 @@ from inatdet.data.boxes import suppress
 from inatdet.data.detections import Detections
 from inatdet.data.granularity import Granularity
 from inatdet.evaluation.average_precision import MAX_DETECTIONS, METRICS
+from inatdet.evaluation.encounters import positions
 from inatdet.evaluation.resampling import Estimate, Halves
 from inatdet.evaluation.rows import Cell, MeasuredRow, Row
 
@@ -75,17 +76,37 @@ def table6_keys(
                 yield trained_on, target, Merge.MARGINAL
 
 
-def merged(detections: Detections, granularity: Granularity, rule: Merge) -> Detections:
-    """What a rule leaves of detections at a granularity.
+def merged(
+    detections: Detections,
+    granularity: Granularity,
+    rule: Merge,
+    most: int | None = MAX_DETECTIONS[-1],
+) -> Detections:
+    """What a rule leaves of detections at a granularity; for the arguments see `left_by`.
+
+    Returns:
+        The detections that have a label there and are not dropped, in their order.
+    """
+    return detections.select(left_by(detections, granularity, rule, most))
+
+
+def left_by(
+    detections: Detections,
+    granularity: Granularity,
+    rule: Merge,
+    most: int | None = MAX_DETECTIONS[-1],
+) -> np.ndarray:
+    """Which detections a rule leaves at a granularity.
 
     Args:
         detections: of a model trained at `granularity` or finer.
         granularity: whose labels count.
         rule: `NONE` or `NMS`; `MARGINAL` cannot be computed from fine detections.
+        most: how many of each image and coarse label `NMS` keeps: by default as many as COCO's
+            measures count; None for all.
 
     Returns:
-        The detections that have a label there and are not dropped, in their order. Of each image
-        and coarse label, `NMS` keeps no more than measures count.
+        Bool `[detections]`, those that have a label there and are not dropped.
 
     Raises:
         ValueError: for `MARGINAL`.
@@ -93,22 +114,23 @@ def merged(detections: Detections, granularity: Granularity, rule: Merge) -> Det
     if rule is Merge.MARGINAL:
         raise ValueError("fine detections do not hold the probabilities that are summed")
     labels = detections.labels[granularity]
-    keep = labels > 0
+    keep: np.ndarray = labels > 0
     if rule is Merge.NMS:
         rows = np.flatnonzero(keep)
         # One number per image and label: the image's position times the number of labels.
-        _, image = np.unique(detections.image_ids[rows], return_inverse=True)
+        ids = detections.image_ids[rows]
+        image = positions(ids, np.unique(ids))
         groups = image.astype(np.int64) * (int(labels.max(initial=0)) + 1) + labels[rows]
         kept = suppress(
             groups,
             detections.scores[rows],
             detections.boxes[rows],
             MERGE_IOU,
-            most=MAX_DETECTIONS[-1],  # no measure depends on those after them
+            most=most,
         )
         keep = np.zeros(len(labels), bool)
         keep[rows[kept]] = True
-    return detections.select(keep)
+    return keep
 
 
 @dataclass(frozen=True)

@@ -50,35 +50,77 @@ def cutting_limit(truth: GroundTruth, detections: Detections, enough: int) -> Li
         detections: those in the images of `truth`.
         enough: so many images at the limit and right detections are needed to tell.
     """
-    image_ids, counts = np.unique(detections.image_ids, return_counts=True)
-    most = int(counts.max(initial=0))
-    at_limit = image_ids[counts == most]
-    if not most or most >= MAX_DETECTIONS[-1] or len(at_limit) < enough:
+    at_limit = images_at_limit(detections)
+    if at_limit is None or at_limit.most >= MAX_DETECTIONS[-1] or len(at_limit.image_ids) < enough:
         return None
-    if len(at_limit) < _MOST_IMAGES * len(image_ids):
-        return None
-    sample = at_limit
+    sample = at_limit.image_ids
     if len(sample) > _MAX_IMAGES:
         sample = np.sort(np.random.default_rng(0).choice(sample, _MAX_IMAGES, replace=False))
     found = detections.select(np.isin(detections.image_ids, sample))
     lowest = np.full(len(sample), np.inf)
     np.minimum.at(lowest, np.searchsorted(sample, found.image_ids), found.scores)
-    level = detections.trained_on
-    found = found.select(found.labels[level] != NO_LABEL)
-    right = found.select(overlaps(truth, result_columns(found, level)).own_label)
+    right = right_detections(truth, found)
     if len(right) < enough:
         return None
-    # Of repeats of a right detection the best counts; of several boxes of a class, one.
-    right = right.select(_first_of_each(right.image_ids, right.labels[level], -right.scores))
-    within = np.isin(truth.box_images, sample)
-    images, labels = truth.box_images[within], truth.labels[within]
-    images = images[_first_of_each(images, labels, labels)]
-    missing = _count(images, sample) - _count(right.image_ids, sample)
+    missing = unfound(truth, right, sample)
     is_cut = (missing > 0) & (lowest > np.quantile(right.scores, _LOW))
     if is_cut.mean() < _CUT:
         return None
-    cut = round(float(is_cut.mean()) * len(at_limit))
-    return Limit(most, len(at_limit), cut)
+    cut = round(float(is_cut.mean()) * len(at_limit.image_ids))
+    return Limit(at_limit.most, len(at_limit.image_ids), cut)
+
+
+@dataclass(frozen=True, eq=False)
+class AtLimit:
+    """The images that have as many detections as any.
+
+    Attributes:
+        most: how many detections that is.
+        image_ids: int64 `[images]`, sorted.
+    """
+
+    most: int
+    image_ids: np.ndarray
+
+
+def images_at_limit(detections: Detections) -> AtLimit | None:
+    """The images at a limit; None unless there seems to be one, as most images are."""
+    image_ids, counts = np.unique(detections.image_ids, return_counts=True)
+    most = int(counts.max(initial=0))
+    at_limit = image_ids[counts == most]
+    if not most or len(at_limit) < _MOST_IMAGES * len(image_ids):
+        return None
+    return AtLimit(most, at_limit)
+
+
+def right_detections(truth: GroundTruth, detections: Detections) -> Detections:
+    """The best detection of each image and class on a true box of the class, at IoU .5 or more.
+
+    Of repeats of a right detection the best counts; of several boxes of a class, one.
+
+    Args:
+        truth: the true boxes at the granularity of the detections.
+        detections: those in the images of `truth`.
+    """
+    level = detections.trained_on
+    found = detections.select(detections.labels[level] != NO_LABEL)
+    right = found.select(overlaps(truth, result_columns(found, level)).own_label)
+    return right.select(_first_of_each(right.image_ids, right.labels[level], -right.scores))
+
+
+def unfound(truth: GroundTruth, right: Detections, image_ids: np.ndarray) -> np.ndarray:
+    """How many classes of each image's true boxes have no right detection, int64 `[images]`.
+
+    Args:
+        truth: the true boxes at the granularity of the detections.
+        right: from `right_detections`, in these images.
+        image_ids: int64 `[images]`, sorted.
+    """
+    within = np.isin(truth.box_images, image_ids)
+    images, labels = truth.box_images[within], truth.labels[within]
+    images = images[_first_of_each(images, labels, labels)]
+    missing: np.ndarray = _count(images, image_ids) - _count(right.image_ids, image_ids)
+    return missing
 
 
 def _count(image_ids: np.ndarray, sample: np.ndarray) -> np.ndarray:

@@ -3,29 +3,26 @@
 What is right in one image does not depend on the others. So measures on any part of the images, and
 measures with some mistakes mended, follow from one matching; see `reweighting`.
 
-The rules are pycocotools'. Within an image and class the best 100 detections count. One after the
-other, the best first, takes the true box that it overlaps most among those that no better one has
-taken, if the IoU reaches the threshold. Crowds come last, are never used up, and what is matched
-with one is neither right nor wrong. Over all images, detections of a class are ranked by score, of
-equal scores the image with the smaller id first and, within an image, the earlier row.
+The rules are pycocotools'. Within an image and class the best 100 detections count, unless all are
+asked for. One after the other, the best first, takes the true box that it overlaps most among those
+that no better one has taken, if the IoU reaches the threshold. Boxes that do not count come last,
+crowds are never used up, and what is matched with either is neither right nor wrong. Over all
+images, detections of a class are ranked by score, of equal scores the image with the smaller id
+first and, within an image, the earlier row.
 """
 
 from __future__ import annotations
 
-import concurrent.futures
-import os
-from collections.abc import Callable
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 
-from inatdet.data.boxes import iou
 from inatdet.evaluation.average_precision import MAX_DETECTIONS, GroundTruth
-from inatdet.evaluation.overlaps import best_of_each_image
+from inatdet.evaluation.encounters import Encounters, positions, stable_order
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
-_ROWS_AT_ONCE = 1 << 16  # per thread; they stay in its cache
 _NONE = -1
 
 
@@ -80,186 +77,158 @@ class Ranking:
         )
 
 
-def ranking(truth: GroundTruth, columns: np.ndarray) -> Ranking:
-    """Ranks detections.
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Detections and true boxes with the labels of one level.
 
-    Args:
-        truth: the images and labels.
-        columns: the detections, all in images of `truth`; see `average_precision.result_columns`.
+    Attributes:
+        truth: the true boxes that have a label there.
+        met: the detections, and which of all true boxes they overlap.
+        labels: int `[detections]`, 1..num_labels; 0 for detections that do not count.
+        truth_rows: int32 `[boxes]`, the row in `truth` of each box that `met` names; -1 for none.
+        most: how many detections of each image and class count; None for all.
+        given: their ranking where it is not to be found from all of this.
     """
-    images = positions_of(columns[:, 0], truth)
-    labels, scores = columns[:, 6].astype(np.int32), columns[:, 5]
-    most = MAX_DETECTIONS[-1]
-    kept = None
-    if np.bincount(images, minlength=1).max() > most:
-        groups = images.astype(np.int64) * (truth.num_labels + 1) + labels
-        kept = np.flatnonzero(best_of_each_image(groups, scores, most)).astype(np.int32)
-        images, labels, scores = images[kept], labels[kept], scores[kept]
-    # Each sort is stable, so what was sorted last counts most.
-    order = _stable_order(images, len(truth.image_ids))
-    order = order[np.argsort(-scores[order], kind="stable")]
-    order = order[_stable_order(labels[order], truth.num_labels + 1)]
-    starts = np.searchsorted(labels[order], np.arange(1, truth.num_labels + 2))
-    return Ranking(order if kept is None else kept[order], images[order], starts)
 
+    truth: GroundTruth
+    met: Encounters
+    labels: np.ndarray
+    truth_rows: np.ndarray
+    most: int | None = MAX_DETECTIONS[-1]
+    given: Ranking | None = None
 
-def positions_of(image_ids: np.ndarray, truth: GroundTruth) -> np.ndarray:
-    """The positions of images among the sorted ids of all images, int32 `[n]`."""
-    return np.searchsorted(np.sort(truth.image_ids), image_ids).astype(np.int32)
+    @classmethod
+    def of(
+        cls, truth: GroundTruth, columns: np.ndarray, most: int | None = MAX_DETECTIONS[-1]
+    ) -> Labelled:
+        """Detections by themselves.
 
+        Args:
+            truth: the true boxes.
+            columns: the detections, all in images of `truth`; see
+                `average_precision.result_columns`.
+            most: how many of each image and class count; None for all.
+        """
+        met = Encounters.of(
+            truth.image_ids,
+            (truth.box_images, truth.boxes, truth.is_crowd),
+            (columns[:, 0], columns[:, 1:5], columns[:, 5]),
+        )
+        rows = np.arange(len(truth.labels), dtype=np.int32)
+        return cls(truth, met, columns[:, 6].astype(np.int32), rows, most)
 
-def _stable_order(values: np.ndarray, bound: int) -> np.ndarray:
-    """The order that sorts whole numbers in 0..bound - 1, int32."""
-    if (values[1:] >= values[:-1]).all():
-        return np.arange(len(values), dtype=np.int32)
-    if bound <= 1 << 16:
-        values = values.astype(np.uint16)  # which NumPy sorts in linear time
-    return np.argsort(values, kind="stable").astype(np.int32)
+    @functools.cached_property
+    def ranked(self) -> Ranking:
+        """The detections that count."""
+        if self.given is not None:
+            return self.given
+        rows, bound = self.met.best_first, self.truth.num_labels + 1
+        labels = self.labels[rows]
+        if not labels.all():
+            counted = labels > 0
+            rows, labels = rows[counted], labels[counted]
+        order = stable_order(labels, bound)
+        rows, labels = rows[order], labels[order]
+        images = self.met.images[rows]
+        if self.most is not None and np.bincount(images, minlength=1).max() > self.most:
+            kept = _ranks(images, labels, len(self.truth.image_ids)) < self.most
+            rows, labels, images = rows[kept], labels[kept], images[kept]
+        return Ranking(rows, images, np.searchsorted(labels, np.arange(1, bound + 1)))
+
+    def matches(
+        self, thresholds: np.ndarray = IOU_THRESHOLDS, left_out: np.ndarray | None = None
+    ) -> Matches:
+        """Matches detections with true boxes of their class.
+
+        Args:
+            thresholds: float64 `[thresholds]`, from low to high, none below
+                `encounters.LEAST_IOU`.
+            left_out: bool `[boxes]`, boxes of `truth` that do not count although they are no
+                crowds.
+        """
+        truth, ranked = self.truth, self.ranked
+        place = np.full(len(self.labels), _NONE, np.int32)
+        place[ranked.rows] = np.arange(len(ranked.rows), dtype=np.int32)
+        near = np.flatnonzero(self.met.ious >= thresholds[0])
+        where = place[self.met.rows[near]]
+        labels, box = self.labels[self.met.rows[near]], self.truth_rows[self.met.boxes[near]]
+        del place
+        met = (where >= 0) & (box >= 0)
+        met &= labels == truth.labels[box] if len(truth.labels) else False
+        where, box, ious = where[met], box[met], self.met.ious[near[met]]
+        groups = self._groups_of_boxes
+        counts = ~truth.is_crowd if left_out is None else ~(truth.is_crowd | left_out)
+        # Image by image and class by class, the best detection first; the boxes stay in their
+        # order, but those that do not count come last.
+        key = groups[box] * len(ranked.rows) + where
+        order = np.argsort(key if left_out is None else 2 * key + ~counts[box], kind="stable")
+        where, box, ious = where[order], box[order], ious[order]
+        first = np.flatnonzero(np.diff(where, prepend=_NONE))
+        taken, is_found = _greedy(
+            box, ious, first, groups[box[first]], counts, truth.is_crowd, thresholds
+        )
+        by_rank = np.argsort(where[first])
+        taken, places = taken[by_rank], where[first][by_rank].astype(np.int64)
+        counted = np.append(counts, False)[taken]
+        return Matches(
+            positions=places,
+            ranks=self._ranks[places],
+            boxes=taken,
+            is_right=counted,
+            is_ignored=(taken >= 0) & ~counted,
+            is_found=is_found,
+        )
+
+    @functools.cached_property
+    def _ranks(self) -> np.ndarray:
+        """How many of their image and class are better, int32 `[ranked]`."""
+        labels = self.labels[self.ranked.rows]
+        return _ranks(self.ranked.images, labels, len(self.truth.image_ids))
+
+    @functools.cached_property
+    def _groups_of_boxes(self) -> np.ndarray:
+        """One number for each pair of image and class, int64 `[boxes]`."""
+        images = positions(self.truth.box_images, self.truth.image_ids)
+        groups: np.ndarray = images * np.int64(self.truth.num_labels + 1) + self.truth.labels
+        return groups
 
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """What became of the detections that reach an IoU of .5 with a true box of their class.
+    """What became of the detections that reach the lowest threshold with a true box of their class.
 
     Attributes:
         positions: int64 `[matched]`, their positions in the ranking, sorted; at the lowest
             threshold, all other detections are wrong.
         ranks: int32 `[matched]`, how many of their image and class are better.
+        boxes: int32 `[matched, thresholds]`, the row of the true box that each took; -1 for none.
         is_right: bool `[matched, thresholds]`.
-        is_ignored: bool `[matched, thresholds]`, matched with a crowd.
-        is_found: bool `[boxes, thresholds]`, the true boxes with a match, as the truth lists them.
+        is_ignored: bool `[matched, thresholds]`, took a crowd, or a box that does not count.
+        is_found: bool `[boxes, thresholds]`, the true boxes that were taken.
     """
 
     positions: np.ndarray
     ranks: np.ndarray
+    boxes: np.ndarray
     is_right: np.ndarray
     is_ignored: np.ndarray
     is_found: np.ndarray
 
 
-class TrueBoxes:
-    """The true boxes image by image, class by class, crowds last: the order of pycocotools.
-
-    Attributes:
-        order: int64 `[boxes]`, the rows of the truth in that order; all else is in that order.
-        first: int64 `[images + 1]`, where the boxes of each image start.
-        labels: int32 `[boxes]`.
-        is_crowd: bool `[boxes]`.
-        groups: int64 `[boxes]`, one number for each pair of image and class.
-    """
-
-    def __init__(self, truth: GroundTruth):
-        images = positions_of(truth.box_images, truth)
-        self.order = np.lexsort((truth.is_crowd, truth.labels, images))
-        self.first = np.searchsorted(images[self.order], np.arange(len(truth.image_ids) + 1))
-        self.labels = truth.labels[self.order].astype(np.int32)
-        self.is_crowd = truth.is_crowd[self.order]
-        self._boxes = truth.boxes[self.order]
-        changes = (np.diff(images[self.order]) != 0) | (np.diff(self.labels) != 0)
-        self.groups = np.concatenate([[0], np.cumsum(changes)])[: len(self.order)]
-
-    def compare(
-        self,
-        columns: np.ndarray,
-        images: np.ndarray,
-        visit: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None],
-        own_label: bool,
-    ) -> None:
-        """Compares detections with the true boxes of their images, one box at a time.
-
-        Args:
-            columns: the detections, `[detections, 7]`.
-            images: int32 `[detections]`, the positions of their images.
-            visit: is called with rows, int64 `[n]`, each at most once; the true box of each, as
-                `order` has them; their IoUs, float64 `[n]`, for crowds the share of the detection
-                that lies on it; and whether both are of one class. It is called from several
-                threads, but for each row in the order of its image's true boxes.
-            own_label: whether only boxes of the detection's own class are compared.
-        """
-
-        def part(start: int) -> None:
-            found = columns[start : start + _ROWS_AT_ONCE]
-            image = images[start : start + _ROWS_AT_ONCE]
-            labels = found[:, 6].astype(np.int32)
-            first, left = self.first[image], np.diff(self.first)[image]
-            nth = 0
-            while len(rows := np.flatnonzero(left > nth)):
-                box = first[rows] + nth
-                same = self.labels[box] == labels[rows]
-                if own_label:
-                    rows, box = rows[same], box[same]
-                    same = same[same]
-                ious = iou(found[rows, 1:5], self._boxes[box], self.is_crowd[box])
-                visit(start + rows, box, ious, same)
-                nth += 1
-
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-            for _ in threads.map(part, range(0, len(columns), _ROWS_AT_ONCE)):
-                pass
-
-
-def matches(
-    truth: GroundTruth,
-    columns: np.ndarray,
-    ranked: Ranking,
-    thresholds: np.ndarray = IOU_THRESHOLDS,
-) -> Matches:
-    """Matches detections with true boxes of their class.
+def _ranks(images: np.ndarray, labels: np.ndarray, num_images: int) -> np.ndarray:
+    """How many of the same image and class stand before each detection, int32.
 
     Args:
-        truth: the true boxes.
-        columns: the detections; see `average_precision.result_columns`.
-        ranked: their ranking.
-        thresholds: float64 `[thresholds]`, from low to high.
+        images: int32 `[n]`, the positions of their images.
+        labels: int `[n]`, sorted.
+        num_images: how many images there are.
     """
-    true = TrueBoxes(truth)
-    images = np.zeros(len(columns), np.int32)
-    images[ranked.rows] = ranked.images
-    position = np.full(len(columns), _NONE, np.int32)
-    position[ranked.rows] = np.arange(len(ranked.rows), dtype=np.int32)
-    group_of = np.full(len(columns), _NONE, np.int32)
-    found: list[tuple[np.ndarray, ...]] = []
-
-    def visit(rows: np.ndarray, box: np.ndarray, ious: np.ndarray, same: np.ndarray) -> None:
-        del same
-        group_of[rows] = true.groups[box]
-        close = (ious >= thresholds[0]) & (position[rows] >= 0)
-        found.append((position[rows[close]], box[close], ious[close]))
-
-    true.compare(columns, images, visit, own_label=True)
-    empty = (np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0))
-    where, box, ious = (np.concatenate(part) for part in zip(empty, *found))
-    # Image by image and class by class, the best detection first; the boxes stay in their order.
-    key = true.groups[box] * len(ranked.rows) + where
-    order = np.argsort(key, kind="stable")
-    where, box, ious = where[order], box[order], ious[order]
-    first = np.flatnonzero(np.diff(key[order], prepend=-1))
-    taken_by, is_found = _greedy(
-        box, ious, first, true.groups[box[first]], true.is_crowd, thresholds
-    )
-    positions = where[first]
-    by_rank = np.argsort(positions)
-    taken_by, positions = taken_by[by_rank], positions[by_rank].astype(np.int64)
-    of_crowd = np.append(true.is_crowd, False)[taken_by]
-    in_truth = np.empty_like(is_found)
-    in_truth[true.order] = is_found
-    return Matches(
-        positions=positions,
-        ranks=_ranks(group_of[ranked.rows], len(true.groups))[positions],
-        is_right=(taken_by >= 0) & ~of_crowd,
-        is_ignored=of_crowd,
-        is_found=in_truth,
-    )
-
-
-def _ranks(groups: np.ndarray, bound: int) -> np.ndarray:
-    """How many of the same group stand before each detection, int32; 0 where the group is -1."""
-    ranks = np.zeros(len(groups), np.int32)
-    grouped = np.flatnonzero(groups >= 0)
-    grouped = grouped[_stable_order(groups[grouped], bound)]
-    first = np.flatnonzero(np.diff(groups[grouped], prepend=_NONE))
-    sizes = np.diff(first, append=len(grouped))
-    ranks[grouped] = np.arange(len(grouped)) - np.repeat(first, sizes)
+    order = stable_order(images, num_images)
+    changes = np.diff(images[order], prepend=_NONE) != 0
+    changes |= np.diff(labels[order], prepend=_NONE) != 0
+    first = np.flatnonzero(changes)
+    ranks = np.empty(len(order), np.int32)
+    ranks[order] = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order)))
     return ranks
 
 
@@ -268,6 +237,7 @@ def _greedy(
     ious: np.ndarray,
     first: np.ndarray,
     groups: np.ndarray,
+    counts: np.ndarray,
     is_crowd: np.ndarray,
     thresholds: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -278,7 +248,8 @@ def _greedy(
         ious: float64 `[pairs]`.
         first: int64 `[detections]`, where the pairs of each detection start.
         groups: int64 `[detections]`, sorted; only those of the same group compete.
-        is_crowd: bool `[boxes]`; in each group, crowds come last.
+        counts: bool `[boxes]`; of each detection's boxes, those that do not count come last.
+        is_crowd: bool `[boxes]`, which do not count and are never used up.
         thresholds: float64 `[thresholds]`.
 
     Returns:
@@ -295,11 +266,11 @@ def _greedy(
             left = np.flatnonzero(pairs[turn] > nth)
             pair = first[turn[left]] + nth
             one, value = box[pair], ious[pair][:, None]
-            crowd = is_crowd[one][:, None]
-            # A box that counts is not given up for a crowd. Of equal boxes the later one is taken.
+            # A box that counts is not given up for one that does not. Of equal boxes the later one
+            # is taken.
             before = chosen[left]
-            free = (before < 0) | ~crowd | is_crowd[before]
-            better = free & (crowd | ~taken[one]) & (value >= best[left])
+            free = (before < 0) | counts[one][:, None] | ~counts[before]
+            better = free & (is_crowd[one][:, None] | ~taken[one]) & (value >= best[left])
             best[left] = np.where(better, value, best[left])
             chosen[left] = np.where(better, one[:, None], before)
         choice[turn] = chosen

@@ -1,22 +1,13 @@
-"""Which detections lie on true boxes, and therefore which ones no measure depends on.
-
-A species has tens of thousands of false detections and few true boxes. Most of the false ones score
-below everything that could be right, and average precision and recall do not depend on them: the
-curve has ended there. Left out before counting, they cost nothing.
-"""
+"""Which detections lie on true boxes, and which are the best of their image."""
 
 from __future__ import annotations
 
-import concurrent.futures
-import os
 from dataclasses import dataclass
 
 import numpy as np
 
-from inatdet.data.boxes import reach_half_iou
 from inatdet.evaluation.average_precision import GroundTruth
-
-_ROWS_AT_ONCE = 1 << 16  # per thread; they stay in its cache
+from inatdet.evaluation.encounters import Encounters
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,52 +32,16 @@ def overlaps(truth: GroundTruth, columns: np.ndarray) -> Overlaps:
         truth: the true boxes.
         columns: the detections; see `average_precision.result_columns`.
     """
-    by_image = np.argsort(truth.box_images, kind="stable")
-    image_ids, first, count = np.unique(
-        truth.box_images[by_image], return_index=True, return_counts=True
+    met = Encounters.of(
+        truth.image_ids,
+        (truth.box_images, truth.boxes, truth.is_crowd),
+        (columns[:, 0], columns[:, 1:5], columns[:, 5]),
     )
-    boxes, labels = truth.boxes[by_image], truth.labels[by_image]
-    is_crowd = truth.is_crowd[by_image]
     any_label, own_label = np.zeros((2, len(columns)), bool)
-
-    def compare(start: int) -> None:
-        found = columns[start : start + _ROWS_AT_ONCE]
-        image = np.minimum(np.searchsorted(image_ids, found[:, 0]), len(image_ids) - 1)
-        left = np.where(image_ids[image] == found[:, 0], count[image], 0)
-        nth = 0
-        while len(rows := np.flatnonzero(left > nth)):
-            box = first[image[rows]] + nth
-            close = rows[reach_half_iou(found[rows, 1:5], boxes[box], is_crowd[box])]
-            any_label[start + close] = True
-            same = found[close, 6] == labels[first[image[close]] + nth]
-            own_label[start + close[same]] = True
-            nth += 1
-
-    if len(image_ids):
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-            for _ in threads.map(compare, range(0, len(columns), _ROWS_AT_ONCE)):
-                pass
+    rows, boxes = met.reaching_half()
+    any_label[rows] = True
+    own_label[rows[columns[rows, 6] == truth.labels[boxes]]] = True
     return Overlaps(any_label, own_label)
-
-
-def can_change_metrics(columns: np.ndarray, found: Overlaps) -> np.ndarray:
-    """The detections that can change a measure or a class's curve.
-
-    The others score below every detection of their class that lies on a true box of it: neither
-    they nor any detection after them is right at an IoU of .5 or more. Recall has reached its final
-    value before them, and precision beyond that point is never used.
-
-    Args:
-        columns: the detections, `[detections, 7]`.
-        found: their `overlaps` with the true boxes.
-
-    Returns:
-        bool `[detections]`. It holds for any subset of the images and any range of areas.
-    """
-    scores, labels = columns[:, 5], columns[:, 6].astype(np.int64)
-    lowest = np.full(labels.max(initial=0) + 1, np.inf)
-    np.minimum.at(lowest, labels[found.own_label], scores[found.own_label])
-    return scores >= lowest[labels]
 
 
 def best_of_each_image(image_ids: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:

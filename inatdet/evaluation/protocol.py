@@ -11,9 +11,12 @@ import numpy as np
 from inatdet.data.annotations import Annotations
 from inatdet.data.detections import Detections
 from inatdet.data.granularity import ALWAYS, Granularity
+from inatdet.data.labels import NO_LABEL
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
-from inatdet.evaluation.average_precision import GroundTruth, ground_truth_at
+from inatdet.evaluation.average_precision import GroundTruth, ground_truth_at, labels_of_boxes
+from inatdet.evaluation.encounters import Encounters
+from inatdet.evaluation.matching import Labelled
 
 PROTOCOL_VERSION = 1
 """The version of the rules by which numbers come about; reports carry it.
@@ -85,6 +88,26 @@ class Prepared:
     def truths(self) -> Mapping[Granularity, GroundTruth]:
         """The true boxes in the images that count, at every level of the label spaces."""
         return {g: ground_truth_at(self.kept, self.taxonomy, g) for g in self.taxonomy.levels}
+
+    def encounters(self, found: Detections) -> Encounters:
+        """What detections in the images that count meet, among all boxes of `kept`."""
+        return Encounters.of(
+            np.array([image.id for image in self.kept.images], np.int64),
+            (self.kept.image_ids, self.kept.boxes, self.kept.is_crowd),
+            (found.image_ids, found.boxes, found.scores),
+        )
+
+    def labelled(self, level: Granularity, met: Encounters, labels: np.ndarray) -> Labelled:
+        """Detections with the labels of a level.
+
+        Args:
+            level: the level.
+            met: what the detections meet; see `encounters`.
+            labels: int32 `[detections]`, 1, 2, ... at the level; 0 for those that do not count.
+        """
+        known = labels_of_boxes(self.kept.category_ids, level, self.taxonomy) > NO_LABEL
+        rows = np.where(known, np.cumsum(known, dtype=np.int32) - 1, -1)
+        return Labelled(self.truths[level], met, labels, rows.astype(np.int32))
 
     @functools.cached_property
     def models(self) -> Mapping[Granularity, Detections]:

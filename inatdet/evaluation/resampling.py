@@ -27,20 +27,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inatdet.evaluation.average_precision import (
-    IOU_50,
-    IOU_75,
-    MAX_DETECTIONS,
-    METRICS,
-    GroundTruth,
-)
-from inatdet.evaluation.matching import Matches, Ranking, matches, ranking
-from inatdet.evaluation.reweighting import (
-    Marks,
-    average_precisions,
-    boxes_of_parts,
-    sums_of_classes,
-)
+from inatdet.evaluation.average_precision import METRICS, GroundTruth
+from inatdet.evaluation.counting import measures
+from inatdet.evaluation.matching import Labelled, Matches
+from inatdet.evaluation.reweighting import boxes_of_parts
 
 Z_95 = 1.959963984540054
 """Half the width of the central 95% of a normal distribution, in standard deviations."""
@@ -135,36 +125,18 @@ class Halves:
             truth: the true boxes in these images.
             columns: the detections; see `average_precision.result_columns`.
         """
-        ranked = ranking(truth, columns)
-        return self.by_class(truth, ranked, matches(truth, columns, ranked)).mean()
+        labelled = Labelled.of(truth, columns)
+        return self.by_class(labelled, labelled.matches()).mean()
 
-    def by_class(self, truth: GroundTruth, ranked: Ranking, found: Matches) -> OnHalves:
+    def by_class(self, labelled: Labelled, found: Matches) -> OnHalves:
         """The measures of every class on each half.
 
         Args:
-            truth: the true boxes in these images.
-            ranked: the detections.
+            labelled: the detections, and the true boxes in these images.
             found: their matches at `matching.IOU_THRESHOLDS`.
         """
-        parts = self.parts
-        boxes = boxes_of_parts(truth, parts)
-        marks = [
-            Marks(found.positions[right], found.positions[ignored])
-            for right, ignored in zip(found.is_right.T, found.is_ignored.T)
-        ]
-        precision = average_precisions(ranked, marks, parts, boxes)
-        values = np.empty((len(METRICS), *boxes.shape))
-        values[METRICS.index("AP")] = precision.mean(axis=0)
-        values[METRICS.index("AP50")] = precision[IOU_50]
-        values[METRICS.index("AP75")] = precision[IOU_75]
-        rights = found.is_right.sum(axis=1)
-        for name, most in zip(("AR1", "AR10"), MAX_DETECTIONS):
-            best = np.repeat(np.arange(len(rights)), np.where(found.ranks < most, rights, 0))
-            positions = found.positions[best]
-            counts = sums_of_classes(
-                ranked.classes_of(positions), ranked.images[positions], len(boxes), parts
-            )
-            values[METRICS.index(name)] = counts / np.maximum(boxes, 1) / len(marks)
+        boxes = boxes_of_parts(labelled.truth, self.parts)
+        values = measures(labelled.ranked, found, self.parts, boxes)
         return OnHalves(values, boxes > 0)
 
     def std_err(self, values: np.ndarray) -> float:

@@ -1,34 +1,13 @@
-"""What every row of a table has: columns, cells, and a key to find it by."""
+"""What the rows of an evaluation's tables have: `Row` and `Cell`, and rows of COCO's measures."""
 
 from __future__ import annotations
 
-import abc
 import math
-from typing import ClassVar
 
+from inatdet.data.rows import Cell, Row
 from inatdet.evaluation.resampling import Estimate
 
-Cell = str | int | float
-"""What a table's cell holds; a float is a measure, and may be an `Estimate`."""
-
-
-class Row(abc.ABC):
-    """A row of one of the report's tables.
-
-    Attributes:
-        columns: the names of the table's columns. They are public: CSV files have them.
-    """
-
-    columns: ClassVar[tuple[str, ...]]
-
-    @property
-    @abc.abstractmethod
-    def key(self) -> tuple[str, ...]:
-        """What the row is about, unique in its table."""
-
-    @abc.abstractmethod
-    def cells(self) -> tuple[Cell, ...]:
-        """One cell for each of `columns`."""
+__all__ = ["Cell", "MeasuredRow", "Row"]
 
 
 class MeasuredRow(Row):

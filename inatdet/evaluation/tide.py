@@ -8,19 +8,19 @@ re-weighting.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from inatdet.evaluation.average_precision import GroundTruth
-from inatdet.evaluation.matching import Matches, Ranking, TrueBoxes, positions_of
+from inatdet.evaluation.encounters import positions
+from inatdet.evaluation.matching import Labelled, Matches, Ranking
 from inatdet.evaluation.reweighting import (
-    Marks,
     average_precisions,
     boxes_of_parts,
     sums_of_classes,
 )
+from inatdet.evaluation.segments import Marks
 
 IOU, BACKGROUND_IOU = 0.5, 0.1
 
@@ -65,24 +65,22 @@ class Errors:
     missed: np.ndarray
 
     @classmethod
-    def of(cls, truth: GroundTruth, columns: np.ndarray, ranked: Ranking, found: Matches) -> Errors:
+    def of(cls, labelled: Labelled, found: Matches) -> Errors:
         """Tells the kinds apart.
 
         Args:
-            truth: the true boxes.
-            columns: the detections; see `average_precision.result_columns`.
-            ranked: the same, ranked.
+            labelled: the detections.
             found: their matches, with .5 as the first threshold.
         """
-        true = TrueBoxes(truth)
-        kinds, meant = _kinds_if_wrong(true, columns, ranked)
+        truth, ranked = labelled.truth, labelled.ranked
+        kinds, meant = _kinds_if_wrong(labelled)
         right = found.positions[found.is_right[:, 0]]
         ignored = found.positions[found.is_ignored[:, 0]]
         kinds[right] = kinds[ignored] = _NO_ERROR
-        scores = columns[ranked.rows, 5]
+        scores = labelled.met.scores[ranked.rows]
         not_found = ~found.is_found[:, 0] & ~truth.is_crowd
         mending = np.flatnonzero((kinds == _LOCALISATION) | (kinds == _CLASSIFICATION))
-        boxes = true.order[meant[mending]]
+        boxes = meant[mending]
         mending, boxes = mending[not_found[boxes]], boxes[not_found[boxes]]
         # One detection for each box: the best, of equal scores the earlier row.
         order = np.lexsort((ranked.rows[mending], -scores[mending], boxes))
@@ -109,7 +107,7 @@ class Errors:
             parts: bool `[images, parts]`, which images belong to each part, by sorted id.
         """
         images = [self.ranked.images[self.kinds == kind] for kind in range(_MISSED)]
-        images.append(positions_of(self.truth.box_images[self.missed], self.truth))
+        images.append(positions(self.truth.box_images[self.missed], self.truth.image_ids))
         return np.stack([np.bincount(i, minlength=len(parts)) @ parts for i in images])
 
     def costs(self, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -125,44 +123,43 @@ class Errors:
         boxes = boxes_of_parts(self.truth, parts)
         known = boxes > 0
 
-        def mean(ranked: Ranking, marks: Marks, without: np.ndarray | None = None) -> np.ndarray:
-            counted = boxes if without is None else boxes - self._boxes_of_parts(without, parts)
-            (precision,) = average_precisions(ranked, [marks], parts, counted)
-            sums: np.ndarray = (precision * known).sum(axis=0)
-            means: np.ndarray = sums / np.maximum(known.sum(axis=0), 1)
-            return means
+        def means(ranked: Ranking, marks: list[Marks], counted: list[np.ndarray]) -> np.ndarray:
+            precisions = average_precisions(ranked, marks, parts, counted)
+            sums: np.ndarray = (precisions * known).sum(axis=1)
+            mean: np.ndarray = sums / np.maximum(known.sum(axis=0), 1)
+            return mean
 
         as_they_are = Marks(self.right, self.ignored)
-        base = mean(self.ranked, as_they_are)
-        mended = [mean(*mended) for mended in self._mended()]
-        mended.insert(_MISSED, mean(self.ranked, as_they_are, self.missed))
-        mended.append(mean(self.ranked, as_they_are, self.not_found))
-        return base, np.stack(mended) - base
-
-    def _boxes_of_parts(self, boxes: np.ndarray, parts: np.ndarray) -> np.ndarray:
-        images = positions_of(self.truth.box_images[boxes], self.truth)
-        classes = self.truth.labels[boxes] - 1
-        return sums_of_classes(classes, images, self.truth.num_labels, parts)
-
-    def _mended(self) -> Iterator[tuple[Ranking, Marks]]:
-        """With each kind of wrong detection mended, then without any."""
-        yield self._renamed()
         misplaced = self.kinds == _LOCALISATION
         moved = self.promoted[misplaced[self.promoted]]
         misplaced[moved] = False
-        yield self._without(misplaced, np.union1d(self.right, moved))
+        # With the kinds after the first mended, then without any.
+        mended = [self._without(misplaced, np.union1d(self.right, moved))]
         for kind in (_BOTH, _DUPLICATE, _BACKGROUND):
-            yield self._without(self.kinds == kind, self.right)
-        yield self._without(self.kinds != _NO_ERROR, self.right)
+            mended.append(self._without(self.kinds == kind, self.right))
+        mended += [as_they_are, self._without(self.kinds != _NO_ERROR, self.right), as_they_are]
+        counted = [boxes] * len(mended)
+        counted[_MISSED - 1] = boxes - self._boxes_of_parts(self.missed, parts)
+        counted[-1] = boxes - self._boxes_of_parts(self.not_found, parts)
+        base, *others = means(self.ranked, [as_they_are, *mended], [boxes, *counted])
+        ranked, marks = self._renamed()
+        renamed = means(ranked, [marks], [boxes])
+        return base, np.stack([*renamed, *others]) - base
 
-    def _without(self, left_out: np.ndarray, right: np.ndarray) -> tuple[Ranking, Marks]:
-        ranked, position = self.ranked.select(~left_out)
-        return ranked, Marks(position[right], position[self.ignored])
+    def _boxes_of_parts(self, boxes: np.ndarray, parts: np.ndarray) -> np.ndarray:
+        images = positions(self.truth.box_images[boxes], self.truth.image_ids)
+        classes = self.truth.labels[boxes] - 1
+        return sums_of_classes(classes, images, self.truth.num_labels, parts)
+
+    def _without(self, left_out: np.ndarray, right: np.ndarray) -> Marks:
+        do_not_count = left_out.copy()
+        do_not_count[self.ignored] = True
+        return Marks(right, np.flatnonzero(do_not_count))
 
     def _renamed(self) -> tuple[Ranking, Marks]:
         """Without misnamed detections, but those that are promoted under the right name."""
         misnamed = self.kinds == _CLASSIFICATION
-        ranked, marks = self._without(misnamed, self.right)
+        ranked, place = self.ranked.select(~misnamed)
         renamed = misnamed[self.promoted]
         moved = self.promoted[renamed]
         classes = self.truth.labels[self.promoted_boxes[renamed]] - 1
@@ -179,33 +176,28 @@ class Errors:
         ranked = ranked.insert(where, self.ranked.rows[moved], self.ranked.images[moved], classes)
         inserted = where + np.arange(len(where))
         right, ignored = (
-            p + np.searchsorted(where, p, "right") for p in (marks.right, marks.ignored)
+            p + np.searchsorted(where, p, "right") for p in (place[self.right], place[self.ignored])
         )
         return ranked, Marks(np.union1d(right, inserted), ignored)
 
 
-def _kinds_if_wrong(
-    true: TrueBoxes, columns: np.ndarray, ranked: Ranking
-) -> tuple[np.ndarray, np.ndarray]:
+def _kinds_if_wrong(labelled: Labelled) -> tuple[np.ndarray, np.ndarray]:
     """What kind of error each detection is if it is one, uint8 `[ranked]`, and which box it means.
 
-    The boxes are int32 `[ranked]`, in the order of `true`: the one of its class that a misplaced
+    The boxes are int32 `[ranked]`, rows of the truth: the one of its class that a misplaced
     detection overlaps most, the one of another class that a misnamed detection does.
     """
-    shape = (len(columns),)
-    own, other = np.zeros(shape), np.zeros(shape)
-    own_box, other_box = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-
-    def visit(rows: np.ndarray, box: np.ndarray, ious: np.ndarray, same: np.ndarray) -> None:
-        others = ~same & ~true.is_crowd[box]
-        for which, best, best_box in ((same, own, own_box), (others, other, other_box)):
-            more = np.flatnonzero(which & (ious > best[rows]))
-            best[rows[more]] = ious[more]
-            best_box[rows[more]] = box[more]
-
-    images = np.zeros(shape, np.int32)
-    images[ranked.rows] = ranked.images
-    true.compare(columns, images, visit, own_label=False)
+    truth, met, labels = labelled.truth, labelled.met, labelled.labels
+    box = labelled.truth_rows[met.boxes]
+    same = labels[met.rows] == (truth.labels[box] if len(truth.labels) else 0)
+    known = box >= 0
+    others = known & ~same & ~np.append(truth.is_crowd, False)[box]
+    # Of equal overlaps, the box of the lowest label counts, then the first.
+    place = np.empty(len(truth.labels), np.int32)
+    place[np.lexsort((truth.is_crowd, truth.labels))] = np.arange(len(truth.labels))
+    shape = (len(labels),)
+    own, own_box = _most_overlapped(met.rows, box, met.ious, known & same, place, shape)
+    other, other_box = _most_overlapped(met.rows, box, met.ious, others, place, shape)
     # What is set last counts most: the order of tidecv, backwards.
     kinds = np.full(shape, _BOTH, np.uint8)
     kinds[other <= BACKGROUND_IOU] = _BACKGROUND
@@ -213,4 +205,32 @@ def _kinds_if_wrong(
     kinds[other >= IOU] = _CLASSIFICATION
     kinds[(own >= BACKGROUND_IOU) & (own <= IOU)] = _LOCALISATION
     meant = np.where(kinds == _LOCALISATION, own_box, other_box)
-    return kinds[ranked.rows], meant[ranked.rows]
+    return kinds[labelled.ranked.rows], meant[labelled.ranked.rows]
+
+
+def _most_overlapped(
+    rows: np.ndarray,
+    boxes: np.ndarray,
+    ious: np.ndarray,
+    which: np.ndarray,
+    place: np.ndarray,
+    shape: tuple[int],
+) -> tuple[np.ndarray, np.ndarray]:
+    """The greatest IoU of each detection and its box, float64 and int32 `[detections]`.
+
+    Args:
+        rows: of each pair the detection; and the others alike.
+        boxes: the true box.
+        ious: their IoU.
+        which: whether the pair counts.
+        place: int32 `[boxes]`, the order of the true boxes: of equal IoUs, the first one's.
+        shape: how many detections there are.
+    """
+    pairs = np.flatnonzero(which)
+    rows, boxes, ious = rows[pairs], boxes[pairs], ious[pairs]
+    best, best_box = np.zeros(shape), np.zeros(shape, np.int32)
+    np.maximum.at(best, rows, ious)
+    hit = np.flatnonzero(ious == best[rows])
+    hit = hit[np.argsort(-place[boxes[hit]], kind="stable")]  # what is written last stays
+    best_box[rows[hit]] = boxes[hit]
+    return best, best_box

@@ -9,19 +9,20 @@ Object Detection", 2021.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from inatdet.data.annotations import Annotations
-from inatdet.data.boxes import RIGHT_IOU, iou
+from inatdet.data.boxes import RIGHT_IOU
 from inatdet.data.detections import Detections
 from inatdet.data.granularity import Granularity
 from inatdet.data.labels import NO_LABEL
 from inatdet.data.taxonomy import Taxonomy
-from inatdet.evaluation.average_precision import MAX_DETECTIONS
+from inatdet.evaluation.average_precision import MAX_DETECTIONS, GroundTruth, labels_of_boxes
+from inatdet.evaluation.encounters import Encounters
+from inatdet.evaluation.matching import Labelled
 from inatdet.evaluation.overlaps import best_of_each_image
 from inatdet.evaluation.rows import Cell, Row
 
@@ -122,7 +123,7 @@ def unseen_rows(
     counted = ~annotations.is_crowd
     boxes, box_images = annotations.boxes[counted], annotations.image_ids[counted]
     ids = annotations.category_ids[counted]
-    is_seen = _labels(ids, Granularity.SPECIES, taxonomy) > NO_LABEL
+    is_seen = labels_of_boxes(ids, Granularity.SPECIES, taxonomy) > NO_LABEL
     if is_seen.all():
         return (), ()
     found = found.select(best_of_each_image(found.image_ids, found.scores, MAX_DETECTIONS[-1]))
@@ -131,7 +132,7 @@ def unseen_rows(
 
     def right(level: Granularity) -> np.ndarray:
         """Whether the answer of each box has its label at a level."""
-        labels = _labels(ids, level, taxonomy)
+        labels = labels_of_boxes(ids, level, taxonomy)
         if not len(found):
             return np.zeros(len(labels), bool)
         named = np.where(has_answer, found.labels[level][answer], NO_LABEL)
@@ -140,7 +141,7 @@ def unseen_rows(
 
     naming = []
     for level in taxonomy.levels[1:]:
-        has_label, is_right = _labels(ids, level, taxonomy) > NO_LABEL, right(level)
+        has_label, is_right = labels_of_boxes(ids, level, taxonomy) > NO_LABEL, right(level)
         nameable = ~is_seen & has_label
         naming.append(
             NamingRow(
@@ -179,31 +180,32 @@ def _matches(
         overlapped most, by IoU .5 or more; -1 for none.
     """
     answer, nearest = np.full(len(boxes), -1, np.int64), np.full(len(found), -1, np.int64)
-    order = np.lexsort((-found.scores, found.image_ids))
-    image_ids = found.image_ids[order]
-    for image_id, own in _by_image(box_images):
-        rows = order[slice(*np.searchsorted(image_ids, [image_id, image_id + 1]))]
-        overlap = np.stack([iou(found.boxes[rows], boxes[box]) for box in own])
-        free = np.ones(len(own), bool)
-        for column in np.flatnonzero((overlap >= RIGHT_IOU).any(axis=0)).tolist():
-            nearest[rows[column]] = own[np.argmax(overlap[:, column])]
-            close = np.where(free, overlap[:, column], 0.0)
-            best = int(np.argmax(close))
-            if close[best] >= RIGHT_IOU:
-                answer[own[best]], free[best] = rows[column], False
+    # Backwards, because of equal overlaps the matching takes the last box, and here the first
+    # one counts.
+    back, last = slice(None, None, -1), len(boxes) - 1
+    truth = GroundTruth(
+        image_ids=np.unique(np.concatenate([box_images, found.image_ids])),
+        num_labels=1,
+        box_images=box_images[back],
+        labels=np.ones(len(boxes), np.int64),
+        boxes=boxes[back],
+        areas=np.zeros(len(boxes)),
+        is_crowd=np.zeros(len(boxes), bool),
+    )
+    met = Encounters.of(
+        truth.image_ids,
+        (truth.box_images, truth.boxes, truth.is_crowd),
+        (found.image_ids, found.boxes, found.scores),
+    )
+    one_class = np.ones(len(found), np.int32)
+    labelled = Labelled(truth, met, one_class, np.arange(len(boxes), dtype=np.int32))
+    matched = labelled.matches(np.array([RIGHT_IOU]))
+    took = matched.boxes[:, 0]
+    answer[last - took[took >= 0]] = labelled.ranked.rows[matched.positions[took >= 0]]
+    pairs = np.flatnonzero(met.ious >= RIGHT_IOU)
+    pairs = pairs[np.lexsort((met.boxes[pairs], met.ious[pairs]))]  # what is written last stays
+    nearest[met.rows[pairs]] = last - met.boxes[pairs]
     return answer, nearest
-
-
-def _by_image(box_images: np.ndarray) -> Iterable[tuple[int, np.ndarray]]:
-    """Each image with boxes, and their rows."""
-    order = np.argsort(box_images, kind="stable")
-    ids, first = np.unique(box_images[order], return_index=True)
-    return zip(ids.tolist(), np.split(order, first[1:]))
-
-
-def _labels(category_ids: np.ndarray, level: Granularity, taxonomy: Taxonomy) -> np.ndarray:
-    known = taxonomy.label_of_category(level)
-    return np.array([known.get(i, NO_LABEL) for i in category_ids.tolist()], np.int64)
 
 
 def _share(values: np.ndarray) -> float:

@@ -15,7 +15,7 @@ import re
 import h5py
 import numpy as np
 
-from inatdet import download
+from inatdet.download import download
 from inatdet.errors import InputError
 from inatdet.files import digest_of
 
@@ -23,6 +23,8 @@ IMAGENET = "imagenet"
 FILE_NAME = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
 BASE_URL = "https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
 MD5 = "bcbd6486424b2319ff4ef7d526e38f63"
+
+_ATTEMPTS = 4  # without a network, whoever waits for training to start learns it in seconds
 
 NUM_CONVS = 94
 NUM_PARAMETERS = 21_802_784  # of tf_keras.applications.InceptionV3(include_top=False)
@@ -89,13 +91,15 @@ def find_weights(
                 "delete it, and it will be downloaded again"
             )
         return path
-    download.download(
+    download(
         base_url + FILE_NAME,
         path,
-        md5,
         what="weights",
+        md5=md5,
         by_hand=f"or download it elsewhere and give its path instead of {IMAGENET!r}",
         folder_hint="make room or set KERAS_HOME to a folder that can be written",
+        attempts=_ATTEMPTS,
+        wait=True,  # the processes of a job may all start with the download
     )
     return path
 

@@ -4,6 +4,15 @@
 
 The newest checkpoint is used, with the settings and the labels that were saved beside it. Boxes are
 in pixels of the original images. `inatdet evaluate` turns the file into tables.
+
+By default the file has the best detections of each image. AP-Fixed and AP-Pool need the best of
+each class instead:
+
+    inatdet detect ... --most_per_class=10000
+
+They are collected in memory, 32 bytes for each that may be kept: 0.9 GB for 2,854 species, and as
+much for each of --granularities. An image may then have 1000 detections; if a note says that
+classes have too few, raise --most_per_image, which takes more time.
 """
 
 from __future__ import annotations
@@ -12,6 +21,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from inatdet.data.best_of_classes import PAPER_MOST_PER_CLASS
 from inatdet.programs.flags import granularities_of
 from inatdet.programs.libraries import quiet_libraries
 from inatdet.programs.running import command, progress
@@ -24,6 +34,23 @@ def define_flags() -> None:
     flags.DEFINE_string("output", None, "The Parquet file to write.", required=True)
     flags.DEFINE_list(
         "granularities", [], "Also write detections by summed probabilities: genus,super,generic."
+    )
+    flags.DEFINE_integer(
+        "most_per_class",
+        0,
+        f"Write the best so many detections of each species over all images ({PAPER_MOST_PER_CLASS}"
+        " for AP-Fixed), whatever their scores, instead of the best of each image; a coarser label "
+        "has so many for each of its species.",
+        lower_bound=0,
+    )
+    flags.DEFINE_integer(
+        "most_per_image",
+        0,
+        "How many detections an image may have; 0 means task.model.detections.max_detections, and "
+        "at least 1000 with --most_per_class. At least ten times as many candidates go into the "
+        "suppression (task.model.detections.candidates, from task.model.rpn.max_proposals times "
+        "the number of classes).",
+        lower_bound=0,
     )
     flags.DEFINE_string("checkpoint", None, "Which checkpoint, instead of the newest.")
     flags.DEFINE_multi_string(
@@ -60,6 +87,9 @@ def main(argv: Sequence[str]) -> None:
         coarser,
         command=command(),
         any_labels=values.any_labels,
+        most_per_class=values.most_per_class,
+        most_per_image=values.most_per_image,
+        notify=progress,
     )
     progress(
         f"{values.output}: detections in {images} images, {checkpoints.short_name(checkpoint)}"

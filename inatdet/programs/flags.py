@@ -10,9 +10,11 @@ from absl import flags
 from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad
 from inatdet.data.detections import Detections
+from inatdet.data.formats.image_labels import read_image_labels
 from inatdet.data.formats.reading import read_annotations, read_detections
 from inatdet.data.formats.voc import Corners
 from inatdet.data.granularity import ALWAYS, Granularity
+from inatdet.data.image_labels import ImageLabels
 from inatdet.errors import InputError
 from inatdet.evaluation.plausibility import DataWarning
 from inatdet.locks import only_writer
@@ -24,22 +26,33 @@ from inatdet.report.gallery import check_images_dir
 flags.disclaim_key_flags()
 
 _EXPECTED = " or ".join(f"{granularity}=PATH" for granularity in ALWAYS)
+_NAMES = "Class names of YOLO's files: a data.yaml."
 
 
-def define_truth(names: str = "Class names of YOLO's files: a data.yaml.") -> None:
+def define_truth(names: str = _NAMES, required: bool = True) -> None:
     """Defines the flags that say what the ground truth is.
 
     Args:
         names: the help of --names.
+        required: whether there must be one.
     """
     flags.DEFINE_string(
         "annotations",
         None,
         "The ground truth: COCO-style or LVIS JSON, or a folder of Pascal VOC's XML files or of "
         "YOLO's labels.",
-        required=True,
+        required=required,
     )
     flags.DEFINE_string("taxonomy", None, "A taxonomy.json, instead of deriving label spaces.")
+    define_reading(names)
+
+
+def define_reading(names: str = _NAMES) -> None:
+    """Defines the flags that say how annotations are read.
+
+    Args:
+        names: the help of --names.
+    """
     flags.DEFINE_string("names", None, names)
     flags.DEFINE_string(
         "super_categories",
@@ -95,6 +108,18 @@ def granularities_of(flag: str, names: Sequence[str]) -> list[Granularity]:
         raise InputError(f"{flag}: {error}") from error
 
 
+def whole_numbers_of(flag: str, texts: Sequence[str]) -> list[int]:
+    """The whole numbers that a flag lists.
+
+    Raises:
+        InputError: one is none.
+    """
+    try:
+        return [int(text) for text in texts]
+    except ValueError as error:
+        raise InputError(f"{flag}={','.join(texts)}: must be whole numbers") from error
+
+
 def define_images_dir(text: str, required: bool = False) -> None:
     """Defines --images_dir; `text` is its help."""
     flags.DEFINE_string("images_dir", None, text, required=required)
@@ -142,27 +167,85 @@ def read_truth(
     Raises:
         InputError: it cannot be read, or --images_dir is not a folder.
     """
-    if values.images_dir:
-        check_images_dir(values.images_dir)
-    progress(f"reading {values.annotations}")
-    truth = read_annotations(
+    return read_as_flags_say(
         values.annotations,
+        values,
+        images_dir=values.images_dir,
         taxonomy=values.taxonomy,
+        with_names=with_names,
+        number_ids=number_ids,
+    )
+
+
+def read_as_flags_say(
+    path: str,
+    values: flags.FlagValues,
+    *,
+    images_dir: str | None = None,
+    taxonomy: str | None = None,
+    with_names: bool = True,
+    number_ids: bool = False,
+) -> Annotations:
+    """Reads annotations, and says what was left out or changed.
+
+    Args:
+        path: the file or folder.
+        values: the flags of `define_reading`.
+        images_dir: the images.
+        taxonomy: a file of label spaces.
+        with_names: whether --names names the classes of the annotations.
+        number_ids: whether ids that are text become numbers.
+
+    Raises:
+        InputError: it cannot be read, or `images_dir` is not a folder.
+    """
+    if images_dir:
+        check_images_dir(images_dir)
+    progress(f"reading {path}")
+    found = read_annotations(
+        path,
+        taxonomy=taxonomy,
         names=values.names if with_names else None,
         super_categories=values.super_categories,
-        images_dir=values.images_dir,
+        images_dir=images_dir,
         corners=values.corners,
         on_bad=values.on_bad,
         number_ids=number_ids,
         ranks=values.ranks,
         genus_from_names=values.genus_from_names,
     )
-    for note in truth.notes:
+    _say_how_it_was_read(found)
+    return found
+
+
+def read_labels_as_flags_say(path: str, values: flags.FlagValues) -> ImageLabels:
+    """Reads labels of images, and says what was left out or changed.
+
+    Args:
+        path: the file.
+        values: the flags of `define_reading`.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    progress(f"reading {path}")
+    found = read_image_labels(
+        path,
+        super_categories=values.super_categories,
+        on_bad=values.on_bad,
+        ranks=values.ranks,
+        genus_from_names=values.genus_from_names,
+    )
+    _say_how_it_was_read(found)
+    return found
+
+
+def _say_how_it_was_read(found: Annotations | ImageLabels) -> None:
+    for note in found.notes:
         progress(f"note: {note}")
-    if truth.skipped:
-        left_out = "; ".join(f"{problem}: {count:,}" for problem, count in truth.skipped.items())
-        progress(f"{truth.path}: left out with --on_bad=skip: {left_out}")
-    return truth
+    if found.skipped:
+        left_out = "; ".join(f"{problem}: {count:,}" for problem, count in found.skipped.items())
+        progress(f"{found.path}: left out with --on_bad=skip: {left_out}")
 
 
 def granularity_and_path(flag: str, item: str) -> tuple[Granularity, str]:

@@ -41,7 +41,10 @@ _REMEDIES = {
 
 PROGRAMS = (
     "mini",
+    "construct",
+    "download",
     "check",
+    "statistics",
     "tfrecords",
     "train",
     "detect",

@@ -22,14 +22,16 @@ from inatdet.data.checking import OnBad
 from inatdet.data.granularity import Granularity
 from inatdet.programs.flags import define_granularity, define_ranks
 from inatdet.programs.running import progress
-from inatdet.tfrecords.conversion import Conversion
+from inatdet.tfrecords.conversion import Conversion, LeaveOut
+from inatdet.tfrecords.writing import convert
 
 
 def define_flags() -> None:
     """Defines this program's flags."""
     flags.DEFINE_string("annotations", None, "COCO-style JSON with the boxes.", required=True)
+    flags.DEFINE_string("images_dir", None, "Folder that its file names are relative to.")
     flags.DEFINE_string(
-        "images_dir", None, "Folder that its file names are relative to.", required=True
+        "images_tar", None, "An archive of the images instead, which is not unpacked."
     )
     flags.DEFINE_string("output_dir", None, "Folder to write to.", required=True)
     flags.DEFINE_string(
@@ -48,8 +50,27 @@ def define_flags() -> None:
     flags.DEFINE_enum_class(
         "on_bad", OnBad.ERROR, OnBad, "Stop at bad entries and images, or leave them out."
     )
+    flags.DEFINE_multi_enum_class(
+        "leave_out",
+        [],
+        LeaveOut,
+        "Pictures to leave out though they can be used; several times for several kinds. To find "
+        "holes, every picture is decoded.",
+    )
+    flags.DEFINE_string(
+        "leave_out_listed",
+        None,
+        "A CSV file whose column image_id lists images to leave out, such as problems.csv of "
+        "inatdet check.",
+    )
     flags.DEFINE_bool("keep_boxless", False, "Also write images without boxes.")
     flags.DEFINE_integer("seed", 0, "Seed of the shuffling of images into shards.")
+    flags.DEFINE_string(
+        "shards",
+        "",
+        "Write only a part, as one of several jobs: 3/16 is the fourth of 16 parts, 40-59 are "
+        "shards. See docs/records.md.",
+    )
     flags.DEFINE_integer("threads", 8, "Number of image files to read at the same time.")
 
 
@@ -72,12 +93,12 @@ def main(argv: Sequence[str]) -> None:
         threads=values.threads,
         ranks=values.ranks,
         genus_from_names=values.genus_from_names,
+        images_tar=values.images_tar,
+        shards=values.shards,
+        leave_out=tuple(values.leave_out),
+        leave_out_listed=values.leave_out_listed,
     )
-    conversion.check()
-    # Imported here, because TensorFlow takes seconds to import, and neither help nor the check of
-    # the settings needs it.
-    from inatdet.tfrecords.writing import convert
-
+    progress(f"reading {conversion.annotations}")
     summary = convert(conversion, progress=True)
     for note in summary["notes"]:
         progress(f"note: {note}")
@@ -85,6 +106,11 @@ def main(argv: Sequence[str]) -> None:
         f"{conversion.output_dir}: {summary['images']} images with {summary['boxes']} boxes in "
         f"{summary['shards']} shards of {conversion.split}"
     )
+    if unwritten := summary.get("unwritten"):
+        print(
+            f"{unwritten} shards of {conversion.split} are still to be written; the part that ends "
+            "last joins all of them"
+        )
     for problem, count in summary["left_out"].items():
         print(f"left out: {count} ({problem})")
     if count := summary["turned"]:

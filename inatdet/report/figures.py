@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from inatdet.evaluation.resampling import Estimate
-from inatdet.evaluation.results import Results
 from inatdet.files import atomic_path
 from inatdet.report.table import Table
 
@@ -28,10 +27,15 @@ COLORS = (BLACK, "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7
 STYLES = ("-", "--", "-.", ":")
 
 _DASHES = {"-": "", "--": "8 4", "-.": "8 3 2 3", ":": "2 3"}
+_MARKER_SIZE = 4.5  # on the page
+
+
+S = TypeVar("S")
+"""What a report is about: `Results`, or the statistics of a dataset."""
 
 
 @dataclass(frozen=True)
-class Figure:
+class Figure(Generic[S]):
     """A figure that follows a section's table.
 
     Attributes:
@@ -55,12 +59,12 @@ class Figure:
     note: str
     alt: str
     image_file: str
-    exists: Callable[[Results], bool]
-    draw: Callable[[Results], matplotlib.figure.Figure]
-    on_page: Callable[[Results], Mapping[str, Any]]
+    exists: Callable[[S], bool]
+    draw: Callable[[S], matplotlib.figure.Figure]
+    on_page: Callable[[S], Mapping[str, Any]]
     page_part: str
     table_file: str = ""
-    table: Callable[[Results], Table[Any]] | None = None
+    table: Callable[[S], Table[Any]] | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -84,12 +88,16 @@ def blank(width: float, height: float) -> matplotlib.figure.Figure:
 
 
 def legend_beside(
-    axes: Axes, lines: Sequence[Artist], names: Sequence[str], title: str, **placed: Any
+    axes: Axes | matplotlib.figure.Figure,
+    lines: Sequence[Artist],
+    names: Sequence[str],
+    title: str,
+    **placed: Any,
 ) -> None:
     """Draws a legend to the right of the axes, with names as they are.
 
     Args:
-        axes: of the figure.
+        axes: of the figure; or the figure, for several axes.
         lines: what is drawn; without any, there is no legend.
         names: of the lines.
         title: of the legend.
@@ -123,6 +131,47 @@ def page_color(color: str) -> str:
 def page_dashes(style: str) -> str:
     """A line style of Matplotlib as SVG's dashes."""
     return _DASHES[style]
+
+
+def page_marker(kind: str, x: float, y: float) -> str:
+    """One of Matplotlib's markers around a point, as a path of SVG."""
+    size = _MARKER_SIZE
+    if kind == "o":
+        return (
+            f"M{x - size} {y}a{size} {size} 0 1 0 {2 * size} 0a{size} {size} 0 1 0 {-2 * size} 0Z"
+        )
+    return (
+        "M" + "L".join(f"{x + size * dx:.1f} {y + size * dy:.1f}" for dx, dy in _shape(kind)) + "Z"
+    )
+
+
+def _shape(kind: str) -> Iterator[tuple[float, float]]:
+    """The corners of a marker, around 0, in its size."""
+    plus = ((-.4, -1), (.4, -1), (.4, -.4), (1, -.4), (1, .4), (.4, .4), (.4, 1), (-.4, 1),
+            (-.4, .4), (-1, .4), (-1, -.4), (-.4, -.4))  # fmt: skip
+    shapes: dict[str, Sequence[tuple[float, float]]] = {
+        "s": ((-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)),
+        "^": ((0, -1.1), (1.1, 0.9), (-1.1, 0.9)),
+        "v": ((0, 1.1), (1.1, -0.9), (-1.1, -0.9)),
+        "D": ((0, -1.2), (1.2, 0), (0, 1.2), (-1.2, 0)),
+        "P": plus,
+        "X": [((a - b) * 0.8, (a + b) * 0.8) for a, b in plus],
+    }
+    yield from shapes[kind]
+
+
+def page_bars(x: float, value: float, y: Callable[[float], float]) -> str:
+    """The 95% interval of a number as a path of SVG; empty without one.
+
+    Args:
+        x: where it stands.
+        value: the number.
+        y: where a number stands.
+    """
+    if not margin(value):
+        return ""
+    low, high = y(value - margin(value)), y(value + margin(value))
+    return f"M{x} {low}V{high}M{x - 3} {low}h6M{x - 3} {high}h6"
 
 
 def margin(value: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from inatdet.data.granularity import Granularity
@@ -14,8 +14,10 @@ from inatdet.report.figures import (
     blank,
     legend_beside,
     margin,
+    page_bars,
     page_color,
     page_dashes,
+    page_marker,
 )
 from inatdet.report.ladder_lines import AP, LONGEST_NAME, Line, levels_of, lines_of
 from inatdet.report.table import printed
@@ -28,7 +30,6 @@ _MOST_LEVEL = 4  # more names than these are turned, to have room beside each ot
 
 # The page's coordinates: the corners of the axes.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 630, 12, 330
-_SIZE = 4.5  # of a marker
 _TURNED = 7  # how far a character of a turned name goes to the left and down, at most
 
 
@@ -121,12 +122,12 @@ def _on_page(results: Results) -> dict[str, Any]:
             "name": line.name,
             "color": page_color(line.color),
             "dashes": page_dashes(line.style),
-            "sample": _marker(line.marker, 20, 6),
+            "sample": page_marker(line.marker, 20, 6),
             "points": " ".join(f"{x(point.x)},{y(point.value)}" for point in line.points),
-            "bars": "".join(_bars((x(p.x), p.value, margin(p.value)), y) for p in own),
+            "bars": "".join(page_bars(x(p.x), p.value, y) for p in own),
             "markers": [
                 {
-                    "path": _marker(line.marker, x(point.x), y(point.value)),
+                    "path": page_marker(line.marker, x(point.x), y(point.value)),
                     "text": f"{line.name}, on {point.level}: {printed(point.value)}",
                 }
                 for point in own
@@ -149,43 +150,7 @@ def _on_page(results: Results) -> dict[str, Any]:
     }
 
 
-def _bars(at: tuple[float, float, float], y: Any) -> str:
-    """The path of an interval; empty without one."""
-    x, value, half = at
-    if not half:
-        return ""
-    low, high = y(value - half), y(value + half)
-    return f"M{x} {low}V{high}M{x - 3} {low}h6M{x - 3} {high}h6"
-
-
-def _marker(kind: str, x: float, y: float) -> str:
-    """The path of one of the markers around a point."""
-    size = _SIZE
-    if kind == "o":
-        return (
-            f"M{x - size} {y}a{size} {size} 0 1 0 {2 * size} 0a{size} {size} 0 1 0 {-2 * size} 0Z"
-        )
-    return (
-        "M" + "L".join(f"{x + size * dx:.1f} {y + size * dy:.1f}" for dx, dy in _shape(kind)) + "Z"
-    )
-
-
-def _shape(kind: str) -> Iterator[tuple[float, float]]:
-    """The corners of a marker, around 0, in its size."""
-    plus = ((-.4, -1), (.4, -1), (.4, -.4), (1, -.4), (1, .4), (.4, .4), (.4, 1), (-.4, 1),
-            (-.4, .4), (-1, .4), (-1, -.4), (-.4, -.4))  # fmt: skip
-    shapes: dict[str, Sequence[tuple[float, float]]] = {
-        "s": ((-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)),
-        "^": ((0, -1.1), (1.1, 0.9), (-1.1, 0.9)),
-        "v": ((0, 1.1), (1.1, -0.9), (-1.1, -0.9)),
-        "D": ((0, -1.2), (1.2, 0), (0, 1.2), (-1.2, 0)),
-        "P": plus,
-        "X": [((a - b) * 0.8, (a + b) * 0.8) for a, b in plus],
-    }
-    yield from shapes[kind]
-
-
-LADDER = Figure(
+LADDER: Figure[Results] = Figure(
     name="ladder_figure",
     heading="AP at every rank, drawn",
     link="",

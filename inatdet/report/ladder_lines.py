@@ -95,16 +95,21 @@ def lines_of(rows: Sequence[Table6Row]) -> tuple[Line, ...]:
             points.insert(0, replace(start[trained_on], is_own=False))
         elif members[0].evaluated_on is trained_on:
             start[trained_on] = points[0]
-        model = models.index(trained_on)
-        lines.append(
-            Line(
-                trained_on,
-                merge,
-                tuple(points),
-                COLORS[model % len(COLORS)],
-                # After as many models as there are colors, these come with other markers.
-                _MARKERS[(model + model // len(COLORS)) % len(_MARKERS)],
-                _STYLE_OF[merge],
-            )
-        )
+        look = look_of(models.index(trained_on), merge)
+        lines.append(Line(trained_on, merge, tuple(points), *look))
     return tuple(lines)
+
+
+def look_of(model: int, merge: Merge) -> tuple[str, str, str]:
+    """How a line looks: its color, its marker and its style, as Matplotlib calls them.
+
+    Args:
+        model: the place of its model among all models.
+        merge: its merge rule.
+    """
+    return (
+        COLORS[model % len(COLORS)],
+        # After as many models as there are colors, these come with other markers.
+        _MARKERS[(model + model // len(COLORS)) % len(_MARKERS)],
+        _STYLE_OF[merge],
+    )

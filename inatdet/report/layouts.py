@@ -8,6 +8,8 @@ from typing import Any
 
 from inatdet.evaluation.average_precision import METRICS
 from inatdet.evaluation.error_kinds import ErrorRow
+from inatdet.evaluation.fixed import FIXED_MEASURES
+from inatdet.evaluation.frequency import FrequencyRow
 from inatdet.evaluation.granularities import Table6Row
 from inatdet.evaluation.resampling import Estimate
 from inatdet.evaluation.results import Results
@@ -43,6 +45,16 @@ def cost_table(rows: Sequence[ErrorRow]) -> Table[Any]:
     return Table(columns, tuple(row.cells()[: len(columns)] for row in rows))
 
 
+def frequency_table(rows: Sequence[FrequencyRow]) -> Table[Any]:
+    """Of COCO's measures, only AP and AP50; all else."""
+    left_out = {"AP75", "AR1", "AR10"}
+    shown = [place for place, name in enumerate(FrequencyRow.columns) if name not in left_out]
+    return Table(
+        tuple(FrequencyRow.columns[place] for place in shown),
+        tuple(tuple(row.cells()[place] for place in shown) for row in rows),
+    )
+
+
 def interval_table(results: Results) -> Table[Any]:
     """The 95% interval of each number that has one."""
     return Table(_INTERVAL_COLUMNS, tuple(_intervals(results)))
@@ -53,7 +65,18 @@ def _intervals(results: Results) -> Iterator[tuple[Cell, ...]]:
         *(("table5", row.key, METRICS, row.values) for row in results.table5),
         *(("table6", row.key, METRICS, row.values) for row in results.table6),
         *(("ladder", row.key, METRICS, row.values) for row in _only_in_ladder(results)),
+        *(
+            ("calibration", row.key, ("precision", "ECE"), (row.calibration.precision, row.ECE))
+            for row in results.calibration
+        ),
+        *(("frequency", row.key, METRICS, row.values) for row in results.frequency),
+        *(
+            ("frequency", row.key, ("precision", "ECE"), (given.precision, given.ece))
+            for row in results.frequency
+            if (given := row.calibration)
+        ),
         *(("gap", row.key, ("gap_closed",), (row.closed,)) for row in results.gaps),
+        *(("fixed", row.key, FIXED_MEASURES, row.values) for row in results.fixed),
     ]
     for table, key, measures, values in named:
         for measure, value in zip(measures, values):

@@ -1,25 +1,23 @@
-"""The report as a single HTML file that needs no network: everything it shows is inside it."""
+"""The report of an evaluation as a page: its sections, heat map, chart and gallery."""
 
 from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Sequence
-from importlib import resources
+from collections.abc import Sequence
 from typing import Any
 
 from inatdet.data.granularity import Granularity
-from inatdet.evaluation.average_precision import METRICS, OVERALL
+from inatdet.evaluation.average_precision import METRICS
 from inatdet.evaluation.granularities import Table6Row
 from inatdet.evaluation.plausibility import DataWarning
 from inatdet.evaluation.results import Results
-from inatdet.report.figures import Figure, margin
+from inatdet.report.figures import margin
 from inatdet.report.gallery import Choose, Picture
-from inatdet.report.sections import Section, filled
-from inatdet.report.table import Table, printed
-from inatdet.report.text import one_line
-
-_ASSETS = "assets"
+from inatdet.report.label_pictures import PICTURED, LabelPicture
+from inatdet.report.rendering import rendered, section_on_page
+from inatdet.report.sections import filled
+from inatdet.report.table import printed
 
 
 def page(
@@ -27,6 +25,7 @@ def page(
     protocol: Sequence[tuple[str, str]],
     gallery: Sequence[Picture] = (),
     warnings: Sequence[DataWarning] = (),
+    wrong_labels: Sequence[LabelPicture] = (),
 ) -> str:
     """The page.
 
@@ -35,94 +34,31 @@ def page(
         protocol: what was measured and how, as names and values.
         gallery: pictures to show.
         warnings: what looks wrong with the files.
+        wrong_labels: pictures of likely wrong labels, for the section that lists them.
     """
-    import jinja2  # not loaded for --help
-
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_asset),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        # What is marked as safe, the style and the script, is of another type.
-        finalize=lambda value: one_line(value) if type(value) is str else value,
-    )
-    parts = [_section(section, results) for section, _ in filled(results) if section.link]
-    contents = []
-    for part in parts:
-        contents.append((part["name"], part["link"]))
-        if part["figure"] and part["figure"]["link"]:
-            contents.append((part["figure"]["name"], part["figure"]["link"]))
-    contents += [("gallery", "Gallery")] if gallery else []
-    contents.append(("protocol", "Protocol"))
     counts = results.counts
-    return environment.get_template("report.html").render(
-        css=_asset("report.css"),
-        js=_asset("report.js"),
+    sections = []
+    for section, _ in filled(results):
+        part = section_on_page(section, results)
+        if section.heat_map:
+            part |= {"heat": _heat(results.table6), "chart": _chart(results.table6)}
+        if section.name == PICTURED:
+            part["pictures"] = [_label_picture(picture) for picture in wrong_labels]
+        sections.append(part)
+    return rendered(
+        title="Detection results",
         summary=(
             f"{counts.images_kept:,} images with {counts.boxes_kept:,} boxes; "
             f"{counts.classes_with_truth[Granularity.SPECIES]:,} species; "
             f"models: {', '.join(map(str, results.used))}."
         ),
-        warnings=[warning.message for warning in warnings],
-        contents=contents,
-        sections=parts,
+        sections=sections,
+        protocol=protocol,
+        warnings=warnings,
         measures=METRICS,
         gallery=[_picture(picture) for picture in gallery],
         choices=[str(c) for c in Choose if any(picture.chosen is c for picture in gallery)],
-        protocol=protocol,
     )
-
-
-def _asset(name: str) -> str:
-    return (resources.files(__package__) / _ASSETS / name).read_text(encoding="utf-8")
-
-
-def _section(section: Section, results: Results) -> dict[str, Any]:
-    table = section.shown(results)
-    figure = section.drawn(results)
-    return {
-        "name": section.name,
-        "heading": section.heading,
-        "link": section.link,
-        "note": section.note,
-        "columns": [
-            {"name": name, "number": not text}
-            for name, text in zip(table.columns, table.text_columns())
-        ],
-        "rows": list(_rows(table)),
-        "answer": section.answer(results),
-        "figure": _figure(figure, results) if figure else None,
-        "heat": _heat(results.table6) if section.heat_map else None,
-        "chart": _chart(results.table6) if section.heat_map else None,
-    }
-
-
-def _figure(figure: Figure, results: Results) -> dict[str, Any]:
-    return {
-        "name": figure.name,
-        "heading": figure.heading,
-        "link": figure.link,
-        "note": figure.note,
-        "part": figure.page_part,
-        **figure.on_page(results),
-    }
-
-
-def _rows(table: Table[Any]) -> Iterable[dict[str, Any]]:
-    for row in table.rows:
-        cells = []
-        for cell in row:
-            number = not isinstance(cell, str)
-            known = not isinstance(cell, str) and not math.isnan(cell)
-            share = isinstance(cell, float) and known and 0 <= cell <= 100
-            cells.append(
-                {
-                    "number": number,
-                    "text": printed(cell),
-                    "value": repr(float(cell)) if known else "",
-                    "part": f"{cell:.1f}" if share else None,
-                }
-            )
-        yield {"cells": cells, "overall": OVERALL in row[:3]}
 
 
 def _heat(rows: Sequence[Table6Row]) -> dict[str, Any]:
@@ -197,4 +133,17 @@ def _picture(picture: Picture) -> dict[str, str]:
         "verdict": "right" if picture.right else "wrong",
         "remark": "" if picture.right or picture.answer not in picture.truth else " place",
         "image": str(picture.image.id),
+    }
+
+
+def _label_picture(picture: LabelPicture) -> dict[str, str]:
+    row = picture.row
+    return {
+        "data": base64.b64encode(picture.jpeg).decode(),
+        "annotated": row.annotated,
+        "named": row.named,
+        "score": f"{row.named_score:.2f}",
+        "shared": str(row.shared),
+        "image": str(row.image.id),
+        "annotation": str(row.box_id),
     }

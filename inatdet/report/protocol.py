@@ -5,9 +5,11 @@ from __future__ import annotations
 from inatdet.data.detections import Detections
 from inatdet.data.granularity import Granularity
 from inatdet.evaluation.average_precision import MAX_DETECTIONS, Engine
+from inatdet.evaluation.calibration import SCORE_BINS
 from inatdet.evaluation.plausibility import numbered_names
 from inatdet.evaluation.protocol import Prepared
 from inatdet.evaluation.results import Results
+from inatdet.report.calibration_in_words import left_out
 from inatdet.report.provenance import listed, model_name, source, versions
 
 _LISTED = 20  # labels of a granularity that are named
@@ -42,6 +44,8 @@ def described(
             f"at most {MAX_DETECTIONS[-1]} for AP, {MAX_DETECTIONS[0]} for AR1 and "
             f"{MAX_DETECTIONS[1]} for AR10, of each image and class, as COCO defines maxDets",
         ),
+        ("calibration", _calibration(results)),
+        *_fixed(results),
         ("intervals", _intervals(results)),
         ("engine", engine.version()),
         *versions(),
@@ -100,6 +104,26 @@ def _detections(results: Results, prepared: Prepared) -> list[tuple[str, str]]:
                 text += f" ({listed(given.settings)})"
         lines.append((model_name(given), text))
     return lines
+
+
+def _calibration(results: Results) -> str:
+    if not results.calibration:
+        return left_out(results)
+    text = (
+        f"detections counted for AP in {SCORE_BINS} bins of scores of equal width from 0 to 1, "
+        "all classes together; right at IoU .5"
+    )
+    return f"{text}. {left_out(results)}" if left_out(results) else text
+
+
+def _fixed(results: Results) -> list[tuple[str, str]]:
+    if not results.most_per_class:
+        return []
+    text = (
+        f"the {results.most_per_class:,} best detections of each species in the images evaluated, "
+        "at coarser levels that many for each species of a class; no limit per image"
+    )
+    return [("AP-Fixed and AP-Pool", text)]
 
 
 def _intervals(results: Results) -> str:

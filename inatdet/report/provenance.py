@@ -76,14 +76,16 @@ def listed(values: Mapping[str, object]) -> str:
 
 def versions() -> list[tuple[str, str]]:
     """The versions that a number may depend on, as names and values."""
-    return [
-        ("protocol version", str(PROTOCOL_VERSION)),
-        (
-            "versions",
-            f"inatdet {VERSION}, Python {platform.python_version()}, "
-            f"numpy {importlib.metadata.version('numpy')}",
-        ),
-    ]
+    return [("protocol version", str(PROTOCOL_VERSION)), package_versions()]
+
+
+def package_versions() -> tuple[str, str]:
+    """The versions of this package and what it counts with, as a name and a value."""
+    return (
+        "versions",
+        f"inatdet {VERSION}, Python {platform.python_version()}, "
+        f"numpy {importlib.metadata.version('numpy')}",
+    )
 
 
 def write_json(path: str | os.PathLike[str], record: Mapping[str, object]) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import os
-import pathlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 from warnings import warn
 
 from inatdet.data.annotations import Annotations
@@ -16,22 +14,28 @@ from inatdet.data.detections import Detections
 from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.evaluation import results as numbers
 from inatdet.evaluation.average_precision import Engine
+from inatdet.evaluation.fixed_limits import fixed_warnings
+from inatdet.evaluation.frequency import LVIS, bins_of
 from inatdet.evaluation.granularities import Table6Row
+from inatdet.evaluation.label_errors import MOST_LISTED
 from inatdet.evaluation.plausibility import DataWarning, data_warnings, told
 from inatdet.evaluation.protocol import Prepared, prepare
 from inatdet.evaluation.results import Results
 from inatdet.evaluation.super_classes import Table5Row
 from inatdet.files import write_text
-from inatdet.report import figures
+from inatdet.report.calibration import RELIABILITY
 from inatdet.report.curves import CURVES
+from inatdet.report.fiftyone import FIFTYONE_FILE, write_fiftyone
 from inatdet.report.folder import files_of_one_run
 from inatdet.report.gallery import Choose, Picture, check_images_dir, pictures, warnings_of
+from inatdet.report.label_pictures import LabelPicture, label_pictures
 from inatdet.report.ladder import LADDER
 from inatdet.report.markdown import markdown
 from inatdet.report.page import page
 from inatdet.report.protocol import described, images_in_words
 from inatdet.report.provenance import provenance, write_json
-from inatdet.report.sections import SECTIONS, Section, filled
+from inatdet.report.section import Section, Sectioned, optional_files, write_sections
+from inatdet.report.sections import SECTIONS
 from inatdet.report.table import Table
 
 if TYPE_CHECKING:
@@ -46,19 +50,26 @@ PICTURES = 8
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Report:
+class Report(Sectioned[Results]):
     """What `inatdet.evaluate` returns. Printed, it gives the tables that fit on a screen.
 
     Every section of the report is an attribute with its `Table`: `table5`, `table5_paper`,
-    `table6`, `table6_ap`, `table6_paper`, `gap`, `ladder`, `by_training`, `sizes`, `errors`,
-    `hierarchy`, `ancestors`, `confusions`, `unseen`, `naming`, `per_class`, `intervals`. A table
-    that these detections do not allow, such as Table 5 without a species model, is empty. So are
-    `ladder` and `ancestors` without ranks between species and super-classes, `unseen` and `naming`
-    where the model has a label for every species, and `table5_paper` and `table6_paper` except on
+    `table6`, `table6_ap`, `table6_paper`, `gap`, `fixed`, `ladder`, `by_training`, `frequency`,
+    `calibration`, `sizes`, `errors`, `hierarchy`, `ancestors`, `confusions`, `unseen`, `naming`,
+    `likely_wrong_labels`, `likely_misplaced_boxes`, `likely_missing_boxes`, `per_class`,
+    `intervals`. A table that these detections do not allow, such as Table 5 without a species
+    model, is empty. So are `ladder` and `ancestors` without ranks between species and
+    super-classes, `unseen` and `naming` where the model has a label for every species,
+    `by_training` and `frequency` without training boxes, `fixed` without `most_per_class`,
+    `calibration` where scores are no probabilities, and `table5_paper` and `table6_paper` except on
     iNat2017.
 
-    The keys of `ladder` are those of `table6`, those of `ancestors` and `naming` are levels:
-    `report.ladder["species", "genus", "nms"].AP`, `report.naming["genus"].unseen_right`.
+    The keys of `fixed`, `ladder` and `calibration` are those of `table6`, those of `ancestors` and
+    `naming` are levels, those of `frequency` are `rare`, `common` and `frequent`, those of
+    `likely_wrong_labels` and `likely_misplaced_boxes` are ids of annotations, as text:
+    `report.ladder["species", "genus", "nms"].AP`, `report.naming["genus"].unseen_right`,
+    `report.frequency["rare"].AP`, `report.calibration["species", "super", "nms"].ECE`,
+    `report.likely_wrong_labels["17"].named`.
 
     Attributes:
         results: the numbers behind the tables.
@@ -67,7 +78,10 @@ class Report:
         gallery: the pictures on the page.
         warnings: what looks wrong with the files.
         command: the command line; empty where the numbers were computed from Python.
+        label_gallery: the pictures of likely wrong labels.
     """
+
+    sections: ClassVar[tuple[Section[Results], ...]] = SECTIONS
 
     results: Results
     prepared: Prepared
@@ -75,6 +89,7 @@ class Report:
     gallery: Sequence[Picture] = ()
     warnings: Sequence[DataWarning] = ()
     command: str = ""
+    label_gallery: Sequence[LabelPicture] = ()
 
     @property
     def table5(self) -> Table[Table5Row]:
@@ -89,37 +104,6 @@ class Report:
         and the merge rule.
         """
         return Table.of(Table6Row, self.results.table6)
-
-    def __getattr__(self, name: str) -> Table[Any]:
-        for section in SECTIONS:
-            if section.name == name:
-                return section.table(self.results)
-        raise AttributeError(f"a report has no {name!r}")
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *(section.name for section in SECTIONS)})
-
-    @functools.cached_property
-    def filled(self) -> tuple[tuple[Section, Table[Any]], ...]:
-        """The sections that have rows, each with its whole table."""
-        return tuple(filled(self.results))
-
-    def __str__(self) -> str:
-        parts = []
-        for section, table in self.filled:
-            if section.on_screen:
-                parts += [f"{section.heading} (percent)", str(table), ""]
-        return "\n".join(parts[:-1])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        """The same tables as notebooks show them."""
-        return "\n".join(
-            f"<h4>{section.heading} (percent)</h4>\n{table._repr_html_()}"
-            for section, table in self.filled
-            if section.on_screen
-        )
 
     def plot_curves(self) -> matplotlib.figure.Figure:
         """Draws Figure 6, precision against recall for each super-class.
@@ -139,11 +123,22 @@ class Report:
         """
         return LADDER.draw(self.results)
 
+    def plot_calibration(self) -> matplotlib.figure.Figure:
+        """Draws the reliability diagrams, precision against score, one diagram per level.
+
+        Returns:
+            A Matplotlib figure, as `plot_curves` does. Where no model's scores are probabilities,
+            it has no lines.
+        """
+        return RELIABILITY.draw(self.results)
+
     def save(
         self,
         output_dir: str | os.PathLike[str],
         latex: bool = False,
         notify: Callable[[str], None] = warn,
+        *,
+        fiftyone: bool = False,
     ) -> None:
         """Writes every file of the report, all at once.
 
@@ -152,19 +147,16 @@ class Report:
                 where this one does not have it; other files stay.
             latex: whether to write each table for LaTeX as well.
             notify: called with a message if a figure cannot be drawn; all else is written.
+            fiftyone: whether to write the likely errors of the annotations for FiftyOne as well;
+                `inatdet.report.fiftyone` says how to open the file.
 
         Raises:
             InputError: another process is writing a report there.
             OSError: the report cannot be written there; an earlier one stays as it was.
         """
-        known = {REPORT_FILE, PAGE_FILE, RECORD_FILE} | _optional_files()
+        known = {REPORT_FILE, PAGE_FILE, RECORD_FILE, FIFTYONE_FILE} | optional_files(SECTIONS)
         with files_of_one_run(output_dir, known) as folder:
-            for section, table in self.filled:
-                table.to_csv(folder / f"{section.name}.csv")
-                if latex:
-                    write_text(folder / f"{section.name}.tex", section.shown(self.results).latex())
-                if figure := section.drawn(self.results):
-                    self._save_figure(figure, folder, notify)
+            write_sections(SECTIONS, self.results, folder, latex=latex, notify=notify)
             write_json(
                 folder / RECORD_FILE,
                 {
@@ -174,22 +166,18 @@ class Report:
                     "results": self.results,
                 },
             )
+            if fiftyone and self.results.label_errors:
+                write_fiftyone(folder / FIFTYONE_FILE, self.prepared, self.results.label_errors)
             write_text(folder / REPORT_FILE, self.markdown())
             write_text(
-                folder / PAGE_FILE, page(self.results, self.protocol(), self.gallery, self.warnings)
-            )
-
-    def _save_figure(
-        self, figure: figures.Figure, folder: pathlib.Path, notify: Callable[[str], None]
-    ) -> None:
-        if figure.table:
-            figure.table(self.results).to_csv(folder / figure.table_file)
-        try:
-            figures.save_png(figure.draw(self.results), folder / figure.image_file)
-        except (ImportError, RuntimeError, ValueError) as error:
-            notify(
-                f"warning: {figure.image_file} could not be drawn ({error}); check that Matplotlib "
-                "works"
+                folder / PAGE_FILE,
+                page(
+                    self.results,
+                    self.protocol(),
+                    self.gallery,
+                    self.warnings,
+                    self.label_gallery,
+                ),
             )
 
     def markdown(self) -> str:
@@ -201,24 +189,20 @@ class Report:
         return described(self.results, self.prepared, self.engine, self.command)
 
 
-def _optional_files() -> set[str]:
-    """Every file that some reports have and others do not."""
-    names = {f"{section.name}{ending}" for section in SECTIONS for ending in (".csv", ".tex")}
-    drawn = [section.figure for section in SECTIONS if section.figure]
-    return names | {name for figure in drawn for name in figure.files}
-
-
 def evaluate(
     truth: Annotations,
     detections: Detections | Sequence[Detections],
     *,
     training: Annotations | TrainingCounts | None = None,
+    frequency_bins: Sequence[int] = LVIS,
     images_dir: str | os.PathLike[str] | None = None,
     all_images: bool = False,
     levels: Sequence[Granularity | str] = ALWAYS,
-    engine: Engine | str = Engine.HOTCOCO,
+    engine: Engine | str = Engine.INATDET,
     resamples: int = 0,
     errors: bool = True,
+    label_errors: int = MOST_LISTED,
+    most_per_class: int = 0,
     strict: bool = False,
     notify: Callable[[str], None] = lambda message: None,
     command: str = "",
@@ -231,15 +215,22 @@ def evaluate(
             `Detections.from_arrays`. Besides a model's own, coarse detections that it made by
             summing its probabilities may be among them; these have `summed_from` set.
         training: the boxes the model was trained on, to be counted per species.
+        frequency_bins: the most training images of a rare species, and of a common one; by default
+            LVIS's.
         images_dir: the folder that the file names of `truth` start from, to show some pictures;
             those that cannot be read are left out with a warning.
         all_images: whether images with several boxes or none are evaluated. The paper leaves them
             out.
         levels: the levels that tables show besides those of the models, such as `genus`; the
             ladder has all that the label spaces have.
-        engine: which library counts Tables 5 and 6: `hotcoco`, or `pycocotools` as the reference.
+        engine: what counts Tables 5 and 6: this package, or as references `hotcoco` or
+            `pycocotools`.
         resamples: how many random halves of the images standard errors come from; 0 means none.
         errors: whether to tell kinds of error apart.
+        label_errors: how many likely errors of the annotations are listed of each kind; 0 means
+            none.
+        most_per_class: also AP-Fixed and AP-Pool, which count so many detections of each species
+            over all images, 10,000 in their paper; 0 means neither.
         strict: whether anything that looks wrong with the files is an error instead of a warning.
         notify: called with a message at each step, and with each warning.
         command: the command line, for the report's record of where its numbers come from.
@@ -248,7 +239,8 @@ def evaluate(
         The tables, the figures, and `save`, which writes the files.
 
     Raises:
-        InputError: no image is left to evaluate, a detection is in an image that `truth` does not
+        InputError: `frequency_bins` are not two rising numbers, no image is left to evaluate, a
+            detection is in an image that `truth` does not
             list, there are two sets of detections for one model and granularity, `images_dir` is
             not a folder, or something looks wrong and `strict` is set.
 
@@ -266,15 +258,18 @@ def evaluate(
         >>> results.save("report")
     """
     sets = [detections] if isinstance(detections, Detections) else list(detections)
+    bins_of(frequency_bins)  # bad input is told before long work
     if images_dir:
         check_images_dir(images_dir)
     prepared = prepare(truth, sets, all_images=all_images, levels=levels)
     found = data_warnings(prepared)
+    if most_per_class:
+        found += fixed_warnings(prepared, most_per_class)
     drawn: list[Picture] = []
+    missing: dict[str, str] = {}
     if images_dir and prepared.models:
         # Before the numbers, which take longer: nothing that can fail comes after them.
         finest = next(iter(prepared.models.values()))
-        missing: dict[str, str] = {}
         for choose in Choose:
             notify(f"drawing on images: {choose}")
             drawn += pictures(prepared, finest, images_dir, choose, PICTURES, unreadable=missing)
@@ -287,8 +282,18 @@ def evaluate(
         prepared,
         engine=engine,
         training=counts,
+        frequency_bins=frequency_bins,
         resamples=resamples,
         errors=errors,
+        most_label_errors=label_errors,
+        most_per_class=most_per_class,
         notify=notify,
     )
-    return Report(results, prepared, engine, tuple(drawn), said, command)
+    doubted: tuple[LabelPicture, ...] = ()
+    if images_dir and results.label_errors:
+        # Now a picture that cannot be read is no error even with `strict`: the numbers are there.
+        tried = dict(missing)
+        doubted = label_pictures(results.label_errors.labels, images_dir, PICTURES, tried)
+        late = {name: fault for name, fault in tried.items() if name not in missing}
+        said += told(warnings_of(late), strict=False, notify=notify)
+    return Report(results, prepared, engine, tuple(drawn), said, command, doubted)

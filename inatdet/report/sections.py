@@ -7,70 +7,41 @@ add an entry here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 from inatdet.evaluation.ancestors import AncestorRow
 from inatdet.evaluation.average_precision import OVERALL
 from inatdet.evaluation.breakdowns import SizeRow, TrainingRow
+from inatdet.evaluation.calibration import SCORE_BINS, CalibrationRow
 from inatdet.evaluation.confusions import Confusion, HierarchyRow
 from inatdet.evaluation.error_kinds import ErrorRow
+from inatdet.evaluation.fixed import FixedRow
+from inatdet.evaluation.frequency import FrequencyRow
 from inatdet.evaluation.granularities import MERGE_IOU, GapRow, Table6Row
 from inatdet.evaluation.results import Results
 from inatdet.evaluation.super_classes import PerClassRow, Table5Row
 from inatdet.evaluation.unseen import RECALL, NamingRow, UnseenRow
+from inatdet.report import calibration_in_words, label_errors, ladder_in_words
+from inatdet.report.calibration import RELIABILITY
 from inatdet.report.curves import CURVES
-from inatdet.report.figures import Figure
+from inatdet.report.label_pictures import PICTURED
 from inatdet.report.ladder import LADDER
-from inatdet.report.ladder_in_words import in_words
-from inatdet.report.layouts import cost_table, interval_table, table6_matrix, unseen_table
+from inatdet.report.layouts import (
+    cost_table,
+    frequency_table,
+    interval_table,
+    table6_matrix,
+    unseen_table,
+)
 from inatdet.report.paper import beside_table5, beside_table6
+from inatdet.report.section import Section, with_rows
 from inatdet.report.table import Table
 
 _SHOWN_CONFUSIONS = 20
 
 
-@dataclass(frozen=True)
-class Section:
-    """A table with what must be known to read it.
-
-    Attributes:
-        name: the name of its files, of its links, and of the attribute of a `Report`.
-        heading: the heading.
-        table: makes all of it; what is saved.
-        note: what the numbers mean.
-        link: the text of the link in the page's navigation; empty: it is not on the page.
-        excerpt: makes the part that is for reading, where all of it is too much.
-        in_text: whether report.md shows it; else it only names the file.
-        on_screen: whether the program prints it.
-        answer: what the numbers say, in a sentence above the table; empty where they say nothing.
-        figure: what follows the table, where there is anything to draw.
-        heat_map: whether the page shows Table 6 as a heat map and a chart as well.
-    """
-
-    name: str
-    heading: str
-    table: Callable[[Results], Table[Any]]
-    note: str = ""
-    link: str = ""
-    excerpt: Callable[[Results], Table[Any]] | None = None
-    in_text: bool = True
-    on_screen: bool = False
-    answer: Callable[[Results], str] = lambda results: ""
-    figure: Figure | None = None
-    heat_map: bool = False
-
-    def shown(self, results: Results) -> Table[Any]:
-        """The table for reading."""
-        return (self.excerpt or self.table)(results)
-
-    def drawn(self, results: Results) -> Figure | None:
-        """The figure, where there is anything to draw."""
-        return self.figure if self.figure and self.figure.exists(results) else None
-
-
-SECTIONS = (
+SECTIONS: tuple[Section[Results], ...] = (
     Section(
         "table5",
         "Table 5: the species model, by super-class",
@@ -127,6 +98,22 @@ SECTIONS = (
         on_screen=True,
     ),
     Section(
+        "fixed",
+        "AP-Fixed and AP-Pool: without a limit per image",
+        lambda results: Table.of(FixedRow, results.fixed),
+        "Percent. AP_fixed has no limit per image: it counts the best detections of each class "
+        "over all images. AP_pool puts these of all classes into one ranking, and so asks whether "
+        "scores of different classes can be compared (Dave et al., Evaluating Large-Vocabulary "
+        "Object Detectors, 2021); with one class both are the same. detections is how many were "
+        "counted, per_class the median over the classes, full_classes how many classes have as "
+        "many as may count, which the protocol states. AP limits detections of each image and "
+        "class alone. But if the file has only the best detections of each image, classes compete "
+        "for places, in AP_fixed as in AP: inatdet detect --most_per_class writes one in which "
+        "they do not.",
+        link="AP-Fixed",
+        on_screen=True,
+    ),
+    Section(
         "ladder",
         "The ladder: AP at every rank",
         lambda results: Table.of(Table6Row, results.ladder),
@@ -136,7 +123,7 @@ SECTIONS = (
         "falls, animals found under several finer labels became duplicates, which merging drops. "
         "Besides, each level has a mean over other labels.",
         link="Ladder",
-        answer=in_words,
+        answer=ladder_in_words.in_words,
         figure=LADDER,
     ),
     Section(
@@ -146,6 +133,36 @@ SECTIONS = (
         "Percent; means over the species with that many training images, as in the paper's "
         "Figure 5.",
         link="Training images",
+    ),
+    Section(
+        "frequency",
+        "Rare, common and frequent species",
+        lambda results: Table.of(FrequencyRow, results.frequency),
+        "Percent. The species model on species with few, more and many training images, by default "
+        "in LVIS's bins: up to 10, up to 100, and more (Gupta et al., LVIS: A Dataset for Large "
+        "Vocabulary Instance Segmentation, 2019). AP is the mean over these species. The last five "
+        "columns are about all detections that are named as one of them; the next section explains "
+        "them. The file has the other measures too.",
+        link="Frequency",
+        excerpt=lambda results: frequency_table(results.frequency),
+    ),
+    Section(
+        "calibration",
+        "Calibration: whether scores are probabilities",
+        lambda results: Table.of(CalibrationRow, results.calibration),
+        f"Percent. Detections in {SCORE_BINS} bins of scores of equal width, all classes together, "
+        "the best 100 of each image and class. precision is the share that is right, "
+        "matched with a true box of their class at IoU .5 as for AP50, so that a duplicate is "
+        "wrong. In a calibrated model it is the mean score of every bin; in an over-confident one "
+        "it is lower. ECE, the expected calibration error, is the distance between the two, "
+        "averaged over bins by their number of detections; MCE, the maximum calibration error, is "
+        "the largest in any bin, however few detections that has (Naeini et al., Obtaining Well "
+        "Calibrated Probabilities Using Bayesian Binning, 2015). Most detections have low scores, "
+        "and these decide ECE; the diagrams show those with higher scores as well. Animals that "
+        "are not found play no part.",
+        link="Calibration",
+        answer=calibration_in_words.in_words,
+        figure=RELIABILITY,
     ),
     Section(
         "sizes",
@@ -229,6 +246,33 @@ SECTIONS = (
         link="Naming",
     ),
     Section(
+        PICTURED,
+        "Likely wrong labels",
+        label_errors.wrong_labels,
+        label_errors.WRONG_LABELS,
+        link="Labels",
+        excerpt=lambda results: label_errors.first_of(label_errors.wrong_labels(results)),
+        answer=label_errors.wrong_labels_in_words,
+    ),
+    Section(
+        "likely_misplaced_boxes",
+        "Likely misplaced boxes",
+        label_errors.misplaced_boxes,
+        label_errors.MISPLACED_BOXES,
+        link="Places",
+        excerpt=lambda results: label_errors.first_of(label_errors.misplaced_boxes(results)),
+        answer=label_errors.misplaced_boxes_in_words,
+    ),
+    Section(
+        "likely_missing_boxes",
+        "Likely missing boxes",
+        label_errors.missing_boxes,
+        label_errors.MISSING_BOXES,
+        link="Missing",
+        excerpt=lambda results: label_errors.first_of(label_errors.missing_boxes(results)),
+        answer=label_errors.missing_boxes_in_words,
+    ),
+    Section(
         "per_class",
         "Every species",
         lambda results: Table.of(PerClassRow, results.per_class),
@@ -241,9 +285,6 @@ SECTIONS = (
 """All sections, in the order in which reports show them. One without rows is left out."""
 
 
-def filled(results: Results) -> Iterator[tuple[Section, Table[Any]]]:
+def filled(results: Results) -> Iterator[tuple[Section[Results], Table[Any]]]:
     """The sections that have rows in these results, each with its whole table."""
-    for section in SECTIONS:
-        table = section.table(results)
-        if table.rows:
-            yield section, table
+    return with_rows(SECTIONS, results)

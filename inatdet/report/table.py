@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 import numpy as np
 
+from inatdet.data.rows import TOTAL
 from inatdet.evaluation.average_precision import OVERALL
 from inatdet.evaluation.resampling import Estimate
 from inatdet.evaluation.rows import Cell, Row
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 R = TypeVar("R", bound=Row)
+
+SUMMARIES = frozenset({OVERALL, TOTAL})
+"""What the rows are called that sum up those above them."""
 
 _LONGEST_ON_SCREEN = 60  # characters of a cell
 
@@ -131,10 +135,10 @@ class Table(Generic[R]):
     def latex(self) -> str:
         """The table as a LaTeX `tabular` with booktabs rules, with one decimal.
 
-        A rule precedes the last row if that is a mean, as in the paper.
+        A rule precedes the last row if that sums up the others, as in the paper.
         """
         lines = [f"{' & '.join(row)} \\\\" for row in self._printed(in_latex)]
-        if len(lines) > 1 and self.rows[-1][0] == OVERALL:
+        if len(lines) > 1 and self.rows[-1][0] in SUMMARIES:
             lines.insert(-1, "\\midrule")
         sides = "".join("l" if text else "r" for text in self.text_columns())
         return "\n".join(

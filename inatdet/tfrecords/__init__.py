@@ -1,1 +1,1 @@
-"""Images and boxes as TFRecords, written once and read in training. TensorFlow starts here."""
+"""Images and boxes as TFRecords: written once, without TensorFlow, and read in training."""

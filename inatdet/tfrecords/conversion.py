@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import csv
 import glob
 import os
 import re
 from dataclasses import dataclass
 
+from inatdet.choices import Choice
 from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad
+from inatdet.data.entries import short
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import TAXONOMY_FILE, Taxonomy
 from inatdet.errors import InputError
+from inatdet.files import open_regular
 from inatdet.outputs import check_folder
+from inatdet.tfrecords.parts import check_part
+
+
+class LeaveOut(Choice):
+    """Kinds of pictures that can be used as they are, but need not be."""
+
+    TURNED = "turned"
+    GRAY = "gray"
+    CMYK = "cmyk"
+    HOLE = "hole"
 
 
 @dataclass(frozen=True)
@@ -21,7 +35,8 @@ class Conversion:
 
     Attributes:
         annotations: path of the annotation file.
-        images_dir: the folder that its file names are relative to.
+        images_dir: the folder that its file names are relative to; None if there is an archive.
+        images_tar: an archive whose members have these names, instead of the folder.
         output_dir: where to write.
         split: the first part of the shards' names.
         num_shards: 0 for one per thousand images, but at least eight.
@@ -36,12 +51,16 @@ class Conversion:
             annotated, or shows only a track or a nest; it is not one without an animal.
         seed: of the shuffling of images into shards.
         threads: the number of image files to read at the same time.
+        shards: the shards to write, if not all; see `inatdet.tfrecords.parts`.
+        leave_out: pictures to leave out besides those that cannot be used.
+        leave_out_listed: path of a CSV file with a column `image_id`, such as `problems.csv` of
+            `inatdet check`; these images are left out.
         ranks: path of a CSV file of ranks; see `inatdet.data.formats.ranks.read_ranks`.
         genus_from_names: whether to take genera from categories' names that are binomials.
     """
 
     annotations: str
-    images_dir: str
+    images_dir: str | None
     output_dir: str
     split: str
     num_shards: int = 0
@@ -54,6 +73,10 @@ class Conversion:
     threads: int = 8
     ranks: str | None = None
     genus_from_names: bool = False
+    images_tar: str | None = None
+    shards: str = ""
+    leave_out: tuple[LeaveOut, ...] = ()
+    leave_out_listed: str | None = None
 
     def check(self) -> None:
         """Checks the settings, and that the output folder can be written to.
@@ -72,9 +95,36 @@ class Conversion:
             raise InputError(f"--threads={self.threads} must be at least 1")
         if self.taxonomy and self.super_classes:
             raise InputError("--taxonomy already orders the super-classes; drop --super_classes")
-        if not os.path.isdir(self.images_dir):
+        if bool(self.images_dir) == bool(self.images_tar):
+            raise InputError("give either --images_dir or --images_tar")
+        if self.images_dir and not os.path.isdir(self.images_dir):
             raise InputError(f"--images_dir={self.images_dir} is not a folder; check the path")
+        if self.images_tar and not os.path.isfile(self.images_tar):
+            raise InputError(f"--images_tar={self.images_tar} is not a file; check the path")
+        check_part(self.shards)
         check_folder(self.output_dir)
+
+    def listed_ids(self) -> frozenset[int]:
+        """The ids of the images in the file of `leave_out_listed`; none without one.
+
+        Raises:
+            InputError: it cannot be read, or has no such column.
+        """
+        path = self.leave_out_listed
+        if path is None:
+            return frozenset()
+        try:
+            with open_regular(path, "r") as file:
+                rows = csv.DictReader(file)
+                if "image_id" not in (rows.fieldnames or ()):
+                    raise InputError(f"{path}: has no column image_id; name one in its first line")
+                texts = [row["image_id"] for row in rows if row["image_id"]]
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise InputError(f"{path}: cannot be read as CSV ({error}); check the path") from error
+        for text in texts:
+            if not re.fullmatch(r"-?\d{1,19}", text.strip()):
+                raise InputError(f"{path}: {short(text)} is no image id; correct it")
+        return frozenset(map(int, texts))
 
     def label_spaces(self, annotations: Annotations) -> Taxonomy:
         """The label spaces, which all splits in the output folder must share.

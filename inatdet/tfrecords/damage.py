@@ -15,6 +15,8 @@ from tqdm import tqdm
 
 from inatdet.errors import InputError
 from inatdet.tfrecords import examples
+from inatdet.tfrecords.encoding import version_of
+from inatdet.tfrecords.keys import VERSION
 from inatdet.tfrecords.reading import find_files
 
 _LOGGER = logging.getLogger(__name__)
@@ -67,11 +69,11 @@ def find_damage(file: str) -> str | None:
         return f"{file}: damaged after {count} records, or not a TFRecord file; {_WRITE_AGAIN}"
     except tf.errors.InvalidArgumentError:
         (serialized,) = records.skip(len(image_ids)).take(1).as_numpy_iterator()
-        version = examples.version_of(serialized)
-        if version not in (None, examples.VERSION):
+        version = version_of(serialized)
+        if version not in (None, VERSION):
             return (
                 f"{file}: has records of version {version}, but this version of inatdet reads "
-                f"version {examples.VERSION}; {_WRITE_AGAIN}"
+                f"version {VERSION}; {_WRITE_AGAIN}"
             )
         return f"{file}: record {len(image_ids) + 1} is not an example of inatdet; {_WRITE_AGAIN}"
     pixels = records.map(

@@ -1,7 +1,8 @@
-"""Which shards of a split are finished: a journal while it is incomplete, then a summary.
+"""Which shards of a split are finished: a small file beside each, and in the end one manifest.
 
-From the journal, an interrupted run is resumed. Both files have a format version, and those from
-before there were versions are still read.
+While a split is incomplete, every finished shard has a hidden file of its own, so that processes
+that write other shards of the same split, on whatever machine, do not disturb one another. When all
+are there, they are joined into `<split>.json`, the manifest, which marks the split as complete.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ import glob
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from inatdet.errors import InputError
-from inatdet.files import atomic_path, check_version, matching, write_text
+from inatdet.files import check_version, matching, write_text
 
 _FORMAT = "inatdet tfrecords"
-_VERSION = 1
+_VERSION = 2  # shards have checksums; those of version 1 are not the same in every run
 _REMEDY = "remove it and run `inatdet tfrecords` again"
 
 
@@ -32,79 +33,108 @@ class Shard:
         images: the number of its images.
         boxes: the number of their boxes.
         bytes: the size of the file.
+        crc32c: of the file, 8 hexadecimal digits.
+        sources: a hash of what the image files were like from outside, their sizes and times.
         left_out: the number of images that were left out, by problem.
         left_out_ids: the ids of those images.
-        turned: the number of images with an EXIF orientation, which readers ignore; 0 in shards
-            from before it was counted.
+        turned: the number of images with an EXIF orientation, which readers ignore.
     """
 
     file: str
     images: int
     boxes: int
     bytes: int
+    crc32c: str = ""
+    sources: str = ""
     left_out: Mapping[str, int] = field(default_factory=dict)
     left_out_ids: Sequence[int] = ()
     turned: int = 0
 
 
 class Journal:
-    """The finished shards of one split, in a hidden file while the split is incomplete.
+    """The finished shards of one split.
 
     A shard counts as finished only if it was written with the same settings, that is, everything
-    that its content depends on, and if its file still has the same size.
+    that its content depends on besides the image files, and if its file still has the same size.
 
     Args:
         directory: the folder of the shards.
         split: the first part of their names.
         settings: what the content of the shards depends on; anything that JSON can hold.
+        names: of all shards of the split.
 
     Attributes:
-        summary_path: the file that is there once the split is complete.
+        summary_path: the manifest, which is there once the split is complete.
     """
 
-    def __init__(self, directory: str, split: str, settings: Mapping[str, Any]):
-        self._directory, self._split = directory, split
+    def __init__(
+        self, directory: str, split: str, settings: Mapping[str, Any], names: Sequence[str]
+    ):
+        self._directory, self._split, self._names = directory, split, tuple(names)
         # As JSON returns them, to compare them with what is read.
         self._settings = json.loads(json.dumps(settings))
-        self._path = os.path.join(directory, f".{split}.journal")
         self.summary_path = os.path.join(directory, f"{split}.json")
 
-    def finished(self) -> dict[str, Shard]:
+    def finished(self, names: Iterable[str] | None = None) -> dict[str, Shard]:
         """The shards that need not be written again, by file name.
 
+        Args:
+            names: where to look; by default at all.
+
         Raises:
-            InputError: the journal or summary has a newer format version.
+            InputError: what is known of a shard has a newer format version.
         """
-        for read in (self._read_journal, self._read_summary):
-            settings, shards = read()
-            if settings == self._settings:
-                return {shard.file: shard for shard in shards if self._is_known(shard)}
-        return {}
+        wanted = self._names if names is None else tuple(names)
+        found: dict[str, Shard] = {}
+        for name in wanted:
+            record = _read(self._path_of(name))
+            if record and record.get("settings") == self._settings:
+                with contextlib.suppress(TypeError, KeyError):
+                    found[name] = Shard(**record["shard"])
+        # The manifest second, because it is there before the records about shards go.
+        for shard in self._of_manifest():
+            found.setdefault(shard.file, shard)
+        return {
+            name: found[name] for name in wanted if name in found and self._is_whole(found[name])
+        }
 
-    def begin(self, kept: Mapping[str, Shard]) -> None:
-        """Starts a new journal with the shards in `kept`, and removes all others of the split.
+    def is_of_earlier_version(self) -> bool:
+        """Whether an earlier version of this program wrote the split, whose shards do not count."""
+        hidden = os.path.join(self._directory, f".{self._split}.journal")
+        manifest = _read(self.summary_path)
+        return os.path.exists(hidden) or bool(manifest and manifest.get("version") in (None, 1))
 
-        Shards from an earlier run with other settings would be read together with the new ones.
+    def begin(self, todo: Collection[str], alone: bool) -> None:
+        """Makes the split an incomplete one, before shards are written.
+
+        Args:
+            todo: the shards to write; what there is of them is removed.
+            alone: whether nobody writes other shards of the split. Then shards of earlier runs,
+                which readers would take for those of this one, are removed too, which otherwise
+                happens in the end.
         """
         os.makedirs(self._directory, exist_ok=True)
-        with atomic_path(self._path) as temporary, open(temporary, "w") as file:
-            header = {"format": _FORMAT, "version": _VERSION, "settings": self._settings}
-            for line in (header, *map(asdict, kept.values())):
-                file.write(json.dumps(line) + "\n")
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(self.summary_path)
-        escaped = os.path.join(glob.escape(self._directory), glob.escape(self._split))
-        for path in glob.glob(f"{escaped}-*-of-*.tfrecord"):
-            if os.path.basename(path) not in kept:
-                os.remove(path)
+        for shard in self._of_manifest():
+            if shard.file in self._names and not os.path.exists(self._path_of(shard.file)):
+                self.add(shard)
+        hidden = os.path.join(self._directory, f".{self._split}.journal")  # of version 1
+        _remove(self.summary_path, hidden, *map(self._path_of, todo))
+        _remove(*(os.path.join(self._directory, name) for name in todo))
+        if alone:
+            self._remove_all_but(set(self._names) - set(todo))
 
     def add(self, shard: Shard) -> None:
         """Records that a shard is finished."""
-        with open(self._path, "a") as file:
-            file.write(json.dumps(asdict(shard)) + "\n")
+        record = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "settings": self._settings,
+            "shard": asdict(shard),
+        }
+        write_text(self._path_of(shard.file), json.dumps(record) + "\n")
 
-    def end(self, summary: Mapping[str, Any], shards: list[Shard]) -> None:
-        """Writes the summary, which marks the split as complete, and removes the journal.
+    def end(self, summary: Mapping[str, Any], shards: Sequence[Shard]) -> None:
+        """Writes the manifest, which marks the split as complete, and removes what it replaces.
 
         Args:
             summary: what to put into it besides settings and shards.
@@ -117,41 +147,46 @@ class Journal:
             "settings": self._settings,
             "files": [asdict(shard) for shard in shards],
         }
+        # Records about shards go last: whoever finds one gone finds the manifest.
         write_text(self.summary_path, json.dumps(content, indent=1) + "\n")
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(self._path)
+        self._remove_all_but(set(self._names))
+        _remove(*map(self._path_of, self._names))
 
-    def _is_known(self, shard: Shard) -> bool:
-        """Whether the file is as it was written, and it is known which images it contains."""
-        if sum(shard.left_out.values()) != len(shard.left_out_ids):
-            return False  # from before the ids of images that were left out were recorded
+    def _path_of(self, name: str) -> str:
+        return os.path.join(self._directory, f".{name}.finished")
+
+    def _is_whole(self, shard: Shard) -> bool:
         try:
             return os.path.getsize(os.path.join(self._directory, shard.file)) == shard.bytes
         except OSError:
             return False
 
-    def _read_journal(self) -> tuple[Any, list[Shard]]:
+    def _of_manifest(self) -> list[Shard]:
+        """The shards that the manifest lists, if it is of the same settings."""
+        content = _read(self.summary_path)
+        if not content or content.get("settings") != self._settings:
+            return []
         try:
-            with open(self._path, encoding="utf-8") as file:
-                lines = file.read().split("\n")
-            # After the last line break there is a line that was not written completely.
-            header, *shards = (json.loads(line) for line in lines[:-1])
-        except (OSError, ValueError):
-            return None, []
-        if isinstance(header, dict) and header.get("format") == _FORMAT:
-            check_version(self._path, header.get("version"), _VERSION, _REMEDY)
-            header = header.get("settings")  # all of the header before there were versions
-        try:
-            return header, [Shard(**shard) for shard in shards]
-        except TypeError:
-            return None, []
-
-    def _read_summary(self) -> tuple[Any, list[Shard]]:
-        content = _read_summary(self.summary_path)
-        try:
-            return content["settings"], [Shard(**shard) for shard in content["files"]]
+            return [Shard(**shard) for shard in content["files"]]
         except (TypeError, KeyError):
-            return None, []
+            return []
+
+    def _remove_all_but(self, kept: set[str]) -> None:
+        """Removes shards of the split and what is known about them."""
+        folder, split = glob.escape(self._directory), glob.escape(self._split)
+        for path in glob.glob(f"{folder}/{split}-*-of-*.tfrecord"):
+            if os.path.basename(path) not in kept:
+                _remove(path)
+        for path in glob.glob(f"{folder}/.{split}-*-of-*.tfrecord.finished"):
+            if os.path.basename(path)[1:].removesuffix(".finished") not in kept:
+                _remove(path)
+
+
+def _remove(*paths: str) -> None:
+    """Removes files, some of which may not be there."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
 
 
 def split_of(file_pattern: str) -> str | None:
@@ -172,19 +207,31 @@ def split_of(file_pattern: str) -> str | None:
 
 
 def summary_of(file_pattern: str) -> dict[str, Any]:
-    """What the summary beside a split's shards says, as far as it can be read.
+    """What the manifest beside a split's shards says, as far as it can be read.
 
     Args:
         file_pattern: matches all shards of one split.
 
     Returns:
-        The summary; empty if the pattern matches other files, or there is no summary that this
+        The manifest; empty if the pattern matches other files, or there is no manifest that this
         version can read. Readers of records can do without it.
     """
     split = split_of(file_pattern)
     with contextlib.suppress(InputError):
-        return {} if split is None else _read_summary(f"{split}.json")
+        return {} if split is None else manifest_of(split)
     return {}
+
+
+def manifest_of(split: str) -> dict[str, Any]:
+    """What a manifest says; nothing if there is none.
+
+    Args:
+        split: the path that the shards' names begin with.
+
+    Raises:
+        InputError: it has a newer format version.
+    """
+    return _read(f"{split}.json")
 
 
 def count_images(file_pattern: str) -> int | None:
@@ -193,8 +240,8 @@ def count_images(file_pattern: str) -> int | None:
     return images if type(images) is int and images >= 0 else None
 
 
-def _read_summary(path: str) -> dict[str, Any]:
-    """What a summary says; nothing if there is no summary.
+def _read(path: str) -> dict[str, Any]:
+    """What a manifest, or the record of a shard, says; nothing if there is none.
 
     Raises:
         InputError: it has a newer format version.

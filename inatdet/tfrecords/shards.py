@@ -7,12 +7,12 @@ import os
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import tensorflow as tf
-
 from inatdet.data.checking import OnBad
 from inatdet.data.jpeg import BadFileError
 from inatdet.errors import InputError
 from inatdet.files import atomic_path
+from inatdet.locks import only_writer_of
+from inatdet.tfrecords.frames import FrameWriter
 from inatdet.tfrecords.journal import Shard
 
 IMAGES_PER_SHARD = 1000
@@ -21,23 +21,37 @@ IMAGES_PER_SHARD = 1000
 MIN_SHARDS = 8
 """By default, so that there is work for several readers even in a small dataset."""
 
+_BUFFER = 1 << 20  # bytes that are written at a time
+
 
 class Written(NamedTuple):
     """An image as it is written.
 
     Attributes:
-        example: serialized.
+        record: its bytes.
         boxes: the number of its boxes.
         turned: whether it has an EXIF orientation, which readers ignore.
     """
 
-    example: bytes
+    record: bytes
     boxes: int
     turned: bool
 
 
+class LeftOut(NamedTuple):
+    """An image that is not wanted, though its file is good.
+
+    Attributes:
+        kind: of the picture, as in "image is gray".
+        image_id: the image.
+    """
+
+    kind: str
+    image_id: int
+
+
 def shard_names(split: str, images: int, num_shards: int = 0) -> list[str]:
-    """The names of the shards of a split; each has at least one image.
+    """The names of the shards of a split; there is an image for each.
 
     Args:
         split: the first part of the names.
@@ -55,43 +69,59 @@ def shard_names(split: str, images: int, num_shards: int = 0) -> list[str]:
 
 def write_shard(
     path: str,
-    examples: Iterator[Written | BadFileError],
+    records: Iterator[Written | LeftOut | BadFileError],
     on_bad: OnBad,
     advance: Callable[[], object],
 ) -> Shard:
-    """Writes one shard, completely or not at all.
+    """Writes one shard, completely or not at all; it is on the disk when this returns.
 
     Args:
         path: the file to write.
-        examples: what to write, or why an image cannot be written.
-        on_bad: what to do in the latter case.
+        records: what to write, or why an image is not written.
+        on_bad: what to do if its file is bad.
         advance: called after each image.
 
     Returns:
         What was written.
 
     Raises:
-        InputError: an image file is bad and `on_bad` is `ERROR`.
+        InputError: an image file is bad and `on_bad` is `ERROR`, or another process writes this
+            shard.
     """
     images = boxes = turned = 0
     left_out: collections.Counter[str] = collections.Counter()
     left_out_ids: list[int] = []
-    with atomic_path(path) as temporary:
-        with tf.io.TFRecordWriter(temporary) as writer:
-            for example in examples:
-                advance()
-                if isinstance(example, BadFileError):
-                    if on_bad is OnBad.ERROR:
-                        # Where the first image is bad, all may be, and nothing would be left.
-                        skip = ", or leave such images out with --on_bad=skip" if images else ""
-                        raise InputError(
-                            f"{example}{skip}; `inatdet check` lists all such images"
-                        ) from example
-                    left_out[str(example.problem)] += 1
-                    left_out_ids.append(example.image_id)
-                    continue
-                writer.write(example.example)
-                images, boxes = images + 1, boxes + example.boxes
-                turned += example.turned
-        size = os.path.getsize(temporary)
-    return Shard(os.path.basename(path), images, boxes, size, dict(left_out), left_out_ids, turned)
+    with (
+        only_writer_of(path),
+        atomic_path(path) as temporary,
+        open(temporary, "wb", buffering=_BUFFER) as file,
+    ):
+        frames = FrameWriter(file)
+        for record in records:
+            advance()
+            if isinstance(record, Written):
+                frames.write(record.record)
+                images, boxes = images + 1, boxes + record.boxes
+                turned += record.turned
+                continue
+            if isinstance(record, BadFileError) and on_bad is OnBad.ERROR:
+                # Where the first image is bad, all may be, and nothing would be left.
+                skip = ", or leave such images out with --on_bad=skip" if images else ""
+                raise InputError(
+                    f"{record}{skip}; `inatdet check` lists all such images"
+                ) from record
+            kind = record.problem if isinstance(record, BadFileError) else record.kind
+            left_out[str(kind)] += 1
+            left_out_ids.append(record.image_id)
+        file.flush()
+        os.fsync(file.fileno())
+    return Shard(
+        os.path.basename(path),
+        images,
+        boxes,
+        frames.bytes,
+        frames.crc32c,
+        left_out=dict(left_out),
+        left_out_ids=left_out_ids,
+        turned=turned,
+    )

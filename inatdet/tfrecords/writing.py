@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
-import hashlib
+import contextlib
 import os
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,35 +16,42 @@ import tqdm
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad
-from inatdet.data.file_names import explain_missing
-from inatdet.data.formats.coco import read_coco_annotations
-from inatdet.data.formats.ranks import with_ranks
 from inatdet.data.granularity import Granularity
-from inatdet.data.jpeg import BadFileError, FileProblem, read_jpeg
 from inatdet.data.reading_ahead import map_ahead
 from inatdet.data.taxonomy import TAXONOMY_FILE, Taxonomy
 from inatdet.errors import InputError
-from inatdet.files import sha256_of
-from inatdet.locks import only_writer
-from inatdet.tfrecords.contents import labels_sha256
+from inatdet.locks import only_writer, only_writer_of
+from inatdet.tfrecords.archive import ImagesArchive
 from inatdet.tfrecords.conversion import Conversion
-from inatdet.tfrecords.examples import VERSION, encode
 from inatdet.tfrecords.journal import Journal, Shard
 from inatdet.tfrecords.label_counts import SplitCounts
-from inatdet.tfrecords.shards import Written, shard_names, write_shard
+from inatdet.tfrecords.parts import shards_of_part
+from inatdet.tfrecords.plan import Plan, arguments_of
+from inatdet.tfrecords.recording import NOT_WANTED, Recorder, recorder
+from inatdet.tfrecords.shards import write_shard
+from inatdet.tfrecords.sources import ImagesFolder, Source
 
 __all__ = ["Conversion", "convert"]
 
+_SHARDS_AT_ONCE = 4  # more do not help: their threads share one lock of Python
+_AHEAD = 2  # images per thread that are read before they are written
+
+
+class _StoppedError(Exception):
+    """Another shard failed, so this one is given up."""
+
 
 def convert(conversion: Conversion, progress: bool = False) -> dict[str, Any]:
-    """Writes the shards of one split, its summary, label counts, label maps and taxonomy.
+    """Writes the shards of one split, its manifest, label counts, label maps and taxonomy.
 
     Args:
         conversion: what to do.
         progress: whether to show a progress bar on stderr.
 
     Returns:
-        What `<split>.json` says: `images`, `boxes`, `shards`, `left_out` and more.
+        What the manifest `<split>.json` says: `images`, `boxes`, `shards`, `left_out` and more.
+        Where other parts have yet to write shards, there is no manifest; then the numbers are those
+        of this part, and `unwritten` is the number of shards that are not there.
 
     Raises:
         InputError: a setting, the annotations or an image file are bad, or another process writes
@@ -50,57 +59,243 @@ def convert(conversion: Conversion, progress: bool = False) -> dict[str, Any]:
             bad; then finished shards are kept for the next run.
     """
     conversion.check()
-    with only_writer(conversion.output_dir):
-        return _convert(conversion, progress)
+    alone = contextlib.nullcontext() if conversion.shards else only_writer(conversion.output_dir)
+    with alone:
+        plan = Plan.of(conversion)
+        part = shards_of_part(conversion.shards, len(plan.names))
+        journal = Journal(conversion.output_dir, conversion.split, plan.settings, plan.names)
+        notes, written = _write_part(conversion, plan, part, journal, progress)
+        summary = _join(conversion, plan, journal, written)
+    return {**summary, "notes": [*notes, *summary["notes"]]}
 
 
-def _convert(conversion: Conversion, progress: bool) -> dict[str, Any]:
-    annotations = read_coco_annotations(
-        conversion.annotations, on_bad=conversion.on_bad, images_dir=conversion.images_dir
-    )
-    annotations = with_ranks(annotations, conversion.ranks, conversion.genus_from_names)
-    taxonomy = conversion.label_spaces(annotations)
-    left_out = collections.Counter(annotations.skipped)
-    order = _choose_images(conversion, annotations, left_out)
-    names = shard_names(conversion.split, len(order), conversion.num_shards)
-    journal = Journal(
-        conversion.output_dir,
-        conversion.split,
-        _settings(conversion, order, taxonomy, num_shards=len(names)),
-    )
-    finished = _resume(conversion, journal, names)
-    taxonomy.save(os.path.join(conversion.output_dir, TAXONOMY_FILE))
-    taxonomy.write_label_maps(conversion.output_dir)
-    serialize = _serializer(conversion, annotations, taxonomy)
-    shards = _write(
-        conversion,
-        journal,
-        order=order,
-        names=names,
-        finished=finished,
-        serialize=serialize,
-        progress=progress,
+def _write_part(
+    conversion: Conversion, plan: Plan, part: range, journal: Journal, progress: bool
+) -> tuple[list[str], list[Shard]]:
+    """Writes the shards of a part that are not finished.
+
+    Returns:
+        Sentences about what is written again, and all shards of the part.
+    """
+    positions = {plan.names[shard]: plan.positions(shard).tolist() for shard in part}
+    wanted = [position for of_shard in positions.values() for position in of_shard]
+    with _source(conversion, plan.annotations, wanted, progress) as source:
+        stamps = {name: source.stamp(of_shard) for name, of_shard in positions.items()}
+        recorded = {
+            name: shard
+            for name, shard in journal.finished(positions).items()
+            # What a run with SKIP left out is an error now.
+            if conversion.on_bad is OnBad.SKIP or set(shard.left_out) <= set(NOT_WANTED.values())
+        }
+        finished = {n: shard for n, shard in recorded.items() if shard.sources == stamps[n]}
+        notes = _written_again(conversion, journal, len(recorded) - len(finished))
+        todo = {name: of for name, of in positions.items() if name not in finished}
+        if not todo:
+            return notes, list(finished.values())
+        _check_there(conversion, plan.annotations, source, todo, len(wanted))
+        journal.begin(todo, alone=not conversion.shards)
+        _save_label_spaces(conversion, plan.taxonomy)
+        record_of = recorder(conversion, plan, source)
+        shards = _write(conversion, source, todo, record_of, journal, stamps, progress)
+    finished.update((shard.file, shard) for shard in shards)
+    return notes, [finished[name] for name in positions]
+
+
+def _written_again(conversion: Conversion, journal: Journal, changed: int) -> list[str]:
+    notes = []
+    if journal.is_of_earlier_version():
+        notes.append(
+            f"{conversion.output_dir}: an earlier version of inatdet wrote shards of "
+            f"{conversion.split}, which have no checksums; they are written again"
+        )
+    if changed:
+        are = "was finished, so it is" if changed == 1 else "were finished, so they are"
+        notes.append(
+            f"{conversion.output_dir}: images of {changed:,} "
+            f"{'shard' if changed == 1 else 'shards'} changed in size or time after "
+            f"{'it' if changed == 1 else 'they'} {are} written again"
+        )
+    return notes
+
+
+@contextlib.contextmanager
+def _source(
+    conversion: Conversion, annotations: Annotations, wanted: Sequence[int], progress: bool
+) -> Iterator[Source]:
+    images = annotations.images
+    if conversion.images_dir:
+        yield ImagesFolder(conversion.images_dir, images, wanted, conversion.threads)
+        return
+    path = conversion.images_tar
+    assert path
+    with tqdm.tqdm(
+        desc=os.path.basename(path),
+        total=os.path.getsize(path),
+        unit="B",
+        unit_scale=True,
+        disable=not progress,
+        mininterval=1,
+    ) as bar:
+        archive = ImagesArchive(path, images, conversion.output_dir, bar.update)
+        with contextlib.closing(archive):
+            yield archive
+
+
+def _check_there(
+    conversion: Conversion,
+    annotations: Annotations,
+    source: Source,
+    todo: Mapping[str, Sequence[int]],
+    sought: int,
+) -> None:
+    """Checks that the files exist, so that a wrong folder is noticed right away.
+
+    Args:
+        conversion: what to do.
+        annotations: the images.
+        source: of their files.
+        todo: the images of the shards to write.
+        sought: the number of images of all shards of this part.
+    """
+    os.makedirs(conversion.output_dir, exist_ok=True)
+    absent = source.fetch(todo)
+    if absent and (conversion.on_bad is OnBad.ERROR or len(absent) == sought):
+        names = [annotations.images[position].file_name for position in absent]
+        what, remedy = source.explain(names, sought)
+        more = "" if len(absent) == sought else ", or leave them out with --on_bad=skip"
+        raise InputError(f"{what}; {remedy}{more}")
+
+
+def _write(
+    conversion: Conversion,
+    source: Source,
+    todo: Mapping[str, Sequence[int]],
+    record_of: Recorder,
+    journal: Journal,
+    stamps: Mapping[str, str],
+    progress: bool,
+) -> list[Shard]:
+    """Writes shards, some at the same time.
+
+    Args:
+        conversion: what to do.
+        source: of the image files.
+        todo: the images of each shard, by its name.
+        record_of: see `recorder`.
+        journal: where to record finished shards.
+        stamps: what the files of each shard are like from outside.
+        progress: whether to show a progress bar.
+    """
+    threads = conversion.threads
+    at_once = min(_SHARDS_AT_ONCE, threads, len(todo))
+    stop = threading.Event()
+    counting = threading.Lock()
+    bar = tqdm.tqdm(
+        total=sum(map(len, todo.values())),
+        desc=conversion.split,
+        unit=" images",
+        disable=not progress,
+        mininterval=1,
     )
 
-    written = {annotations.images[position].id for position in order.tolist()}
-    for shard in shards:
-        left_out.update(shard.left_out)
-        written.difference_update(shard.left_out_ids)
-    if not written:
-        reasons = "; ".join(f"{problem}: {count}" for problem, count in left_out.items() if count)
+    def advance() -> None:
+        with counting:
+            bar.update()
+        if stop.is_set():
+            raise _StoppedError
+
+    def write(name: str) -> Shard:
+        if stop.is_set():
+            raise _StoppedError
+        records = map_ahead(readers, record_of, todo[name], max(2, _AHEAD * threads // at_once))
+        path = os.path.join(conversion.output_dir, name)
+        try:
+            shard = write_shard(path, records, conversion.on_bad, advance)
+        except BaseException:
+            stop.set()
+            raise
+        shard = replace(shard, sources=stamps[name])
+        journal.add(shard)
+        with counting:
+            source.release(name)
+        return shard
+
+    with (
+        bar,
+        concurrent.futures.ThreadPoolExecutor(threads) as readers,
+        concurrent.futures.ThreadPoolExecutor(at_once) as writers,
+    ):
+        waiting = [writers.submit(write, name) for name in todo]
+        try:
+            concurrent.futures.wait(waiting)
+        except BaseException:
+            stop.set()
+            raise
+    failures = [failed for future in waiting if (failed := future.exception())]
+    for failed in failures:
+        if not isinstance(failed, _StoppedError):
+            raise failed
+    return [future.result() for future in waiting]
+
+
+def _join(
+    conversion: Conversion, plan: Plan, journal: Journal, written: list[Shard]
+) -> dict[str, Any]:
+    """Writes the manifest and the label counts, if all shards of the split are there.
+
+    Returns:
+        The manifest, or what it would say of this part.
+    """
+    everything = journal.finished()
+    unwritten = len(plan.names) - len(everything)
+    if unwritten:
+        return {**_summary(conversion, plan, written), "unwritten": unwritten}
+    shards = list(everything.values())
+    summary = _summary(conversion, plan, shards)
+    _save_label_spaces(conversion, plan.taxonomy)
+    left_out = {image_id for shard in shards for image_id in shard.left_out_ids}
+    images = plan.annotations.images
+    ids = {images[position].id for position in plan.order.tolist()} - left_out
+    if not ids:
+        reasons = "; ".join(f"{problem}: {n}" for problem, n in summary["left_out"].items())
         raise InputError(
             f"{conversion.annotations}: no image can be written ({reasons}); `inatdet check` lists "
             "what is wrong with each"
         )
-    counts = SplitCounts.of(annotations.keep_images(written))
-    counts.save(conversion.output_dir, conversion.split)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(only_writer_of(journal.summary_path))
+        except InputError:  # another part ended at the same time, and does this
+            return summary
+        SplitCounts.of(plan.annotations.keep_images(ids)).save(
+            conversion.output_dir, conversion.split
+        )
+        journal.end({**summary, "arguments": arguments_of(conversion)}, shards)
+    return summary
+
+
+def _save_label_spaces(conversion: Conversion, taxonomy: Taxonomy) -> None:
+    taxonomy.save(os.path.join(conversion.output_dir, TAXONOMY_FILE))
+    taxonomy.write_label_maps(conversion.output_dir)
+
+
+def _summary(conversion: Conversion, plan: Plan, shards: Sequence[Shard]) -> dict[str, Any]:
+    """What a manifest says about shards."""
+    annotations, taxonomy = plan.annotations, plan.taxonomy
+    left_out = collections.Counter(plan.left_out)
+    for shard in shards:
+        left_out.update(shard.left_out)
     species = taxonomy.label_of_category(Granularity.SPECIES)
-    summary = {
+    misfits = [
+        f"{annotations.path}: {m.granularity} is no level, as it {m.reason}"
+        for m in taxonomy.misfits
+    ]
+    return {
         "split": conversion.split,
         "images": sum(shard.images for shard in shards),
         "boxes": sum(shard.boxes for shard in shards),
         "shards": len(shards),
-        "notes": [*annotations.notes, *_misfits(annotations.path, taxonomy)],
+        "notes": [*annotations.notes, *misfits],
         "left_out": {problem: count for problem, count in left_out.items() if count},
         "turned": sum(shard.turned for shard in shards),
         "boxes_without_species_label": int(
@@ -108,163 +303,3 @@ def _convert(conversion: Conversion, progress: bool) -> dict[str, Any]:
         ),
         "labels": {str(g): taxonomy.num_labels(g) for g in taxonomy.levels},
     }
-    journal.end(summary, shards)
-    return summary
-
-
-def _misfits(path: str, taxonomy: Taxonomy) -> list[str]:
-    """Sentences about the ranks that no model can be trained at."""
-    return [f"{path}: {m.granularity} is no level, as it {m.reason}" for m in taxonomy.misfits]
-
-
-def _choose_images(
-    conversion: Conversion, annotations: Annotations, left_out: collections.Counter[str]
-) -> np.ndarray:
-    """Which images to write, shuffled.
-
-    Args:
-        conversion: what to do.
-        annotations: their images are chosen from.
-        left_out: the numbers of images left out, by problem; it is added to.
-
-    Returns:
-        int64 `[images]`, positions in `annotations.images`.
-    """
-    chosen = np.arange(len(annotations.images))
-    if not conversion.keep_boxless:
-        _, starts = annotations.rows_by_image()
-        chosen = np.flatnonzero(np.diff(starts))
-        left_out["image has no box"] = len(annotations.images) - len(chosen)
-    present = _present(conversion, annotations, chosen)
-    left_out[str(FileProblem.MISSING)] = len(chosen) - len(present)
-    return np.random.default_rng(conversion.seed).permutation(present)
-
-
-def _present(conversion: Conversion, annotations: Annotations, chosen: np.ndarray) -> np.ndarray:
-    """Those of the chosen images whose file exists; a wrong folder is noticed right away."""
-
-    def exists(position: int) -> bool:
-        return os.path.isfile(annotations.images[position].path_in(conversion.images_dir))
-
-    with concurrent.futures.ThreadPoolExecutor(conversion.threads) as readers:
-        found = np.array(list(readers.map(exists, chosen.tolist(), chunksize=256)), bool)
-    missing = chosen[~found] if len(chosen) else chosen
-    if len(missing) and (conversion.on_bad is OnBad.ERROR or len(missing) == len(chosen)):
-        what, remedy = explain_missing(
-            conversion.images_dir,
-            [annotations.images[position].file_name for position in missing.tolist()],
-            sought=len(chosen),
-        )
-        more = "" if len(missing) == len(chosen) else ", or leave them out with --on_bad=skip"
-        raise InputError(f"{what}; {remedy}{more}")
-    return chosen[found] if len(chosen) else chosen
-
-
-def _settings(
-    conversion: Conversion, order: np.ndarray, taxonomy: Taxonomy, num_shards: int
-) -> dict[str, Any]:
-    """Everything that the content of the shards depends on, to resume only a run with the same."""
-    return {
-        "annotations": os.path.basename(conversion.annotations),
-        "annotations_sha256": sha256_of(conversion.annotations),
-        "order_sha256": hashlib.sha256(order.astype("<i8").tobytes()).hexdigest(),
-        "labels_sha256": labels_sha256(taxonomy),
-        "num_shards": num_shards,
-        "granularity": str(conversion.granularity),
-        "seen_labels_sha256": _labels_sha256(taxonomy, conversion.granularity),
-        "record_version": VERSION,
-    }
-
-
-def _labels_sha256(taxonomy: Taxonomy, granularity: Granularity) -> str:
-    """The hash of the labels in the field that other readers see."""
-    labels = taxonomy.names(granularity), sorted(taxonomy.label_of_category(granularity).items())
-    return hashlib.sha256(repr(labels).encode()).hexdigest()
-
-
-def _resume(conversion: Conversion, journal: Journal, names: list[str]) -> dict[str, Shard]:
-    """The shards that an earlier run finished; unless these are all, starts a new journal."""
-    finished = {
-        name: shard
-        for name, shard in journal.finished().items()
-        # What a run with SKIP left out is an error now.
-        if not (shard.left_out and conversion.on_bad is OnBad.ERROR)
-    }
-    if len(finished) < len(names) or not os.path.exists(journal.summary_path):
-        journal.begin(finished)
-    return finished
-
-
-def _serializer(
-    conversion: Conversion, annotations: Annotations, taxonomy: Taxonomy
-) -> Callable[[int], Written | BadFileError]:
-    """A function that reads an image and encodes it with its boxes.
-
-    It takes the position of an image in `annotations.images`, and returns what to write, or why the
-    file cannot be used.
-    """
-    rows, starts = annotations.rows_by_image()
-
-    def serialize(position: int) -> Written | BadFileError:
-        image, boxes = annotations.images[position], rows[starts[position] : starts[position + 1]]
-        try:
-            jpeg = read_jpeg(conversion.images_dir, image)
-        except BadFileError as error:
-            return error
-        example = encode(
-            image,
-            jpeg.data,
-            boxes=annotations.boxes[boxes],
-            category_ids=annotations.category_ids[boxes],
-            areas=annotations.areas[boxes],
-            is_crowd=annotations.is_crowd[boxes],
-            taxonomy=taxonomy,
-            granularity=conversion.granularity,
-        )
-        return Written(example.SerializeToString(), len(boxes), jpeg.is_turned)
-
-    return serialize
-
-
-def _write(
-    conversion: Conversion,
-    journal: Journal,
-    *,
-    order: np.ndarray,
-    names: list[str],
-    finished: Mapping[str, Shard],
-    serialize: Callable[[int], Written | BadFileError],
-    progress: bool,
-) -> list[Shard]:
-    """Writes the shards that are not finished.
-
-    Args:
-        conversion: what to do.
-        journal: where to record finished shards.
-        order: int `[images]`, positions of images; shard i of n has every n-th from the i-th on.
-        names: of the shards.
-        finished: the shards that need not be written, by name.
-        serialize: see `_serializer`.
-        progress: whether to show a progress bar.
-
-    Returns:
-        All shards of the split.
-    """
-    shards = []
-    bar = tqdm.tqdm(
-        total=len(order), desc=conversion.split, unit=" images", disable=not progress, mininterval=1
-    )
-    with bar, concurrent.futures.ThreadPoolExecutor(conversion.threads) as readers:
-        for i, name in enumerate(names):
-            positions = order[i :: len(names)].tolist()
-            if name in finished:
-                # Not counted as progress, because the remaining time is that of the images to come.
-                bar.total = (bar.total or 0) - len(positions)
-                bar.refresh()
-                shards.append(finished[name])
-                continue
-            path = os.path.join(conversion.output_dir, name)
-            examples = map_ahead(readers, serialize, positions, 4 * conversion.threads)
-            shards.append(write_shard(path, examples, conversion.on_bad, bar.update))
-            journal.add(shards[-1])
-    return shards

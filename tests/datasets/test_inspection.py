@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from inatdet.data.annotations import Annotations, Image
-from inatdet.datasets.inspection import Level, inspect
+from inatdet.data.findings import Level
+from inatdet.datasets.inspection import inspect
 from tests.data.odd_jpegs import picture, turned, with_hole
 
 

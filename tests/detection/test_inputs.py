@@ -12,7 +12,7 @@ from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection import inputs
 from inatdet.errors import InputError
-from inatdet.tfrecords import examples
+from inatdet.tfrecords import encoding
 from inatdet.tfrecords.damage import find_damage, reading_errors
 from inatdet.tfrecords.lookup import LabelLookup
 
@@ -37,7 +37,7 @@ def jpeg_of(height, width):
 def example_of(image_id, height, width, jpeg=None, boxes=(BOX,), categories=None, crowd=None):
     n = len(boxes)
     scaled = np.reshape(boxes, (n, 4)) * [width, height, width, height]
-    return examples.encode(
+    return encoding.encode(
         Image(image_id, f"{image_id}.jpg", width, height),
         jpeg_of(height, width) if jpeg is None else jpeg,
         scaled,
@@ -45,7 +45,7 @@ def example_of(image_id, height, width, jpeg=None, boxes=(BOX,), categories=None
         np.ones(n),
         np.zeros(n, bool) if crowd is None else np.array(crowd),
         TAXONOMY,
-    ).SerializeToString()
+    )
 
 
 def write(folder, records, shards=1):
@@ -199,7 +199,7 @@ def test_a_label_of_another_granularity_only_is_left_out(tmp_path):
     taxonomy = Taxonomy.from_categories(
         (*TAXONOMY.species, Category(9, "Avis nova", "Aves")), {0, 5}
     )
-    record = examples.encode(
+    record = encoding.encode(
         Image(1, "1.jpg", 80, 60),
         jpeg_of(60, 80),
         np.array([[8, 12, 24, 30]]),
@@ -208,7 +208,7 @@ def test_a_label_of_another_granularity_only_is_left_out(tmp_path):
         np.zeros(1, bool),
         taxonomy,
     )
-    pattern = write(tmp_path, [record.SerializeToString()])
+    pattern = write(tmp_path, [record])
     (batch,) = dataset(pattern)
     assert batch["labels"].shape == (1, 0)
     assert batch["boxes"].shape == (1, 0, 4)

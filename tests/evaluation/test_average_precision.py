@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from inatdet.data.granularity import ALWAYS, Granularity
-from inatdet.evaluation import average_precision
+from inatdet.evaluation import average_precision, counting
 from inatdet.evaluation.average_precision import Engine
 from inatdet.evaluation.granularities import Merge, merged
 from tests.evaluation import scenes
@@ -21,7 +21,7 @@ def test_against_pycocotools(engine, granularity, rule, scene):
         detections = scenes.random_detections(rng, annotations, taxonomy, ties=seed != 1)
         detections = merged(detections, granularity, rule)
         truth = average_precision.ground_truth_at(annotations, taxonomy, granularity)
-        results = average_precision.evaluate(truth, detections, granularity, engine)
+        results = counting.evaluate(truth, detections, granularity, engine)
         values, curves = by_hand(annotations, detections, taxonomy, granularity)
         np.testing.assert_allclose(results.values, values, atol=1e-9)
         np.testing.assert_allclose(results.precision, curves, atol=1e-9)
@@ -34,7 +34,7 @@ def test_more_than_100_detections_of_a_class_in_an_image(engine):
     taxonomy = annotations.taxonomy
     detections = scenes.random_detections(rng, annotations, taxonomy, count=800)
     truth = average_precision.ground_truth_at(annotations, taxonomy, Granularity.GENERIC)
-    results = average_precision.evaluate(truth, detections, Granularity.GENERIC, engine)
+    results = counting.evaluate(truth, detections, Granularity.GENERIC, engine)
     values, _ = by_hand(annotations, detections, taxonomy, Granularity.GENERIC)
     np.testing.assert_allclose(results.values, values, atol=1e-9)
 
@@ -45,7 +45,7 @@ def test_nothing_detected_is_zero_where_there_is_truth(engine):
     taxonomy = annotations.taxonomy
     nothing = scenes.detections_of([], [], [], [], taxonomy)
     truth = average_precision.ground_truth_at(annotations, taxonomy, Granularity.SPECIES)
-    results = average_precision.evaluate(truth, nothing, Granularity.SPECIES, engine)
+    results = counting.evaluate(truth, nothing, Granularity.SPECIES, engine)
     np.testing.assert_array_equal(results.values, 0)
 
 
@@ -56,7 +56,7 @@ def test_a_class_without_truth_is_nan_and_left_out_of_means(engine):
     one = full.keep_images([1])
     detections = scenes.detections_of([1, 1], [40, 0], [0.9, 0.8], [[0, 0, 9, 9]] * 2, taxonomy)
     truth = average_precision.ground_truth_at(one, taxonomy, Granularity.SPECIES)
-    results = average_precision.evaluate(truth, detections, Granularity.SPECIES, engine)
+    results = counting.evaluate(truth, detections, Granularity.SPECIES, engine)
     assert results.has_truth.tolist() == [False, True]  # by category id: 0, 40
     assert np.isnan(results.values[0]).all()
     np.testing.assert_allclose(results.mean(), 1.0)
@@ -72,7 +72,7 @@ def test_by_hand():
         [1, 2], [7, 7], [0.9, 0.5], [[5, 0, 10, 10], [0, 0, 10, 6.8]], taxonomy
     )
     truth = average_precision.ground_truth_at(annotations, taxonomy, Granularity.SPECIES)
-    results = average_precision.evaluate(truth, detections, Granularity.SPECIES)
+    results = counting.evaluate(truth, detections, Granularity.SPECIES)
     ap50 = 0.5 * 51 / 101  # the recalls 0 .. .50 are 51 of the 101
     expected = [ap50 * 4 / 10, ap50, 0.0, 0.5 * 4 / 10, 0.5 * 4 / 10]
     np.testing.assert_allclose(results.values[0], expected)

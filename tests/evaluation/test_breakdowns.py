@@ -9,6 +9,7 @@ from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.evaluation import average_precision, breakdowns
 from inatdet.evaluation.average_precision import ClassResults
+from inatdet.evaluation.matching import Labelled
 from tests.evaluation import scenes
 
 SPECIES = Granularity.SPECIES
@@ -44,7 +45,7 @@ def test_sizes_agree_with_pycocotools():
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
-    found = breakdowns.size_rows(truth, average_precision.counted(truth, columns), SPECIES)
+    found = breakdowns.size_rows(Labelled.of(truth, columns), SPECIES)
     # pycocotools' own summary: AP small, medium, large.
     np.testing.assert_allclose(
         [row.values[0] for row in found], 100 * evaluation.stats[3:6], atol=1e-9

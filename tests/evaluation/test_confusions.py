@@ -4,7 +4,7 @@ import pytest
 from inatdet.data.granularity import Granularity
 from inatdet.evaluation import average_precision, confusions
 from inatdet.evaluation.average_precision import OVERALL
-from inatdet.evaluation.overlaps import overlaps
+from inatdet.evaluation.matching import Labelled
 from tests.evaluation import scenes
 
 SPECIES = Granularity.SPECIES
@@ -13,7 +13,7 @@ SPECIES = Granularity.SPECIES
 def matrix_of(annotations, taxonomy, detections):
     truth = average_precision.ground_truth_at(annotations, taxonomy, SPECIES)
     columns = average_precision.result_columns(detections, SPECIES)
-    return confusions.answers(truth, columns, overlaps(truth, columns))
+    return confusions.answers(Labelled.of(truth, columns))
 
 
 def by_hand(annotations, taxonomy, detections):

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from inatdet.data.granularity import ALWAYS, Granularity
-from inatdet.evaluation import average_precision, error_kinds
+from inatdet.evaluation import average_precision, counting, error_kinds
 from inatdet.evaluation.average_precision import OVERALL
+from inatdet.evaluation.matching import Labelled
 from inatdet.evaluation.tide import KINDS
 from tests.evaluation import scenes
 
@@ -32,7 +33,9 @@ def rows(level=Granularity.SPECIES):
     truth = average_precision.ground_truth_at(ANNOTATIONS, TAXONOMY, level)
     columns = average_precision.result_columns(found, level)
     images_of = {"Aves": np.arange(6), "Insecta": np.array([6]), "Plantae": np.array([], int)}
-    return error_kinds.error_rows(truth, columns, images_of, Granularity.SPECIES, level)
+    return error_kinds.error_rows(
+        Labelled.of(truth, columns), images_of, Granularity.SPECIES, level
+    )
 
 
 def test_each_kind_is_found_where_it_is():
@@ -72,7 +75,7 @@ def test_costs_are_what_fixing_gains():
         kept[first:first] = changed
         columns = [list(column) for column in zip(*kept)]
         found = scenes.detections_of(*columns, TAXONOMY)
-        return 100 * average_precision.evaluate(truth, found, Granularity.SPECIES).mean()[1]
+        return 100 * counting.evaluate(truth, found, Granularity.SPECIES).mean()[1]
 
     base = ap50(0, FOUND[:2])
     assert 0 < base < 100
@@ -114,7 +117,9 @@ def test_kinds_and_costs_agree_with_hotcoco(name, level):
         images_of = error_kinds.images_of_super_classes(
             average_precision.ground_truth_at(annotations, taxonomy, Granularity.SUPER), taxonomy
         )
-        rows = error_kinds.error_rows(truth, columns, images_of, Granularity.SPECIES, level)
+        rows = error_kinds.error_rows(
+            Labelled.of(truth, columns), images_of, Granularity.SPECIES, level
+        )
         for row in rows:
             ids = images_of.get(row.super_class, truth.image_ids)
             inside = columns[np.isin(columns[:, 0], ids)]

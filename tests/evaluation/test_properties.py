@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from inatdet.data.formats.detections import DetectionsWriter, read_detections
 from inatdet.data.granularity import ALWAYS
 from inatdet.data.labels import Labels
-from inatdet.evaluation import average_precision, granularities
+from inatdet.evaluation import average_precision, counting, granularities
 from inatdet.evaluation import results as numbers_of
 from inatdet.evaluation.average_precision import METRICS
 from inatdet.evaluation.granularities import MERGE_IOU, Merge
@@ -206,7 +206,7 @@ def test_how_a_file_was_split_changes_nothing(case, cuts, rows_per_group):
 
 def measures(annotations, detections, level=SPECIES):
     truth = average_precision.ground_truth_at(annotations, annotations.taxonomy, level)
-    return average_precision.evaluate(truth, detections, level)
+    return counting.evaluate(truth, detections, level)
 
 
 def with_duplicates(detections, label, level=SPECIES):
@@ -374,9 +374,7 @@ def test_of_equal_scores_the_smaller_image_comes_first_and_in_it_the_earlier_row
     def ap50(*rows):
         images, boxes = zip(*rows)
         found = scenes.detections_of(images, [7] * len(rows), [0.5] * len(rows), boxes, taxonomy)
-        return average_precision.evaluate(truth, found, SPECIES, engine).values[
-            0, METRICS.index("AP50")
-        ]
+        return counting.evaluate(truth, found, SPECIES, engine).values[0, METRICS.index("AP50")]
 
     half = 51 / 101  # one of two true boxes is found: precision 1 up to recall .5
     assert ap50((4, right), (9, wrong)) == pytest.approx(half)

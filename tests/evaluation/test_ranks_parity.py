@@ -1,9 +1,10 @@
-"""At every level and by every rule of merging, the measures are pycocotools'."""
+"""At every level and by every rule of merging, the measures are pycocotools' and vernier's."""
 
 import contextlib
 import io
 
 import numpy as np
+import vernier
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
@@ -35,8 +36,17 @@ def cases(draw):
     return annotations, draw(result_columns(annotations, distinct=draw(st.booleans())))
 
 
+def summarized(evaluator, coco, found):
+    """AP, AP50, AP75, AR1 and AR10; -1 without a true box."""
+    run = evaluator(coco, found, "bbox")
+    run.evaluate()
+    run.accumulate()
+    run.summarize()
+    return np.asarray(run.stats)[[0, 1, 2, 6, 7]]
+
+
 class Reference:
-    """Species detections by category id, evaluated by pycocotools at any level.
+    """Species detections by category id, evaluated by pycocotools and vernier at any level.
 
     Nothing here knows our label spaces: labels are made of the categories' own names.
 
@@ -75,7 +85,9 @@ class Reference:
         annotations = self.annotations
         truth = {
             "images": [{"id": int(i)} for i in images],
-            "categories": [{"id": i} for i in sorted(set(labels.values()) - {0})],
+            "categories": [
+                {"id": i, "name": str(i)} for i in sorted(set(labels.values()) - {0})
+            ],
             "annotations": [
                 {"id": n + 1, "image_id": int(i), "category_id": labels[int(c)], "bbox": list(b),
                  "area": float(a), "iscrowd": int(k)}
@@ -96,11 +108,11 @@ class Reference:
             coco = COCO()
             coco.dataset = truth
             coco.createIndex()
-            run = COCOeval(coco, coco.loadRes(detections) if detections else COCO(), "bbox")
-            run.evaluate()
-            run.accumulate()
-            run.summarize()
-        values = run.stats[[0, 1, 2, 6, 7]]
+            found = coco.loadRes(detections) if detections else COCO()
+            values, others = (
+                summarized(evaluator, coco, found) for evaluator in (COCOeval, vernier.COCOeval)
+            )
+        np.testing.assert_allclose(others, values, rtol=0, atol=1e-9)
         return np.where(values < 0, np.nan, 100 * values)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inatdet.data.granularity import ALWAYS, Granularity
-from inatdet.evaluation import average_precision, granularities, matching, reweighting
+from inatdet.evaluation import average_precision, encounters, granularities, segments
 from inatdet.evaluation.average_precision import METRICS, Engine
 from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.resampling import Difference, Estimate, Halves, differences
@@ -56,9 +56,10 @@ def test_working_in_blocks_changes_no_digit(level, monkeypatch):
     truth, columns = sides(annotations, taxonomy, detections, level)
     halves = Halves(truth.image_ids, 9)
     whole = halves.measure(truth, columns)
-    for cells in (1, 7, 60):
-        monkeypatch.setattr(reweighting, "_CELLS_AT_ONCE", cells)
-        monkeypatch.setattr(matching, "_ROWS_AT_ONCE", cells)
+    for parts, length in ((1, 1), (2, 7), (64, 60)):
+        monkeypatch.setattr(segments, "_PARTS_AT_ONCE", parts)
+        monkeypatch.setattr(segments, "_LONGEST_SEGMENT", length)
+        monkeypatch.setattr(encounters, "_ROWS_AT_ONCE", length)
         np.testing.assert_array_equal(halves.measure(truth, columns), whole)
 
 

@@ -1,9 +1,4 @@
-import dataclasses
-import hashlib
-import http.server
 import socket
-import threading
-from collections.abc import Callable
 
 import h5py
 import numpy as np
@@ -12,133 +7,81 @@ import tf_keras
 
 from inatdet.errors import InputError
 from inatdet.networks import pretrained
+from tests.web_server import cut_after, md5_of, reset, send_status
 
 CONTENT = bytes(range(256)) * 20
-MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+MD5 = md5_of(CONTENT)
 
 
-@dataclasses.dataclass
-class Server:
-    """What the server on this machine answers, and how often it was asked."""
-
-    base_url: str
-    answer: Callable[[http.server.BaseHTTPRequestHandler], None]
-    requests: list[str]
-
-
-def send(content, claimed_length=None, status=200):
-    def answer(handler):
-        handler.send_response(status)
-        handler.send_header("Content-Length", str(claimed_length or len(content)))
-        handler.end_headers()
-        handler.wfile.write(content)
-
-    return answer
-
-
-def send_without_length(handler):
-    handler.send_response(200)
-    handler.end_headers()
-    handler.wfile.write(CONTENT)
-
-
-@pytest.fixture
-def server():
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            state.requests.append(self.path)
-            state.answer(self)
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        state = Server(f"http://127.0.0.1:{running.server_port}/v3/", send(CONTENT), [])
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
-        yield state
-        running.shutdown()
-        thread.join()
-
-
-def find(server, cache, **kwargs):
+def find(server, cache):
     return pretrained.find_weights(
-        "imagenet", str(cache), base_url=server.base_url, md5=MD5, **kwargs
+        "imagenet", str(cache), base_url=f"{server.base_url}v3/", md5=MD5
     )
 
 
-def files_under(folder):
-    return [path for path in folder.rglob("*") if path.is_file()]
+@pytest.fixture
+def weights_server(server):
+    server.files[f"v3/{pretrained.FILE_NAME}"] = CONTENT
+    return server
 
 
-@pytest.mark.parametrize("answer", [send(CONTENT), send_without_length])
-def test_the_file_is_downloaded_once(server, tmp_path, answer):
-    server.answer = answer
+def test_the_file_is_downloaded_once(weights_server, tmp_path):
     cache = tmp_path / "new" / "models"
-    path = find(server, cache)
+    path = find(weights_server, cache)
     assert path == str(cache / pretrained.FILE_NAME)
     with open(path, "rb") as file:
         assert file.read() == CONTENT
-    assert find(server, cache) == path
-    assert server.requests == [f"/v3/{pretrained.FILE_NAME}"]
-    assert len(files_under(tmp_path)) == 1
-
-
-def drop_the_line(handler):
-    handler.send_response(200)
-    handler.send_header("Content-Length", "5120")
-    handler.end_headers()
-    handler.wfile.write(CONTENT[:100])
-    handler.wfile.flush()
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    handler.connection.close()
+    assert find(weights_server, cache) == path
+    assert weights_server.requests == [(f"/v3/{pretrained.FILE_NAME}", None)]
+    assert [file.name for file in cache.iterdir()] == [pretrained.FILE_NAME]
 
 
 @pytest.mark.parametrize(
-    ("answer", "sentence"),
+    ("answer", "sentence", "left"),
     [
-        (send(CONTENT[:4000], claimed_length=5120), "broke off after 4,000 of 5,120 bytes"),
-        (drop_the_line, "broke off"),
-        (send(CONTENT[:-1] + b"x"), "has the MD5 [0-9a-f]{32}, not"),
-        (send(b"gone", status=404), r"cannot be downloaded \(Not Found\)"),
+        (cut_after(4000), r"broke off after 5,000 of 5,120 bytes", 5000),
+        (reset, r"cannot be downloaded \(", 0),
+        (send_status(404), r"cannot be downloaded \(404 Not Found\)", 0),
     ],
-    ids=["short", "reset", "other", "missing"],
+    ids=["short", "reset", "missing"],
 )
-def test_a_failed_download_leaves_nothing(server, tmp_path, answer, sentence):
-    server.answer = answer
+def test_a_failed_download_is_taken_up_again(weights_server, tmp_path, answer, sentence, left):
+    weights_server.answers = [answer, cut_after(1000)] if left else []
+    weights_server.always = send_status(500) if left else answer
     with pytest.raises(InputError, match=sentence) as error:
-        find(server, tmp_path)
+        find(weights_server, tmp_path)
     assert "give its path instead of 'imagenet'" in str(error.value)
-    assert files_under(tmp_path) == []
-    server.answer = send(CONTENT)
-    assert find(server, tmp_path)
+    assert not (tmp_path / pretrained.FILE_NAME).exists()
+    weights_server.always = None
+    weights_server.requests.clear()
+    assert find(weights_server, tmp_path)
+    assert weights_server.requests == [
+        (f"/v3/{pretrained.FILE_NAME}", f"bytes={left}-" if left else None)
+    ]
 
 
-def test_an_interruption_leaves_nothing(server, tmp_path, monkeypatch):
-    class Interrupted(pretrained.download.tqdm):
-        def update(self, n=1):
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(pretrained.download, "tqdm", Interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        find(server, tmp_path)
-    assert files_under(tmp_path) == []
+def test_other_weights_are_thrown_away(weights_server, tmp_path):
+    weights_server.files[f"v3/{pretrained.FILE_NAME}"] = CONTENT[:-1] + b"x"
+    with pytest.raises(InputError, match=r"has the MD5 [0-9a-f]{32}, not"):
+        find(weights_server, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
-def test_no_network(tmp_path):
+def test_no_network(tmp_path, pauses):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/"
         with pytest.raises(InputError, match=r"cannot be downloaded .*check the network"):
             pretrained.find_weights("imagenet", str(tmp_path), base_url=url)
-    assert files_under(tmp_path) == []
+    assert sum(pauses) < 10, "nobody waits for minutes for training to start"
+    assert not list(tmp_path.iterdir())
 
 
-def test_a_cached_file_with_another_hash_is_not_used(server, tmp_path):
+def test_a_cached_file_with_another_hash_is_not_used(weights_server, tmp_path):
     (tmp_path / pretrained.FILE_NAME).write_bytes(CONTENT[:50])
     with pytest.raises(InputError, match="damaged or another file; delete it"):
-        find(server, tmp_path)
-    assert server.requests == []
+        find(weights_server, tmp_path)
+    assert weights_server.requests == []
 
 
 def test_the_cache_is_that_of_keras(monkeypatch, tmp_path):

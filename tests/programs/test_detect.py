@@ -1,8 +1,10 @@
 import os
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
+from inatdet.data.best_of_classes import BestOfClasses
 from inatdet.data.categories import Category
 from inatdet.data.formats.detections import read_detections
 from inatdet.data.granularity import Granularity
@@ -156,3 +158,46 @@ def test_a_model_folder_is_only_read(data, model_dir, tmp_path):
     inference.detect(params, f"{model_dir}/ckpt-7", str(tmp_path), data, str(tmp_path / "x"))
     assert os.listdir(tmp_path) == ["x"]
     assert sorted(os.listdir(model_dir)) == before
+
+
+def test_the_best_of_each_class_over_all_images(data, model_dir, tmp_path, monkeypatch):
+    found, told, append = {}, [], BestOfClasses.append
+
+    def appended(self, *columns):
+        found.setdefault(self, []).append(columns)
+        append(self, *columns)
+
+    monkeypatch.setattr(BestOfClasses, "append", appended)
+    output = str(tmp_path / "cut.parquet")
+    detect(
+        model_dir, data, output, coarser=[Granularity.SUPER], most_per_class=4, most_per_image=30,
+        notify=told.append,
+    )  # fmt: skip
+    paths = [output, inference.marginal_path(output, Granularity.SUPER)]
+    levels = {Granularity.SPECIES: [4, 4, 4], Granularity.SUPER: [4, 8]}  # one insect, two birds
+    for batches, path, (level, limits) in zip(found.values(), paths, levels.items()):
+        ids, labels, scores, boxes = (np.concatenate(column) for column in zip(*batches))
+        assert np.bincount(ids).tolist() == [30] * 11 or level is Granularity.SUPER
+        rows = []
+        for label, limit in enumerate(limits, 1):
+            own = np.flatnonzero(labels == label)
+            rows += own[np.lexsort((ids[own], -scores[own]))][:limit].tolist()
+        cut = read_detections(path, level, records.taxonomy())
+        assert cut.settings["most_per_class"] == 4
+        assert cut.settings["max_detections"] == 30
+        np.testing.assert_array_equal(np.bincount(cut.labels[level])[1:], limits)
+        assert sorted(zip(cut.labels[level], cut.image_ids, cut.scores, *cut.boxes.T)) == sorted(
+            zip(labels[rows], ids[rows], scores[rows], *boxes[rows].T)
+        )
+    assert told == []
+
+
+@pytest.mark.slow
+def test_an_interruption_while_the_best_are_written(data, model_dir, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inference.ClassLimits, "write", interrupt)
+    with pytest.raises(KeyboardInterrupt, match="nothing was written, so the same command begins"):
+        detect(model_dir, data, tmp_path / "x.parquet", most_per_class=5)
+    assert os.listdir(tmp_path) == []

@@ -159,7 +159,7 @@ def test_the_report_says_what_was_measured(truth, tmp_path):
         "2 labels (1 Insecta, 2 Aves), 2 of them with ground truth",
         "5 detections read, 4 in the images evaluated",
         "model m/ckpt-3 (nms_iou 0.6)",
-        f"hotcoco {Engine.HOTCOCO.version().split()[1]}",
+        f"**engine**: {Engine.INATDET.version()}",
         "at most 100 for AP",
         "![One curve per super-class](pr_curves.png)",
     ):
@@ -177,8 +177,8 @@ def test_without_a_species_model_there_is_no_table_5(truth, tmp_path):
     run(truth, tmp_path, f"generic={generic}")
     # Nor is the one of the report before it left behind.
     assert sorted(p.name for p in (tmp_path / "report").iterdir()) == [
-        "errors.csv", "report.html", "report.json", "report.md", "sizes.csv", "table6.csv",
-        "table6_ap.csv",
+        "calibration.csv", "errors.csv", "reliability.csv", "reliability.png", "report.html",
+        "report.json", "report.md", "sizes.csv", "table6.csv", "table6_ap.csv",
     ]  # fmt: skip
     assert (
         "need the detections of a species model" in (tmp_path / "report" / "report.md").read_text()
@@ -197,13 +197,14 @@ def test_a_given_taxonomy_sets_the_label_spaces(truth, tmp_path):
     assert "1 true boxes have no label here" in (tmp_path / "report" / "report.md").read_text()
 
 
-def test_both_engines_agree(truth, tmp_path):
+def test_engines_agree(truth, tmp_path):
     found = write_results(tmp_path / "species.json", SPECIES)
-    values = [
+    first, *others = (
         [row.values for row in run(truth, tmp_path, f"species={found}", engine=e).results.table6]
         for e in Engine
-    ]
-    np.testing.assert_allclose(*values, atol=1e-9)
+    )
+    for values in others:
+        np.testing.assert_allclose(values, first, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -284,12 +285,24 @@ def test_bad_input_ends_with_one_sentence_and_code_2(truth, tmp_path):
 def test_the_program_prints_the_tables(truth, tmp_path):
     found = write_results(tmp_path / "species.json", SPECIES)
     ended = command(
-        f"--annotations={truth}", f"--detections=species={found}", f"--output_dir={tmp_path}/r"
-    )
+        f"--annotations={truth}", f"--detections=species={found}", f"--output_dir={tmp_path}/r",
+        "--label_errors=1", "--fiftyone",
+    )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
     assert lines[1].split() == ["super_class", "classes", "AP", "AP50", "AP75", "AR1", "AR10"]
     assert lines[4].split() == ["Overall", "3", "66.7", "66.7", "66.7", "66.7", "66.7"]
+    # The crow in image 1, a magpie too, is right; the magpie in image 3 is not found as one.
+    assert json.loads((tmp_path / "r/fiftyone.json").read_text())["samples"] == []
+
+
+def test_nothing_to_write_for_fiftyone(truth, tmp_path):
+    ended = command(
+        f"--annotations={truth}", "--detections=species=missing.json", f"--output_dir={tmp_path}/r",
+        "--label_errors=0", "--fiftyone",
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: --fiftyone writes the likely errors")
 
 
 def test_the_program_writes_the_ladder(truth, tmp_path):
@@ -311,6 +324,38 @@ def test_the_program_writes_the_ladder(truth, tmp_path):
     # Each super-class has one family with boxes.
     assert "The step from family to super is degenerate" in text
     assert (tmp_path / "r" / "ladder.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("bins", "message"),
+    [
+        ("few,100", "--frequency_bins=few,100: must be whole numbers"),
+        ("100,10", "frequency_bins=100,10: must be two rising whole numbers from 1 on"),
+        ("5,50", "--frequency_bins needs the training boxes; give --train_annotations"),
+    ],
+)
+def test_bad_frequency_bins_are_refused_before_files_are_read(tmp_path, bins, message):
+    ended = command(
+        "--annotations=nowhere.json", "--detections=species=nowhere.json",
+        f"--output_dir={tmp_path}/r", f"--frequency_bins={bins}",
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert message in ended.stderr.splitlines()[-1]
+
+
+def test_the_program_takes_frequency_bins(truth, tmp_path):
+    found = write_results(tmp_path / "species.json", SPECIES)
+    ended = command(
+        f"--annotations={truth}", f"--detections=species={found}", f"--output_dir={tmp_path}/r",
+        f"--train_annotations={truth}", "--frequency_bins=1,2",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    rows = read_csv(tmp_path / "r" / "frequency.csv")
+    # Crows and bees have two images each, magpies one.
+    assert [(row["frequency"], row["train_images"], row["classes"]) for row in rows] == [
+        ("rare", "1", "1"), ("common", "2", "2"),
+    ]  # fmt: skip
+    assert [float(row["precision"]) for row in rows] == [0, 100]
 
 
 def test_intervals_beside_the_numbers(truth, tmp_path):
@@ -414,7 +459,7 @@ def test_one_report_is_written_at_a_time(truth, tmp_path):
 def test_a_full_disk_does_not_lose_the_tables(truth, tmp_path, monkeypatch, capsys):
     found = write_results(tmp_path / "species.json", SPECIES)
 
-    def fail(*arguments):
+    def fail(*arguments, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x.csv")
 
     monkeypatch.setattr(Report, "save", fail)
@@ -422,8 +467,9 @@ def test_a_full_disk_does_not_lose_the_tables(truth, tmp_path, monkeypatch, caps
         annotations=truth, detections=[f"species={found}"], output_dir=str(tmp_path / "report"),
         taxonomy=None, ranks=None, genus_from_names=False, levels=["species"],
         names=None, super_categories=None, images_dir=None, corners="inclusive",
-        on_bad="error", train_annotations=None, all_images=False, engine="hotcoco", resamples=0,
-        errors=False, strict=False, latex=False,
+        on_bad="error", train_annotations=None, frequency_bins=["10", "100"], all_images=False,
+        engine="hotcoco", resamples=0, errors=False, most_per_class=0, strict=False, latex=False,
+        label_errors=0, fiftyone=False,
     )  # fmt: skip
     monkeypatch.setattr("inatdet.programs.evaluate.flags.FLAGS", values)
     with pytest.raises(OSError, match="No space left"):

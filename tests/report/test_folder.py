@@ -101,7 +101,8 @@ def test_a_figure_that_cannot_be_drawn_costs_nothing_else(tmp_path, monkeypatch)
     told = []
     report.save(tmp_path / "report", notify=told.append)
     assert told == [
-        "warning: pr_curves.png could not be drawn (broken font); check that Matplotlib works"
+        f"warning: {name} could not be drawn (broken font); check that Matplotlib works"
+        for name in ("pr_curves.png", "reliability.png")
     ]
     assert (tmp_path / "report" / "pr_curves.csv").exists()
     with pytest.warns(UserWarning, match="broken font"):

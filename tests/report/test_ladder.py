@@ -9,7 +9,7 @@ import pytest
 from inatdet.report import figures
 from inatdet.report.ladder import LADDER, draw
 from inatdet.report.ladder_lines import levels_of, lines_of
-from inatdet.report.page import _asset
+from inatdet.report.rendering import asset
 from tests.report.ladders import LABELS, model, results_of, row
 from tests.report.test_page import read
 
@@ -35,7 +35,7 @@ def own(line):
 def on_page(results):
     """The page's part of the figure."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string(_asset(LADDER.page_part))
+    template = environment.from_string(asset(LADDER.page_part))
     return template.render(figure=LADDER.on_page(results))
 
 

@@ -191,6 +191,8 @@ def test_a_ladder_that_cannot_be_drawn_costs_nothing_else(folder, monkeypatch):
     monkeypatch.setattr("inatdet.report.figures.save_png", fail)
     told = []
     report(folder).save(folder / "report", notify=told.append)
-    assert [message.split()[1] for message in told] == ["pr_curves.png", "ladder.png"]
+    assert [message.split()[1] for message in told] == [
+        "pr_curves.png", "ladder.png", "reliability.png",
+    ]  # fmt: skip
     assert (folder / "report" / "ladder.csv").exists()
     assert json.loads((folder / "report" / "report.json").read_text())["results"]["ladder"]

@@ -16,6 +16,7 @@ def test_names_headings_and_links_are_unique():
     assert [figure.files for figure in figures] == [
         ("pr_curves.csv", "pr_curves.png"),
         ("ladder.png",),
+        ("reliability.csv", "reliability.png"),
     ]
     sections = [section.name for section in SECTIONS if section.link]
     links = [section.link for section in SECTIONS if section.link]

@@ -15,6 +15,7 @@ import inatdet
 from inatdet.evaluation.super_classes import Curve
 from inatdet.report import curves as drawing
 from inatdet.report import figures
+from inatdet.report.lines import Line
 from inatdet.report.table import Table
 from inatdet.report.text import as_utf8, in_latex, in_markdown, one_line, shortened, width
 from tests.detection_files import BOXES, RIGHT, SPECIES, write_annotations, write_results
@@ -122,7 +123,7 @@ def test_the_legend_has_every_name_as_it_is(tmp_path):
     assert max(map(len, texts)) < 60
     lines = figure.axes[0].get_legend().get_lines()
     assert [line.get_color() for line in lines] == [
-        drawing.line_style(index)[0] for index, _ in enumerate(HOSTILE)
+        Line("", "", (), index).color for index, _ in enumerate(HOSTILE)
     ]
 
 

@@ -14,7 +14,9 @@ from inatdet.data.annotations import Image
 from inatdet.data.categories import Category
 from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.data.taxonomy import Taxonomy
-from inatdet.tfrecords.examples import VERSION, decode, encode, version_of
+from inatdet.tfrecords.encoding import encode, version_of
+from inatdet.tfrecords.examples import decode
+from inatdet.tfrecords.keys import VERSION
 from inatdet.tfrecords.lookup import LabelLookup
 
 TAXONOMY = Taxonomy.from_categories(
@@ -44,9 +46,13 @@ AREAS = np.array([1200, 10000, 5])
 IS_CROWD = np.array([False, True, False])
 
 
+def example_of(*boxes, granularity=Granularity.SPECIES) -> tf.train.Example:
+    return tf.train.Example.FromString(encode(IMAGE, JPEG, *boxes, TAXONOMY, granularity))
+
+
 @pytest.fixture(scope="module")
 def example() -> tf.train.Example:
-    return encode(IMAGE, JPEG, BOXES, CATEGORY_IDS, AREAS, IS_CROWD, TAXONOMY)
+    return example_of(BOXES, CATEGORY_IDS, AREAS, IS_CROWD)
 
 
 def check_round_trip(out):
@@ -82,7 +88,7 @@ def test_round_trip_inside_tf_data(example):
 
 def test_image_without_boxes():
     none = np.zeros(0)
-    example = encode(IMAGE, JPEG, np.zeros((0, 4)), none, none, none, TAXONOMY)
+    example = example_of(np.zeros((0, 4)), none, none, none)
     out = decode(tf.constant(example.SerializeToString()))
     assert out["boxes"].shape == (0, 4)
     for key in ("category_ids", "is_crowd", "area"):
@@ -91,7 +97,7 @@ def test_image_without_boxes():
 
 def test_categories_without_a_label():
     ids = np.array([5, 9, 0])
-    example = encode(IMAGE, JPEG, BOXES, ids, AREAS, IS_CROWD, TAXONOMY)
+    example = example_of(BOXES, ids, AREAS, IS_CROWD)
     assert example.features.feature["image/object/class/label"].int64_list.value == [0, 0, 1]
     assert example.features.feature["image/object/class/text"].bytes_list.value[:2] == [b"", b""]
     ids = decode(tf.constant(example.SerializeToString()))["category_ids"]
@@ -142,7 +148,7 @@ def test_what_is_not_an_example():
 def test_what_other_readers_see(granularity, labels, names):
     """Model Garden's own decoder reads it; the remaining fields are looked at one by one."""
     decoder = pytest.importorskip("official.vision.dataloaders.tf_example_decoder")
-    example = encode(IMAGE, JPEG, BOXES, CATEGORY_IDS, AREAS, IS_CROWD, TAXONOMY, granularity)
+    example = example_of(BOXES, CATEGORY_IDS, AREAS, IS_CROWD, granularity=granularity)
     out = decoder.TfExampleDecoder().decode(tf.constant(example.SerializeToString()))
     assert out["source_id"].numpy() == str(2**40 + 1).encode()
     assert out["image"].shape == (100, 200, 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import glob
 import json
 import os
 
@@ -17,7 +18,13 @@ from inatdet.files import atomic_path
 from inatdet.tfrecords import writing
 from inatdet.tfrecords.journal import count_images
 from inatdet.tfrecords.writing import convert
-from tests.tfrecords.conversions import counts, edit, examples, shards
+from tests.tfrecords.conversions import counts, dataset_in, edit, examples, shards
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """One shard is written after the other, so that it is known which are finished."""
+    return dataclasses.replace(dataset_in(tmp_path), threads=1)
 
 
 @pytest.fixture
@@ -64,27 +71,35 @@ def damage_shard(dataset):
         file.write(b"x")
 
 
-def damage_journal(dataset):
-    path = os.path.join(dataset.output_dir, ".train.journal")
+def damage_record_of_shard(dataset):
+    path = os.path.join(dataset.output_dir, ".train-00001-of-00004.tfrecord.finished")
     with open(path, "r+") as file:
         file.truncate(os.path.getsize(path) - 5)
 
 
-def lose_journal(dataset):
-    os.remove(os.path.join(dataset.output_dir, ".train.journal"))
+def lose_records_of_shards(dataset):
+    for path in glob.glob(os.path.join(dataset.output_dir, ".*.finished")):
+        os.remove(path)
 
 
 def change_box(dataset):
     edit(dataset, lambda record: record["annotations"][0].update(bbox=[0, 0, 1, 1]))
 
 
+def rename_annotations(dataset):
+    renamed = os.path.join(os.path.dirname(dataset.annotations), "renamed.json")
+    os.rename(dataset.annotations, renamed)
+    object.__setattr__(dataset, "annotations", renamed)
+
+
 @pytest.mark.parametrize(
     ("change", "again"),
     [
         (damage_shard, ["00000", "00002", "00003"]),
-        (damage_journal, ["00001", "00002", "00003"]),
-        (lose_journal, ["00000", "00001", "00002", "00003"]),
+        (damage_record_of_shard, ["00001", "00002", "00003"]),
+        (lose_records_of_shards, ["00000", "00001", "00002", "00003"]),
         (change_box, ["00000", "00001", "00002", "00003"]),
+        (rename_annotations, ["00002", "00003"]),
     ],
 )
 def test_what_cannot_be_reused_is_written_again(dataset, interrupted, change, again):
@@ -127,7 +142,7 @@ def test_what_killed_runs_left_is_removed(dataset):
     convert(dataset)
     written = sorted(os.listdir(dataset.output_dir))
     names = [name for name in written if not name.startswith("train-")]
-    for name in [*names, "val-00001-of-00004.tfrecord", ".train.journal"]:
+    for name in [*names, "val-00001-of-00004.tfrecord", ".train-00001-of-00004.tfrecord.finished"]:
         with (
             contextlib.suppress(KeyboardInterrupt),
             atomic_path(os.path.join(dataset.output_dir, name)) as temporary,
@@ -152,43 +167,74 @@ def test_a_lost_shard_of_a_complete_split_is_written_again(dataset):
     assert shards(dataset) == before
 
 
-def without_version(path):
-    """Removes what older versions did not write."""
+def test_images_that_changed_since_are_written_again(dataset, interrupted):
+    convert(dataset)
+    interrupted.clear()
+    before, (changed,) = shards(dataset), [e for e in examples(dataset) if e["image_id"] == 107]
+    path = os.path.join(dataset.images_dir, "pictures", "7.jpg")
+    time = os.stat(path).st_mtime_ns
+    os.utime(path, ns=(time + 1000, time + 1000))
+    summary = convert(dataset)
+    assert len(interrupted) == 1 and "images of 1 shard changed" in summary["notes"][0]
+    assert shards(dataset) == before, "only the time was another"
+    with open(path, "ab") as file:
+        file.write(b"more")
+    os.utime(path, ns=(time + 1000, time + 1000))
+    interrupted.clear()
+    convert(dataset)
+    assert len(interrupted) == 1
+    (again,) = [e for e in examples(dataset) if e["image_id"] == 107]
+    assert again["encoded"] == changed["encoded"] + b"more"
+    interrupted.clear()
+    assert convert(dataset)["notes"] == [] and interrupted == []
+
+
+def as_of_version_1(dataset):
+    """Makes a manifest what the first version wrote, and the shards as good as unordered."""
+    path = os.path.join(dataset.output_dir, "train.json")
     with open(path) as file:
-        first, *rest = file.read().split("\n")
-        summary = json.loads("\n".join([first, *rest])) if path.endswith(".json") else None
+        content = json.load(file)
+    del content["format"], content["version"], content["arguments"]
+    content["settings"] |= {"annotations": "boxes.json"}
+    for shard in content["files"]:
+        del shard["crc32c"], shard["sources"]
     with open(path, "w") as file:
-        if summary is None:
-            file.write("\n".join([json.dumps(json.loads(first)["settings"]), *rest]))
-        else:
-            del summary["format"], summary["version"]
-            json.dump(summary, file)
+        json.dump(content, file)
+
+
+def test_what_an_earlier_version_wrote_is_written_again(dataset, interrupted):
+    convert(dataset)
+    before = shards(dataset)
+    interrupted.clear()
+    as_of_version_1(dataset)
+    assert count_images(os.path.join(dataset.output_dir, "train-*")) == 18, "readers take it"
+    (note,) = convert(dataset)["notes"]
+    assert "an earlier version" in note and "written again" in note
+    assert len(interrupted) == 4 and shards(dataset) == before
+    with open(os.path.join(dataset.output_dir, ".train.journal"), "w") as file:
+        file.write("{}")  # a run of that version that was interrupted
+    os.remove(os.path.join(dataset.output_dir, "train.json"))
+    (note,) = convert(dataset)["notes"]
+    assert "an earlier version" in note
+    assert not os.path.exists(os.path.join(dataset.output_dir, ".train.journal"))
+    assert convert(dataset)["notes"] == []
 
 
 def of_version_99(path):
     with open(path) as file:
         text = file.read()
-    assert text.count('"version": 1') == 1
+    assert text.count('"version": 2') == 1
     with open(path, "w") as file:
-        file.write(text.replace('"version": 1', '"version": 99'))
-
-
-def test_journals_and_summaries_without_a_version_are_read(dataset, interrupted):
-    without_version(os.path.join(dataset.output_dir, ".train.journal"))
-    summary = convert(dataset)
-    assert interrupted == ["00002", "00003"]
-    interrupted.clear()
-    without_version(os.path.join(dataset.output_dir, "train.json"))
-    assert convert(dataset) == summary and interrupted == []
-    assert count_images(os.path.join(dataset.output_dir, "train-*")) == 18
+        file.write(text.replace('"version": 2', '"version": 99'))
 
 
 def test_newer_versions_are_refused(dataset, interrupted):
-    of_version_99(os.path.join(dataset.output_dir, ".train.journal"))
-    with pytest.raises(InputError, match=r"\.train\.journal: has format version 99.* remove it"):
+    of_shard = os.path.join(dataset.output_dir, ".train-00001-of-00004.tfrecord.finished")
+    of_version_99(of_shard)
+    with pytest.raises(InputError, match=r"\.finished: has format version 99.* remove it"):
         convert(dataset)
     assert len(shards(dataset)) == 2
-    os.remove(os.path.join(dataset.output_dir, ".train.journal"))
+    os.remove(of_shard)
     convert(dataset)
     of_version_99(os.path.join(dataset.output_dir, "train.json"))
     message = r"train\.json: has format version 99, .* `inatdet tfrecords` again"

@@ -12,7 +12,7 @@ from inatdet.data.counts import LabelCounts
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection import inputs
-from inatdet.tfrecords import examples
+from inatdet.tfrecords import encoding
 from inatdet.tfrecords.lookup import LabelLookup
 from inatdet.tfrecords.sampling import Resampler, Sampling, factors_of, keep_single_instance
 
@@ -29,7 +29,7 @@ THRESHOLD = 0.3
 def serialized(image_id):
     labels = IMAGES[image_id]
     is_crowd = np.arange(len(labels)) == CROWD.get(image_id, -1)
-    return examples.encode(
+    return encoding.encode(
         Image(image_id, f"{image_id}.jpg", 8, 8),
         b"no picture",
         np.tile([1.0, 2.0, 3.0, 4.0], (len(labels), 1)),
@@ -37,7 +37,7 @@ def serialized(image_id):
         np.ones(len(labels)),
         is_crowd,
         TAXONOMY,
-    ).SerializeToString()
+    )
 
 
 RECORDS = [serialized(image_id) for image_id in range(len(IMAGES))]

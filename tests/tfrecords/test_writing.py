@@ -67,7 +67,7 @@ def test_the_summary_file(dataset):
     assert {key: stored[key] for key in summary} == summary
     with open(dataset.annotations, "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()
-    assert stored["settings"]["annotations"] == "boxes.json"
+    assert stored["arguments"]["annotations"] == "boxes.json"
     assert stored["settings"]["annotations_sha256"] == digest
     assert [shard["images"] for shard in stored["files"]] == [5, 5, 4, 4]
 
@@ -301,6 +301,19 @@ def test_taxonomy_of_another_dataset(dataset, tmp_path):
         convert(dataclasses.replace(dataset, taxonomy=path))
 
 
+def test_no_tensorflow_is_needed(dataset):
+    code = (
+        "import sys\n"
+        "import inatdet.programs.tfrecords\n"
+        "from inatdet.tfrecords.writing import Conversion, convert\n"
+        "convert(Conversion(*sys.argv[1:]))\n"
+        "assert not {'tensorflow', 'google.protobuf', 'matplotlib', 'pandas'} & set(sys.modules)\n"
+    )
+    arguments = (dataset.annotations, dataset.images_dir, dataset.output_dir, dataset.split)
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True)
+    assert len(examples(dataset)) == 18
+
+
 def test_the_program(dataset):
     command = [
         *(sys.executable, "-m", "inatdet", "tfrecords"),
@@ -314,6 +327,12 @@ def test_the_program(dataset):
     assert "18 images with 20 boxes in 2 shards of val" in run.stdout
     assert "left out: 2 (image has no box)" in run.stdout
     assert "val:" in run.stderr and "18/18" in run.stderr  # The progress bar.
+    part = [flag for flag in command if not flag.startswith("--num_shards")]
+    run = subprocess.run(
+        [*part, "--num_shards=3", "--shards=1/3"], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert "2 shards of val are still to be written" in run.stdout
     os.remove(dataset.annotations)
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 2

@@ -18,9 +18,10 @@ from tqdm import tqdm
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.checking import LISTS, OnBad, collect
-from inatdet.data.entries import folded, is_safe_file_name
+from inatdet.data.entries import is_safe_file_name
 from inatdet.data.formats.image_sizes import size_of
 from inatdet.data.formats.json_stream import iterate_lists
+from inatdet.data.formats.names import add_super_category
 from inatdet.data.formats.signatures import check_is_annotations
 from inatdet.data.formats.text_ids import TextIds
 from inatdet.data.granularity import Granularity
@@ -67,10 +68,8 @@ def read_coco_annotations(
                 _take_name_of_url(entry)
                 if images_dir is not None and _measure(entry, images_dir, on_bad):
                     measured += 1
-            elif key == "categories" and isinstance(entry, dict) and super_categories is not None:
-                name = entry.get("name")
-                if isinstance(name, str) and folded(name) in super_categories:
-                    entry["supercategory"] = super_categories[folded(name)]
+            elif key == "categories" and super_categories is not None:
+                add_super_category(entry, super_categories)
             yield key, entry
 
     found = collect(

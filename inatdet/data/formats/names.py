@@ -177,6 +177,18 @@ def with_super_category(
     return {"name": name, "supercategory": super_categories[name]}
 
 
+def add_super_category(entry: Any, super_categories: Mapping[str, str]) -> None:
+    """Writes the super-class of a category into its entry of a COCO-style file, where it is given.
+
+    Args:
+        entry: as the file has it, of any form.
+        super_categories: the super-class by category name.
+    """
+    name = entry.get("name") if isinstance(entry, dict) else None
+    if isinstance(name, str) and folded(name) in super_categories:
+        entry["supercategory"] = super_categories[folded(name)]
+
+
 def _of_yaml(path: str, text: str) -> list[object]:
     try:
         _check_depth(path, text)

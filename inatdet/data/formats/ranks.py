@@ -8,18 +8,22 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.categories import MOST_RANKS, Category
 from inatdet.data.entries import folded, name_fault, short
 from inatdet.data.formats.names import read_text
 from inatdet.data.granularity import ALWAYS, Granularity
+from inatdet.data.image_labels import ImageLabels
 from inatdet.errors import InputError
 
 _BINOMIAL = re.compile(r"(?:[x×] ?)?(?P<genus>[A-Z][a-zë]+(?:-[a-z]+)?) (?:[x×] ?)?[a-zë][\w.'-]*")
 _DELIMITERS = ",;\t"
 _KEYS = ("id", "name")
 _NAMED = 3  # names that are told at most
+
+_Ranked = TypeVar("_Ranked", Annotations, ImageLabels)
 
 Ranks = Mapping[int, Mapping[str, str]]
 """Names at ranks by category id: `{17: {"genus": "Parus"}}`."""
@@ -111,12 +115,12 @@ def genera_of_names(categories: Sequence[Category]) -> tuple[Ranks, tuple[str, .
 
 
 def with_ranks(
-    annotations: Annotations, path: str | os.PathLike[str] | None, genus_from_names: bool = False
-) -> Annotations:
+    annotations: _Ranked, path: str | os.PathLike[str] | None, genus_from_names: bool = False
+) -> _Ranked:
     """Annotations whose categories, and given label spaces, have names at more ranks.
 
     Args:
-        annotations: of a dataset.
+        annotations: of a dataset; boxes or labels of images.
         path: a table of ranks for `read_ranks`, which takes precedence over names; or None.
         genus_from_names: whether to take genera from names that are binomials; a note of the
             annotations tells the others.

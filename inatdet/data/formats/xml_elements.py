@@ -77,6 +77,10 @@ class Element:
             raise self.fault("is empty")
         return text
 
+    def attribute(self, name: str) -> str | None:
+        """The value of an attribute, as it is written; None if there is none."""
+        return self._element.get(name)
+
     def number(self) -> float:
         """The number inside; `InputError` if it is not finite."""
         text = self.text()

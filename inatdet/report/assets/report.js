@@ -24,9 +24,13 @@ for (const button of document.querySelectorAll("th button")) {
   });
 }
 
-// Each line of a figure can be switched on and off.
-const show = (box) =>
-  document.getElementById(box.dataset.switches).classList.toggle("off", !box.checked);
+// Each line of a figure can be switched on and off, in all of its parts.
+const show = (box) => {
+  const name = box.dataset.switches;
+  for (const line of document.querySelectorAll(`#${name}, .${name}`)) {
+    line.classList.toggle("off", !box.checked);
+  }
+};
 for (const box of document.querySelectorAll("[data-switches]")) {
   box.addEventListener("change", () => show(box));
 }
@@ -53,7 +57,7 @@ measure?.addEventListener("change", () => {
 // The gallery shows the pictures of one choice, or all of them.
 const choice = document.getElementById("choice");
 choice?.addEventListener("change", () => {
-  for (const figure of document.querySelectorAll(".gallery figure")) {
+  for (const figure of document.querySelectorAll(".gallery [data-chosen]")) {
     figure.hidden = choice.value !== "all" && figure.dataset.chosen !== choice.value;
   }
 });

@@ -1,0 +1,61 @@
+"""From an image's file and boxes to its record, or to why it has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Union
+
+from inatdet.data.jpeg import BadFileError, Jpeg, check_size
+from inatdet.data.jpeg_data import damage_in
+from inatdet.tfrecords.conversion import Conversion, LeaveOut
+from inatdet.tfrecords.encoding import Encoder
+from inatdet.tfrecords.plan import Plan
+from inatdet.tfrecords.shards import LeftOut, Written
+from inatdet.tfrecords.sources import Source
+
+Recorder = Callable[[int], Union[Written, LeftOut, BadFileError]]
+"""What to write of an image, given by its position in the annotations, or why it is not written."""
+
+NOT_WANTED = {
+    LeaveOut.TURNED: "image has an EXIF orientation",
+    LeaveOut.GRAY: "image is gray",
+    LeaveOut.CMYK: "image is CMYK",
+    LeaveOut.HOLE: "image file has damaged data",
+}
+"""What manifests call the pictures that can be used but are left out."""
+
+
+def recorder(conversion: Conversion, plan: Plan, source: Source) -> Recorder:
+    """A function that reads an image and encodes it with its boxes."""
+    annotations = plan.annotations
+    rows, starts = annotations.rows_by_image()
+    encode = Encoder(plan.taxonomy, conversion.granularity)
+
+    def record_of(position: int) -> Written | LeftOut | BadFileError:
+        image, boxes = annotations.images[position], rows[starts[position] : starts[position + 1]]
+        try:
+            jpeg = source.open(position)
+            check_size(jpeg, source.place, image)
+        except BadFileError as error:
+            return error
+        if kind := next((kind for kind in conversion.leave_out if _is_of(kind, jpeg)), None):
+            return LeftOut(NOT_WANTED[kind], image.id)
+        record = encode(
+            image,
+            jpeg.data,
+            boxes=annotations.boxes[boxes],
+            category_ids=annotations.category_ids[boxes],
+            areas=annotations.areas[boxes],
+            is_crowd=annotations.is_crowd[boxes],
+        )
+        return Written(record, len(boxes), jpeg.is_turned)
+
+    return record_of
+
+
+def _is_of(kind: LeaveOut, jpeg: Jpeg) -> bool:
+    if kind == LeaveOut.TURNED:
+        return jpeg.is_turned
+    if kind == LeaveOut.HOLE:
+        return bool(damage_in(jpeg.data))
+    return jpeg.mode == {LeaveOut.GRAY: "L", LeaveOut.CMYK: "CMYK"}[kind]
