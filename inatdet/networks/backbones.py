@@ -19,7 +19,7 @@ from official.vision.modeling.backbones import factory
 from official.vision.ops import preprocess_ops
 
 from inatdet.errors import InputError
-from inatdet.networks import checkpoints, inception_v3, pretrained
+from inatdet.networks import checkpoints, inception_v3, keras_files
 from inatdet.networks.config import BackboneConfig
 from inatdet.networks.inception_v3 import BatchNorm
 
@@ -37,7 +37,7 @@ def check(config: BackboneConfig) -> None:
         raise InputError(
             f"task.model.backbone.type is {config.type!r}; it must be one of {', '.join(BY_LEVELS)}"
         )
-    if config.type != INCEPTION_V3 and config.weights == pretrained.IMAGENET:
+    if config.type != INCEPTION_V3 and config.weights == keras_files.IMAGENET:
         raise InputError(
             f"task.model.backbone.weights is {config.weights}, which exists for inception_v3 "
             f"only; for {config.type}, give the path of a checkpoint of Model Garden's image "
@@ -151,7 +151,8 @@ def load_pretrained(config: BackboneConfig, *models: tf_keras.Model) -> None:
         InputError: if the file is missing, damaged or of another network.
     """
     if config.type == INCEPTION_V3:
-        inception_v3.load_pretrained(models, pretrained.find_weights(config.weights))
+        file = keras_files.FILES["InceptionV3"]
+        inception_v3.load_pretrained(models, keras_files.find(config.weights, file))
         return
     # Into a whole backbone, which is how Model Garden saves it, and from there into its parts.
     saved = whole(config)

@@ -1,8 +1,8 @@
 """Networks that classify whole images: the nine of the paper's Table 3, or any other of Keras'.
 
-Each is built up to its last features, without pooling and without the layer of its classes. Inception
-V3 is the detector's own network with the padding of classification; the others are those of
-`tf_keras.applications`. Squeeze-and-excitation puts gates on the non-identity branch of each
+Each is built up to its last features, without pooling and without the layer of its classes.
+Inception V3 is the detector's own network with the padding of classification; the others are those
+of `tf_keras.applications`. Squeeze-and-excitation puts gates on the non-identity branch of each
 residual block, before it is scaled and added, and on each concatenation of an Inception block
 [Hu et al., "Squeeze-and-Excitation Networks", 2018]; the reductions of Inception-ResNet-V2 are
 concatenations too, of which the authors say nothing: ours have gates.
@@ -14,7 +14,6 @@ import dataclasses
 import difflib
 import functools
 import inspect
-import os
 import re
 from collections.abc import Callable
 from types import ModuleType
@@ -23,7 +22,7 @@ import tensorflow as tf
 import tf_keras
 
 from inatdet.errors import InputError
-from inatdet.networks import inception_v3, keras_weights
+from inatdet.networks import inception_v3, keras_files
 from inatdet.networks.inception_v3 import BatchNorm, Padding
 from inatdet.networks.squeeze_and_excitation import excited
 
@@ -145,8 +144,7 @@ def build(
     if network.builder == _INCEPTION_V3:
         pyramid = inception_v3.pyramid(Padding.VALID, width, batch_norm, momentum)
         if weights:
-            path = keras_weights.find(network.builder, weights)
-            inception_v3.load_pretrained([pyramid], path)
+            inception_v3.load_pretrained([pyramid], _weights_file(network, weights))
         model = tf_keras.Model(pyramid.input, pyramid.output["5"], name="inception_v3")
     elif width != 1.0:
         raise InputError(
@@ -156,7 +154,7 @@ def build(
     else:
         model = _application(network.builder, batch_norm, momentum)
         if weights:
-            keras_weights.load(model, keras_weights.find(network.builder, weights))
+            _load(model, network, _weights_file(network, weights))
     if network.squeeze:
         named = re.compile(_EXCITED[network.builder])
         model = excited(model, lambda layer: named.fullmatch(layer.name) is not None)
@@ -178,3 +176,30 @@ def _application(builder: str, batch_norm: BatchNorm, momentum: float) -> tf_ker
         return layer.__class__.from_config(config)
 
     return tf_keras.models.clone_model(model, clone_function=with_settings)
+
+
+def _weights_file(network: Network, weights: str) -> str:
+    """The path of a network's weights; see `build`."""
+    file = keras_files.FILES.get(network.builder)
+    if file is None:
+        if weights == keras_files.IMAGENET:
+            raise InputError(
+                f"the weights are {weights}, whose address is known for "
+                f"{', '.join(keras_files.FILES)} only; for {network.title}, give the path of "
+                "Keras' file without its top"
+            )
+        described = f"Keras' weights of {network.builder} without its top"
+        file = keras_files.KerasFile("", described, None)
+    return keras_files.find(weights, file)
+
+
+def _load(model: tf_keras.Model, network: Network, path: str) -> None:
+    """Reads Keras' weights into a network of Keras'."""
+    try:
+        model.load_weights(path)
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path}: not the weights of {network.title} without its top, or damaged ({reason}); "
+            "give Keras' own file"
+        ) from error

@@ -1,10 +1,4 @@
-"""ImageNet weights of Inception V3: the Keras applications file, found and read.
-
-The file is `inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5`; its address and its hash
-are those in `tf_keras/src/applications/inception_v3.py`. It is stored where Keras stores it, so a
-copy that Keras has already downloaded is used. Keras' own `get_file` is not: it downloads to the
-final name, so an interruption leaves half a file.
-"""
+"""The weights of Inception V3 as Keras' applications store them: read, layer by layer."""
 
 from __future__ import annotations
 
@@ -15,16 +9,10 @@ import re
 import h5py
 import numpy as np
 
-from inatdet.download import download
 from inatdet.errors import InputError
-from inatdet.files import digest_of
+from inatdet.networks import keras_files
 
-IMAGENET = "imagenet"
-FILE_NAME = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
-BASE_URL = "https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
-MD5 = "bcbd6486424b2319ff4ef7d526e38f63"
-
-_ATTEMPTS = 4  # without a network, whoever waits for training to start learns it in seconds
+_FILE_NAME = keras_files.FILES["InceptionV3"].name
 
 NUM_CONVS = 94
 NUM_PARAMETERS = 21_802_784  # of tf_keras.applications.InceptionV3(include_top=False)
@@ -45,63 +33,6 @@ class ConvWeights:
     beta: np.ndarray
     moving_mean: np.ndarray
     moving_variance: np.ndarray
-
-
-def default_cache_dir() -> str:
-    """Where Keras stores the weights of its applications."""
-    home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
-    return os.path.join(home, "models")
-
-
-def find_weights(
-    weights: str = IMAGENET,
-    cache_dir: str | None = None,
-    *,
-    base_url: str = BASE_URL,
-    md5: str = MD5,
-) -> str:
-    """Finds the weights file, downloading it if necessary.
-
-    Args:
-        weights: a path, or `imagenet` for the file of Keras applications.
-        cache_dir: where that file is stored; Keras' own folder by default.
-        base_url: the folder it is downloaded from.
-        md5: its hash.
-
-    Returns:
-        The path of a file. One that was downloaded has the right hash; one that was given is only
-        known to exist.
-
-    Raises:
-        InputError: if there is no such file, it cannot be downloaded, or its hash is wrong.
-    """
-    if weights != IMAGENET:
-        if not os.path.isfile(weights):
-            raise InputError(
-                f"{weights}: no such weights file; give the path of {FILE_NAME}, or {IMAGENET!r} "
-                "to download it"
-            )
-        return weights
-    path = os.path.join(cache_dir or default_cache_dir(), FILE_NAME)
-    if os.path.exists(path):
-        found = digest_of(path, "md5")
-        if found != md5:
-            raise InputError(
-                f"{path}: its MD5 is {found}, not {md5}, so it is damaged or another file; "
-                "delete it, and it will be downloaded again"
-            )
-        return path
-    download(
-        base_url + FILE_NAME,
-        path,
-        what="weights",
-        md5=md5,
-        by_hand=f"or download it elsewhere and give its path instead of {IMAGENET!r}",
-        folder_hint="make room or set KERAS_HOME to a folder that can be written",
-        attempts=_ATTEMPTS,
-        wait=True,  # the processes of a job may all start with the download
-    )
-    return path
 
 
 def read_inception_v3(path: str) -> list[ConvWeights]:
@@ -132,7 +63,7 @@ def read_inception_v3(path: str) -> list[ConvWeights]:
     if len(convs) != NUM_CONVS or len(norms) != NUM_CONVS:
         raise InputError(
             f"{path}: not the weights of Inception V3: {len(convs)} convolutions without bias and "
-            f"{len(norms)} batch norms without gamma, not {NUM_CONVS} of each; give {FILE_NAME}"
+            f"{len(norms)} batch norms without gamma, not {NUM_CONVS} of each; give {_FILE_NAME}"
         )
     found = [ConvWeights(*conv, *norm) for conv, norm in zip(convs, norms)]
     size = sum(weight.size for weights in (*convs, *norms) for weight in weights)
@@ -140,7 +71,7 @@ def read_inception_v3(path: str) -> list[ConvWeights]:
         raise InputError(
             f"{path}: not the weights of Inception V3: {size:,} parameters in {NUM_CONVS} "
             f"convolutions and batch norms, not {NUM_PARAMETERS:,}, or in other shapes; "
-            f"give {FILE_NAME}"
+            f"give {_FILE_NAME}"
         )
     if not all(np.isfinite(weight).all() for weights in (*convs, *norms) for weight in weights):
         raise InputError(f"{path}: holds weights that are not finite; download it again")

@@ -1,1 +1,0 @@
-"""The classifiers: settings, networks' heads, task, and naming what TFRecords and images show."""
