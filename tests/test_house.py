@@ -11,7 +11,16 @@ ROOT = Path(__file__).parent.parent
 # From the ground up. A room imports rooms of lower floors, and nothing of its own floor but itself.
 FLOORS = (
     {
-        *("choices", "download", "errors", "files", "locks", "outputs", "result_folder"),
+        *(
+            "archive_entries",
+            "choices",
+            "download",
+            "errors",
+            "files",
+            "locks",
+            "outputs",
+            "result_folder",
+        ),
         *("unfinished", "version", "web"),
     },
     {"data"},
