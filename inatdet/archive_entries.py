@@ -223,7 +223,7 @@ class _TarReader:
             if info.type == tarfile.GNUTYPE_LONGNAME:
                 name = self._extension(info).rstrip(b"\0").decode(*_ENCODING)
             elif info.type == tarfile.GNUTYPE_LONGLINK or info.type == tarfile.XGLTYPE:
-                self._extension(info)  # of links, which are refused; comments
+                self._extension(info)  # of links, which nothing follows; comments
             elif info.type in _EXTENSIONS:
                 records.update(self._records(self._extension(info)))
             else:
