@@ -10,7 +10,19 @@ ROOT = Path(__file__).parent.parent
 
 # From the ground up. A room imports rooms of lower floors, and nothing of its own floor but itself.
 FLOORS = (
-    {"choices", "download", "errors", "files", "locks", "outputs", "unfinished", "version", "web"},
+    {
+        *(
+            "archive_entries",
+            "choices",
+            "download",
+            "errors",
+            "files",
+            "locks",
+            "outputs",
+            "result_folder",
+        ),
+        *("unfinished", "version", "web"),
+    },
     {"data"},
     {"datasets", "networks", "tfrecords"},
     {"evaluation", "training"},

@@ -33,8 +33,8 @@ class Image:
     Attributes:
         id: the dataset's number.
         file_name: path of the file inside the images' folder, as the annotations have it.
-        width: in pixels.
-        height: in pixels.
+        width: in pixels; 0 where it is not known, as it may be of `ImageLabels`.
+        height: likewise.
     """
 
     id: int

@@ -149,6 +149,7 @@ class Lists:
         add_annotation: takes an entry of the list of annotations, or raises `BadEntry`.
         tally: what counts the bad entries.
         files_needed: see `collect`.
+        sizes_needed: whether images of unknown size are bad.
 
     Attributes:
         seen: how many entries each list has.
@@ -159,7 +160,13 @@ class Lists:
         empty: the ids of the categories named `EMPTY`.
     """
 
-    def __init__(self, add_annotation: Callable[[Any], None], tally: Tally, files_needed: bool):
+    def __init__(
+        self,
+        add_annotation: Callable[[Any], None],
+        tally: Tally,
+        files_needed: bool,
+        sizes_needed: bool = True,
+    ):
         self.seen: Counter[str] = Counter()
         self.images: dict[int, Image] = {}
         self.categories: dict[int, Category] = {}
@@ -167,7 +174,7 @@ class Lists:
         self.bad_categories: set[int] = set()
         self.empty: set[int] = set()
         self._tally = tally
-        self._files_needed = files_needed
+        self._files_needed, self._sizes_needed = files_needed, sizes_needed
         self._add = {
             "images": self._add_image,
             "categories": self._add_category,
@@ -184,7 +191,7 @@ class Lists:
 
     def _add_image(self, entry: Any) -> None:
         try:
-            image = image_of(entry, self._files_needed)
+            image = image_of(entry, self._files_needed, self._sizes_needed)
         except BadEntry:
             _remember(self.bad_images, readable_id(entry, "id"))
             raise

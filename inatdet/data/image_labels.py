@@ -19,7 +19,7 @@ class ImageLabels:
 
     Attributes:
         path: the file that they were read from.
-        images: in the order of the file.
+        images: in the order of the file; the file need not say their sizes.
         categories: in the order of the file, with and without images.
         category_ids: int64 `[images]`, the category of each image.
         skipped: how many entries of the file were left out, by problem.

@@ -60,7 +60,7 @@ class _Collector:
 
     def __init__(self) -> None:
         self.tally = Tally(_ADVICE)
-        self.lists = Lists(self._add, self.tally, files_needed=False)
+        self.lists = Lists(self._add, self.tally, files_needed=False, sizes_needed=False)
         self._rows = array("q")  # image, category, own id, number in the list
         self._numbered = False  # an annotation has no id of its own
         self._spoilt: set[int] = set()  # images with an annotation that cannot be read

@@ -31,12 +31,13 @@ class Box:
     is_crowd: bool
 
 
-def image_of(entry: Any, files_needed: bool) -> Image:
+def image_of(entry: Any, files_needed: bool, sizes_needed: bool = True) -> Image:
     """Reads an entry of `images`.
 
     Args:
         entry: what the file has.
         files_needed: whether the image files will be opened, so that their names must be safe.
+        sizes_needed: whether an entry that says nothing of its size is bad.
 
     Raises:
         BadEntry: it cannot be used.
@@ -50,6 +51,8 @@ def image_of(entry: Any, files_needed: bool) -> Image:
         raise BadEntry(
             Problem.FILE_NAME, f"has the file_name {short(file_name)}, which {what}", advice
         )
+    if size == [None, None] and not sizes_needed:
+        return Image(image_id, file_name, 0, 0)
     width, height = map(whole_number, size)
     if not (width and height and 0 < width < _LARGEST_SIDE and 0 < height < _LARGEST_SIDE):
         raise BadEntry(

@@ -28,9 +28,9 @@ class Row(abc.ABC):
     def key(self) -> tuple[str, ...]:
         """What the row is about, unique in its table."""
 
-    @abc.abstractmethod
     def cells(self) -> tuple[Cell, ...]:
-        """One cell for each of `columns`."""
+        """One cell for each of `columns`; if a row says nothing else, the attributes so named."""
+        return tuple(known(getattr(self, name)) for name in self.columns)
 
 
 def known(value: Cell | None) -> Cell:

@@ -12,9 +12,9 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from inatdet.archive_entries import Entry, iterate_entries
 from inatdet.data.entries import file_name_fault, short
 from inatdet.data.file_names import without_case
-from inatdet.datasets.archive_entries import Entry, iterate_entries, refused
 from inatdet.errors import InputError
 from inatdet.files import atomic_path, open_regular
 
@@ -55,7 +55,7 @@ def unpack(
     Every file is written under a temporary name first, so those with their own names are whole.
 
     Args:
-        path: a .tar.gz, .tar or .zip file.
+        path: a tar, which may be compressed, or a zip.
         folder: where to; it is created if missing.
         limits: the archive is refused as soon as it goes beyond them.
         advance: called with the bytes of the archive that were gone through since the last call.
@@ -84,6 +84,8 @@ class _Target:
 
     def take(self, entry: Entry) -> None:
         """Writes an entry."""
+        if entry.oddity:
+            raise self._refused(entry, f"is {entry.oddity}")
         name = self._safe(entry)
         if not name:  # `./`, the target itself
             return
@@ -117,7 +119,11 @@ class _Target:
             self._write(path, entry)
 
     def _refused(self, entry: Entry, why: str) -> InputError:
-        return refused(self._archive, entry.name, why)
+        return InputError(
+            f"{self._archive}: has the entry {short(entry.name)}, which {why}; archives of "
+            "pictures and annotations have nothing like it, so delete this one and get it from its "
+            "authors"
+        )
 
     def _safe(self, entry: Entry) -> str:
         """The name of an entry, without `.` and doubled slashes."""
@@ -196,5 +202,5 @@ class _Target:
             if written != entry.size or entry.crc not in (None, crc):
                 raise InputError(
                     f"{self._archive}: is damaged: the content of {short(entry.name)} is not what "
-                    "was announced; delete it and download it again"
+                    "was announced; delete it and fetch it again"
                 )

@@ -162,7 +162,8 @@ def write(
 _IMAGE = (
     "concat('\n{\"id\": ', photo, ', \"file_name\": ', to_json(file_name), "
     "', \"width\": ' || width, ', \"height\": ' || height, ', \"license\": ' || license_id, "
-    "', \"rights_holder\": ' || CAST(to_json(rights_holder) AS VARCHAR), '},')"
+    "', \"rights_holder\": ' || CAST(to_json(rights_holder) AS VARCHAR), "
+    "', \"observer\": ', to_json(observer), '},')"
 )
 _ANNOTATION = (
     "concat('\n{\"id\": ', photo, ', \"image_id\": ', photo, ', \"category_id\": ', "
@@ -178,7 +179,8 @@ def _entries_sql(file: SplitFile) -> str:
     )
     return (
         f"SELECT i.photo, {folder} || i.photo || '.' || {extension} AS file_name, i.width, "
-        "i.height, l.id AS license_id, i.rights_holder, c.id AS category_id "
+        "i.height, l.id AS license_id, i.rights_holder, CAST(i.observer AS VARCHAR) AS observer, "
+        "c.id AS category_id "
         "FROM images AS i JOIN categories AS c ON c.taxon = i.taxon "
         f"LEFT JOIN licenses AS l ON l.license = i.license WHERE i.part = {literal(file.part)} "
         "ORDER BY i.photo"

@@ -42,8 +42,8 @@ from inatdet.errors import InputError
 from inatdet.outputs import check_folder
 from inatdet.programs.flags import writing_to
 from inatdet.programs.running import command, progress
-from inatdet.report.folder import files_of_one_run
 from inatdet.report.table import Table
+from inatdet.result_folder import files_of_one_run
 
 _DEFAULTS = Rule()
 _WORK_DIR = "observations"

@@ -20,7 +20,7 @@ from inatdet.report.figures import (
     page_dashes,
     page_marker,
 )
-from inatdet.report.ladder_lines import LONGEST_NAME, look_of
+from inatdet.report.ladder_lines import LONGEST_NAME, ModelLine, look_of
 from inatdet.report.table import Table, printed
 from inatdet.report.text import shortened
 
@@ -47,29 +47,14 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 308, 30, 292
 
 
 @dataclass(frozen=True)
-class Line:
+class Line(ModelLine):
     """The bins of one model and merge rule at a level.
 
     Attributes:
-        trained_on: the model's level.
-        merge: the rule.
         bins: those that have detections.
-        color: of the model.
-        marker: of the model, as Matplotlib calls it.
-        style: of the rule, as Matplotlib calls it.
     """
 
-    trained_on: Granularity
-    merge: Merge
     bins: tuple[ScoreBin, ...]
-    color: str
-    marker: str
-    style: str
-
-    @property
-    def name(self) -> str:
-        """What the legend calls it."""
-        return f"{shortened(str(self.trained_on), LONGEST_NAME)}, {self.merge}"
 
 
 @dataclass(frozen=True)
@@ -99,7 +84,7 @@ def diagrams_of(rows: Sequence[CalibrationRow]) -> tuple[Diagram, ...]:
         if row.calibration.detections:
             filled = tuple(each for each in row.calibration.bins if each.detections)
             look = look_of(models.index(row.trained_on), row.merge)
-            line = Line(row.trained_on, row.merge, filled, *look)
+            line = Line(row.trained_on, row.merge, *look, filled)
             lines[row.evaluated_on].append(line)
     return tuple(Diagram(level, tuple(found)) for level, found in lines.items() if found)
 

@@ -13,11 +13,11 @@ from inatdet.evaluation import comparison as numbers
 from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.plausibility import DataWarning, checked
 from inatdet.evaluation.protocol import Prepared, prepare
-from inatdet.report.folder import files_of_one_run
 from inatdet.report.protocol import images_in_words
 from inatdet.report.provenance import model_name, provenance, source, versions, write_json
 from inatdet.report.table import Table
 from inatdet.report.text import one_line
+from inatdet.result_folder import files_of_one_run
 
 COLUMNS = ("measure", "first", "second", "difference", "std_err", "lower", "upper", "p_value")
 NAME = "comparison"

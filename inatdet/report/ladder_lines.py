@@ -40,13 +40,12 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Line:
-    """A model's AP at each level, with one merge rule.
+class ModelLine:
+    """What a line is about, a model with one merge rule, and how it looks; see `look_of`.
 
     Attributes:
         trained_on: the model's level.
         merge: the rule.
-        points: from fine to coarse; levels without a number are left out.
         color: of the model.
         marker: of the model, as Matplotlib calls it.
         style: of the rule, as Matplotlib calls it.
@@ -54,7 +53,6 @@ class Line:
 
     trained_on: Granularity
     merge: Merge
-    points: tuple[Point, ...]
     color: str
     marker: str
     style: str
@@ -63,6 +61,17 @@ class Line:
     def name(self) -> str:
         """What the legend calls it."""
         return f"{shortened(str(self.trained_on), LONGEST_NAME)}, {self.merge}"
+
+
+@dataclass(frozen=True)
+class Line(ModelLine):
+    """A model's AP at each level, with one merge rule.
+
+    Attributes:
+        points: from fine to coarse; levels without a number are left out.
+    """
+
+    points: tuple[Point, ...]
 
 
 def levels_of(rows: Sequence[Table6Row]) -> tuple[Granularity, ...]:
@@ -96,7 +105,7 @@ def lines_of(rows: Sequence[Table6Row]) -> tuple[Line, ...]:
         elif members[0].evaluated_on is trained_on:
             start[trained_on] = points[0]
         look = look_of(models.index(trained_on), merge)
-        lines.append(Line(trained_on, merge, tuple(points), *look))
+        lines.append(Line(trained_on, merge, *look, tuple(points)))
     return tuple(lines)
 
 

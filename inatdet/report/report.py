@@ -26,7 +26,6 @@ from inatdet.files import write_text
 from inatdet.report.calibration import RELIABILITY
 from inatdet.report.curves import CURVES
 from inatdet.report.fiftyone import FIFTYONE_FILE, write_fiftyone
-from inatdet.report.folder import files_of_one_run
 from inatdet.report.gallery import Choose, Picture, check_images_dir, pictures, warnings_of
 from inatdet.report.label_pictures import LabelPicture, label_pictures
 from inatdet.report.ladder import LADDER
@@ -37,6 +36,7 @@ from inatdet.report.provenance import provenance, write_json
 from inatdet.report.section import Section, Sectioned, optional_files, write_sections
 from inatdet.report.sections import SECTIONS
 from inatdet.report.table import Table
+from inatdet.result_folder import files_of_one_run
 
 if TYPE_CHECKING:
     import matplotlib.figure

@@ -16,7 +16,6 @@ from inatdet.datasets.statistics.species import SuperClassRow
 from inatdet.datasets.statistics.splits import TRAIN, VAL, Dataset, Split, join
 from inatdet.evaluation.plausibility import DataWarning, told
 from inatdet.files import write_text
-from inatdet.report.folder import files_of_one_run
 from inatdet.report.markdown import (
     protocol_in_markdown,
     sections_in_markdown,
@@ -28,6 +27,7 @@ from inatdet.report.section import Section, Sectioned, optional_files, write_sec
 from inatdet.report.statistics_figures import SIZES, SPECIES
 from inatdet.report.statistics_sections import SECTIONS
 from inatdet.report.table import Table
+from inatdet.result_folder import files_of_one_run
 from inatdet.version import VERSION
 
 if TYPE_CHECKING:

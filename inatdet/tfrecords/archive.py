@@ -1,40 +1,25 @@
 """Image files out of an archive that is read once, from its beginning to its end.
 
-No archive can be trusted: only the content of regular members whose names the annotations list is
-taken, it never gets a name on the disk, and no member makes this process use much memory.
+No archive can be trusted: only the content of regular files whose names the annotations list is
+taken, and it never gets a name on the disk.
 """
 
 from __future__ import annotations
 
-import bz2
 import collections
-import contextlib
-import gzip
 import hashlib
-import lzma
 import os
 import posixpath
-import tarfile
 import tempfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO, Any, BinaryIO, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import BinaryIO, NamedTuple
 
+from inatdet.archive_entries import iterate_entries
 from inatdet.data.annotations import Image
 from inatdet.data.jpeg import LARGEST_FILE, BadFileError, FileProblem, Jpeg, jpeg_of
-from inatdet.errors import InputError
-from inatdet.files import open_regular
 from inatdet.tfrecords.sources import Positions
 
-_OPENERS: dict[bytes, Callable[[Any], Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ": lzma.open,
-}
-_LARGEST_HEADER = 1 << 20  # bytes of what a header says beyond 512; long names need a few hundred
-_COPIED = 1 << 20  # bytes at a time
 _MOST_SPOOLS = 128  # files that are open at the same time
-_DAMAGES = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError)
 
 
 class _Spooled(NamedTuple):
@@ -52,7 +37,7 @@ class ImagesArchive:
     images of some shards. When these are written, the spool's space is free again.
 
     Args:
-        path: a tar, which may be compressed.
+        path: a tar, which may be compressed, or a zip.
         images: all images.
         folder: where the spools are.
         advance: called with the number of bytes of the archive that were read.
@@ -98,11 +83,10 @@ class ImagesArchive:
                 wanted[name].append((position, spool))
         for spool in self._shards_of_spool:
             self._spools[spool] = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115
-        with _members(self.place, self._advance) as members:
-            for member, content in members:
-                places = wanted.get(posixpath.normpath(member.name))
-                if places and member.isreg() and not member.issparse():
-                    self._keep(content, member.size, places)
+        for entry in iterate_entries(self.place, self._advance):
+            places = wanted.get(posixpath.normpath(entry.name))
+            if places and not entry.is_folder and not entry.oddity:
+                self._keep(entry.pieces(), entry.size, places)
         return [
             position
             for positions in shards.values()
@@ -145,130 +129,22 @@ class ImagesArchive:
         )
         return what, "check that the archive and the annotations belong together"
 
-    def _keep(self, content: BinaryIO, size: int, places: Sequence[tuple[int, int]]) -> None:
+    def _keep(self, pieces: Iterable[bytes], size: int, places: Sequence[tuple[int, int]]) -> None:
         """Copies a file; one of a name that came before replaces it, as when unpacking."""
-        starts = []
+        starts: dict[int, int] = {}
         for position, number in places:
-            spool = self._spools[number]
-            start = spool.seek(0, os.SEEK_END)
-            starts.append((spool, start))
-            self._found[position] = _Spooled(number, start, size)
-        left = size if size <= LARGEST_FILE else 0
-        while left:
-            data = content.read(min(left, _COPIED))
-            if not data:
-                raise EOFError("it ends within a member")
-            left -= len(data)
-            for spool, _ in starts:
-                try:
-                    spool.write(data)
-                except OSError as error:
-                    error.filename = self._folder
-                    raise _DiskError(error) from error
-        for spool, _ in starts:
-            try:
+            if number not in starts:
+                starts[number] = self._spools[number].seek(0, os.SEEK_END)
+            self._found[position] = _Spooled(number, starts[number], size)
+        if size > LARGEST_FILE:
+            return
+        spools = [self._spools[number] for number in starts]
+        try:
+            for piece in pieces:
+                for spool in spools:
+                    spool.write(piece)
+            for spool in spools:
                 spool.flush()
-            except OSError as error:
-                error.filename = self._folder
-                raise _DiskError(error) from error
-
-
-class _DiskError(Exception):
-    """An `OSError` of what is written, to tell it from those of what is read."""
-
-    def __init__(self, error: OSError):
-        self.error = error
-
-
-@contextlib.contextmanager
-def _members(
-    path: str, advance: Callable[[int], object]
-) -> Iterator[Iterator[tuple[tarfile.TarInfo, BinaryIO]]]:
-    """The members of an archive, each with a file at whose place its content begins.
-
-    Raises:
-        InputError: it is no archive, or damaged.
-        OSError: what the block writes cannot be written.
-    """
-    seen = 0
-
-    def members() -> Iterator[tuple[tarfile.TarInfo, BinaryIO]]:
-        nonlocal seen
-        with open_regular(path) as file:
-            content = _Forward(_decompressed(file), file, advance)
-            archive = tarfile.TarFile(fileobj=content)  # type: ignore[arg-type]
-            while (member := archive.next()) is not None:
-                seen += 1
-                archive.members = []  # type: ignore[attr-defined] # would grow with the archive
-                content.limit = None
-                content.seek(member.offset_data)
-                yield member, content  # type: ignore[misc]
-                content.limit = _LARGEST_HEADER
-
-    try:
-        yield members()
-    except _DiskError as error:
-        raise error.error from error
-    except _DAMAGES as error:
-        reason = " ".join(str(error).split()) or "it ends too early"
-        raise InputError(
-            f"{path}: cannot be read as an archive after {seen:,} members ({reason}); fetch it "
-            "again"
-        ) from error
-
-
-def _decompressed(file: BinaryIO) -> BinaryIO:
-    head = file.read(8)
-    file.seek(0)
-    for magic, opener in _OPENERS.items():
-        if head.startswith(magic):
-            opened: BinaryIO = opener(file)
-            return opened
-    return file
-
-
-class _Forward:
-    """A file that is only read forward, for `tarfile`, which goes back by one byte at most.
-
-    Attributes:
-        limit: the most bytes that one call may read; `tarfile` reads what a header announces.
-    """
-
-    def __init__(self, file: BinaryIO, raw: IO[bytes], advance: Callable[[int], object]):
-        self._file, self._raw, self._advance = file, raw, advance
-        self._place = self._told = 0
-        self._last = b""
-        self._again = False
-        self.limit: int | None = _LARGEST_HEADER
-
-    def tell(self) -> int:
-        """How many bytes were read."""
-        return self._place
-
-    def seek(self, place: int) -> int:
-        """Goes forward, or back by one byte."""
-        if place == self._place - 1 and self._last and not self._again:
-            self._again, self._place = True, place
-        if place < self._place:
-            raise ValueError("its members overlap")
-        limit, self.limit = self.limit, None
-        while self._place < place:
-            if not self.read(min(place - self._place, _COPIED)):
-                break
-        self.limit = limit
-        return self._place
-
-    def read(self, size: int) -> bytes:
-        """As of a file."""
-        if self.limit is not None and size > self.limit:
-            raise ValueError(f"a header of {size:,} bytes")
-        data = b""
-        if self._again and size:
-            self._again, data = False, self._last
-        data += self._file.read(size - len(data))
-        self._place += len(data)
-        self._last = data[-1:] or self._last
-        told = self._raw.tell()
-        self._advance(told - self._told)
-        self._told = told
-        return data
+        except OSError as error:  # of a spool: what is wrong with the archive is an `InputError`
+            error.filename = self._folder
+            raise

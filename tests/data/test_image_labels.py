@@ -153,6 +153,17 @@ def test_one_sentence_says_what_is_wrong(read, content, words):
     assert "box" not in message
 
 
+def test_sizes_need_not_be_known(read):
+    """As of photographs that were not fetched yet; but one that is given is checked, as above."""
+    images = [{"id": i, "file_name": f"{i}.jpg"} for i in (7, 0, 3)]
+    labels = read({**GOOD, "images": images})
+    assert labels.category_ids.tolist() == [4, 4, 0]
+    assert {(image.width, image.height) for image in labels.images} == {(0, 0)}
+    images[1]["width"] = 5
+    with pytest.raises(InputError, match="image has an invalid size: 1, namely image 0"):
+        read({**GOOD, "images": images})
+
+
 def test_many_of_a_kind_are_counted_and_the_first_few_named(read):
     images = [{"id": i, "file_name": f"{i}", "width": 1, "height": 1} for i in range(10)]
     labels = [{"id": i, "image_id": i, "category_id": 4} for i in range(6)]

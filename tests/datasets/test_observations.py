@@ -131,12 +131,13 @@ def test_categories_have_all_ranks_and_the_super_class(world, dataset):
     assert files["val.json"]["categories"] == files["train.json"]["categories"]
 
 
-def test_images_have_size_license_and_holder(world, dataset):
-    pictures, holders = {}, defaultdict(set)
+def test_images_have_size_license_holder_and_observer(world, dataset):
+    pictures, holders, logins = {}, defaultdict(set), defaultdict(set)
     for seen in world.observations:
         for picture in seen.photographs:
             pictures[picture.id] = picture
             holders[picture.id].add(seen.observer.name or seen.observer.login)
+            logins[picture.id].add(seen.observer.login)
     content = dataset[1]["train.json"]
     names = {entry["id"]: entry["name"] for entry in content["licenses"]}
     assert content["images"]
@@ -146,6 +147,7 @@ def test_images_have_size_license_and_holder(world, dataset):
         license_name = names[image["license"]].upper().replace("CC BY", "CC-BY")
         assert license_name.removesuffix(" 1.0") == picture.license
         assert image["rights_holder"] in holders[picture.id]
+        assert image["observer"] in logins[picture.id]
 
 
 def test_the_test_files_do_not_tell(dataset):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import os
 import random
 import tarfile
+import zipfile
 
 import pytest
 
+from inatdet.data.annotations import Image
 from inatdet.data.checking import OnBad
 from inatdet.errors import InputError
 from inatdet.tfrecords import archive
@@ -84,6 +87,33 @@ def test_sizes_that_fill_blocks(dataset):
     assert shards(of_tar) == shards(dataset)
 
 
+def test_of_a_zip(dataset):
+    convert(dataset)
+    of_tar = packed(dataset)
+    with zipfile.ZipFile(of_tar.images_tar, "w") as zipped:
+        for name, data in pictures(dataset).items():
+            zipped.writestr(f"./{name}", data)
+    convert(of_tar)
+    assert shards(of_tar) == shards(dataset)
+
+
+def test_images_that_share_a_file(tmp_path):
+    """In one shard or several, and longer than a piece."""
+    content = random.Random(0).randbytes((2 << 20) + 5)
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        add(tar, "a.jpg", content)
+        add(tar, "b.jpg", b"b")
+    images = [Image(i, f"{'aaba'[i]}.jpg", 1, 1) for i in range(4)]
+    images_of = archive.ImagesArchive(str(tmp_path / "a.tar"), images, str(tmp_path))
+    with contextlib.closing(images_of):
+        assert images_of.fetch({"first": [0, 1, 2], "second": [3]}) == []
+        kept = {
+            i: os.pread(images_of._spools[found.spool].fileno(), found.size, found.start)
+            for i, found in images_of._found.items()
+        }
+    assert kept == {0: content, 1: content, 2: b"b", 3: content}
+
+
 def test_long_names(dataset):
     name = "/".join(["n" * 60] * 5)
     for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
@@ -123,7 +153,7 @@ def test_the_last_of_several_of_a_name_counts_as_when_unpacking(dataset):
 
 def test_a_header_that_would_fill_the_memory(dataset):
     of_tar = packed(dataset, before=[("x", b"y" * (2 << 20), {"type": tarfile.XHDTYPE})])
-    with pytest.raises(InputError, match="a header of 2,097,"):
+    with pytest.raises(InputError, match="a header has 2,097,"):
         convert(of_tar)
 
 
@@ -185,7 +215,7 @@ def test_archives_that_were_not_fetched_completely(dataset, mode, keep):
     size = os.path.getsize(of_tar.images_tar)
     with open(of_tar.images_tar, "r+b") as file:
         file.truncate(int(keep * size) if isinstance(keep, float) else keep)
-    with pytest.raises(InputError, match=r"cannot be read as an archive|images are not in"):
+    with pytest.raises(InputError, match=r"is damaged, or no archive|images are not in"):
         convert(of_tar)
     assert not shards(of_tar)
 
@@ -195,7 +225,7 @@ def test_what_is_no_archive(dataset, data):
     of_tar = packed(dataset)
     with open(of_tar.images_tar, "wb") as file:
         file.write(data)
-    with pytest.raises(InputError, match=r"cannot be read as an archive|images are not in"):
+    with pytest.raises(InputError, match=r"is damaged, or no archive|images are not in"):
         convert(of_tar)
 
 

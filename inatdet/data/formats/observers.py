@@ -9,15 +9,13 @@ from typing import Any
 from inatdet.data.entries import short, whole_number
 from inatdet.data.formats.json_list import Form, iterate_list
 from inatdet.data.formats.json_stream import iterate_lists
-from inatdet.data.formats.signatures import check_is_text
-from inatdet.errors import InputError, cannot_read
-from inatdet.files import open_regular
+from inatdet.data.formats.signatures import start_of_text
+from inatdet.errors import InputError
 
 KEYS = ("user_id", "observer_id", "observer")
 """What the observer of an image may be called; the first that an entry has counts."""
 
 _IMAGE_KEYS = ("id", "image_id")
-_BEGINNING = 4096
 _NEEDS = f"each needs the id of an image, and who took it as {', '.join(KEYS[:-1])} or {KEYS[-1]}"
 _FORM = Form(
     element="entry",
@@ -42,13 +40,7 @@ def read_observers(path: str | os.PathLike[str]) -> dict[int, Hashable]:
         InputError: the file is neither, no entry has an observer, or one has no image id.
     """
     path = os.fspath(path)
-    try:
-        with open_regular(path) as file:
-            start = file.read(_BEGINNING)
-    except OSError as error:
-        raise cannot_read(path, error) from error
-    check_is_text(path, start)
-    is_object = start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+    is_object = start_of_text(path).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
     observers: dict[int, Hashable] = {}
     for number, entry in enumerate(_of_images(path) if is_object else _of_list(path), 1):
         observer = next((entry[key] for key in KEYS if entry.get(key) not in (None, "")), None)

@@ -47,6 +47,21 @@ def check_is_text(path: str, start: bytes) -> None:
         )
 
 
+def start_of_text(path: str) -> bytes:
+    """The first bytes of a file, in which the first bracket of JSON is found.
+
+    Raises:
+        InputError: the file cannot be read, or is certainly no text; see `check_is_text`.
+    """
+    try:
+        with open_regular(path) as file:
+            start = file.read(_BEGINNING)
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    check_is_text(path, start)
+    return start
+
+
 def check_is_annotations(path: str | os.PathLike[str]) -> None:
     """Refuses what is certainly no JSON object; see `check_is_text`.
 
@@ -54,12 +69,7 @@ def check_is_annotations(path: str | os.PathLike[str]) -> None:
         InputError: the file cannot be read, or is of another kind, such as a list of detections.
     """
     path = os.fspath(path)
-    try:
-        with open_regular(path) as file:
-            start = file.read(_BEGINNING)
-    except OSError as error:
-        raise cannot_read(path, error) from error
-    check_is_text(path, start)
+    start = start_of_text(path)
     if start.lstrip().startswith(b"["):
         raise InputError(
             f"{path}: is not one JSON object but a list, as detections are; check which file "

@@ -53,10 +53,6 @@ class AreaRow(Row):
         """The super-class."""
         return (self.super_class,)
 
-    def cells(self) -> tuple[Cell, ...]:
-        """One cell for each of `columns`."""
-        return tuple(getattr(self, name) for name in self.columns)
-
 
 @dataclass(frozen=True)
 class RelativeSizeRow(Row):
@@ -126,10 +122,6 @@ class BoxesPerImageRow(Row):
     def key(self) -> tuple[str, ...]:
         """The split."""
         return (self.split,)
-
-    def cells(self) -> tuple[Cell, ...]:
-        """One cell for each of `columns`."""
-        return tuple(getattr(self, name) for name in self.columns)
 
 
 def area_rows(dataset: Dataset) -> tuple[AreaRow, ...]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from inatdet.data.rows import TOTAL, Cell, Row
+from inatdet.data.rows import TOTAL, Row
 from inatdet.datasets.statistics.species import top_percent
 from inatdet.datasets.statistics.splits import Dataset
 
@@ -48,10 +48,6 @@ class ObserverRow(Row):
     def key(self) -> tuple[str, ...]:
         """The split."""
         return (self.split,)
-
-    def cells(self) -> tuple[Cell, ...]:
-        """One cell for each of `columns`."""
-        return tuple(getattr(self, name) for name in self.columns)
 
 
 def observer_rows(dataset: Dataset) -> tuple[ObserverRow, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 from inatdet.data.categories import Category
 from inatdet.data.granularity import Granularity, place_in_order
 from inatdet.data.levels import level_of_rank
-from inatdet.data.rows import Cell, Row
+from inatdet.data.rows import Row
 from inatdet.datasets.statistics.species import by_super_class
 
 
@@ -47,10 +47,6 @@ class RankRow(Row):
     def key(self) -> tuple[str, ...]:
         """The rank."""
         return (self.rank,)
-
-    def cells(self) -> tuple[Cell, ...]:
-        """One cell for each of `columns`."""
-        return tuple(getattr(self, name) for name in self.columns)
 
 
 def rank_rows(species: Sequence[Category]) -> tuple[RankRow, ...]:

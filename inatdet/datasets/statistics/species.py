@@ -48,10 +48,6 @@ class SuperClassRow(Row):
         """The super-class."""
         return (self.super_class,)
 
-    def cells(self) -> tuple[Cell, ...]:
-        """One cell for each of `columns`."""
-        return tuple(known(getattr(self, name)) for name in self.columns)
-
 
 @dataclass(frozen=True)
 class SpeciesRow(Row):
@@ -128,10 +124,6 @@ class SpreadRow(Row):
     def key(self) -> tuple[str, ...]:
         """The split."""
         return (self.split,)
-
-    def cells(self) -> tuple[Cell, ...]:
-        """One cell for each of `columns`."""
-        return tuple(getattr(self, name) for name in self.columns)
 
 
 def super_class_rows(dataset: Dataset) -> tuple[SuperClassRow, ...]:

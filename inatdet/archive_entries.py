@@ -1,11 +1,13 @@
-"""The entries of .tar.gz, .tar and .zip archives, one after the other, each header looked at.
+"""The entries of tar and zip archives, one after the other, each header looked at.
 
-`tarfile` unpacks what archives hold more readily than it should, and takes damage behind the first
-entry for the end; so only its parsing of one header is used. Nothing is written here.
+`tarfile` unpacks what archives hold more readily than it should, takes damage behind the first
+entry for the end, and reads headers of any length; so only its parsing of one header is used.
+Nothing is written here, and no entry makes this process use much memory.
 """
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import errno
 import functools
@@ -18,9 +20,8 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO
 
-from inatdet.data.entries import short
 from inatdet.errors import InputError, cannot_read, reason_of
 from inatdet.files import open_regular
 
@@ -33,14 +34,16 @@ _ENCODING = ("utf-8", "surrogateescape")
 
 _FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 _EXTENSIONS = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)
-_OTHERS = {
+_WITHOUT_CONTENT = {
     tarfile.LNKTYPE: "a hard link",
     tarfile.SYMTYPE: "a symbolic link",
     tarfile.CHRTYPE: "a device",
     tarfile.BLKTYPE: "a device",
     tarfile.FIFOTYPE: "a pipe",
-    tarfile.GNUTYPE_SPARSE: "a file with holes",
 }
+_WITH_HOLES = "a file with holes"
+# Where the header of such a file says that another block of it follows, and where that block does.
+_MORE_HOLES, _STILL_MORE_HOLES = 482, 504
 _DAMAGED = (
     EOFError,
     OverflowError,
@@ -51,6 +54,11 @@ _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
 )
+_OPENERS: dict[bytes, Callable[[Any], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+}
 _LOCKED = 1  # the bit of a zip entry's flags
 _ZIP_OTHERS = {
     stat.S_IFLNK: "a symbolic link",
@@ -68,14 +76,18 @@ class Entry:
     Attributes:
         name: as the archive has it; not to be trusted.
         size: bytes of the content, as announced.
-        is_folder: whether it is a folder; otherwise it is a regular file.
+        is_folder: whether it is a folder.
+        oddity: what it is if it is neither a folder nor a regular file that can be read, in words:
+            a symbolic link, a device, locked with a password, ...; otherwise empty.
         crc: CRC-32 of the content; None in a tar archive, which has none.
-        pieces: the content, to be read before the next entry, or not at all.
+        pieces: the content, `size` bytes in all, to be read before the next entry, or not at all.
+            Raises `InputError` if the archive is damaged.
     """
 
     name: str
     size: int
     is_folder: bool
+    oddity: str
     crc: int | None
     pieces: Callable[[], Iterator[bytes]]
 
@@ -83,27 +95,26 @@ class Entry:
 def iterate_entries(
     path: str, advance: Callable[[int], object] = lambda size: None
 ) -> Iterator[Entry]:
-    """Yields the regular files and folders of an archive in its order.
+    """Yields the entries of an archive in its order.
 
     Args:
-        path: a .tar.gz, .tar or .zip file, whatever its name.
+        path: a tar, which may be compressed by gzip, bzip2 or xz, or a zip, whatever its name.
         advance: called with the bytes of the archive that were gone through since the last call.
 
     Raises:
-        InputError: the archive cannot be read, is damaged, or has an entry that is neither, such as
-            a link or a device.
+        InputError: the archive cannot be read, or is damaged.
     """
     with _readable(path), open_regular(path) as file:
-        beginning = file.read(4)
+        beginning = file.read(8)
         file.seek(0)
-        entries = _TarReader(path, file, file, advance).entries()
         if beginning.startswith(b"PK"):
-            entries = _zip_entries(path, file, advance)
-        elif beginning.startswith(b"\x1f\x8b"):
-            entries = _TarReader(
-                path, cast("IO[bytes]", gzip.GzipFile(fileobj=file)), file, advance
-            ).entries()
-        yield from entries
+            yield from _zip_entries(path, file, advance)
+            return
+        content: IO[bytes] = file
+        for magic, opener in _OPENERS.items():
+            if beginning.startswith(magic):
+                content = opener(file)
+        yield from _TarReader(path, content, file, advance).entries()
 
 
 @contextlib.contextmanager
@@ -124,36 +135,19 @@ def _readable(path: str) -> Iterator[None]:
 
 
 def _damaged(path: str, why: str) -> InputError:
-    return InputError(f"{path}: is damaged, or no archive ({why}); delete it and download it again")
-
-
-def refused(path: str, name: str, why: str) -> InputError:
-    """The error for an entry that is not unpacked.
-
-    Args:
-        path: the archive.
-        name: the entry's.
-        why: words that follow the name.
-    """
-    return InputError(
-        f"{path}: has the entry {short(name)}, which {why}; archives of pictures and annotations "
-        "have nothing like it, so delete this one and get it from its authors"
-    )
+    return InputError(f"{path}: is damaged, or no archive ({why}); delete it and fetch it again")
 
 
 def _zip_entries(path: str, file: BinaryIO, advance: Callable[[int], object]) -> Iterator[Entry]:
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)
-            name = info.orig_filename
-            if kind in _ZIP_OTHERS:
-                raise refused(path, name, f"is {_ZIP_OTHERS[kind]}")
-            if info.flag_bits & _LOCKED:
-                raise refused(path, name, "is locked with a password")
+            is_locked = bool(info.flag_bits & _LOCKED)
             yield Entry(
-                name,
+                info.orig_filename,
                 0 if info.is_dir() else info.file_size,
                 info.is_dir(),
+                _ZIP_OTHERS.get(kind, "locked with a password" if is_locked else ""),
                 info.CRC,
                 functools.partial(_zip_pieces, path, archive, info),
             )
@@ -161,9 +155,13 @@ def _zip_entries(path: str, file: BinaryIO, advance: Callable[[int], object]) ->
 
 
 def _zip_pieces(path: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    left = info.file_size
     with _readable(path), archive.open(info) as content:
         while piece := content.read(_PIECE):
+            left -= len(piece)
             yield piece
+    if left:
+        raise _damaged(path, "an entry is shorter than announced")
 
 
 class _TarReader:
@@ -184,17 +182,14 @@ class _TarReader:
         self._told = 0
 
     def entries(self) -> Iterator[Entry]:
-        while (info := self._header()) is not None:
-            name, size = info.name, info.size
-            if info.type in _OTHERS:
-                raise refused(self._path, name, f"is {_OTHERS[info.type]}")
-            if info.type != tarfile.DIRTYPE and info.type not in _FILES:
-                raise refused(self._path, name, f"is of the unknown type {info.type!r}")
-            if size < 0:
+        while (found := self._header()) is not None:
+            info, oddity = found
+            if info.size < 0:
                 raise _damaged(self._path, "an entry has a negative size")
-            size = 0 if info.isdir() else size
+            size = 0 if info.isdir() or info.type in _WITHOUT_CONTENT else info.size
             self._left = -(-size // _BLOCK) * _BLOCK
-            yield Entry(name, size, info.isdir(), None, functools.partial(self._pieces, size))
+            pieces = functools.partial(self._pieces, size)
+            yield Entry(info.name, size, info.isdir(), oddity, None, pieces)
             self._skip()
             self._tell()
         self._finish()
@@ -211,8 +206,8 @@ class _TarReader:
         while self._left:
             self._left -= len(self._read(min(self._left, _PIECE)))
 
-    def _header(self) -> tarfile.TarInfo | None:
-        """The header of the next entry, extensions taken in; None at the end."""
+    def _header(self) -> tuple[tarfile.TarInfo, str] | None:
+        """The header of the next entry, extensions taken in, and its oddity; None at the end."""
         name: str | None = None
         records: dict[str, str] = {}
         for _ in range(_MOST_EXTENSIONS):
@@ -228,19 +223,19 @@ class _TarReader:
             if info.type == tarfile.GNUTYPE_LONGNAME:
                 name = self._extension(info).rstrip(b"\0").decode(*_ENCODING)
             elif info.type == tarfile.GNUTYPE_LONGLINK or info.type == tarfile.XGLTYPE:
-                self._extension(info)  # of links, which are refused; comments
+                self._extension(info)  # of links, which nothing follows; comments
             elif info.type in _EXTENSIONS:
                 records.update(self._records(self._extension(info)))
             else:
-                return self._with(info, name, records)
+                if info.type == tarfile.GNUTYPE_SPARSE:
+                    self._skip_holes(block)
+                return self._with(info, name, records), _oddity_of(info, records)
         raise _damaged(self._path, "a header does not end")
 
     def _with(
         self, info: tarfile.TarInfo, name: str | None, records: dict[str, str]
     ) -> tarfile.TarInfo:
         """A header with what its extensions say."""
-        if any(key.startswith("GNU.sparse") for key in records):
-            raise refused(self._path, info.name, f"is {_OTHERS[tarfile.GNUTYPE_SPARSE]}")
         info.name = records.get("path", name if name is not None else info.name)
         if "size" in records:
             if not (records["size"].isascii() and records["size"].isdigit()):
@@ -252,6 +247,12 @@ class _TarReader:
         if not 0 <= info.size <= _LONGEST_HEADER:
             raise _damaged(self._path, f"a header has {info.size:,} bytes")
         return self._read(-(-info.size // _BLOCK) * _BLOCK)[: info.size]
+
+    def _skip_holes(self, header: bytes) -> None:
+        """Goes on to the content of a file with holes, which may have many."""
+        has_more = header[_MORE_HOLES]
+        while has_more:
+            has_more = self._read(_BLOCK)[_STILL_MORE_HOLES]
 
     def _records(self, data: bytes) -> Iterator[tuple[str, str]]:
         """The records of an extended header: `LENGTH KEY=VALUE`, each with a line break."""
@@ -281,3 +282,17 @@ class _TarReader:
         at = self._file.tell()
         self._advance(at - self._told)
         self._told = at
+
+
+def _oddity_of(info: tarfile.TarInfo, records: dict[str, str]) -> str:
+    """See `Entry`.
+
+    Args:
+        info: the header.
+        records: of its extensions.
+    """
+    if info.type == tarfile.GNUTYPE_SPARSE or any(key.startswith("GNU.sparse") for key in records):
+        return _WITH_HOLES
+    if info.isdir() or info.type in _FILES:
+        return ""
+    return _WITHOUT_CONTENT.get(info.type, f"of the unknown type {info.type!r}")
