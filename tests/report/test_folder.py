@@ -70,6 +70,7 @@ def test_two_at_once(tmp_path):
     assert os.listdir(tmp_path) == ["a"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_report_that_cannot_be_finished_leaves_the_earlier_one(tmp_path, monkeypatch):
     truth = write_annotations(tmp_path / "val.json")
     species = write_results(tmp_path / "species.json", SPECIES)
