@@ -24,3 +24,11 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     if nextitem is None or nextitem.path != item.path:
         gc.collect()
         gc.freeze()
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Saves reports with empty files instead of figures, which take most of the time."""
+    from inatdet.report.figures import Figure
+
+    monkeypatch.setattr(Figure, "save", lambda figure, subject, path: path.touch())

@@ -106,20 +106,15 @@ def detections_of(
         boxes, best, classes = given
         place = tf.stack([classes // side, classes % side], axis=-1)
         shifted = boxes + tf.tile(tf.cast(place, tf.float32) * room, [1, 1, 2])
-        kept, kept_count = box_math.keep_best(shifted, best, suppressed, config.nms_iou)
-        is_kept = tf.sequence_mask(kept_count, suppressed)
-        classes = tf.where(is_kept, tf.gather(classes, kept, batch_dims=1), -1)
-        is_kept &= _rank_in_class(classes) < max_per_class
-
-        # Those kept, moved to the front in their order.
-        order = tf.argsort(tf.cast(~is_kept, tf.int32), axis=1, stable=True)[:, :limit]
-        kept = tf.gather(kept, order, batch_dims=1)
-        count = tf.minimum(tf.reduce_sum(tf.cast(is_kept, tf.int32), axis=1), limit)
+        kept, count = box_math.keep_best(shifted, best, suppressed, config.nms_iou)
+        if max_per_class < suppressed:  # else no class can have too many
+            kept, count = _within_limit(kept, count, classes, max_per_class)
+        kept, count = kept[:, :limit], tf.minimum(count, limit)
         real = tf.sequence_mask(count, limit)
         found = BatchDetections(
             boxes=tf.where(real[..., tf.newaxis], tf.gather(boxes, kept, batch_dims=1), 0.0),
             scores=tf.where(real, tf.gather(best, kept, batch_dims=1), 0.0),
-            labels=tf.where(real, tf.gather(classes, order, batch_dims=1) + 1, 0),
+            labels=tf.where(real, tf.gather(classes, kept, batch_dims=1) + 1, 0),
             count=count,
         )
         return found, tf.reduce_all(count == limit)
@@ -173,6 +168,24 @@ def _best_pairs(scores: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
     best = tf.math.top_k(values, count)
     pairs = tf.gather(chosen, best.indices // size, batch_dims=1) * size + best.indices % size
     return best.values, pairs
+
+
+def _within_limit(
+    kept: tf.Tensor, count: tf.Tensor, classes: tf.Tensor, max_per_class: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The first so many boxes of each class, at the front and in their order, and their number.
+
+    Args:
+        kept: int32 `[batch, k]`, which boxes were kept, best first, then anything.
+        count: int32 `[batch]`, how many these are.
+        classes: int32 `[batch, n]`, of all boxes.
+        max_per_class: how many of each class stay.
+    """
+    is_kept = tf.sequence_mask(count, kept.shape[1])
+    classes = tf.where(is_kept, tf.gather(classes, kept, batch_dims=1), -1)
+    is_kept &= _rank_in_class(classes) < max_per_class
+    order = tf.argsort(tf.cast(~is_kept, tf.int32), axis=1, stable=True)
+    return tf.gather(kept, order, batch_dims=1), tf.reduce_sum(tf.cast(is_kept, tf.int32), axis=1)
 
 
 def _rank_in_class(classes: tf.Tensor) -> tf.Tensor:

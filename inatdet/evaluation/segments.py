@@ -17,6 +17,7 @@ from inatdet.evaluation.average_precision import RECALLS
 from inatdet.evaluation.matching import Ranking
 
 _LONGEST_SEGMENT = (1 << 15) - 1  # so that what lies in one can be counted in 16 bits
+_FEW_IMAGES = 1 << 12  # in all parts together: to start threads takes longer than to count them
 _PARTS_AT_ONCE = 64  # per thread; counts at all cuts are kept for as many parts
 
 
@@ -83,9 +84,12 @@ def each_curve(
                     measure(part, index, curves)
 
     # Parts do not depend on each other, and NumPy and SciPy let other threads run.
-    workers = os.cpu_count() or 1
+    workers = (os.cpu_count() or 1) if parts.size > _FEW_IMAGES else 1
     rounds = -(-parts.shape[1] // (workers * _PARTS_AT_ONCE))
     blocks = np.array_split(np.arange(parts.shape[1]), min(rounds * workers, parts.shape[1]))
+    if len(blocks) == 1:
+        block(blocks[0])
+        return
     with concurrent.futures.ThreadPoolExecutor(workers) as threads:
         for _ in threads.map(block, blocks):
             pass

@@ -71,6 +71,10 @@ class Figure(Generic[S]):
         """The names of the files that it consists of."""
         return tuple(name for name in (self.table_file, self.image_file) if name)
 
+    def save(self, subject: S, path: str | os.PathLike[str]) -> None:
+        """Draws it and writes it as PNG."""
+        save_png(self.draw(subject), path)
+
 
 def blank(width: float, height: float) -> matplotlib.figure.Figure:
     """A Matplotlib figure that belongs to no window, so no screen is needed.

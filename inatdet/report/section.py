@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic
 
 from inatdet.files import write_text
-from inatdet.report import figures
 from inatdet.report.figures import Figure, S
 from inatdet.report.table import Table
 
@@ -97,7 +96,7 @@ def _write_figure(
     if figure.table:
         figure.table(subject).to_csv(folder / figure.table_file)
     try:
-        figures.save_png(figure.draw(subject), folder / figure.image_file)
+        figure.save(subject, folder / figure.image_file)
     except (ImportError, RuntimeError, ValueError) as error:
         notify(
             f"warning: {figure.image_file} could not be drawn ({error}); check that Matplotlib "

@@ -15,10 +15,22 @@ from inatdet.datasets.mini.species import SPECIES, UNBOXED
 from inatdet.errors import InputError
 
 
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
+def first_of_each(plans):
+    """An image of each species with each number of animals, in each split."""
+    kinds = {}
+    for plan in plans:
+        kinds.setdefault((plan.split, plan.species.name, min(plan.animals, 2)), plan)
+    return list(kinds.values())
+
+
+@pytest.fixture(scope="module", params=["a part", pytest.param("all", marks=pytest.mark.slow)])
+def dataset(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("mini") / "data"
-    assert mini.make(str(folder))
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param == "a part":
+            plans = first_of_each(mini._plans(0))
+            patched.setattr(mini, "_plans", lambda seed: plans)
+        assert mini.make(str(folder))
     return folder
 
 
@@ -57,20 +69,30 @@ def test_label_spaces(dataset):
     assert any(c.id != label for label, c in enumerate(taxonomy.species))
 
 
-def test_long_tail_and_numbers_of_boxes(dataset):
-    train, val = split_of(dataset, "train"), split_of(dataset, "val")
+def test_long_tail_and_numbers_of_animals():
+    plans = list(mini._plans(0))
+    boxed = [plan for plan in plans if plan.boxed and plan.animals]
     _, images_of_species = np.unique(
-        [train.category_ids[train.image_ids == i][0] for i in np.unique(train.image_ids)],
-        return_counts=True,
+        [plan.species.name for plan in boxed if plan.split == "train"], return_counts=True
     )
+    assert len(images_of_species) == len(SPECIES)
     assert images_of_species.max() >= 6 * images_of_species.min()
-    for annotations in (train, val):
+    for split in ("train", "val"):
+        assert sum(plan.animals > 1 for plan in boxed if plan.split == split) >= 10
+        assert any(plan.animals == 0 for plan in plans if plan.split == split)
+    single = [plan.species.name for plan in boxed if plan.split == "val" and plan.animals == 1]
+    assert set(single) == {species.name for species in SPECIES}
+    assert len(single) >= 6 * len(SPECIES)
+
+
+def test_as_many_boxes_as_animals_and_none_without(dataset):
+    for split in ("train", "val"):
+        annotations = split_of(dataset, split)
         _, boxes = np.unique(annotations.image_ids, return_counts=True)
         assert (boxes > 1).sum() >= 10
         assert len(annotations.images) > len(boxes)  # some have none
-    single = val.single_instance()
-    assert len(single.images) >= 6 * len(SPECIES) - 5
-    assert len(np.unique(single.category_ids)) == len(SPECIES)
+    single = split_of(dataset, "val").single_instance()
+    assert set(single.category_ids) == set(split_of(dataset, "train").category_ids)
 
 
 def test_the_seed_determines_everything():

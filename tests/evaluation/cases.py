@@ -3,6 +3,8 @@
 Coordinates are small whole numbers and scores are few, so that ties of every kind abound.
 """
 
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.evaluation import scenes
@@ -65,3 +67,29 @@ def cases(draw, distinct=False, single=False):
     """Annotations and detections in them."""
     annotations = draw(truths(single=single))
     return annotations, draw(results(annotations, distinct=distinct))
+
+
+def holds_for(*strategies, few=12, many=60):
+    """Makes a test of a property: of few examples, and among the slow tests of many.
+
+    Args:
+        strategies: what the arguments of the property are drawn from.
+        few: how many examples are tried in any case.
+        many: how many the slow tests try.
+    """
+
+    def decorate(check):
+        slow = pytest.param(many, marks=pytest.mark.slow)
+
+        @pytest.mark.parametrize("examples", [few, slow])
+        def test(examples):
+            tried = settings(
+                max_examples=examples, derandomize=True, deadline=None,
+                suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+            )  # fmt: skip
+            tried(given(*strategies)(check))()
+
+        test.__doc__ = check.__doc__
+        return test
+
+    return decorate

@@ -10,7 +10,7 @@ import tempfile
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from inatdet.data.formats.detections import DetectionsWriter, read_detections
@@ -24,14 +24,9 @@ from inatdet.evaluation.protocol import prepare
 from inatdet.evaluation.resampling import Estimate
 from inatdet.report.provenance import as_record
 from tests.evaluation import reference, scenes
-from tests.evaluation.cases import KNOWN, cases, truths
+from tests.evaluation.cases import KNOWN, cases, holds_for, truths
 
 SPECIES, SUPER, GENERIC = ALWAYS
-settings.register_profile(
-    "exact", derandomize=True, deadline=None, max_examples=40,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)  # fmt: skip
-exact = settings.get_profile("exact")
 
 
 def as_they_are(labels):
@@ -76,8 +71,7 @@ def reordered(detections, keys):
     return detections.select(np.array(order, np.int64))
 
 
-@settings(exact, max_examples=100)
-@given(cases())
+@holds_for(cases(), few=30, many=200)
 def test_every_number_is_pycocotools(case):
     annotations, detections = case
     taxonomy = annotations.taxonomy
@@ -105,8 +99,7 @@ def test_every_number_is_pycocotools(case):
                 np.testing.assert_allclose(curve.precision, expected, atol=1e-9)
 
 
-@exact
-@given(cases(distinct=True), st.randoms(use_true_random=False))
+@holds_for(cases(distinct=True), st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(case, random):
     annotations, detections = case
     rows = list(range(len(detections)))
@@ -115,8 +108,7 @@ def test_the_order_of_rows_changes_nothing(case, random):
     assert numbers(run(annotations, shuffled)) == numbers(run(annotations, detections))
 
 
-@exact
-@given(cases(), st.randoms(use_true_random=False))
+@holds_for(cases(), st.randoms(use_true_random=False))
 def test_with_equal_scores_only_the_order_within_an_image_matters(case, random):
     annotations, detections = case
     keys = [random.random() for _ in range(len(detections))]
@@ -138,8 +130,7 @@ def renumbered(annotations, detections, new_ids):
     )
 
 
-@exact
-@given(cases(distinct=True), st.data())
+@holds_for(cases(distinct=True), st.data())
 def test_renumbering_images_changes_nothing(case, data):
     annotations, detections = case
     ids = st.integers(0, 2**40)
@@ -148,8 +139,7 @@ def test_renumbering_images_changes_nothing(case, data):
     assert numbers(run(*renumbered(annotations, detections, new))) == numbers(run(*case))
 
 
-@exact
-@given(cases(), st.data())
+@holds_for(cases(), st.data())
 def test_with_equal_scores_new_ids_must_be_in_the_old_order(case, data):
     annotations, detections = case
     count = len(annotations.images)
@@ -159,8 +149,7 @@ def test_with_equal_scores_new_ids_must_be_in_the_old_order(case, data):
     assert numbers(run(*renumbered(annotations, detections, new))) == numbers(run(*case))
 
 
-@exact
-@given(cases(), st.permutations(KNOWN))
+@holds_for(cases(), st.permutations(KNOWN))
 def test_renumbering_categories_changes_nothing(case, new_ids):
     annotations, detections = case
     new = dict(zip(KNOWN, (7 * i for i in new_ids)))
@@ -188,8 +177,7 @@ def test_renumbering_categories_changes_nothing(case, new_ids):
             np.testing.assert_allclose(a.values, b.values, atol=1e-12)  # sums in another order
 
 
-@exact
-@given(cases(), st.lists(st.integers(0, 16), max_size=4), st.integers(1, 20))
+@holds_for(cases(), st.lists(st.integers(0, 16), max_size=4), st.integers(1, 20))
 def test_how_a_file_was_split_changes_nothing(case, cuts, rows_per_group):
     annotations, detections = case
     taxonomy = annotations.taxonomy
@@ -218,8 +206,7 @@ def with_duplicates(detections, label, level=SPECIES):
     return dataclasses.replace(both, scores=scores)
 
 
-@exact
-@given(cases(single=True), st.sampled_from(ALWAYS), st.integers(1, 5))
+@holds_for(cases(single=True), st.sampled_from(ALWAYS), st.integers(1, 5))
 def test_duplicates_below_every_score_change_nothing_in_single_instance_images(case, level, label):
     annotations, detections = case
     before = measures(annotations, detections, level)
@@ -228,8 +215,7 @@ def test_duplicates_below_every_score_change_nothing_in_single_instance_images(c
     np.testing.assert_array_equal(after.precision, before.precision)
 
 
-@exact
-@given(cases(), st.sampled_from(ALWAYS), st.integers(1, 5))
+@holds_for(cases(), st.sampled_from(ALWAYS), st.integers(1, 5))
 def test_elsewhere_duplicates_below_every_score_may_only_find_more(case, level, label):
     # A copy may match a second true box that its original overlapped as well.
     annotations, detections = case
@@ -240,16 +226,14 @@ def test_elsewhere_duplicates_below_every_score_may_only_find_more(case, level, 
     np.testing.assert_array_equal(after.values[others], before.values[others])
 
 
-@exact
-@given(cases())
+@holds_for(cases())
 def test_only_the_order_of_scores_matters(case):
     annotations, detections = case
     scaled = dataclasses.replace(detections, scores=np.sqrt(detections.scores) / 3 - 1)
     assert numbers(run(annotations, scaled)) == numbers(run(annotations, detections))
 
 
-@exact
-@given(cases(), st.sampled_from([0.25, 8.0]))
+@holds_for(cases(), st.sampled_from([0.25, 8.0]))
 def test_the_unit_of_length_does_not_matter(case, unit):
     annotations, detections = case
     other = dataclasses.replace(annotations, boxes=annotations.boxes * unit)  # areas stay
@@ -259,8 +243,7 @@ def test_the_unit_of_length_does_not_matter(case, unit):
     assert got == expected
 
 
-@exact
-@given(cases(), st.sampled_from([SUPER, GENERIC]))
+@holds_for(cases(), st.sampled_from([SUPER, GENERIC]))
 def test_merging_by_suppression_leaves_the_best_and_nothing_that_overlaps_them(case, level):
     _, detections = case
     once = granularities.merged(detections, level, Merge.NMS)
@@ -281,8 +264,7 @@ def test_merging_by_suppression_leaves_the_best_and_nothing_that_overlaps_them(c
                 assert any((lost == b).all() or reference.iou(lost, b) > MERGE_IOU for b in better)
 
 
-@exact
-@given(cases(), st.randoms(use_true_random=False))
+@holds_for(cases(), st.randoms(use_true_random=False))
 def test_at_the_generic_level_species_do_not_matter(case, random):
     annotations, detections = case
     taxonomy = annotations.taxonomy
@@ -303,8 +285,7 @@ def test_at_the_generic_level_species_do_not_matter(case, random):
     np.testing.assert_array_equal(got, generic(run(annotations, detections)))
 
 
-@exact
-@given(cases(), st.lists(st.integers(31, 40), max_size=3, unique=True))
+@holds_for(cases(), st.lists(st.integers(31, 40), max_size=3, unique=True))
 def test_images_without_anything_change_nothing(case, more):
     annotations, detections = case
     images = [image.id for image in annotations.images] + more
@@ -316,8 +297,7 @@ def test_images_without_anything_change_nothing(case, more):
     assert got == expected
 
 
-@exact
-@given(cases())
+@holds_for(cases())
 def test_measures_are_in_order(case):
     annotations, detections = case
     for level in ALWAYS:
@@ -336,8 +316,7 @@ def test_measures_are_in_order(case):
         assert (np.diff(found.precision[found.has_truth]) <= 0).all()
 
 
-@exact
-@given(truths(single=True))
+@holds_for(truths(single=True))
 def test_the_truth_itself_is_perfect(annotations):
     boxes = annotations.boxes
     scores = np.ones(len(boxes))
@@ -348,8 +327,7 @@ def test_the_truth_itself_is_perfect(annotations):
         np.testing.assert_allclose(row.values, 100.0)
 
 
-@settings(exact, max_examples=10)
-@given(cases(distinct=True), st.randoms(use_true_random=False))
+@holds_for(cases(distinct=True), st.randoms(use_true_random=False), few=5, many=20)
 def test_intervals_are_reproducible(case, random):
     annotations, detections = case
     assume(len(annotations.images) > 1)

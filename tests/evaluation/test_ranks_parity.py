@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 import vernier
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -19,14 +19,10 @@ from inatdet.evaluation.granularities import MERGE_IOU, Merge, merged
 from inatdet.evaluation.protocol import prepare
 from inatdet.evaluation.resampling import Halves
 from tests.evaluation import ranked, reference, scenes
-from tests.evaluation.cases import result_columns, truths
+from tests.evaluation.cases import holds_for, result_columns, truths
 
 SPECIES, SUPER, GENERIC = ALWAYS
 GENUS, FAMILY = Granularity("genus"), Granularity("family")
-exact = settings(
-    derandomize=True, deadline=None, max_examples=30,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)  # fmt: skip
 
 
 @st.composite
@@ -116,8 +112,7 @@ class Reference:
         return np.where(values < 0, np.nan, 100 * values)
 
 
-@settings(exact, max_examples=60)
-@given(cases())
+@holds_for(cases(), few=20, many=100)
 def test_every_level_and_rule_is_pycocotools(case):
     annotations, columns = case
     taxonomy = annotations.taxonomy
@@ -136,8 +131,7 @@ def test_every_level_and_rule_is_pycocotools(case):
         np.testing.assert_allclose(row.values, expected, rtol=0, atol=1e-9, err_msg=str(row.key))
 
 
-@exact
-@given(cases())
+@holds_for(cases())
 def test_models_at_ranks_and_their_sums_are_pycocotools(case):
     annotations, columns = case
     taxonomy = annotations.taxonomy
@@ -171,8 +165,7 @@ def test_models_at_ranks_and_their_sums_are_pycocotools(case):
         np.testing.assert_allclose(row.values, expected, rtol=0, atol=1e-9, err_msg=str(row.key))
 
 
-@settings(exact, max_examples=40)
-@given(cases())
+@holds_for(cases(), few=15)
 def test_each_half_at_each_level_is_what_pycocotools_counts_on_it(case):
     annotations, columns = case
     taxonomy = annotations.taxonomy

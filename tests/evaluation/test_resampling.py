@@ -56,6 +56,7 @@ def test_working_in_blocks_changes_no_digit(level, monkeypatch):
     truth, columns = sides(annotations, taxonomy, detections, level)
     halves = Halves(truth.image_ids, 9)
     whole = halves.measure(truth, columns)
+    monkeypatch.setattr(segments, "_FEW_IMAGES", 0)  # several threads count few images too
     for parts, length in ((1, 1), (2, 7), (64, 60)):
         monkeypatch.setattr(segments, "_PARTS_AT_ONCE", parts)
         monkeypatch.setattr(segments, "_LONGEST_SEGMENT", length)

@@ -39,6 +39,7 @@ def run(truth, tmp_path, *detections, **options):
     return report
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_species_by_hand(truth, tmp_path):
     found = write_results(tmp_path / "species.json", SPECIES)
     run(truth, tmp_path, f"species={found}")
@@ -67,6 +68,7 @@ def test_species_by_hand(truth, tmp_path):
     assert {row["super_class"] for row in curve} == {"Insecta", "Aves"}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_duplicates_cost_precision_until_they_are_merged(truth, tmp_path):
     # In image 1 the duplicate comes before the box of image 3: precision 1, 2/3 without merging.
     rows = [(1, 5, RIGHT, 0.9), (1, 9, RIGHT, 0.8), (3, 9, RIGHT, 0.7)]
@@ -80,6 +82,7 @@ def test_duplicates_cost_precision_until_they_are_merged(truth, tmp_path):
     assert table6["super", "nms"] == pytest.approx(100 / 2)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_species_has_a_row(truth, tmp_path):
     found = write_results(tmp_path / "species.json", SPECIES)
     run(truth, tmp_path, f"species={found}", train=truth)
@@ -120,6 +123,7 @@ def test_marginal_detections_are_a_row_of_their_own(truth, tmp_path):
     assert "summed for super" in (tmp_path / "report" / "report.md").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_all_images(truth, tmp_path):
     found = write_results(tmp_path / "species.json", SPECIES)
     report = run(truth, tmp_path, f"species={found}", all_images=True)
@@ -170,6 +174,7 @@ def test_the_report_says_what_was_measured(truth, tmp_path):
     assert "super_class" in str(report)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_without_a_species_model_there_is_no_table_5(truth, tmp_path):
     species = write_results(tmp_path / "species.json", SPECIES)
     run(truth, tmp_path, f"species={species}")
@@ -185,6 +190,7 @@ def test_without_a_species_model_there_is_no_table_5(truth, tmp_path):
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_given_taxonomy_sets_the_label_spaces(truth, tmp_path):
     categories = inatdet.read_annotations(truth).categories
     Taxonomy.from_categories(categories, {0, 3, 5}).save(tmp_path / "taxonomy.json")
@@ -197,6 +203,7 @@ def test_a_given_taxonomy_sets_the_label_spaces(truth, tmp_path):
     assert "1 true boxes have no label here" in (tmp_path / "report" / "report.md").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_engines_agree(truth, tmp_path):
     found = write_results(tmp_path / "species.json", SPECIES)
     first, *others = (
@@ -358,6 +365,7 @@ def test_the_program_takes_frequency_bins(truth, tmp_path):
     assert [float(row["precision"]) for row in rows] == [0, 100]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_intervals_beside_the_numbers(truth, tmp_path):
     found = write_results(tmp_path / "species.json", SPECIES)
     report = run(truth, tmp_path, f"species={found}", resamples=50)
@@ -378,6 +386,7 @@ def test_intervals_beside_the_numbers(truth, tmp_path):
     assert not (tmp_path / "report" / "intervals.csv").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_tables_for_latex(truth, tmp_path):
     found = write_results(tmp_path / "species.json", SPECIES)
     report = report_of(truth, [f"species={found}"])

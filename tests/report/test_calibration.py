@@ -175,6 +175,7 @@ def test_models_without_probabilities_are_named():
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("logits", [False, True])
 def test_a_report_has_the_section_or_says_why_not(logits, tmp_path):
     rng = np.random.default_rng(0)

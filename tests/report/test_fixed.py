@@ -24,6 +24,7 @@ def found(truth, tmp_path):
     return inatdet.read_detections(path, truth, granularity="species")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_form_has_them(truth, found, tmp_path):
     report = inatdet.evaluate(truth, found, most_per_class=10_000, resamples=8)
     row = report.fixed["species", "species", "none"]
@@ -58,6 +59,7 @@ def test_every_form_has_them(truth, found, tmp_path):
     assert results["fixed"][0]["full_classes"] == 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_who_does_not_ask_gets_neither(truth, found, tmp_path):
     report = inatdet.evaluate(truth, found)
     assert not report.fixed.rows

@@ -5,6 +5,7 @@ import pytest
 from tests.detection_files import SPECIES, report_of, write_annotations, write_results
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_report_that_cannot_be_finished_leaves_the_earlier_one(tmp_path, monkeypatch):
     truth = write_annotations(tmp_path / "val.json")
     species = write_results(tmp_path / "species.json", SPECIES)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image as PILImage
 
 import inatdet
-from inatdet.report import figures, label_pictures
+from inatdet.report import label_pictures
 from inatdet.report.label_pictures import ANNOTATED, NAMED
 from tests.detection_files import read_csv
 from tests.evaluation import scenes
@@ -28,6 +28,8 @@ FOUND = [
 ]
 NAMES = ["likely_wrong_labels", "likely_misplaced_boxes", "likely_missing_boxes"]
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture
 def truth():
@@ -42,12 +44,6 @@ def images_dir(tmp_path, truth):
         # Twice as large as the annotations say: boxes are scaled to what is there.
         PILImage.new("RGB", (200, 200), "gray").save(folder / image.file_name, quality=95)
     return folder
-
-
-@pytest.fixture(autouse=True)
-def figures_are_quick(monkeypatch):
-    """Figures take most of the time of a report, and are none of these tests' business."""
-    monkeypatch.setattr(figures, "save_png", lambda figure, path: None)
 
 
 def report_of(truth, rows=FOUND, **options):

@@ -53,6 +53,7 @@ def test_the_numbers_of_the_paper_agree_with_each_other():
     assert TABLE_6["species", "species"] == TABLE_5["Overall"][METRICS.index("AP")]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_papers_rows_stand_beside_ours(papers, tmp_path):
     papers.save(tmp_path)
     table5 = read_csv(tmp_path / "table5_paper.csv")
@@ -100,6 +101,7 @@ def test_other_datasets_are_told_apart(numbers):
     assert is_inat2017(categories_of(FINE_CLASSES))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_other_reports_are_silent(tmp_path):
     found = report_on({"Aves": 3, "Insecta": 2})
     found.save(tmp_path)

@@ -105,6 +105,7 @@ def test_the_answer_stands_before_the_table(folder):
     assert "The step from family to super is degenerate" in found.markdown()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_intervals_are_listed_once(folder):
     report(folder, resamples=10, levels=["species", "genus", "super"]).save(folder / "report")
     rows = read_csv(folder / "report" / "intervals.csv")
@@ -118,6 +119,7 @@ def test_intervals_are_listed_once(folder):
     assert not of_table["table6"] & of_table["ladder"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_without_ranks_and_unseen_species_nothing_of_them_is_there(folder):
     taxonomy = without_last(folder)
     report(folder, taxonomy=taxonomy).save(folder / "report")
@@ -134,6 +136,7 @@ def test_without_ranks_and_unseen_species_nothing_of_them_is_there(folder):
     assert not found.plot_ladder().axes[0].lines
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_species_never_seen(folder):
     found = report(folder, taxonomy=without_last(folder))
     found.save(folder / "report")
@@ -174,6 +177,7 @@ def test_the_page_of_all_of_it_is_well_formed(folder):
             assert " ".join(section.note.split()) in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_score_that_does_not_exist(folder):
     taxonomy = without_last(folder)
     write_results(folder / "species.json", [])

@@ -35,6 +35,7 @@ def inatdet_program(*arguments):
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_form_of_a_report_has_them(truth_path, found_path, tmp_path):
     truth = inatdet.read_annotations(truth_path)
     found = inatdet.read_detections(found_path, truth, granularity="species")
@@ -51,6 +52,7 @@ def test_every_form_of_a_report_has_them(truth_path, found_path, tmp_path):
     assert f"<li>{warning}</li>" in (tmp_path / "report/report.html").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_without_any_a_report_does_not_mention_them(truth_path, tmp_path):
     truth = inatdet.read_annotations(truth_path)
     path = write_results(tmp_path / "right.json", SPECIES)
