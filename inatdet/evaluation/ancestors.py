@@ -7,7 +7,6 @@ Mistakes", 2020, where a mistake is the less severe the lower that is.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -49,12 +48,11 @@ class AncestorRow(Row):
         return (str(self.level), self.height, self.boxes, self.share, self.right)
 
 
-@functools.lru_cache(maxsize=1)  # several tables of one report need them
 def heights(taxonomy: Taxonomy) -> np.ndarray:
     """The height of the lowest common ancestor of every two species.
 
     Returns:
-        int8 `[species, species]`, read-only: positions in `taxonomy.levels`; 0 on the diagonal.
+        int8 `[species, species]`: positions in `taxonomy.levels`; 0 on the diagonal.
     """
     levels = taxonomy.levels
     labels = np.arange(1, taxonomy.num_labels(Granularity.SPECIES) + 1)
@@ -62,7 +60,6 @@ def heights(taxonomy: Taxonomy) -> np.ndarray:
     for height in range(len(levels) - 2, -1, -1):
         at_level = taxonomy.coarsen(labels, Granularity.SPECIES, levels[height])
         found[at_level[:, np.newaxis] == at_level] = height
-    found.flags.writeable = False
     return found
 
 

@@ -59,6 +59,15 @@ def test_heights_are_those_of_walks(seed):
     assert mean_height(matrix, found, members) == pytest.approx(own.sum() / (len(own) - 1))
 
 
+def test_heights_follow_the_ranks_though_the_categories_are_the_same():
+    plain = [Category(i, f"s{i}", "A") for i in range(3)]
+    ranked = [c.with_ranks({"genus": "G" if c.id < 2 else "H"}) for c in plain]
+    without, with_genera = (Taxonomy.from_categories(c, range(3)) for c in (plain, ranked))
+    assert without == with_genera  # ranks are not compared
+    assert heights(without).tolist() == [[0, 1, 1], [1, 0, 1], [1, 1, 0]]
+    assert heights(with_genera).tolist() == [[0, 1, 2], [1, 0, 2], [2, 2, 0]]
+
+
 def test_by_hand():
     taxonomy = Taxonomy.from_categories(
         [
