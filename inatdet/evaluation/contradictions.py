@@ -155,12 +155,7 @@ def usual_scores(labels: np.ndarray, own_scores: np.ndarray, num_labels: int) ->
 
 def _touching(annotations: Annotations, met: Encounters, rows: np.ndarray) -> Pairs:
     """Some detections, int64 `[n]`, with every true box of their images that they touch."""
-    image_ids = np.array([image.id for image in annotations.images], np.int64)
-    again = Encounters.of(
-        image_ids,
-        (annotations.image_ids, annotations.boxes, annotations.is_crowd),
-        (np.sort(image_ids)[met.images[rows]], met.found_boxes[rows], met.scores[rows]),
-        least=np.finfo(np.float64).tiny,
-    )
-    pairs = Pairs.of(again)
+    image_ids = np.sort([image.id for image in annotations.images])[met.images[rows]]
+    found = (image_ids, met.found_boxes[rows], met.scores[rows])
+    pairs = Pairs.of(Encounters.among(annotations, found, least=np.finfo(np.float64).tiny))
     return Pairs(rows[pairs.rows], pairs.boxes, pairs.ious)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from inatdet.data.annotations import Annotations
 from inatdet.data.boxes import iou
 
 LEAST_IOU = 0.1
@@ -90,6 +91,21 @@ class Encounters:
                 near += some
         pairs = [np.concatenate(column) for column in zip(*near)]
         return cls(images, scores, found_boxes, *pairs)
+
+    @classmethod
+    def among(
+        cls,
+        annotations: Annotations,
+        found: tuple[np.ndarray, np.ndarray, np.ndarray],
+        least: float = LEAST_IOU,
+    ) -> Encounters:
+        """Compares detections in images of annotations with all boxes there; see `of`."""
+        return cls.of(
+            np.array([image.id for image in annotations.images], np.int64),
+            (annotations.image_ids, annotations.boxes, annotations.is_crowd),
+            found,
+            least,
+        )
 
     @property
     def areas(self) -> np.ndarray:

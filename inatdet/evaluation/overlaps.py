@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inatdet.evaluation.average_precision import GroundTruth
-from inatdet.evaluation.encounters import Encounters
+from inatdet.evaluation.matching import Labelled
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +32,7 @@ def overlaps(truth: GroundTruth, columns: np.ndarray) -> Overlaps:
         truth: the true boxes.
         columns: the detections; see `average_precision.result_columns`.
     """
-    met = Encounters.of(
-        truth.image_ids,
-        (truth.box_images, truth.boxes, truth.is_crowd),
-        (columns[:, 0], columns[:, 1:5], columns[:, 5]),
-    )
+    met = Labelled.of(truth, columns).met
     any_label, own_label = np.zeros((2, len(columns)), bool)
     rows, boxes = met.reaching_half()
     any_label[rows] = True

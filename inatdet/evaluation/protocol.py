@@ -91,11 +91,7 @@ class Prepared:
 
     def encounters(self, found: Detections) -> Encounters:
         """What detections in the images that count meet, among all boxes of `kept`."""
-        return Encounters.of(
-            np.array([image.id for image in self.kept.images], np.int64),
-            (self.kept.image_ids, self.kept.boxes, self.kept.is_crowd),
-            (found.image_ids, found.boxes, found.scores),
-        )
+        return Encounters.among(self.kept, (found.image_ids, found.boxes, found.scores))
 
     def labelled(self, level: Granularity, met: Encounters, labels: np.ndarray) -> Labelled:
         """Detections with the labels of a level.
