@@ -2,10 +2,8 @@
 
 import collections
 import dataclasses
-import errno
 import importlib.util
 import json
-import os
 import zipfile
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from inatdet.datasets import archives, fetching, inat2017, published
 from inatdet.datasets.extraction import Limits
 from inatdet.datasets.fetching import State
 from inatdet.errors import InputError
+from tests.datasets.full_disk import full_disk_at
 from tests.datasets.test_extraction import special, tar, tree
 from tests.web_server import cut_after, md5_of, send_status
 
@@ -121,17 +120,8 @@ def test_a_download_that_breaks_off_goes_on(shop, server):
 
 
 def test_unpacking_that_breaks_off_goes_on(shop, server, monkeypatch):
-    real = os.replace
-
-    def until_full(source, target):
-        if target.endswith("3.jpg"):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(source, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", until_full)
-        with pytest.raises(OSError, match="No space left"):
-            shop()
+    with full_disk_at(monkeypatch, "3.jpg"):
+        shop()
     assert shop.states() == [State.UNPACKED, State.DOWNLOADED]
     assert without_records(shop()).keys() == set(shop.names)
     assert len(server.requests) == 2

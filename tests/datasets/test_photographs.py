@@ -1,9 +1,7 @@
 """Photographs of a constructed dataset, from a server on this machine that has a part of them."""
 
-import errno
 import functools
 import json
-import os
 import threading
 
 import PIL.Image
@@ -17,6 +15,7 @@ from inatdet.datasets.photograph_requests import Missing, Size, Source
 from inatdet.datasets.photographs import fetch_photographs
 from inatdet.errors import InputError, RunError
 from tests.data.odd_jpegs import picture, turned
+from tests.datasets.full_disk import full_disk_at
 from tests.web_server import cut_after, send_part, send_status
 
 SPECIES = "train_val_images/Aves/Pica pica"
@@ -289,17 +288,8 @@ def test_an_interruption_keeps_what_is_there(dataset, server):
 
 def test_a_full_disk_leaves_whole_photographs(dataset, server, monkeypatch):
     dataset.write([entry(i) for i in range(6)])
-    real = os.replace
-
-    def until_full(source, target):
-        if target.endswith("3.jpg"):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(source, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", until_full)
-        with pytest.raises(OSError, match="No space left"):
-            dataset()
+    with full_disk_at(monkeypatch, "3.jpg"):
+        dataset()
     assert len(dataset.pictures()) == 3
     assert dataset().were_there == 3
 
