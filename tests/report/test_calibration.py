@@ -56,7 +56,9 @@ def results_of(rows, table6=()):
 
 
 def on_page(rows):
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.FunctionLoader(asset)
+    )
     template = environment.from_string(asset(RELIABILITY.page_part))
     return template.render(figure=RELIABILITY.on_page(results_of(rows)))
 

@@ -34,7 +34,9 @@ def own(line):
 
 def on_page(results):
     """The page's part of the figure."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.FunctionLoader(asset)
+    )
     template = environment.from_string(asset(LADDER.page_part))
     return template.render(figure=LADDER.on_page(results))
 
