@@ -26,7 +26,7 @@ FLOORS = (
     {"data"},
     {"datasets", "networks", "tfrecords"},
     {"evaluation", "training"},
-    {"detection", "report"},
+    {"classification", "detection", "report"},
     {"programs"},
     {"__init__", "__main__"},
 )

@@ -64,3 +64,22 @@ def decode_categories(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     many = tf.io.RaggedFeature(tf.int64)
     parsed = tf.io.parse_single_example(serialized, {keys.CATEGORY: many, keys.IS_CROWD: many})
     return parsed[keys.CATEGORY], tf.cast(parsed[keys.IS_CROWD], tf.bool)
+
+
+def decode_image_category(serialized: tf.Tensor) -> tf.Tensor:
+    """Parses only what an example shows as a whole, inside a graph.
+
+    Args:
+        serialized: string `[]`, a record of `encoding.encode`.
+
+    Returns:
+        The dataset's category id of the image, int64 `[1]`; of an image without one, that of its
+        boxes, those around a crowd included, if they agree; otherwise `[0]`.
+    """
+    many = tf.io.RaggedFeature(tf.int64)
+    parsed = tf.io.parse_single_example(
+        serialized, {keys.IMAGE_CATEGORY: many, keys.CATEGORY: many}
+    )
+    of_image, of_boxes = parsed[keys.IMAGE_CATEGORY], tf.unique(parsed[keys.CATEGORY]).y
+    known = tf.cond(tf.size(of_image) > 0, lambda: of_image, lambda: of_boxes)
+    return tf.cond(tf.size(known) == 1, lambda: known, lambda: known[:0])

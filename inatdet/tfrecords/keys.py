@@ -23,6 +23,7 @@ TEXT = "image/object/class/text"
 AREA = "image/object/area"
 IS_CROWD = "image/object/is_crowd"
 CATEGORY = "image/object/category_id"
+IMAGE_CATEGORY = "image/category_id"  # of the whole image, where it is known
 VERSION_KEY = "inatdet/version"
 FIRST_VERSION_KEY = "image/object/class/label_species"  # only version 1 has it
 

@@ -1,0 +1,181 @@
+"""The settings of a classifier, and the experiment with the paper's.
+
+Sources in brackets: [paper], Van Horn et al., 2018, section 4.1; [authors], the training code of
+its authors, visipedia/tf_classification, whose defaults hold where the paper says nothing; [ours].
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from official.core import config_definitions as cfg
+from official.modeling import hyperparams
+
+from inatdet.errors import InputError
+from inatdet.networks.inception_v3 import BatchNorm
+from inatdet.training import rmsprop
+from inatdet.training.config import Experiment, InputConfig, TrainingTask, check_choice
+
+EXPERIMENT = "image_classifier"
+
+TRAIN_IMAGES = 579_184
+"""Images of iNat2017's training split [paper, Table 2]: the epochs of the schedule."""
+
+_BATCH = 32
+_EPOCH = TRAIN_IMAGES // _BATCH  # steps
+
+
+@dataclasses.dataclass
+class ClassifierConfig(hyperparams.Config):
+    """The network.
+
+    Attributes:
+        network: one of the nine of Table 3 (`inception_v3`, `inception_v3_se`, …), or as
+            `tf_keras.applications` calls it; see `inatdet.networks.classifiers`.
+        weights: `imagenet` [paper], which downloads Keras' file; the path of such a file; or '' for
+            random weights.
+        width: factor on every number of filters of Inception V3; 1 is Inception V3.
+        dropout: the share of the pooled features that is dropped in training; a negative number
+            stands for the network's own: .5 of the ResNets "drp" [paper], of the Inception networks
+            and MobileNet [authors], 0 of the other ResNets.
+        batch_norm: `trained` statistics, those of a replica's batch [authors]; `synchronised`,
+            those of all replicas; or `frozen`, those of the pretrained network.
+        batch_norm_momentum: of the moving statistics [authors].
+        label_smoothing: the share of the probability that is spread over all labels [authors].
+        weight_decay: times half the sum of the squared kernels [authors].
+    """
+
+    network: str = "inception_v3"
+    weights: str = "imagenet"
+    width: float = 1.0
+    dropout: float = -1.0
+    batch_norm: str = "trained"
+    batch_norm_momentum: float = 0.9997
+    label_smoothing: float = 0.1
+    weight_decay: float = 4e-5
+
+
+@dataclasses.dataclass
+class AugmentationConfig(hyperparams.Config):
+    """How training varies an image.
+
+    Attributes:
+        min_area: the least share of the image's area that a random crop has [authors].
+        max_area: the greatest [authors].
+        min_aspect: the least width of a crop for each pixel of its height [authors].
+        max_aspect: the greatest [authors].
+        color_share: the share of the images whose colors are distorted [authors].
+    """
+
+    min_area: float = 0.5
+    max_area: float = 1.0
+    min_aspect: float = 0.7
+    max_aspect: float = 1.33
+    color_share: float = 0.3
+
+
+@dataclasses.dataclass
+class ClassificationTask(TrainingTask):
+    """What is learned from which images.
+
+    Attributes:
+        image_size: the side of the square that images are resized to, in pixels [paper].
+        central_fraction: of the height and of the width that is seen outside of training: a single
+            centred crop [paper], .875 [authors]; 1 is the whole image.
+        shrink_while_decoding: whether libjpeg may halve large images while decoding them [ours].
+        augmentation: of the images in training.
+        model: the network.
+    """
+
+    image_size: int = 299
+    central_fraction: float = 0.875
+    shrink_while_decoding: bool = True
+    reference_batch_size: int = _BATCH
+    train_data: InputConfig = dataclasses.field(
+        default_factory=lambda: InputConfig(is_training=True, batch_size=_BATCH)
+    )
+    validation_data: InputConfig = dataclasses.field(
+        default_factory=lambda: InputConfig(batch_size=_BATCH)
+    )
+    augmentation: AugmentationConfig = dataclasses.field(default_factory=AugmentationConfig)
+    model: ClassifierConfig = dataclasses.field(default_factory=ClassifierConfig)
+
+    def learned(self) -> tuple[str, ...]:
+        """The size of images and what shapes the network; see the base class."""
+        return (*super().learned(), "image_size", "model.network", "model.width")
+
+    def check(self) -> None:
+        """Raises InputError for a setting that is out of range or not supported."""
+        from inatdet.networks import classifiers
+
+        super().check()
+        model, crop = self.model, self.augmentation
+        classifiers.find(model.network)
+        check_choice("task.model.batch_norm", model.batch_norm, BatchNorm)
+        shares = {
+            "task.central_fraction": self.central_fraction,
+            "task.augmentation.min_area": crop.min_area,
+            "task.augmentation.max_area": crop.max_area,
+        }
+        for name, share in shares.items():
+            if not 0 < share <= 1:
+                raise InputError(f"{name} is {share}; it must be above 0 and at most 1")
+        if crop.min_area > crop.max_area or not 0 < crop.min_aspect <= crop.max_aspect:
+            raise InputError(
+                f"task.augmentation goes from an area of {crop.min_area} to {crop.max_area} and an "
+                f"aspect of {crop.min_aspect} to {crop.max_aspect}; the least must not exceed the "
+                "greatest"
+            )
+        for name, value in (
+            ("task.augmentation.color_share", crop.color_share),
+            ("task.model.label_smoothing", model.label_smoothing),
+        ):
+            if not 0 <= value <= 1:
+                raise InputError(f"{name} is {value}; it must lie between 0 and 1")
+        if not model.dropout < 1:
+            raise InputError(f"task.model.dropout is {model.dropout}; it must be below 1")
+
+
+@dataclasses.dataclass
+class ClassificationExperiment(Experiment):
+    """An experiment with a classifier; see `Experiment`."""
+
+    experiment: str = EXPERIMENT
+
+
+def image_classifier_experiment() -> ClassificationExperiment:
+    """A classifier as in the paper.
+
+    RMSProp with decay .9 and momentum .9, learning rate .0045 falling by .94 every 4 epochs
+    [paper], in steps, epsilon 1, averages of the weights by .9999 [authors].
+    """
+    optimizer_config = rmsprop.Optimization(
+        {
+            "optimizer": {
+                "type": rmsprop.NAME,
+                rmsprop.NAME: {"rho": 0.9, "momentum": 0.9, "epsilon": 1.0},
+            },
+            "ema": {"average_decay": 0.9999, "trainable_weights_only": False},
+            "learning_rate": {
+                "type": "exponential",
+                "exponential": {
+                    "initial_learning_rate": 0.0045,
+                    "decay_rate": 0.94,
+                    "decay_steps": 4 * _EPOCH,
+                    "staircase": True,
+                },
+            },
+        }
+    )
+    return ClassificationExperiment(
+        task=ClassificationTask(),
+        trainer=cfg.TrainerConfig(
+            optimizer_config=optimizer_config,
+            train_steps=80 * _EPOCH,
+            steps_per_loop=100,
+            summary_interval=100,
+            checkpoint_interval=10_000,
+            validation_interval=10_000,
+        ),
+        restrictions=["task.train_data.is_training != None"],
+    )

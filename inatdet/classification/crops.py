@@ -1,0 +1,91 @@
+"""The part of an image that a classifier sees, decoded and resized."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+_RATIOS = (1, 2, 4, 8)  # by which libjpeg shrinks an image while it decodes it
+_ATTEMPTS = 100  # before the whole image is taken [the authors' code]
+
+
+def random_window(
+    size: tf.Tensor,
+    seed: tf.Tensor,
+    area: tuple[float, float],
+    aspect: tuple[float, float],
+) -> tf.Tensor:
+    """Draws a part of an image for training, as Szegedy et al., "Going deeper", 2015.
+
+    Args:
+        size: int32 `[2]`, height and width of the image.
+        seed: int64 or int32 `[2]`.
+        area: least and greatest share of the image's area.
+        aspect: least and greatest ratio of the part's width to its height.
+
+    Returns:
+        int32 `[4]`: top, left, height and width in pixels; the whole image where no part fits.
+    """
+    begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
+        tf.concat([size, [3]], axis=0),
+        tf.zeros([1, 0, 4]),
+        seed,
+        min_object_covered=0.0,
+        aspect_ratio_range=aspect,
+        area_range=area,
+        max_attempts=_ATTEMPTS,
+        use_image_if_no_bounding_boxes=True,
+    )
+    return tf.concat([begin[:2], extent[:2]], axis=0)
+
+
+def central_window(size: tf.Tensor, fraction: float) -> tf.Tensor:
+    """The middle of an image.
+
+    Args:
+        size: int32 `[2]`, height and width of the image.
+        fraction: of its height and of its width; 1 is the whole image.
+
+    Returns:
+        int32 `[4]`: top, left, height and width in pixels.
+    """
+    # The margin is rounded down, as `tf.image.central_crop` does.
+    margin = tf.cast((tf.cast(size, tf.float64) * (1.0 - fraction)) / 2.0, tf.int32)
+    return tf.concat([margin, size - 2 * margin], axis=0)
+
+
+def decode(jpeg: tf.Tensor, window: tf.Tensor, side: int, shrink: bool) -> tf.Tensor:
+    """Decodes only a part of an image, and resizes it bilinearly to a square.
+
+    Args:
+        jpeg: string `[]`.
+        window: int32 `[4]`: top, left, height and width in pixels.
+        side: of the square, in pixels.
+        shrink: whether libjpeg may halve the image while decoding it, once or repeatedly, as long
+            as neither side of the part becomes smaller than the square: faster, and smoother than
+            resizing all at once, which passes over pixels.
+
+    Returns:
+        float32 `[side, side, 3]`, 0..255.
+    """
+    if not shrink:
+        return _resized(tf.image.decode_and_crop_jpeg(jpeg, window, channels=3), side)
+    least = tf.reduce_min(window[2:])
+    fits = [least >= side * ratio for ratio in _RATIOS[1:]]
+    return tf.switch_case(
+        tf.reduce_sum(tf.cast(fits, tf.int32)),
+        [lambda r=ratio: _shrunk(jpeg, window, side, r) for ratio in _RATIOS],
+    )
+
+
+def _shrunk(jpeg: tf.Tensor, window: tf.Tensor, side: int, ratio: int) -> tf.Tensor:
+    # Rounded inwards: the shrunk image has a pixel for each whole block of the original.
+    begin = (window[:2] + ratio - 1) // ratio
+    end = (window[:2] + window[2:]) // ratio
+    part = tf.concat([begin, end - begin], axis=0)
+    return _resized(tf.image.decode_and_crop_jpeg(jpeg, part, channels=3, ratio=ratio), side)
+
+
+def _resized(image: tf.Tensor, side: int) -> tf.Tensor:
+    resized = tf.image.resize(image, [side, side])
+    resized.set_shape([side, side, 3])
+    return resized
