@@ -292,10 +292,13 @@ endif
 
 # --- Development ----------------------------------------------------------------------------------
 
+# Processes that run tests, each a file at a time; one takes up to 5 GB of memory.
+AT_ONCE := --numprocesses=auto --maxprocesses=4 --dist=loadfile
+
 .PHONY: test
 ## Runs the tests, but for the slow ones; a few minutes.
 test: $(INSTALLED)
-	$(PY) -m pytest -m "not slow" $(TESTS)
+	$(PY) -m pytest $(AT_ONCE) -m "not slow" $(TESTS)
 
 .PHONY: test-slow
 ## Runs the slow tests.
