@@ -14,14 +14,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from inatdet.data.annotations import Annotations
 from inatdet.data.counts import CategoryCounts, LabelCounts
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import check_version, write_text
+from inatdet.tfrecords.joining import ImageCategories
 from inatdet.tfrecords.journal import split_of
 
 _SUFFIX = ".label_counts.json"
@@ -50,8 +49,9 @@ class SplitCounts:
     def of(cls, annotations: Annotations) -> SplitCounts:
         """Counts the boxes of a split; all images of the annotations count."""
         return cls(
-            *map(CategoryCounts.of, (annotations, annotations.single_instance())),
-            _agreeing(annotations),
+            CategoryCounts.of(annotations),
+            CategoryCounts.of(annotations.single_instance()),
+            ImageCategories.of_boxes(annotations).counts(),
         )
 
     def save(self, directory: str, split: str) -> None:
@@ -67,14 +67,6 @@ class SplitCounts:
         if self.image_labels is not None:
             content["image_labels"] = list(self.image_labels.items())
         write_text(os.path.join(directory, split + _SUFFIX), json.dumps(content) + "\n")
-
-
-def _agreeing(annotations: Annotations) -> dict[int, int]:
-    """The number of images by the category that all of their boxes have, as records have it."""
-    pairs = np.unique(np.column_stack([annotations.image_ids, annotations.category_ids]), axis=0)
-    _, starts, sizes = np.unique(pairs[:, 0], return_index=True, return_counts=True)
-    found, counts = np.unique(pairs[starts[sizes == 1], 1], return_counts=True)
-    return dict(zip(found.tolist(), counts.tolist()))
 
 
 def _to_json(counts: CategoryCounts) -> dict[str, Any]:
