@@ -124,6 +124,8 @@ def main(argv: Sequence[str]) -> None:
         f"{conversion.output_dir}: {summary['images']} images with {summary['boxes']} boxes in "
         f"{summary['shards']} shards of {conversion.split}"
     )
+    if (boxed := summary.get("boxed_images")) is not None:
+        print(f"{summary['images'] - boxed} of the images have no boxes, only a label")
     if unwritten := summary.get("unwritten"):
         print(
             f"{unwritten} shards of {conversion.split} are still to be written; the part that ends "

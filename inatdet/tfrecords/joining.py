@@ -206,10 +206,12 @@ def _differing_labels(
         return ()
     first = int(differing[0])
     box = int(annotations.category_ids[np.argmax(place == first)])
-    are = "1 image has" if len(differing) == 1 else f"{len(differing):,} images have"
+    what = f"{len(differing):,} images have another label than any of their"
+    if len(differing) == 1:
+        what = "1 image has another label than any of its"
     return (
-        f"{labels.path}: {are} another label than any of their boxes in {annotations.path}, such "
-        f"as image {annotations.images[first].id} (label {shown.category_ids[first]}, box {box}); "
+        f"{labels.path}: {what} boxes in {annotations.path}, such as image "
+        f"{annotations.images[first].id} (label {shown.category_ids[first]}, box {box}); "
         "classifiers learn the label, detectors the boxes",
     )
 
