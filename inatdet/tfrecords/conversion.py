@@ -180,7 +180,8 @@ class Conversion:
         Raises:
             InputError: as `label_spaces`.
         """
-        labelled = [c for c in joined.categories if c.id in set(joined.shown_category_ids())]
+        shown = joined.shown.counts()
+        labelled = [category for category in joined.categories if category.id in shown]
         path = self.image_labels
         assert path
         if self.image_taxonomy:

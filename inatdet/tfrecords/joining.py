@@ -64,10 +64,6 @@ class Joined:
     shown: ImageCategories
     categories: tuple[Category, ...]
 
-    def shown_category_ids(self) -> list[int]:
-        """The ids of the categories that have an image, ascending."""
-        return list(self.shown.counts())
-
 
 def join(annotations: Annotations | None, labels: ImageLabels) -> Joined:
     """Joins images by their ids.
