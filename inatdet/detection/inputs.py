@@ -93,7 +93,8 @@ def make_dataset(
     `resize_images(align_corners=False)` instead, whose samples lie `(1 / scale - 1) / 2` original
     pixels further up and left (none at scale 1): the only difference in preprocessing.
 
-    Boxes without a label at the level are left out, and crowd boxes in training.
+    Boxes without a label at the level are left out, and crowd boxes in training. So are images that
+    are there for their labels alone, whose boxes nobody drew.
 
     Args:
         file_pattern: the TFRecord files.
@@ -134,6 +135,7 @@ def make_dataset(
         seed=seed,
         input_context=input_context,
     )
+    data = data.filter(examples.is_boxed)
     if is_training and single_instance:
         data = keep_single_instance(data)
     if cache:
