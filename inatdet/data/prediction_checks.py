@@ -24,12 +24,14 @@ Fault = Callable[[slice], np.ndarray]
 
 
 def check_image_ids(path: str, image_ids: np.ndarray) -> None:
-    """Raises `InputError` where an image comes twice; the first such image is named.
+    """Raises `InputError` if there is no image, or one comes twice; the first such is named.
 
     Args:
         path: the file, for the message.
         image_ids: int64 `[images]`.
     """
+    if not len(image_ids):
+        raise InputError(f"{path}: has no predictions; give the file that has them")
     ascending = np.sort(image_ids)
     twice = ascending[1:][ascending[1:] == ascending[:-1]]
     if len(twice):
@@ -41,6 +43,24 @@ def check_image_ids(path: str, image_ids: np.ndarray) -> None:
         )
 
 
+def check_lengths(path: str, image_ids: np.ndarray, lengths: np.ndarray) -> None:
+    """Raises `InputError` where an image has no label; the first such image is named.
+
+    Args:
+        path: the file, for the message.
+        image_ids: `[images]`, numbers or names.
+        lengths: int `[images]`, how many labels each has.
+    """
+    empty = lengths == 0
+    if empty.any():
+        row = int(np.argmax(empty))
+        raise InputError(
+            f"{path}: row {row + 1} (image {image_ids[row]}) has no label; "
+            f"{_so_many(int(empty.sum()), 'row')} like this; write at least the best label of each "
+            "image, or leave the image out"
+        )
+
+
 def check_ranked(
     path: str,
     image_ids: np.ndarray,
@@ -49,6 +69,7 @@ def check_ranked(
     *,
     count: int,
     level: Granularity,
+    called: Callable[[int], str] = "label {}".format,
 ) -> None:
     """Checks the labels and probabilities of predictions at one level.
 
@@ -59,6 +80,7 @@ def check_ranked(
         probabilities: float32 `[images, k]`, or None.
         count: how many labels there are.
         level: the level of the labels.
+        called: what a label is called in messages.
 
     Raises:
         InputError: a label is not in 0..count or comes twice for one image, or probabilities are
@@ -86,8 +108,8 @@ def check_ranked(
     )
     refuse(
         lambda rows: _have_repeats(labels[rows]),
-        lambda row: f"has the label {_repeated(labels[row])} twice",
-        "write each label of an image once",
+        lambda row: f"has {called(_repeated(labels[row]))} twice",
+        "write each of an image once",
     )
     if probabilities is None:
         return

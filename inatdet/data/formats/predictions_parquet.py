@@ -28,7 +28,7 @@ from inatdet.data.formats.parquet_metadata import Content, Metadata, decode, des
 from inatdet.data.granularity import Granularity
 from inatdet.data.label_matching import match_labels
 from inatdet.data.labels import NO_LABEL
-from inatdet.data.prediction_checks import check_image_ids, check_ranked
+from inatdet.data.prediction_checks import check_image_ids, check_lengths, check_ranked
 from inatdet.data.predictions import Predictions, Ranked
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
@@ -292,7 +292,7 @@ def _read(
         assert labels is not None
         if probabilities is not None:
             labels.check_lengths(probabilities, image_ids)
-        labels.check_some(image_ids)
+        check_lengths(path, image_ids, labels.lengths)
         found[level] = labels.values, None if probabilities is None else probabilities.values
     return image_ids, found
 
@@ -368,14 +368,4 @@ class _Lists:
                 f"{self._path}: row {row + 1} (image {image_ids[row]}) has {self.lengths[row]} "
                 f"{self._name} but {other.lengths[row]} {other._name}; {differ.sum():,} rows are "
                 "like this; write a probability for each label"
-            )
-
-    def check_some(self, image_ids: np.ndarray) -> None:
-        """Raises `InputError` where a list has no elements."""
-        empty = self.lengths == 0
-        if empty.any():
-            row = int(np.argmax(empty))
-            raise InputError(
-                f"{self._path}: row {row + 1} (image {image_ids[row]}) has no {self._name}; "
-                f"{empty.sum():,} rows are like this; write at least the best label of each image"
             )
