@@ -13,6 +13,7 @@ import numpy as np
 
 from inatdet.choices import Choice
 from inatdet.data.granularity import Granularity
+from inatdet.data.labels import NO_LABEL
 from inatdet.data.prediction_checks import ROUNDING, SUM_ROUNDING
 from inatdet.data.score_columns import ScoreColumns
 from inatdet.errors import InputError
@@ -111,6 +112,36 @@ def sums(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.
         return found, np.zeros((len(probabilities), 0))
     summed = np.add.reduceat(probabilities[:, columns], first, axis=1)
     return found, np.minimum(summed, 1.0)  # rounding must not lift it above 1
+
+
+def sums_of_best(labels: np.ndarray, probabilities: np.ndarray, table: np.ndarray) -> Ranked:
+    """Sums over the best labels of each image that lie in the same coarser one, the best first.
+
+    Args:
+        labels: int32 `[images, k]`.
+        probabilities: float32 `[images, k]`.
+        table: int32 `[labels + 1]`, the coarser label of each; `NO_LABEL` belongs to no sum.
+
+    Returns:
+        As many labels of each image as lie in the table, but at most k. Those of which it has none
+        are `NO_LABEL`.
+    """
+    count = int(table.max()) + 1
+    most = min(count - 1, labels.shape[1])
+    found = np.zeros((len(labels), most), np.int32)
+    values = np.zeros((len(labels), most), np.float32)
+    at_once = max(1, _CELLS_AT_ONCE // count)
+    for start in range(0, len(labels), at_once):
+        block = slice(start, start + at_once)
+        coarse = table[labels[block]]
+        cells = np.arange(len(coarse))[:, np.newaxis] * count + coarse
+        summed = np.bincount(cells.ravel(), probabilities[block].ravel(), len(coarse) * count)
+        summed = np.minimum(summed.reshape(-1, count)[:, 1:], 1.0)
+        columns = best(summed, most)
+        chosen = np.take_along_axis(summed, columns, axis=1)
+        found[block] = np.where(chosen > 0, columns + 1, NO_LABEL)
+        values[block] = chosen
+    return Ranked(found, values)
 
 
 class Ranker:
