@@ -251,8 +251,8 @@ class Predictions:
         level = Granularity(level)
         if level in self.ranked:
             return self.ranked[level]
-        coarser = self.taxonomy.coarser_or_equal(self.trained_on)
-        if level not in coarser:
+        self.taxonomy.check(level)
+        if level not in self.taxonomy.coarser_or_equal(self.trained_on):
             raise InputError(f"{self.path}: {level} is not coarser than {self.trained_on}")
         labels, probabilities = self.own.labels, self.own.probabilities
         if probabilities is None:
