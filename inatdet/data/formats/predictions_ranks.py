@@ -12,7 +12,7 @@ from inatdet.data.formats.parquet_arrays import as_numpy
 from inatdet.data.formats.text_tables import TEXT
 from inatdet.data.granularity import Granularity
 from inatdet.data.guesses import rank_categories
-from inatdet.data.prediction_checks import check_lengths
+from inatdet.data.prediction_checks import check_lengths, shown
 from inatdet.errors import InputError
 
 _WHOLE_NUMBER = r"^-?[0-9]{1,18}$"
@@ -35,7 +35,7 @@ def read_ranks(table: ImageTable) -> Found:
         if not is_id.all():
             at = int(np.argmin(is_id))
             raise InputError(
-                f"{table.path}: row {len(names) + row[at] + 1} (image {more[row[at]]}) has "
+                f"{table.path}: row {len(names) + row[at] + 1} (image {shown(more[row[at]])}) has "
                 f"{short(words[at].as_py())} in place of a category id; write ids of categories, "
                 "separated by spaces"
             )
