@@ -63,15 +63,18 @@ def confidence_row(guesses: Guesses, level: Granularity, rule: Rule) -> Confiden
         level: the level.
         rule: `own` or `summed`.
     """
+    from scipy import sparse  # it takes a while to load
+
     truth, confidences = guesses.split.at(level), guesses.confidences(level)
     images = np.flatnonzero(truth.counted & ~np.isnan(confidences))
     given, right = confidences[images], guesses.right(level, rule)[images]
     bins = np.minimum((given * SCORE_BINS).astype(np.int64), SCORE_BINS - 1)
-    values = np.zeros((3, SCORE_BINS, len(truth.labels)))
-    values[0, bins, images] = 1.0
-    values[1, bins, images] = given
-    values[2, bins, images] = right
-    sums = sums_on_halves(values.reshape(3 * SCORE_BINS, -1), truth.halves)
+    values = np.concatenate([np.ones(len(given)), given, right])
+    rows = np.concatenate([bins, bins + SCORE_BINS, bins + 2 * SCORE_BINS])
+    places = (rows, np.tile(images, 3))
+    sums = sums_on_halves(
+        sparse.coo_matrix((values, places), (3 * SCORE_BINS, len(truth.labels))), truth.halves
+    )
     counts = ScoreCounts(sums.reshape(3, 1, SCORE_BINS, -1), truth.halves)
     return ConfidenceRow(guesses.model, guesses.level, level, rule, counts.calibration())
 

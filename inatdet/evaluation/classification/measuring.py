@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from inatdet.data.labels import NO_LABEL
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.evaluation.resampling import Estimate, Halves
 from inatdet.evaluation.reweighting import sums_of_classes
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 _IMAGES_AT_ONCE = 1 << 12
 
@@ -118,6 +122,11 @@ class TrueLabels:
         return np.bincount(self.labels, minlength=self.num_labels + 1)[1:]
 
     @functools.cached_property
+    def _on_halves(self) -> np.ndarray:
+        """How many images count, of all and of each half, float64 `[1, 1 + halves]`."""
+        return sums_on_halves(self.counted, self.halves)
+
+    @functools.cached_property
     def _of_classes_on_halves(self) -> np.ndarray:
         return self._sums_on_halves(self.counted)
 
@@ -144,8 +153,8 @@ class TrueLabels:
             One number for each of the values.
         """
         counted = self.counted if among is None else among
-        sums = sums_on_halves(np.vstack([values * counted, counted]), self.halves)
-        found = shares(sums[:-1], sums[-1])
+        images = self._on_halves if among is None else sums_on_halves(among, self.halves)
+        found = shares(sums_on_halves(values * counted, self.halves), images)
         return [Number(float(row[0]), row[1:], self.halves) for row in found]
 
     def percent_of_classes(self, right: np.ndarray) -> ClassNumbers:
@@ -163,23 +172,28 @@ class TrueLabels:
         return ClassNumbers(values, on_halves, self.halves)
 
 
-def sums_on_halves(values: np.ndarray, halves: Halves) -> np.ndarray:
+def sums_on_halves(values: np.ndarray | sparse.coo_matrix, halves: Halves) -> np.ndarray:
     """Sums over all images, and over each half of them.
 
     Args:
-        values: float64 `[values, images]`, by sorted image id.
+        values: numbers, `[images]` or `[values, images]`, by sorted image id.
         halves: the halves.
 
     Returns:
         float64 `[values, 1 + halves]`.
     """
-    sums = np.zeros((len(values), 1 + len(halves)))
-    sums[:, 0] = values.sum(axis=1)
+    from scipy import sparse  # it takes a while to load
+
+    # Most are 0 or 1, and a product with zeros left out takes a fraction of a whole one.
+    of_images = sparse.csr_matrix(values, dtype=np.float64)
+    sums = np.empty((of_images.shape[0], 1 + len(halves)))
+    sums[:, 0] = of_images.sum(axis=1).ravel()
+    sums[:, 1:] = 0.0
     if halves:
-        # Block by block, as whole columns of floats would need much memory.
-        for start in range(0, values.shape[1], _IMAGES_AT_ONCE):
+        # Block by block, as all halves in floats would need much memory.
+        for start in range(0, of_images.shape[1], _IMAGES_AT_ONCE):
             block = slice(start, start + _IMAGES_AT_ONCE)
-            sums[:, 1:] += values[:, block] @ halves.parts[block].astype(np.float64)
+            sums[:, 1:] += of_images[:, block] @ halves.parts[block].astype(np.float64)
     return sums
 
 
