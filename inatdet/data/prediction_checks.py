@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -23,12 +23,17 @@ Fault = Callable[[slice], np.ndarray]
 """From rows to bool `[rows, ...]`."""
 
 
-def check_image_ids(path: str, image_ids: np.ndarray) -> None:
+Names = Sequence[object] | np.ndarray
+"""`[images]`, what images are called in messages: their ids or the names that a file has."""
+
+
+def check_image_ids(path: str, image_ids: np.ndarray, names: Names | None = None) -> None:
     """Raises `InputError` if there is no image, or one comes twice; the first such is named.
 
     Args:
         path: the file, for the message.
         image_ids: int64 `[images]`.
+        names: what they are called, by default their ids.
     """
     if not len(image_ids):
         raise InputError(f"{path}: has no predictions; give the file that has them")
@@ -36,34 +41,33 @@ def check_image_ids(path: str, image_ids: np.ndarray) -> None:
     twice = ascending[1:][ascending[1:] == ascending[:-1]]
     if len(twice):
         count = len(np.unique(twice))
-        row = int(np.flatnonzero(image_ids == twice[0])[1])
+        name = (image_ids if names is None else names)[int(np.argmax(image_ids == twice[0]))]
         raise InputError(
-            f"{path}: row {row + 1} predicts image {twice[0]} again; "
-            f"{_so_many(count, 'image')} like this; keep one prediction of each"
+            f"{path}: has image {name} twice or more often; {so_many(count)} like this; keep "
+            "one prediction of each"
         )
 
 
-def check_lengths(path: str, image_ids: np.ndarray, lengths: np.ndarray) -> None:
+def check_lengths(path: str, images: Names, lengths: np.ndarray) -> None:
     """Raises `InputError` where an image has no label; the first such image is named.
 
     Args:
         path: the file, for the message.
-        image_ids: `[images]`, numbers or names.
+        images: what they are called.
         lengths: int `[images]`, how many labels each has.
     """
     empty = lengths == 0
     if empty.any():
         row = int(np.argmax(empty))
         raise InputError(
-            f"{path}: row {row + 1} (image {image_ids[row]}) has no label; "
-            f"{_so_many(int(empty.sum()), 'row')} like this; write at least the best label of each "
-            "image, or leave the image out"
+            f"{path}: image {images[row]} has no label; {so_many(int(empty.sum()))} like this; "
+            "write at least the best label of each image, or leave the image out"
         )
 
 
 def check_ranked(
     path: str,
-    image_ids: np.ndarray,
+    images: Names,
     labels: np.ndarray,
     probabilities: np.ndarray | None,
     *,
@@ -75,7 +79,7 @@ def check_ranked(
 
     Args:
         path: the file, for the message.
-        image_ids: int64 `[images]`.
+        images: what they are called.
         labels: int32 `[images, k]`, in which `NO_LABEL` may stand.
         probabilities: float32 `[images, k]`, or None.
         count: how many labels there are.
@@ -97,8 +101,8 @@ def check_ranked(
         if bad.any():
             row = int(np.argmax(bad))
             raise InputError(
-                f"{path}: row {row + 1} (image {image_ids[row]}) {what(row)}; "
-                f"{_so_many(int(bad.sum()), 'row')} like this; {advice}"
+                f"{path}: image {images[row]} {what(row)}; {so_many(int(bad.sum()))} like "
+                f"this; {advice}"
             )
 
     refuse(
@@ -152,5 +156,6 @@ def _are_impossible(probabilities: np.ndarray) -> np.ndarray:
     return impossible
 
 
-def _so_many(count: int, noun: str) -> str:
+def so_many(count: int, noun: str = "image") -> str:
+    """`3 images are`, or `1 image is`."""
     return f"{count:,} {noun}s are" if count != 1 else f"1 {noun} is"
