@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Collection
 
 import tensorflow as tf
 import tf_keras
@@ -20,7 +22,15 @@ _TRAIN_AGAIN = "make the model again with inatdet train and another --model_dir"
 
 
 def latest(model_dir: str) -> str | None:
-    """The path of a folder's newest checkpoint; None when its file `checkpoint` names none."""
+    """The path of a folder's newest checkpoint, whole or not; None when there is none.
+
+    It is the one that is `named`, or, without such, the one after most steps.
+    """
+    return named(model_dir) or next(iter(_by_step(model_dir)), None)
+
+
+def named(model_dir: str) -> str | None:
+    """The path of the checkpoint that a folder's file `checkpoint` names, if it is there."""
     try:
         state = tf.train.get_checkpoint_state(model_dir)
     except (ValueError, tf.errors.OpError):  # the file is empty, or no text
@@ -28,6 +38,42 @@ def latest(model_dir: str) -> str | None:
     # Not tf.train.latest_checkpoint, which takes brackets in a folder's name for a pattern.
     path: str | None = state.model_checkpoint_path if state else None
     return path if path and os.path.exists(f"{path}.index") else None
+
+
+def newest_whole(model_dir: str, without: Collection[str] = ()) -> str | None:
+    """The path of a folder's newest checkpoint that can be read to the end; None without one.
+
+    Args:
+        model_dir: the folder.
+        without: paths of checkpoints that are not meant.
+    """
+    first = latest(model_dir)
+    found = dict.fromkeys([first, *_by_step(model_dir)] if first else [])
+    return next((c for c in found if c and c not in without and not fault_of(c)), None)
+
+
+def fault_of(checkpoint: str) -> str:
+    """What is wrong with the files of a checkpoint, all of which are read; empty if nothing is.
+
+    Args:
+        checkpoint: its path, without extension.
+    """
+    try:
+        reader = tf.train.load_checkpoint(checkpoint)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)  # compares it with its checksum
+    except (tf.errors.OpError, LookupError, RuntimeError, ValueError) as error:
+        return (str(error).splitlines() or [type(error).__name__])[0]
+    return ""
+
+
+def _by_step(model_dir: str) -> list[str]:
+    """The paths of the checkpoints in a folder, the one after most steps first."""
+    if not os.path.isdir(model_dir):
+        return []
+    steps = [re.fullmatch(r"ckpt-(\d+)\.index", name) for name in os.listdir(model_dir)]
+    found = sorted((int(match[1]) for match in steps if match), reverse=True)
+    return [os.path.join(model_dir, f"ckpt-{step}") for step in found]
 
 
 def newest(model_dir: str) -> str:
@@ -106,7 +152,7 @@ def restore(model: tf_keras.Model, checkpoint: str) -> None:
     check_format(os.path.dirname(checkpoint))
     read_into(
         checkpoint,
-        "does not fit the detector of the settings",
+        "does not fit the model of the settings",
         "use the settings that it was trained with",
         model=model,
     )
@@ -127,11 +173,13 @@ def read_into(checkpoint: str, problem: str, remedy: str, **objects: tf_keras.Mo
     try:
         status = tf.train.Checkpoint(**objects).read(checkpoint)
         status.expect_partial().assert_existing_objects_matched()
-    except tf.errors.DataLossError as error:
-        raise InputError(
-            f"{checkpoint}: is damaged ({str(error).splitlines()[0]}); use another checkpoint"
-        ) from error
-    except (ValueError, AssertionError, tf.errors.OpError) as error:
+    except (tf.errors.OpError, AssertionError, LookupError, RuntimeError, ValueError) as error:
+        if os.path.exists(f"{checkpoint}.index") and (fault := fault_of(checkpoint)):
+            other = newest_whole(os.path.dirname(checkpoint), without=[checkpoint])
+            raise InputError(
+                f"{checkpoint}: is damaged ({fault}); use "
+                f"{other or 'another checkpoint, as no other one there is whole'}"
+            ) from error
         raise InputError(
             f"{checkpoint}: {problem} ({str(error).splitlines()[0]}); {remedy}"
         ) from error

@@ -10,17 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
-from official.core import base_trainer
 
 Batch = dict[str, tf.Tensor]
-
-
-class AccumulatingTrainer(base_trainer.Trainer):
-    """Model Garden's trainer, but with `task.accumulate_steps` batches per step."""
-
-    def next_train_inputs(self, iterator) -> tuple[Batch, ...]:
-        """The batches of the next step."""
-        return tuple(next(iterator) for _ in range(self.config.task.accumulate_steps))
 
 
 def mean_over(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 from collections.abc import Callable
@@ -19,10 +20,10 @@ from inatdet.tfrecords import contents
 from inatdet.tfrecords.damage import reading_errors
 from inatdet.tfrecords.reading import find_files
 from inatdet.training import devices, experiment, resuming
-from inatdet.training.accumulation import AccumulatingTrainer
 from inatdet.training.config import Experiment, TrainingTask, images_per_step, scale_to_replicas
 from inatdet.training.progress import ProgressLine, StopOnNonFiniteLoss, losses_text
 from inatdet.training.task import Task
+from inatdet.training.trainer import Controller, Trainer
 
 _log = logging.getLogger(__name__)
 
@@ -84,6 +85,7 @@ def _train(
     replicas = strategy.num_replicas_in_sync
     factor = scale_to_replicas(params, replicas)
     patterns = _patterns(params.task, mode)
+    checkpoint = resuming.checkpoint_to_resume(model_dir, notify)
     differing = _compare(params, mode, model_dir, patterns)
     if differing:
         notify(f"resuming with {differing}")
@@ -105,14 +107,14 @@ def _train(
             task,
             train="train" in mode,
             evaluate="eval" in mode,
-            trainer_cls=AccumulatingTrainer,
+            trainer_cls=Trainer,
         )
         # Orbit restores it without noticing if it is of another model.
-        if checkpoint := checkpoints.latest(model_dir):
+        if checkpoint:
             checkpoints.restore(trainer.model, checkpoint)
-    with reading_errors(*patterns):
+    with reading_errors(*patterns), trainer.interruption.heard():
         try:
-            return _run(trainer, task, params, mode, model_dir, strategy, notify)
+            return _run(trainer, task, params, mode, model_dir, checkpoint, strategy, notify)
         except tf.errors.OutOfRangeError as error:
             raise InputError(
                 f"{' and '.join(patterns)}: holds no image to train on; write TFRecords of images "
@@ -133,8 +135,6 @@ def _compare(params: Experiment, mode: str, model_dir: str, patterns: list[str])
         find_files(pattern)
         contents.check_complete(pattern)
     checkpoints.check_format(model_dir)
-    if "train" in mode:
-        resuming.check_checkpoints(model_dir)
     differing = resuming.compare_settings(params, model_dir)
     taxonomy = experiment.label_spaces(params, model_dir)
     for pattern in patterns:
@@ -145,11 +145,12 @@ def _compare(params: Experiment, mode: str, model_dir: str, patterns: list[str])
 
 
 def _run(
-    trainer: AccumulatingTrainer,
+    trainer: Trainer,
     task: Task,
     params: Experiment,
     mode: str,
     model_dir: str,
+    checkpoint: str | None,
     strategy: tf.distribute.Strategy,
     notify: Callable[[str], None],
 ) -> dict[str, float]:
@@ -160,6 +161,7 @@ def _run(
     last: dict[str, float] = {}
     train_actions = [
         StopOnNonFiniteLoss(step, lambda: checkpoints.latest(model_dir)),
+        lambda output: trainer.interruption.end_if_asked(runner.controller.save_unsaved),
         progress,
         lambda output: last.update({name: float(value) for name, value in output.items()}),
         *task.training_actions(params.trainer.steps_per_loop * per_step, notify),
@@ -192,6 +194,7 @@ def _run(
             eval_actions=eval_actions,
             eval_summary_manager=summaries,
             trainer=trainer,
+            controller_cls=functools.partial(Controller, checkpoint=checkpoint),
         )
         # The checkpoint has been restored, so these are the settings of its model.
         if "train" in mode:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import glob
 import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from inatdet.errors import InputError
 from inatdet.files import check_version, write_text
@@ -27,22 +26,35 @@ _RECORDS_FILE = "records.json"
 _RECORDS_VERSION = 1
 
 
-def check_checkpoints(model_dir: str) -> None:
-    """Refuses a folder with checkpoints of which none is known to be the newest.
+def checkpoint_to_resume(model_dir: str, notify: Callable[[str], None]) -> str | None:
+    """The checkpoint that training goes on from: the newest one that is whole.
 
-    Training would begin anew there, and replace them.
+    Args:
+        model_dir: the folder.
+        notify: is told when that is not the newest, or the file `checkpoint` does not name it.
+
+    Returns:
+        Its path; None if there are no checkpoints.
 
     Raises:
-        InputError: there are checkpoints, but the file `checkpoint` is damaged, missing, or names
-            one that is not there.
+        InputError: there are some, but none is whole.
     """
-    found = glob.glob(os.path.join(glob.escape(model_dir), "ckpt-*.index"))
-    if found and checkpoints.latest(model_dir) is None:
-        name = os.path.basename(found[0]).removesuffix(".index")
+    newest = checkpoints.latest(model_dir)
+    if newest is None:
+        return None
+    whole = checkpoints.newest_whole(model_dir)
+    if whole is None:
         raise InputError(
-            f"{model_dir}: has {name}, but its file named checkpoint does not name a checkpoint "
-            "that is there; put it right, or choose another --model_dir"
+            f"{newest}: is damaged ({checkpoints.fault_of(newest)}), and so is every other "
+            "checkpoint there; choose another --model_dir to begin again"
         )
+    if whole != newest:
+        fault = checkpoints.fault_of(newest)
+        notify(f"warning: {newest} is damaged ({fault}); going on from {whole}")
+    elif checkpoints.named(model_dir) is None:
+        state = os.path.join(model_dir, "checkpoint")
+        notify(f"warning: {state} names no checkpoint that is there; going on from {whole}")
+    return whole
 
 
 def compare_settings(params: Experiment, model_dir: str) -> str:

@@ -54,7 +54,7 @@ def test_other_formats_are_refused(saved, tmp_path, content, message):
 
 
 def test_a_checkpoint_of_another_model_is_refused(saved):
-    with pytest.raises(InputError, match="does not fit the detector of the settings"):
+    with pytest.raises(InputError, match="does not fit the model of the settings"):
         checkpoints.restore(dense(5), saved[1])
 
 
@@ -85,6 +85,8 @@ def test_the_newest_checkpoint_of_a_folder(tmp_path, name):
         manager.save(checkpoint_number=number)
     assert checkpoints.newest(str(folder)) == str(folder / "ckpt-7")
     (folder / "ckpt-7.index").unlink()
+    assert checkpoints.newest(str(folder)) == str(folder / "ckpt-3")
+    (folder / "ckpt-3.index").unlink()
     assert checkpoints.latest(str(folder)) is None
 
 
@@ -94,3 +96,18 @@ def test_folders_whose_names_are_patterns(tmp_path, name):
     with pytest.raises(InputError, match="in its name, and TensorFlow finds no checkpoint"):
         checkpoints.restore(model, str(tmp_path / name / "ckpt-1"))
     checkpoints.check_folder_name(str(tmp_path / "Käfer, a=1"))
+
+
+def test_what_a_damaged_checkpoint_can_be_replaced_with(tmp_path):
+    model = dense(4)
+    manager = tf.train.CheckpointManager(
+        tf.train.Checkpoint(model=model), str(tmp_path), max_to_keep=2
+    )
+    for step in (3, 12):
+        manager.save(step)
+    (tmp_path / "ckpt-12.data-00000-of-00001").write_bytes(b"")
+    with pytest.raises(InputError, match=r"ckpt-12: is damaged \(.*\); use .*/ckpt-3$"):
+        checkpoints.restore(dense(4), checkpoints.newest(str(tmp_path)))
+    (tmp_path / "ckpt-3.data-00000-of-00001").unlink()
+    with pytest.raises(InputError, match=r"ckpt-12: is damaged .*no other one there is whole"):
+        checkpoints.restore(dense(4), checkpoints.newest(str(tmp_path)))

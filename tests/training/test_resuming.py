@@ -133,9 +133,80 @@ def test_checkpoints_are_not_overlooked(data, model_dir, state):
     if state is not None:
         (model_dir / "checkpoint").write_bytes(state)
     before = content(model_dir)
-    with pytest.raises(InputError, match="has ckpt-10, but its file named checkpoint"):
-        train(training_on(data, 20), "train", str(model_dir))
+    lines = []
+    assert resuming.checkpoint_to_resume(str(model_dir), lines.append) == str(model_dir / "ckpt-10")
+    (line,) = lines
+    assert "/checkpoint names no checkpoint that is there; going on from " in line
+    with pytest.raises(InputError, match=r"task\.short_edge=96, not task\.short_edge=90"):
+        train(training_on(data, 20, "task.short_edge=90"), "train", str(model_dir))
     assert content(model_dir) == before
+
+
+@pytest.fixture
+def several(tmp_path):
+    """A folder with checkpoints of steps 5, 10 and 20."""
+    folder = tmp_path / "several"
+    manager = tf.train.CheckpointManager(
+        tf.train.Checkpoint(weight=tf.Variable(tf.range(1000.0))), str(folder), max_to_keep=3
+    )
+    for step in (5, 10, 20):
+        manager.save(step)
+    return folder
+
+
+def flip(path, place):
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+DAMAGE = {
+    "data cut off": lambda index, data: data.write_bytes(data.read_bytes()[:100]),
+    "data empty": lambda index, data: data.write_bytes(b""),
+    "data missing": lambda index, data: data.unlink(),
+    "a flipped bit in the data": lambda index, data: flip(data, 2000),
+    "index cut off": lambda index, data: index.write_bytes(index.read_bytes()[:50]),
+    "index empty": lambda index, data: index.write_bytes(b""),
+    "index missing": lambda index, data: index.unlink(),
+    "a flipped bit in the index": lambda index, data: flip(index, 20),
+    "no index": lambda index, data: index.write_bytes(b"no index" * 40),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_the_newest_whole_checkpoint_is_taken(several, damage):
+    def damaged(step):
+        name = several / f"ckpt-{step}"
+        DAMAGE[damage](name.with_suffix(".index"), name.with_suffix(".data-00000-of-00001"))
+
+    lines = []
+    damaged(20)
+    assert resuming.checkpoint_to_resume(str(several), lines.append) == str(several / "ckpt-10")
+    damaged(10)
+    assert resuming.checkpoint_to_resume(str(several), lines.append) == str(several / "ckpt-5")
+    assert all(line.startswith("warning: ") for line in lines)
+    assert [line.rpartition("; going on from ")[2] for line in lines] == [
+        str(several / "ckpt-10"),
+        str(several / "ckpt-5"),
+    ]
+    damaged(5)
+    if damage == "index missing":  # then there is no checkpoint at all
+        assert resuming.checkpoint_to_resume(str(several), lines.append) is None
+    else:
+        with pytest.raises(InputError, match=r"ckpt-20: is damaged .*every other checkpoint there"):
+            resuming.checkpoint_to_resume(str(several), lines.append)
+
+
+def test_whole_checkpoints_are_resumed_silently(several, tmp_path):
+    found = resuming.checkpoint_to_resume(str(several), pytest.fail)
+    assert found == str(several / "ckpt-20")
+    assert resuming.checkpoint_to_resume(str(tmp_path / "none"), pytest.fail) is None
+
+
+def test_an_older_checkpoint_that_the_file_names_is_meant(several):
+    (several / "checkpoint").write_text('model_checkpoint_path: "ckpt-5"\n')
+    found = resuming.checkpoint_to_resume(str(several), pytest.fail)
+    assert found == str(several / "ckpt-5")
 
 
 def test_a_second_trainer_is_refused_and_reading_goes_on(data, model_dir):
@@ -144,7 +215,7 @@ def test_a_second_trainer_is_refused_and_reading_goes_on(data, model_dir):
         with pytest.raises(InputError, match=r"process \d+ on .* is writing there"):
             train(training_on(data, 20), "train", str(model_dir))
         reading = training_on(data, 20, f"task.validation_data.input_path={data}")
-        with pytest.raises(InputError, match="does not fit the detector"):  # so it was read
+        with pytest.raises(InputError, match="does not fit the model"):  # so it was read
             train(reading, "eval", str(model_dir))
     assert content(model_dir) == before
 

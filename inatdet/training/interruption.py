@@ -1,0 +1,102 @@
+"""Ending a training run between two steps when someone, or the machine, asks it to end.
+
+Python runs its signal handlers between two of its own instructions, and a loop of training steps is
+one instruction, which may take minutes. So a thread, which hears of a signal at once, sets a
+variable that the loop looks at before each step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import tensorflow as tf
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C, and what batch systems and preemptible machines send before they end a process."""
+
+
+class Interruption:
+    """Whether a run was asked to end.
+
+    Attributes:
+        asked: bool variable, on the CPU, that the loop of steps reads.
+    """
+
+    def __init__(self) -> None:
+        with tf.device("CPU:0"):
+            self.asked = tf.Variable(False, trainable=False, name="asked_to_end")
+        self._number: int | None = None
+        self._in_steps = False
+
+    @contextlib.contextmanager
+    def heard(self) -> Iterator[None]:
+        """Notices signals while the block runs, and then hands them to whoever handled them before.
+
+        Outside of the main thread, which alone can handle signals, it does nothing.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        try:
+            with self._handling():
+                yield
+        except KeyboardInterrupt:
+            if self._number is not None:
+                signal.raise_signal(self._number)
+            raise
+
+    @contextlib.contextmanager
+    def in_steps(self) -> Iterator[None]:
+        """A block in which the first signal only sets `asked`; others end it at once."""
+        self._in_steps = True
+        try:
+            yield
+        finally:
+            self._in_steps = False
+
+    def end_if_asked(self, save: Callable[[], None]) -> None:
+        """Ends the run if a signal came in `in_steps`.
+
+        Args:
+            save: is called before.
+
+        Raises:
+            KeyboardInterrupt: one came.
+        """
+        if self._number is not None:
+            save()
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def _handling(self) -> Iterator[None]:
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        thread = threading.Thread(target=self._listen, args=(reading,), daemon=True)
+        thread.start()
+        before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        descriptor = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(descriptor)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            os.close(writing)  # which ends the thread
+            thread.join()
+            os.close(reading)
+
+    def _listen(self, descriptor: int) -> None:
+        while numbers := os.read(descriptor, 1):
+            if numbers[0] in SIGNALS:
+                self.asked.assign(True)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        again, self._number = self._number is not None, number
+        if again or not self._in_steps:
+            raise KeyboardInterrupt

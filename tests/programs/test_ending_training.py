@@ -1,0 +1,67 @@
+"""A training process that is asked to end, as batch systems and people do."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+
+from tests import records
+from tests.settings import SMALL
+
+
+def command(data, model_dir, steps):
+    settings = (
+        f"{SMALL},task.model.backbone.weights='',task.train_data.input_path={data},"
+        f"task.taxonomy={os.path.dirname(data)}/taxonomy.json,trainer.train_steps={steps}"
+    )
+    program = [
+        sys.executable,
+        "-m",
+        "inatdet",
+        "train",
+        "--config_file=pipelines/mini_species.yaml",
+    ]
+    return [*program, f"--model_dir={model_dir}", f"--params_override={settings}"]
+
+
+def ended_by(number, arguments):
+    """Sends a signal after the first loop of steps; the exit code and what was said."""
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
+        lines = []
+        for line in process.stderr:
+            lines.append(line.rstrip())
+            if line.startswith("step "):
+                process.send_signal(number)
+        return process.wait(), lines
+
+
+@pytest.mark.slow
+def test_signals_end_a_run_that_goes_on_later(tmp_path):
+    data, model_dir = records.write(tmp_path / "records"), tmp_path / "model"
+    step = 0
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        ended, lines = ended_by(number, command(data, model_dir, 100_000))
+        assert ended == code
+        said = re.fullmatch(r"interrupted; the same command goes on from .*/ckpt-(\d+)", lines[-1])
+        assert int(said[1]) > step
+        if step:
+            assert any(f"resuming from step {step} in" in line for line in lines)
+        step = int(said[1])
+        checkpoint = tf.train.load_checkpoint(str(model_dir))
+        assert checkpoint.get_tensor("global_step/.ATTRIBUTES/VARIABLE_VALUE") == step
+    last = 5 * (step // 5 + 2)
+    done = subprocess.run(command(data, model_dir, last), check=True, stderr=subprocess.PIPE)
+    assert tf.train.latest_checkpoint(str(model_dir)).endswith(f"ckpt-{last}")
+    shown = [
+        event.step
+        for path in (model_dir / "train").iterdir()
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+        if value.tag == "training_loss"
+    ]
+    assert {last - 5, last} <= set(shown)  # as if the run had not been interrupted
+    assert b"Traceback" not in done.stderr
