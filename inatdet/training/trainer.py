@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orbit
 import tensorflow as tf
 from official.core import base_trainer
 
+from inatdet.training import averaging
 from inatdet.training.accumulation import Batch
 from inatdet.training.interruption import Interruption
 
@@ -27,6 +28,11 @@ class Trainer(base_trainer.Trainer):
     def next_train_inputs(self, iterator) -> tuple[Batch, ...]:
         """The batches of the next step."""
         return tuple(next(iterator) for _ in range(self.config.task.accumulate_steps))
+
+    def initialize(self) -> None:
+        """Loads the weights that training starts from, where no checkpoint is resumed."""
+        super().initialize()
+        averaging.begin(self.optimizer)
 
     def create_train_loop_fn(self) -> Callable[..., None]:
         """Orbit's loop in a graph, but for one more condition."""
@@ -57,6 +63,8 @@ class Controller(orbit.Controller):
         super().__init__(
             *args, steps_per_loop=lambda step: steps_per_loop - step % steps_per_loop, **settings
         )
+        # After the other actions, of which one refuses to save what is not finite.
+        self.train_actions = (*self.train_actions, self._end_if_asked)
 
     def restore_checkpoint(self, checkpoint_path: str | None = None) -> str | None:
         """Restores a checkpoint, by default that to begin with."""
@@ -68,10 +76,9 @@ class Controller(orbit.Controller):
         Raises:
             KeyboardInterrupt: the run was asked to end; what was trained is saved.
         """
-        interruption = self.trainer.interruption
-        with interruption.in_steps():
+        with self.trainer.interruption.in_steps():
             super().train(steps, checkpoint_at_completion)
-        interruption.end_if_asked(self.save_unsaved)
+        self._end_if_asked()
 
     def evaluate(self, steps: int = -1) -> dict[str, Any]:
         """Validates, which may take long, after saving what was trained since the last time."""
@@ -85,3 +92,7 @@ class Controller(orbit.Controller):
         saved = self.checkpoint_manager.latest_checkpoint or self._checkpoint or "-0"
         if not saved.endswith(f"-{step}"):
             self.save_checkpoint()
+
+    def _end_if_asked(self, output: Mapping[str, tf.Tensor] | None = None) -> None:
+        del output
+        self.trainer.interruption.end_if_asked(self.save_unsaved)
