@@ -2,45 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import tensorflow as tf
 
 from inatdet.classification import crops
 from inatdet.classification.config import ClassificationTask
 from inatdet.classification.sources import Source
-from inatdet.data.boxes import suppress
 from inatdet.data.detections import Detections
 
 _CROPS_AT_ONCE = 8  # of an image, each some 1 MB
-
-
-@dataclasses.dataclass(frozen=True)
-class Choice:
-    """Which boxes of an image are classified, and how much around them is seen.
-
-    Attributes:
-        min_score: those with a lower score are left out.
-        most: how many of an image, at most, the best.
-        iou: those that overlap a better one of their image by a higher IoU are left out, whatever
-            their labels: a classifier would say the same of both.
-        context: the share of a box's width and height that is added on each of its sides.
-    """
-
-    min_score: float = 0.0
-    most: int = 20
-    iou: float = 0.6
-    context: float = 0.1
-
-
-def chosen(found: Detections, choice: Choice) -> np.ndarray:
-    """The rows of the detections that are classified, int64 `[chosen]`, ascending."""
-    rows = np.flatnonzero(found.scores >= choice.min_score)
-    kept = suppress(
-        found.image_ids[rows], found.scores[rows], found.boxes[rows], choice.iou, choice.most
-    )
-    return rows[kept]
 
 
 class BoxesByImage:
@@ -74,9 +44,7 @@ class BoxesByImage:
         return self._rows[begin:end], self._boxes[begin:end]
 
 
-def windows(
-    boxes: tf.Tensor, size: tf.Tensor, context: float
-) -> tuple[tf.Tensor, tf.Tensor]:
+def windows(boxes: tf.Tensor, size: tf.Tensor, context: float) -> tuple[tf.Tensor, tf.Tensor]:
     """The parts of an image that hold boxes and their surroundings.
 
     Args:

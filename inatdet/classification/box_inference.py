@@ -10,20 +10,18 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from inatdet import locks, outputs
-from inatdet.classification.box_crops import BoxesByImage, Choice, box_crops, chosen
+from inatdet.classification.box_crops import BoxesByImage, box_crops
 from inatdet.classification.config import ClassificationExperiment
 from inatdet.classification.inference import Runner, settings_of
 from inatdet.classification.ranking import Ranking
 from inatdet.classification.sources import Source
+from inatdet.data.box_choice import BoxChoice
 from inatdet.data.detections import Detections
 from inatdet.data.formats.detections import DetectionsWriter
 from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
 from inatdet.training import applying, experiment
-
-MOST_LABELS = 3
-"""How many labels of a box are written by default."""
 
 
 def classify_boxes(
@@ -33,9 +31,8 @@ def classify_boxes(
     source: Source,
     found: Detections,
     output: str,
+    choice: BoxChoice,
     coarser: Sequence[Granularity] = (),
-    choice: Choice = Choice(),
-    most: int = MOST_LABELS,
     strategy: tf.distribute.Strategy | None = None,
     command: str = "",
     any_labels: bool = False,
@@ -53,10 +50,9 @@ def classify_boxes(
         source: the images.
         found: the detector's boxes; their labels do not matter.
         output: the Parquet file to write; it appears only when complete.
+        choice: which boxes are classified, what is seen of them, and how many labels are kept.
         coarser: granularities at which to write detections by summed probabilities as well, each to
             `applying.marginal_path(output, granularity)`.
-        choice: which boxes are classified, and how much around them is seen.
-        most: the best so many labels of a box are written, at each level.
         strategy: the devices, instead of those of `params.runtime`.
         command: the command line that is running, which the file records.
         any_labels: whether the images may have other categories than the classifier.
@@ -74,12 +70,12 @@ def classify_boxes(
     taxonomy = experiment.label_spaces(params, model_dir)
     granularity = Granularity(params.task.granularity)
     applying.check_coarser(taxonomy, granularity, coarser)
-    ranking = Ranking(taxonomy, granularity, coarser, most)
+    ranking = Ranking(taxonomy, granularity, coarser, choice.labels)
     paths = [output, *(applying.marginal_path(output, target) for target in coarser)]
     for path in paths:
         outputs.check_file(path)
     source.check(taxonomy, any_labels)
-    rows = chosen(found, choice)
+    rows = choice.rows(found)
     if not len(rows):
         raise InputError(
             f"{found.path}: none of its {len(found):,} boxes has a score of {choice.min_score} or "
@@ -100,7 +96,7 @@ def classify_boxes(
                     level,
                     taxonomy,
                     model=_model(found, checkpoint),
-                    settings=_settings(params, found, choice, most, level),
+                    settings=_settings(params, found, choice, level),
                     checkpoint_sha256=checkpoint_sha256,
                     command=command,
                 )
@@ -160,8 +156,7 @@ def _model(found: Detections, checkpoint: str) -> str:
 def _settings(
     params: ClassificationExperiment,
     found: Detections,
-    choice: Choice,
-    most: int,
+    choice: BoxChoice,
     level: Granularity,
 ) -> Mapping[str, object]:
     """How detections were made, for the metadata of their file."""
@@ -179,7 +174,7 @@ def _settings(
         "most_boxes": choice.most,
         "suppression_iou": choice.iou,
         "box_context": choice.context,
-        "labels_per_box": most,
+        "labels_per_box": choice.labels,
     }
     if level != params.task.granularity:
         settings |= {"trained_on": params.task.granularity, "merge": "marginal"}

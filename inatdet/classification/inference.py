@@ -16,12 +16,10 @@ from inatdet.classification.restoring import restored
 from inatdet.classification.sources import Source
 from inatdet.data.formats.predictions import PredictionsWriter
 from inatdet.data.granularity import Granularity
+from inatdet.data.predictions import MOST_LABELS
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
 from inatdet.training import applying, devices, experiment
-
-MOST_LABELS = 100
-"""How many labels of an image are written by default."""
 
 Pixels = Callable[[tf.distribute.InputContext | None], tf.data.Dataset]
 """Batches for one replica: `image` float32 `[b, side, side, 3]`, 0..255, and what tells which."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import tensorflow as tf
 
 from inatdet.data.granularity import Granularity
@@ -63,10 +62,9 @@ class Ranking:
         return place + 1, best
 
 
-def as_ranked(found: Mapping[str, Best], rows: np.ndarray | None = None) -> dict[Granularity, Ranked]:
-    """What `Ranking` found, as the table of predictions has it; only some rows if given."""
-    chosen = slice(None) if rows is None else rows
+def as_ranked(found: Mapping[str, Best]) -> dict[Granularity, Ranked]:
+    """What `Ranking` found, as the table of predictions has it."""
     return {
-        Granularity(level): Ranked(labels.numpy()[chosen], best.numpy()[chosen])
+        Granularity(level): Ranked(labels.numpy(), best.numpy())
         for level, (labels, best) in found.items()
     }

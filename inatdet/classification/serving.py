@@ -116,8 +116,6 @@ def trained_classifier(model_dir: str, checkpoint: str | None, params_override: 
     return lambda encoded: served.classify(encoded)
 
 
-def _served(
-    params: ClassificationExperiment, checkpoint: str, model_dir: str
-) -> ServedClassifier:
+def _served(params: ClassificationExperiment, checkpoint: str, model_dir: str) -> ServedClassifier:
     names = label_spaces(params, model_dir).names(Granularity(params.task.granularity))
     return ServedClassifier(restored(params, checkpoint, model_dir), names, params.task)

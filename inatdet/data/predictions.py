@@ -11,6 +11,9 @@ import numpy as np
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 
+MOST_LABELS = 100
+"""How many labels of an image are kept by default, of thousands."""
+
 
 @dataclass(frozen=True, eq=False)
 class Ranked:

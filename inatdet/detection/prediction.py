@@ -14,6 +14,9 @@ from inatdet.files import atomic_path
 from inatdet.training import saved_models
 from inatdet.training.saved_models import Served
 
+MIN_SCORE = 0.5
+"""Detections with a lower score are left out by default."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Detection:
