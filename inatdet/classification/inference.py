@@ -16,7 +16,7 @@ from inatdet.classification.restoring import restored
 from inatdet.classification.sources import Source
 from inatdet.data.formats.predictions import PredictionsWriter
 from inatdet.data.granularity import Granularity
-from inatdet.data.predictions import MOST_LABELS
+from inatdet.data.ranking import KEPT
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
 from inatdet.training import applying, devices, experiment
@@ -31,7 +31,7 @@ def classify(
     model_dir: str,
     source: Source,
     output: str,
-    most: int = MOST_LABELS,
+    most: int = KEPT,
     strategy: tf.distribute.Strategy | None = None,
     command: str = "",
     any_labels: bool = False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,6 +103,46 @@ def match_labels(
             "spaces of the model's dataset with --taxonomy"
         )
     return MatchedLabels(path, level, np.array([NO_LABEL, *labels], np.int32), tuple(unknown))
+
+
+def match_categories(path: str, ids: np.ndarray, taxonomy: Taxonomy) -> MatchedLabels:
+    """Finds categories, numbered 1, 2, ..., in a taxonomy by their ids alone.
+
+    Args:
+        path: the file, for messages.
+        ids: int64 `[categories]`, all among those of the taxonomy.
+        taxonomy: the label spaces to express the labels in.
+
+    Raises:
+        InputError: not one of them has a label.
+    """
+    names = [taxonomy.category_of_id[number].name for number in ids.tolist()]
+    return match_labels(path, names, ids.tolist(), Granularity.SPECIES, taxonomy)
+
+
+def check_categories(
+    path: str, ids: np.ndarray, taxonomy: Taxonomy, where: Callable[[int], str]
+) -> None:
+    """Refuses ids that are not among the categories.
+
+    Args:
+        path: the file, for the message.
+        ids: int64 `[categories]`, all different.
+        taxonomy: the label spaces.
+        where: where an id comes first, in words that follow it, or nothing.
+
+    Raises:
+        InputError: there are such ids; how many, and which are the first few.
+    """
+    unknown = [number for number in ids.tolist() if number not in taxonomy.category_of_id]
+    if unknown:
+        shown = ", ".join(map(str, unknown[:_NAMED]))
+        raise InputError(
+            f"{path}: has {len(unknown):,} category id{'s' * (len(unknown) != 1)} that "
+            f"{'are' if len(unknown) != 1 else 'is'} not among the dataset's categories, "
+            f"{'such as' if len(unknown) > _NAMED else 'namely'} {shown}{where(unknown[0])}; check "
+            "that both belong to the same dataset, and that these are category ids"
+        )
 
 
 def _species(category_id: int | None, name: str, taxonomy: Taxonomy) -> str:

@@ -24,20 +24,38 @@ Fault = Callable[[slice], np.ndarray]
 
 
 def check_image_ids(path: str, image_ids: np.ndarray) -> None:
-    """Raises `InputError` where an image comes twice; the first such image is named.
+    """Raises `InputError` if there is no image, or one comes twice; the first such is named.
 
     Args:
         path: the file, for the message.
         image_ids: int64 `[images]`.
     """
+    if not len(image_ids):
+        raise InputError(f"{path}: has no predictions; give the file that has them")
     ascending = np.sort(image_ids)
     twice = ascending[1:][ascending[1:] == ascending[:-1]]
     if len(twice):
         count = len(np.unique(twice))
-        row = int(np.flatnonzero(image_ids == twice[0])[1])
         raise InputError(
-            f"{path}: row {row + 1} predicts image {twice[0]} again; "
-            f"{_so_many(count, 'image')} like this; keep one prediction of each"
+            f"{path}: has image {twice[0]} twice or more often; {so_many(count)} like this; keep "
+            "one prediction of each"
+        )
+
+
+def check_lengths(path: str, image_ids: np.ndarray, lengths: np.ndarray) -> None:
+    """Raises `InputError` where an image has no label; the first such image is named.
+
+    Args:
+        path: the file, for the message.
+        image_ids: `[images]`, numbers or names.
+        lengths: int `[images]`, how many labels each has.
+    """
+    empty = lengths == 0
+    if empty.any():
+        row = int(np.argmax(empty))
+        raise InputError(
+            f"{path}: image {image_ids[row]} has no label; {so_many(int(empty.sum()))} like this; "
+            "write at least the best label of each image, or leave the image out"
         )
 
 
@@ -49,6 +67,7 @@ def check_ranked(
     *,
     count: int,
     level: Granularity,
+    called: Callable[[int], str] = "label {}".format,
 ) -> None:
     """Checks the labels and probabilities of predictions at one level.
 
@@ -59,6 +78,7 @@ def check_ranked(
         probabilities: float32 `[images, k]`, or None.
         count: how many labels there are.
         level: the level of the labels.
+        called: what a label is called in messages.
 
     Raises:
         InputError: a label is not in 0..count or comes twice for one image, or probabilities are
@@ -75,8 +95,8 @@ def check_ranked(
         if bad.any():
             row = int(np.argmax(bad))
             raise InputError(
-                f"{path}: row {row + 1} (image {image_ids[row]}) {what(row)}; "
-                f"{_so_many(int(bad.sum()), 'row')} like this; {advice}"
+                f"{path}: image {image_ids[row]} {what(row)}; {so_many(int(bad.sum()))} like "
+                f"this; {advice}"
             )
 
     refuse(
@@ -86,8 +106,8 @@ def check_ranked(
     )
     refuse(
         lambda rows: _have_repeats(labels[rows]),
-        lambda row: f"has the label {_repeated(labels[row])} twice",
-        "write each label of an image once",
+        lambda row: f"has {called(_repeated(labels[row]))} twice",
+        "write each of an image once",
     )
     if probabilities is None:
         return
@@ -130,5 +150,6 @@ def _are_impossible(probabilities: np.ndarray) -> np.ndarray:
     return impossible
 
 
-def _so_many(count: int, noun: str) -> str:
+def so_many(count: int, noun: str = "image") -> str:
+    """`3 images are`, or `1 image is`."""
     return f"{count:,} {noun}s are" if count != 1 else f"1 {noun} is"

@@ -31,7 +31,7 @@ from inatdet.data.box_choice import BoxChoice
 from inatdet.data.detections import Detections
 from inatdet.data.formats.detections import read_detections
 from inatdet.data.formats.images import read_images
-from inatdet.data.predictions import MOST_LABELS
+from inatdet.data.ranking import KEPT
 from inatdet.errors import InputError
 from inatdet.files import sha256_of
 from inatdet.programs.flags import (
@@ -68,7 +68,7 @@ def define_flags() -> None:
     )
     define_images_dir("The folder of the images that --annotations lists.")
     flags.DEFINE_bool("any_labels", False, "Classify TFRecords of other categories, too.")
-    flags.DEFINE_integer("k", MOST_LABELS, "How many labels of an image to write.", lower_bound=1)
+    flags.DEFINE_integer("k", KEPT, "How many labels of an image to write.", lower_bound=1)
     choice = BoxChoice()
     flags.DEFINE_string("boxes", None, "Detections, whose boxes are classified.")
     flags.DEFINE_string(

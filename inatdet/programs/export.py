@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> None:
     from inatdet.detection import experiments as detection
     from inatdet.detection.serving import export as export_detector
     from inatdet.networks import checkpoints
-    from inatdet.programs.kinds import Kind, kind_of
+    from inatdet.programs.experiments import Kind, kind_of
 
     read_saved, export = {
         Kind.DETECTOR: (detection.read_saved, export_detector),

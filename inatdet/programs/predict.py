@@ -39,7 +39,7 @@ from inatdet.programs.libraries import quiet_libraries
 from inatdet.programs.running import EXIT_BAD_INPUT, progress
 
 if TYPE_CHECKING:
-    from inatdet.programs.kinds import Kind
+    from inatdet.programs.experiments import Kind
     from inatdet.training.saved_models import Served
 
 DEFAULT_OUTPUT_DIR = "predictions"
@@ -99,7 +99,7 @@ class _Model(NamedTuple):
 def _model(values: flags.FlagValues) -> _Model:
     from inatdet.classification import prediction as classification
     from inatdet.detection import prediction as detection
-    from inatdet.programs.kinds import Kind
+    from inatdet.programs.experiments import Kind
 
     served, kind = _served(values)
     if kind is Kind.DETECTOR:
@@ -125,7 +125,7 @@ def _served(values: flags.FlagValues) -> tuple[Served, Kind]:
     """The network that the flags name, and what it does."""
     from inatdet.classification import serving as classification
     from inatdet.detection import serving as detection
-    from inatdet.programs.kinds import Kind, kind_of
+    from inatdet.programs.experiments import Kind, kind_of
     from inatdet.training import saved_models
 
     if bool(values.model_dir) == bool(values.saved_model):

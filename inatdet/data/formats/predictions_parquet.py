@@ -24,11 +24,18 @@ from inatdet.data.formats.parquet_arrays import (
     check_coarse_ids,
     open_parquet,
 )
-from inatdet.data.formats.parquet_metadata import Content, Metadata, decode, describe, encode
+from inatdet.data.formats.parquet_metadata import (
+    KEY,
+    Content,
+    Metadata,
+    decode,
+    describe,
+    encode,
+)
 from inatdet.data.granularity import Granularity
 from inatdet.data.label_matching import match_labels
 from inatdet.data.labels import NO_LABEL
-from inatdet.data.prediction_checks import check_image_ids, check_ranked
+from inatdet.data.prediction_checks import check_image_ids, check_lengths, check_ranked
 from inatdet.data.predictions import Predictions, Ranked
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
@@ -172,6 +179,16 @@ def _as_lists(matrix: np.ndarray, lengths: np.ndarray, name: str, kind: pa.DataT
     )
 
 
+def is_ours(path: str) -> bool:
+    """Whether a Parquet file is one of this project, be it of predictions or detections.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    with open_parquet(path, "predictions") as file:
+        return KEY in (file.schema_arrow.metadata or {})
+
+
 def read_parquet_predictions(path: str, taxonomy: Taxonomy) -> Predictions:
     """Reads what `PredictionsWriter` wrote.
 
@@ -292,7 +309,7 @@ def _read(
         assert labels is not None
         if probabilities is not None:
             labels.check_lengths(probabilities, image_ids)
-        labels.check_some(image_ids)
+        check_lengths(path, image_ids, labels.lengths)
         found[level] = labels.values, None if probabilities is None else probabilities.values
     return image_ids, found
 
@@ -365,17 +382,6 @@ class _Lists:
         if differ.any():
             row = int(np.argmax(differ))
             raise InputError(
-                f"{self._path}: row {row + 1} (image {image_ids[row]}) has {self.lengths[row]} "
-                f"{self._name} but {other.lengths[row]} {other._name}; {differ.sum():,} rows are "
-                "like this; write a probability for each label"
-            )
-
-    def check_some(self, image_ids: np.ndarray) -> None:
-        """Raises `InputError` where a list has no elements."""
-        empty = self.lengths == 0
-        if empty.any():
-            row = int(np.argmax(empty))
-            raise InputError(
-                f"{self._path}: row {row + 1} (image {image_ids[row]}) has no {self._name}; "
-                f"{empty.sum():,} rows are like this; write at least the best label of each image"
+                f"{self._path}: image {image_ids[row]} has {self.lengths[row]} {self._name} but "
+                f"{other.lengths[row]} {other._name}; write a probability for each label"
             )
