@@ -26,6 +26,16 @@ def invented_batch(
     }
 
 
+def invented_images(batch_size: int, side: int, num_classes: int) -> dict[str, np.ndarray]:
+    """Noise with labels, in the form of `inatdet.classification.inputs`."""
+    rng = np.random.default_rng(0)
+    return {
+        "image": rng.uniform(0, 255, (batch_size, side, side, 3)).astype(np.float32),
+        "label": rng.integers(1, num_classes + 1, batch_size).astype(np.int32),
+        "image_id": np.arange(batch_size),
+    }
+
+
 def seconds(call: Callable[[], object]) -> float:
     """The time of one call."""
     start = time.perf_counter()
