@@ -26,7 +26,6 @@ from official.vision.configs import image_classification
 from official.vision.dataloaders import classification_input
 
 from benchmarks import measuring, photographs
-from benchmarks.input_pipeline import rate
 from benchmarks.measuring import Target
 from inatdet.classification import crops, inputs
 from inatdet.classification.config import AugmentationConfig
@@ -116,7 +115,7 @@ def main(argv: Sequence[str]) -> None:
         rates: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(_ROUNDS.value):
             for name, (data, count) in ways.items():
-                rates[name].append(rate(data, count, _IMAGES.value))
+                rates[name].append(measuring.rate(data, count, _IMAGES.value))
     medians = {name: statistics.median(values) for name, values in rates.items()}
     measuring.print_table(
         ("way", "images/s", "of bare"),

@@ -6,7 +6,7 @@ import dataclasses
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -53,6 +53,25 @@ def both_seconds(call: Callable[[], object]) -> tuple[float, float]:
 def median_seconds(call: Callable[[], object], repeats: int) -> float:
     """The median time of a call."""
     return statistics.median(seconds(call) for _ in range(repeats))
+
+
+def rate(data: Iterable[object], count: Callable[[object], int], images: int) -> float:
+    """Images per second, after as many to warm up, with a fresh iterator.
+
+    An iterator that outlived its turn would continue to fill its buffers during the others'.
+    """
+    batches = iter(data)
+    _took(batches, count, images)
+    return images / _took(batches, count, images)
+
+
+def _took(batches: Iterator[object], count: Callable[[object], int], images: int) -> float:
+    """Seconds for so many images; the last batch counts in proportion."""
+    seen = 0
+    start = time.perf_counter()
+    while seen < images:
+        seen += count(next(batches))
+    return (time.perf_counter() - start) * images / seen
 
 
 def processor_seconds() -> float:

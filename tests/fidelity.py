@@ -67,7 +67,7 @@ def check_row(row, setting):
     """
     places, tests = named_in(row[3]), named_in(row[4])
     assert places, "no place named"
-    named = [name for name in tests if re.fullmatch(r"test_\w+\.py", name)]
+    named = [name for name in tests if re.fullmatch(r"(\w+/)*test_\w+\.py", name)]
     assert named, "no test named"
     assert all(find(name) for name in named), named
     for place in places:

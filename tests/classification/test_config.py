@@ -16,7 +16,7 @@ from tests import records
         ("task.model.batch_norm=synchronised,task.accumulate_steps=2", "which is impossible with"),
         ("task.model.dropout=1", "task.model.dropout is 1; it must be below 1"),
         ("task.model.label_smoothing=1.1", "must lie between 0 and 1"),
-        ("task.augmentation.color_share=-.1", "must lie between 0 and 1"),
+        ("task.augmentation.color_share=-0.1", "must lie between 0 and 1"),
         ("task.central_fraction=0", "task.central_fraction is 0; it must be above 0 and at most 1"),
         ("task.central_fraction=1.5", "it must be above 0 and at most 1"),
         ("task.augmentation.min_area=.9,task.augmentation.max_area=.8", "area of 0.9 to 0.8"),

@@ -80,7 +80,8 @@ def test_each_image_once_with_its_label_and_its_middle(data):
     # 84 of 96 pixels are halved once.
     assert np.abs(first["image"][0] - middle).mean() < 25
     unshrunk = next(iter(batches(data, False, central_fraction=0.875, shrink_while_decoding=False)))
-    np.testing.assert_array_equal(unshrunk["image"][0], middle)
+    # Except at the edges, where colors may lack their neighbours; see test_crops.py.
+    np.testing.assert_array_equal(unshrunk["image"][0, 1:-1, 1:-1], middle[1:-1, 1:-1])
 
 
 def test_labels_are_those_of_the_level(data):
