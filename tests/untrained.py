@@ -1,9 +1,11 @@
-"""A model that was never trained, saved like a trained one."""
+"""Models that were never trained, saved like trained ones."""
 
 import tensorflow as tf
 
+from inatdet.classification.task import ClassifierTask
 from inatdet.detection.task import DetectionTask
 from inatdet.training import experiment
+from tests.classification import settings as classification
 from tests.settings import training_on
 
 
@@ -19,9 +21,26 @@ def save(data: str, directory, step: int = 1) -> str:
         The folder, which holds settings, taxonomy and `ckpt-STEP`.
     """
     params = training_on(data, 1)
-    experiment.save(params, str(directory))
     tf.random.set_seed(0)
-    model = DetectionTask(params.task).build_model()
+    return _save(params, DetectionTask(params.task).build_model(), directory, step)
+
+
+def save_classifier(data: str, directory, step: int = 1, more: str = "") -> str:
+    """Saves a small classifier for the labels of some TFRecords; see `save`.
+
+    Args:
+        data: the pattern of the files.
+        directory: a folder that exists.
+        step: in the checkpoint's name.
+        more: overrides of settings.
+    """
+    params = classification.training_on(data, 1, more)
+    tf.random.set_seed(0)
+    return _save(params, ClassifierTask(params.task).build_model(), directory, step)
+
+
+def _save(params, model, directory, step):
+    experiment.save(params, str(directory))
     tf.train.CheckpointManager(
         tf.train.Checkpoint(model=model), str(directory), max_to_keep=1
     ).save(checkpoint_number=step)

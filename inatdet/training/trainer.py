@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orbit
@@ -54,17 +54,27 @@ class Controller(orbit.Controller):
 
     Args:
         checkpoint: the path of the checkpoint to begin with; None for initial weights.
+        train_actions: what to do after each loop.
         steps_per_loop: after how many steps values are reported. A run that goes on in the middle
             of a loop first completes it, so that summaries stay at the same steps.
     """
 
-    def __init__(self, *args: Any, checkpoint: str | None, steps_per_loop: int, **settings: Any):
+    def __init__(
+        self,
+        *args: Any,
+        checkpoint: str | None,
+        train_actions: Sequence[orbit.Action],
+        steps_per_loop: int,
+        **settings: Any,
+    ):
         self._checkpoint = checkpoint
         super().__init__(
-            *args, steps_per_loop=lambda step: steps_per_loop - step % steps_per_loop, **settings
+            *args,
+            # The last action, because the first refuses to save what is not finite.
+            train_actions=[*train_actions, self._end_if_asked],
+            steps_per_loop=lambda step: steps_per_loop - step % steps_per_loop,
+            **settings,
         )
-        # After the other actions, of which one refuses to save what is not finite.
-        self.train_actions = (*self.train_actions, self._end_if_asked)
 
     def restore_checkpoint(self, checkpoint_path: str | None = None) -> str | None:
         """Restores a checkpoint, by default that to begin with."""
