@@ -172,13 +172,15 @@ def _check(predictions: Predictions, taxonomy: Taxonomy) -> None:
 
 
 def _summed(predictions: Predictions) -> tuple[Predictions, Mapping[Granularity, str]]:
-    """With sums at every coarser level at which its probabilities can be summed.
+    """With sums at every coarser level, up to the generic one, where there can be any.
 
     Returns:
         The predictions, and why there are no sums at the other levels.
     """
     ranked, reasons = dict(predictions.ranked), {}
     for level in predictions.taxonomy.coarser_or_equal(predictions.trained_on)[1:]:
+        if level is Granularity.GENERIC:
+            continue  # the best of one label needs no sums
         try:
             ranked[level] = predictions.sums(level)
         except InputError as error:
