@@ -14,7 +14,14 @@ from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.plausibility import DataWarning, checked
 from inatdet.evaluation.protocol import Prepared, prepare
 from inatdet.report.protocol import images_in_words
-from inatdet.report.provenance import model_name, provenance, source, versions, write_json
+from inatdet.report.provenance import (
+    model_name,
+    provenance,
+    source,
+    sources_of,
+    versions,
+    write_json,
+)
 from inatdet.report.table import Table
 from inatdet.report.text import one_line
 from inatdet.result_folder import files_of_one_run
@@ -113,7 +120,8 @@ class ComparisonReport:
             write_json(
                 folder / f"{NAME}.json",
                 {
-                    **provenance(self.prepared, self.command),
+                    **provenance(self.command),
+                    **sources_of(self.prepared),
                     "warnings": self.warnings,
                     "protocol": dict(self.protocol()),
                     "results": [dict(zip(table.columns, row)) for row in table.rows],

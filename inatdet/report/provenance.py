@@ -27,19 +27,20 @@ FORMAT_VERSION = 1
 moves, goes, or changes its meaning."""
 
 
-def provenance(prepared: Prepared, command: str) -> dict[str, object]:
+def provenance(command: str) -> dict[str, object]:
     """The fields that every JSON file of numbers begins with.
 
     Args:
-        prepared: what was evaluated.
         command: the command line; empty where numbers were computed from Python.
     """
+    return {"format_version": FORMAT_VERSION, "inatdet_version": VERSION, "command": command}
+
+
+def sources_of(prepared: Prepared) -> dict[str, object]:
+    """The files that an evaluation of detections comes from, with their hashes."""
     annotations = prepared.annotations
     return {
-        "format_version": FORMAT_VERSION,
         "protocol_version": PROTOCOL_VERSION,
-        "inatdet_version": VERSION,
-        "command": command,
         "annotations": {"path": annotations.path, "sha256": annotations.sha256 or None},
         "taxonomy": {
             "source": annotations.taxonomy_source,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -16,6 +17,23 @@ from inatdet.report.text import one_line
 _ASSETS = "assets"
 
 
+@dataclass(frozen=True)
+class Gallery:
+    """The pictures that a page ends with.
+
+    Attributes:
+        heading: the heading.
+        note: what they show.
+        pictures: each with its `data`, JPEG in base 64, and what is said about it.
+        choices: the kinds of pictures.
+    """
+
+    heading: str
+    note: str
+    pictures: Sequence[Mapping[str, str]]
+    choices: Sequence[str]
+
+
 def rendered(
     title: str,
     summary: str,
@@ -23,9 +41,8 @@ def rendered(
     protocol: Sequence[tuple[str, str]],
     warnings: Sequence[DataWarning] = (),
     *,
-    measures: Sequence[str] = (),
-    gallery: Sequence[Mapping[str, str]] = (),
-    choices: Sequence[str] = (),
+    gallery: Gallery | None = None,
+    beside: Sequence[tuple[str, str]] = (),
 ) -> str:
     """The page.
 
@@ -35,9 +52,8 @@ def rendered(
         sections: of `section_on_page`; those without a link are left out.
         protocol: what was measured and how, as names and values.
         warnings: what looks wrong with the files.
-        measures: what a heat map can show.
-        gallery: pictures to show, with what is said about each.
-        choices: the kinds of pictures.
+        gallery: the pictures, if any.
+        beside: the files and titles of other pages in the same folder.
     """
     import jinja2  # not loaded for --help
 
@@ -64,9 +80,8 @@ def rendered(
         warnings=[warning.message for warning in warnings],
         contents=contents,
         sections=parts,
-        measures=measures,
         gallery=gallery,
-        choices=choices,
+        beside=beside,
         protocol=protocol,
     )
 
