@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from inatdet.data.granularity import Granularity
+from inatdet.evaluation.classification.accuracy import Accuracy
+from inatdet.evaluation.classification.guesses import Guesses
+from inatdet.evaluation.classification.mistakes import DISTANCES
 from inatdet.evaluation.rows import Row
 
 
@@ -70,3 +76,59 @@ class LeftOut(Row):
     def key(self) -> tuple[str, ...]:
         """The model, the split, and what is left out."""
         return self.model, self.split, self.what
+
+
+def coverage_row(guesses: Guesses, known_images: np.ndarray) -> CoverageRow:
+    """How much of the split the predictions cover.
+
+    Args:
+        guesses: the model's on the split.
+        known_images: int64 `[images]`, the images of all splits that the predictions are for.
+    """
+    truth, found = guesses.truth, guesses.rows >= 0
+    elsewhere = ~np.isin(guesses.predictions.image_ids, known_images)
+    return CoverageRow(
+        guesses.model,
+        guesses.level,
+        guesses.split.name,
+        truth.images,
+        len(truth.labels) - truth.images,
+        int((truth.counted & ~found).sum()),
+        int(found.sum()),
+        int(elsewhere.sum()),
+        guesses.fewer_than(5),
+    )
+
+
+def left_out(accuracy: Accuracy) -> Iterator[LeftOut]:
+    """What Table 3 does not have of a model, on any split.
+
+    Args:
+        accuracy: the model's on the split.
+    """
+    guesses = accuracy.guesses
+    for most, reason in accuracy.why_unknown.items():
+        yield LeftOut(guesses.model, guesses.split.name, f"top{most}", reason)
+
+
+def left_out_of_main(guesses: Guesses) -> Iterator[LeftOut]:
+    """What the tables of the main split do not have of a model.
+
+    Args:
+        guesses: the model's on that split.
+    """
+
+    def row(what: str, reason: str) -> LeftOut:
+        return LeftOut(guesses.model, guesses.split.name, what, reason)
+
+    for most in DISTANCES:
+        if reason := guesses.why_unknown(most):
+            yield row(f"distance{most}", reason)
+    if guesses.level is not Granularity.SPECIES:
+        yield row("table4", f"the model was trained on {guesses.level} labels, not on species")
+    if reason := guesses.why_uncalibrated(guesses.level):
+        yield row("calibration", reason)
+    coarser = guesses.split.taxonomy.coarser_or_equal(guesses.level)[1:]
+    absent = [level for level in coarser if level not in guesses.predictions.ranked]
+    if absent:
+        yield row("summed", f"the predictions have no summed probabilities for {', '.join(absent)}")

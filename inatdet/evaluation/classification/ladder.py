@@ -5,22 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from inatdet.choices import Choice
 from inatdet.data.granularity import Granularity
+from inatdet.evaluation.classification.guesses import Guesses, Rule
 from inatdet.evaluation.rows import Row
-
-
-class Rule(Choice):
-    """Where a model's best label at a level comes from.
-
-    `OWN`: the level is the model's own. `MAPPED`: it is what its own best label lies in. `SUMMED`:
-    the model summed the probabilities of all labels that lie in each coarser one, and this is the
-    best of the sums.
-    """
-
-    OWN = "own"
-    MAPPED = "mapped"
-    SUMMED = "summed"
 
 
 @dataclass(frozen=True)
@@ -56,3 +43,31 @@ class LadderRow(Row):
     def key(self) -> tuple[str, ...]:
         """The model, the level and the rule."""
         return self.model, self.evaluated_on, self.rule
+
+
+def ladder_rows(guesses: Guesses) -> tuple[LadderRow, ...]:
+    """One row per level from the model's own on, from fine to coarse, and per rule.
+
+    Args:
+        guesses: the model's on the split.
+    """
+    taxonomy = guesses.split.taxonomy
+    rows = []
+    for level in taxonomy.coarser_or_equal(guesses.level):
+        truth = guesses.split.at(level)
+        numbers = {rule: truth.percent(guesses.right(level, rule)) for rule in guesses.rules(level)}
+        for rule, number in numbers.items():
+            gain = number - numbers[Rule.MAPPED] if rule is Rule.SUMMED else None
+            rows.append(
+                LadderRow(
+                    guesses.model,
+                    guesses.level,
+                    level,
+                    rule,
+                    truth.num_labels,
+                    truth.images,
+                    number.shown(),
+                    None if gain is None else gain.shown(),
+                )
+            )
+    return tuple(rows)

@@ -16,8 +16,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from inatdet.data.granularity import Granularity
+from inatdet.data.labels import NO_LABEL
+from inatdet.evaluation.ancestors import pair_heights
+from inatdet.evaluation.classification.guesses import Guesses
 from inatdet.evaluation.rows import Row
+
+DISTANCES = (1, 5, 20)
+"""How many best labels the paper averages over."""
 
 
 @dataclass(frozen=True)
@@ -55,3 +63,35 @@ class MistakeRow(Row):
     def key(self) -> tuple[str, ...]:
         """The model."""
         return (self.model,)
+
+
+def mistake_row(guesses: Guesses) -> MistakeRow:
+    """How far off a model's best labels are.
+
+    Args:
+        guesses: the model's on the split.
+    """
+    truth, taxonomy, level = guesses.truth, guesses.split.taxonomy, guesses.level
+    greatest = len(taxonomy.coarser_or_equal(level)) - 1
+    labels = guesses.labels
+    known = (labels != NO_LABEL) & truth.counted[:, np.newaxis]
+    # Label 1 stands in where there is none: the height there is set below.
+    of_truth = np.where(truth.counted, truth.labels, 1)[:, np.newaxis]
+    height = pair_heights(np.where(known, labels, 1), of_truth, taxonomy, level)
+    height[~known] = greatest
+    distances = [most for most in DISTANCES if not guesses.why_unknown(most)]
+    numbers = truth.means(np.stack([height[:, :most].mean(axis=1) for most in distances]))
+    found = {most: number.shown() for most, number in zip(distances, numbers)}
+    mistaken = truth.counted & ~guesses.right_among(1)
+    severity = truth.means(height[np.newaxis, :, 0].astype(np.float64), among=mistaken)[0]
+    return MistakeRow(
+        guesses.model,
+        level,
+        truth.images,
+        int(mistaken.sum()),
+        greatest,
+        severity.shown(),
+        found[1],
+        found.get(5),
+        found.get(20),
+    )

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
+from inatdet.evaluation.average_precision import OVERALL
+from inatdet.evaluation.classification.accuracy import Accuracy
 from inatdet.evaluation.rows import Row
+from inatdet.evaluation.super_classes import classes_of_super_classes
 
 
 @dataclass(frozen=True)
@@ -43,3 +48,31 @@ class Table4Row(Row):
     def key(self) -> tuple[str, ...]:
         """The model and the super-class."""
         return self.model, self.super_class
+
+
+def table4_rows(accuracy: Accuracy, train_images: np.ndarray | None) -> tuple[Table4Row, ...]:
+    """Table 4: one row per super-class, then `OVERALL`, the mean over all species.
+
+    Args:
+        accuracy: that of a species model on the split.
+        train_images: int64 `[species]`, how many training images each has; None: not known.
+    """
+    guesses, images = accuracy.guesses, accuracy.guesses.truth.of_classes
+    members = {
+        **classes_of_super_classes(guesses.split.taxonomy),
+        OVERALL: np.ones(len(images), bool),
+    }
+    return tuple(
+        Table4Row(
+            guesses.model,
+            name,
+            int(species.sum()),
+            None if train_images is None else float(train_images[species].mean()),
+            int((images[species] > 0).sum()),
+            int(images[species].sum()),
+            accuracy.of_classes[1].mean(species).shown(),
+            accuracy.top5_of_classes(species),
+        )
+        for name, species in members.items()
+        if species.any()
+    )
