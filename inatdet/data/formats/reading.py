@@ -12,7 +12,7 @@ from inatdet.data.detections import Detections
 from inatdet.data.formats import annotations as annotation_formats
 from inatdet.data.formats import detections as detection_formats
 from inatdet.data.formats.names import read_names
-from inatdet.data.formats.parquet import MAGIC
+from inatdet.data.formats.parquet_arrays import MAGIC
 from inatdet.data.formats.ranks import with_ranks
 from inatdet.data.formats.text import files_in, is_aside
 from inatdet.data.formats.voc import Corners, is_voc_detections
