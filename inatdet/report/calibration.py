@@ -10,7 +10,7 @@ from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.results import Results
 from inatdet.report import reliability
 from inatdet.report.figures import Figure
-from inatdet.report.reliability import PAGE_PART, Diagram, Words, draw, on_page
+from inatdet.report.reliability import PAGE_PART, Diagram, Words, bins_table, draw, on_page
 from inatdet.report.table import Table
 
 COLUMNS = (
@@ -31,21 +31,7 @@ def diagrams_of(rows: Sequence[CalibrationRow]) -> tuple[Diagram, ...]:
 
 def table_of(rows: Sequence[CalibrationRow]) -> Table[Any]:
     """The bins as a table, all of each row's."""
-    return Table(
-        COLUMNS,
-        tuple(
-            (
-                *map(str, row.key),
-                each.lower,
-                each.upper,
-                each.detections,
-                each.mean_score,
-                each.precision,
-            )
-            for row in rows
-            for each in row.calibration.bins
-        ),
-    )
+    return bins_table(COLUMNS, ((tuple(map(str, row.key)), row.calibration) for row in rows))
 
 
 RELIABILITY: Figure[Results] = Figure(

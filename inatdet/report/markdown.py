@@ -21,7 +21,7 @@ def sections_in_markdown(sections: Sequence[Section[S]], subject: S) -> list[str
     """The lines of all sections that have rows for a subject."""
     parts = []
     for section, _ in with_rows(sections, subject):
-        link = f"[{section.name}.csv]({section.name}.csv)"
+        link = f"[{section.stem}.csv]({section.stem}.csv)"
         if not section.in_text:
             parts += [f"{section.heading}: {link}.", ""]
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from inatdet.report.figures import (
     page_marker,
 )
 from inatdet.report.model_lines import LONGEST_NAME, ModelLine, look_of
-from inatdet.report.table import printed
+from inatdet.report.table import Table, printed
 from inatdet.report.text import shortened
 
 if TYPE_CHECKING:
@@ -106,6 +106,26 @@ def diagrams_of(
 def _legend(diagrams: Sequence[Diagram]) -> dict[tuple[str, str], Line]:
     """One line of each model and rule."""
     return {(line.model, line.rule): line for each in diagrams for line in each.lines}
+
+
+def bins_table(
+    columns: Sequence[str], calibrations: Iterable[tuple[Sequence[str], Calibration]]
+) -> Table[Any]:
+    """All bins as a table.
+
+    Args:
+        columns: those of the keys, then the bin's lower and upper score, its number of answers,
+            their mean score and how many of them are right.
+        calibrations: each with its key.
+    """
+    return Table(
+        tuple(columns),
+        tuple(
+            (*key, each.lower, each.upper, each.detections, each.mean_score, each.precision)
+            for key, found in calibrations
+            for each in found.bins
+        ),
+    )
 
 
 def draw(diagrams: Sequence[Diagram], words: Words) -> matplotlib.figure.Figure:

@@ -104,7 +104,7 @@ def section_on_page(section: Section[S], subject: S) -> dict[str, Any]:
             {"name": name, "number": not text}
             for name, text in zip(table.columns, table.text_columns())
         ],
-        "rows": list(_rows(table, section.in_percent)),
+        "rows": list(_rows(table, _percentages(section, table))),
         "answer": section.answer(subject),
         "figure": _figure(figure, subject) if figure else None,
         "heat": None,
@@ -124,10 +124,15 @@ def _figure(figure: Figure[S], subject: S) -> dict[str, Any]:
     }
 
 
-def _rows(table: Table[Any], in_percent: bool) -> Iterator[dict[str, Any]]:
+def _percentages(section: Section[Any], table: Table[Any]) -> list[bool]:
+    """Which columns hold percentages, where they hold numbers with a decimal."""
+    return [section.in_percent and name not in section.no_percent for name in table.columns]
+
+
+def _rows(table: Table[Any], percentages: Sequence[bool]) -> Iterator[dict[str, Any]]:
     for row in table.rows:
         cells = []
-        for cell in row:
+        for cell, in_percent in zip(row, percentages):
             number = not isinstance(cell, str)
             known = not isinstance(cell, str) and not math.isnan(cell)
             share = in_percent and isinstance(cell, float) and known and 0 <= cell <= 100
