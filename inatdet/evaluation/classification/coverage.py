@@ -128,7 +128,5 @@ def left_out_of_main(guesses: Guesses) -> Iterator[LeftOut]:
         yield row("table4", f"the model was trained on {guesses.level} labels, not on species")
     if reason := guesses.why_uncalibrated(guesses.level):
         yield row("calibration", reason)
-    coarser = guesses.split.taxonomy.coarser_or_equal(guesses.level)[1:]
-    absent = [level for level in coarser if level not in guesses.predictions.ranked]
-    if absent:
-        yield row("summed", f"the predictions have no summed probabilities for {', '.join(absent)}")
+    for level, reason in guesses.why_not_summed.items():
+        yield row(f"summed {level}", reason)

@@ -7,6 +7,7 @@ first is the better one.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,12 +42,15 @@ class Guesses:
 
     Attributes:
         model: the name of the model.
-        predictions: what it says about images, those of the split among them.
+        predictions: what it says about images, those of the split among them, with the summed
+            probabilities of every level for which there are any.
+        why_not_summed: why there are none, by each other coarser level.
         split: the split.
     """
 
     model: str
     predictions: Predictions
+    why_not_summed: Mapping[Granularity, str]
     split: Split
 
     @property

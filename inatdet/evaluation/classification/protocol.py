@@ -8,10 +8,11 @@ counted, see `CoverageRow`. Means over labels are over those that have an image 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from inatdet.data.granularity import Granularity
 from inatdet.data.image_labels import ImageLabels
 from inatdet.data.label_spaces import check_label_spaces
 from inatdet.data.predictions import Predictions
@@ -99,20 +100,24 @@ def model_of(name: str, given: GivenPredictions, splits: Sequence[Split]) -> Mod
             is not there; they have an image twice, no labels, or no image of any split.
     """
     by_split = _by_split(name, given, splits)
+    summed = {}
     for predictions in by_split.values():
-        _check(predictions, splits[0].taxonomy)
+        if id(predictions) not in summed:
+            _check(predictions, splits[0].taxonomy)
+            summed[id(predictions)] = _summed(predictions)
     of_splits, known_images, left_out = {}, {}, []
     for split in splits:
         if split.name not in by_split:
             left_out.append(LeftOut(name, split.name, "all", "no predictions were given for it"))
             continue
-        guesses = Guesses(name, by_split[split.name], split)
+        given_there = by_split[split.name]
+        guesses = Guesses(name, *summed[id(given_there)], split)
         if not (guesses.rows >= 0).any():
             reason = f"{guesses.predictions.path} has none of its images"
             left_out.append(LeftOut(name, split.name, "all", reason))
             continue
         of_splits[split.name] = guesses
-        same = [s.image_ids for s in splits if by_split.get(s.name) is guesses.predictions]
+        same = [s.image_ids for s in splits if by_split.get(s.name) is given_there]
         known_images[split.name] = np.concatenate(same)
     if not of_splits:
         paths = ", ".join(dict.fromkeys(predictions.path for predictions in by_split.values()))
@@ -147,8 +152,9 @@ def _by_split(
 
 
 def _check(predictions: Predictions, taxonomy: Taxonomy) -> None:
-    path = predictions.path
-    if not taxonomy.agrees_with(predictions.taxonomy, predictions.ranked):
+    path, level = predictions.path, predictions.trained_on
+    levels = taxonomy.coarser_or_equal(level) if level in taxonomy.levels else (level,)
+    if not taxonomy.agrees_with(predictions.taxonomy, levels):
         raise InputError(
             f"{path}: was read with other label spaces than those of this evaluation; read it with "
             "the same taxonomy"
@@ -163,3 +169,18 @@ def _check(predictions: Predictions, taxonomy: Taxonomy) -> None:
         raise InputError(
             f"{path}: image {repeated[0]} is listed more than once{others}; give each image once"
         )
+
+
+def _summed(predictions: Predictions) -> tuple[Predictions, Mapping[Granularity, str]]:
+    """With sums at every coarser level at which its probabilities can be summed.
+
+    Returns:
+        The predictions, and why there are no sums at the other levels.
+    """
+    ranked, reasons = dict(predictions.ranked), {}
+    for level in predictions.taxonomy.coarser_or_equal(predictions.trained_on)[1:]:
+        try:
+            ranked[level] = predictions.sums(level)
+        except InputError as error:
+            reasons[level] = str(error).removeprefix(f"{predictions.path}: ")
+    return replace(predictions, ranked=ranked), reasons
