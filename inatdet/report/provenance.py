@@ -14,8 +14,6 @@ import msgspec
 import numpy as np
 
 from inatdet.data.detections import Detections
-from inatdet.data.granularity import Granularity
-from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.protocol import PROTOCOL_VERSION, Prepared
 from inatdet.evaluation.resampling import Estimate
 from inatdet.files import write_text
@@ -123,4 +121,4 @@ def as_record(value: object) -> Any:
         }
     if isinstance(value, float):
         return as_record(float(value))
-    return str(value) if isinstance(value, (Granularity, Merge)) else value
+    return as_utf8(str(value)) if isinstance(value, str) else value

@@ -54,6 +54,10 @@ class SavedReport(Sectioned[S], abc.ABC):
     def sources(self) -> Mapping[str, object]:
         """The files that the numbers come from, with their hashes, for its JSON."""
 
+    def numbers(self) -> object:
+        """All numbers, for its JSON."""
+        return self.results
+
     def remarks(self) -> Sequence[str]:
         """Paragraphs that precede the sections where they are text."""
         return ()
@@ -118,7 +122,7 @@ class SavedReport(Sectioned[S], abc.ABC):
             **self.sources(),
             "warnings": self.warnings,
             "protocol": dict(self.protocol()),
-            "results": self.results,
+            "results": self.numbers(),
         }
 
     def markdown(self) -> str:
