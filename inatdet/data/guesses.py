@@ -41,7 +41,7 @@ def rank_categories(
 
     def where(category_id: int) -> str:
         row = int(np.argmax((meant & (category_ids == category_id)).any(axis=1)))
-        return f" (row {row + 1}, image {image_ids[row]})"
+        return f" (image {image_ids[row]})"
 
     check_categories(path, space, taxonomy, where)
     labels = (np.searchsorted(space, category_ids) + 1).astype(np.int32)

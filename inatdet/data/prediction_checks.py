@@ -36,10 +36,9 @@ def check_image_ids(path: str, image_ids: np.ndarray) -> None:
     twice = ascending[1:][ascending[1:] == ascending[:-1]]
     if len(twice):
         count = len(np.unique(twice))
-        row = int(np.flatnonzero(image_ids == twice[0])[1])
         raise InputError(
-            f"{path}: row {row + 1} predicts image {twice[0]} again; "
-            f"{_so_many(count, 'image')} like this; keep one prediction of each"
+            f"{path}: has image {twice[0]} twice or more often; {so_many(count)} like this; keep "
+            "one prediction of each"
         )
 
 
@@ -55,9 +54,8 @@ def check_lengths(path: str, image_ids: np.ndarray, lengths: np.ndarray) -> None
     if empty.any():
         row = int(np.argmax(empty))
         raise InputError(
-            f"{path}: row {row + 1} (image {image_ids[row]}) has no label; "
-            f"{_so_many(int(empty.sum()), 'row')} like this; write at least the best label of each "
-            "image, or leave the image out"
+            f"{path}: image {image_ids[row]} has no label; {so_many(int(empty.sum()))} like this; "
+            "write at least the best label of each image, or leave the image out"
         )
 
 
@@ -97,8 +95,8 @@ def check_ranked(
         if bad.any():
             row = int(np.argmax(bad))
             raise InputError(
-                f"{path}: row {row + 1} (image {image_ids[row]}) {what(row)}; "
-                f"{_so_many(int(bad.sum()), 'row')} like this; {advice}"
+                f"{path}: image {image_ids[row]} {what(row)}; {so_many(int(bad.sum()))} like "
+                f"this; {advice}"
             )
 
     refuse(
@@ -152,5 +150,6 @@ def _are_impossible(probabilities: np.ndarray) -> np.ndarray:
     return impossible
 
 
-def _so_many(count: int, noun: str) -> str:
+def so_many(count: int, noun: str = "image") -> str:
+    """`3 images are`, or `1 image is`."""
     return f"{count:,} {noun}s are" if count != 1 else f"1 {noun} is"

@@ -146,8 +146,8 @@ class Predictions:
     ) -> Predictions:
         """Makes predictions of a score for every label.
 
-        Probabilities are summed at all coarser levels before the best labels are kept. Of equal
-        scores, the one in the earlier column is the better one.
+        Probabilities are summed at all coarser levels before the best labels are kept, unless they
+        do not sum to one. Of equal scores, the one in the earlier column is the better one.
 
         Args:
             image_ids: int `[images]`, each once.
@@ -226,8 +226,8 @@ class Predictions:
         missing: np.ndarray = image_ids[positions(self.image_ids, image_ids) < 0]
         return missing
 
-    def select(self, rows: np.ndarray) -> Predictions:
-        """Only these images: a boolean mask or indices, `[images]`."""
+    def select(self, rows: np.ndarray | slice) -> Predictions:
+        """Only these images: a boolean mask or indices, `[images]`, or a slice."""
         ranked = {
             level: Ranked(
                 found.labels[rows],

@@ -20,6 +20,12 @@ from inatdet.errors import InputError
 KEPT = 100
 """How many of the best labels of an image are kept at each level, unless asked otherwise."""
 
+ONLY_RANKS = (
+    "{}: its scores are below 0, or sum to more than 1 for an image, so they are no probabilities "
+    "and only their order counts"
+)
+"""The note about a file whose scores are no probabilities."""
+
 _CELLS_AT_ONCE = 1 << 22  # of which temporary copies are made, 32 MB each
 
 
@@ -121,8 +127,8 @@ class Ranker:
         self._path, self._kind, self._columns, self._most = path, kind, columns, most
         self._own = columns.own
         self._found: dict[Granularity, list[Ranked]] = {level: [] for level in columns.labels}
-        self._rows = 0
-        self._are_probabilities = True
+        self._are_probabilities = True  # until some are none
+        self._are_whole = True  # until the labels that there are have less than all probability
 
     def add(self, image_ids: Sequence[object] | np.ndarray, scores: np.ndarray) -> None:
         """Ranks the scores of some images.
@@ -139,26 +145,32 @@ class Ranker:
             block = slice(start, start + at_once)
             with np.errstate(over="ignore"):  # of scores that only rank
                 self._rank(image_ids[block], scores[block])
-            self._rows += len(scores[block])
 
     def finish(self) -> tuple[dict[Granularity, Ranked], tuple[str, ...]]:
         """What was found.
 
         Returns:
-            The best labels by level, of the columns' level alone where scores only rank; and what
-            to tell about them.
+            The best labels by level: of the columns' level alone where scores only rank, or are
+            probabilities that do not sum to one, so that labels must be missing; and what to tell
+            about them.
         """
+        if not self._found[self._own]:
+            raise InputError(f"{self._path}: has no predictions; give the file that has them")
         own = _joined(self._found[self._own])
         notes = self._columns.matched.apply(own.labels)
         if not self._are_probabilities:
-            return {self._own: Ranked(own.labels)}, notes
-        coarser = {g: _joined(found) for g, found in self._found.items() if g != self._own}
-        return {self._own: own, **coarser}, notes
+            return {self._own: Ranked(own.labels)}, (*notes, ONLY_RANKS.format(self._path))
+        coarser = [level for level in self._found if level != self._own and self._are_whole]
+        return {self._own: own, **{g: _joined(self._found[g]) for g in coarser}}, notes
 
     def _rank(self, image_ids: Sequence[object] | np.ndarray, scores: np.ndarray) -> None:
         if not np.issubdtype(scores.dtype, np.floating):
             scores = scores.astype(np.float64)
-        self._refuse(image_ids, ~np.isfinite(scores).all(axis=1), "has a score that is not finite")
+        self._refuse(
+            image_ids,
+            ~np.isfinite(scores).all(axis=1),
+            "has a score that is not finite; write the model's own",
+        )
         if self._kind is Scores.LOGITS:
             probabilities = softmax(scores)
         else:
@@ -167,14 +179,16 @@ class Ranker:
         columns = best(scores, self._most)
         self._keep(self._own, np.arange(1, scores.shape[1] + 1), columns, probabilities)
         for level, labels in self._columns.labels.items():
-            if level != self._own and self._are_probabilities:
+            if level != self._own and self._are_probabilities and self._are_whole:
                 found, summed = sums(probabilities, labels)
                 self._keep(level, found, best(summed, self._most), summed)
 
     def _check(self, image_ids: Sequence[object] | np.ndarray, scores: np.ndarray) -> None:
         """Refuses what is no probability, or remembers that scores only rank."""
         outside = (scores.min(axis=1) < 0) | (scores.max(axis=1) > 1 + ROUNDING)
-        too_much = scores.sum(axis=1) > 1 + SUM_ROUNDING
+        totals = scores.sum(axis=1)
+        too_much = totals > 1 + SUM_ROUNDING
+        self._are_whole &= not (totals < 1 - SUM_ROUNDING).any()
         if self._kind is Scores.ANY:
             self._are_probabilities &= not (outside | too_much).any()
             return
@@ -185,9 +199,7 @@ class Ranker:
     def _refuse(self, image_ids: Sequence[object] | np.ndarray, bad: np.ndarray, what: str) -> None:
         if bad.any():
             row = int(np.argmax(bad))
-            raise InputError(
-                f"{self._path}: row {self._rows + row + 1} (image {image_ids[row]}) {what}"
-            )
+            raise InputError(f"{self._path}: image {image_ids[row]} {what}")
 
     def _keep(
         self, level: Granularity, labels: np.ndarray, columns: np.ndarray, values: np.ndarray

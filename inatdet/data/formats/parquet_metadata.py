@@ -23,7 +23,9 @@ from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import check_version
 
-_KEY = b"inatdet"
+KEY = b"inatdet"
+"""Of our metadata among those of a Parquet schema."""
+
 _VERSION = 2
 # iNat2017's label space takes 250 kB; as Python objects, JSON can be thirty times as large.
 _LONGEST = 16 << 20
@@ -155,7 +157,7 @@ def encode(metadata: Metadata) -> dict[bytes, bytes]:
         del fields["content"], fields["coarser"]
     # Paths may have bytes that are no UTF-8, which Python keeps as halves of surrogate pairs.
     text = json.dumps(fields, ensure_ascii=False, allow_nan=False)
-    return {_KEY: text.encode("utf-8", "replace")}
+    return {KEY: text.encode("utf-8", "replace")}
 
 
 def decode(
@@ -172,7 +174,7 @@ def decode(
         InputError: they are missing, malformed, too long, of a newer version or another content, or
             the label space is not the one that its hash was computed from.
     """
-    text = (stored or {}).get(_KEY, b"")
+    text = (stored or {}).get(KEY, b"")
     if len(text) > _LONGEST:
         raise InputError(
             f"{path}: has {len(text):,} bytes of metadata, but at most {_LONGEST:,} are allowed; "

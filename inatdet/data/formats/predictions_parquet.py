@@ -24,7 +24,14 @@ from inatdet.data.formats.parquet_arrays import (
     check_coarse_ids,
     open_parquet,
 )
-from inatdet.data.formats.parquet_metadata import Content, Metadata, decode, describe, encode
+from inatdet.data.formats.parquet_metadata import (
+    KEY,
+    Content,
+    Metadata,
+    decode,
+    describe,
+    encode,
+)
 from inatdet.data.granularity import Granularity
 from inatdet.data.label_matching import match_labels
 from inatdet.data.labels import NO_LABEL
@@ -170,6 +177,16 @@ def _as_lists(matrix: np.ndarray, lengths: np.ndarray, name: str, kind: pa.DataT
     return pa.ListArray.from_arrays(
         as_arrow(offsets, "offsets", pa.int32()), as_arrow(values, name, kind)
     )
+
+
+def is_ours(path: str) -> bool:
+    """Whether a Parquet file is one of this project, be it of predictions or detections.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    with open_parquet(path, "predictions") as file:
+        return KEY in (file.schema_arrow.metadata or {})
 
 
 def read_parquet_predictions(path: str, taxonomy: Taxonomy) -> Predictions:
@@ -365,7 +382,6 @@ class _Lists:
         if differ.any():
             row = int(np.argmax(differ))
             raise InputError(
-                f"{self._path}: row {row + 1} (image {image_ids[row]}) has {self.lengths[row]} "
-                f"{self._name} but {other.lengths[row]} {other._name}; {differ.sum():,} rows are "
-                "like this; write a probability for each label"
+                f"{self._path}: image {image_ids[row]} has {self.lengths[row]} {self._name} but "
+                f"{other.lengths[row]} {other._name}; write a probability for each label"
             )
