@@ -1,12 +1,9 @@
-"""The report on classifiers: all numbers of an evaluation, as tables, figures, page and files."""
+"""Evaluates predictions: labels and predictions in, the report out."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -17,30 +14,18 @@ from inatdet.data.predictions import Predictions
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.evaluation.classification import results as numbers
-from inatdet.evaluation.classification.accuracy import Table3Row
 from inatdet.evaluation.classification.assignment import by_split
 from inatdet.evaluation.classification.guesses import Guesses
 from inatdet.evaluation.classification.plausibility import prediction_warnings
 from inatdet.evaluation.classification.protocol import MAIN_SPLIT, main_split, model_of, splits_of
-from inatdet.evaluation.classification.results import Results
-from inatdet.evaluation.classification.super_classes import Table4Row
 from inatdet.evaluation.frequency import LVIS, bins_of
-from inatdet.evaluation.plausibility import DataWarning, told
-from inatdet.evaluation.protocol import PROTOCOL_VERSION
+from inatdet.evaluation.plausibility import told
 from inatdet.files import sha256_of
-from inatdet.report.classification_figures import FIGURE_5, LADDER, RELIABILITY
-from inatdet.report.classification_gallery import ClassPicture, class_pictures, gallery_of
-from inatdet.report.classification_protocol import Given, described
-from inatdet.report.classification_sections import SECTIONS
+from inatdet.report.classification.gallery import ClassPicture, class_pictures
+from inatdet.report.classification.protocol import Given
+from inatdet.report.classification.report import ClassificationReport
 from inatdet.report.gallery import Choose, check_images_dir, warnings_of
 from inatdet.report.provenance import source
-from inatdet.report.rendering import Gallery
-from inatdet.report.saved import SavedReport
-from inatdet.report.section import Section
-from inatdet.report.table import Table
-
-if TYPE_CHECKING:
-    import matplotlib.figure
 
 PICTURES = 8
 """How many pictures of each choice the page shows."""
@@ -48,133 +33,6 @@ PICTURES = 8
 OfModel = Predictions | Sequence[Predictions] | Mapping[str, Predictions]
 """One model's predictions: one set for the images of all splits, several of which each is for
 others, or one for each split by its name."""
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class ClassificationReport(SavedReport[Results]):
-    """What `inatdet.evaluate_predictions` returns. Printed, it gives the tables that fit on a screen.
-
-    Every section is an attribute with its `Table`: `table3`, `table3_paper`, `table4`,
-    `table4_paper`, `figure5`, `frequency`, `ladder`, `mistakes`, `confusions`, `calibration`,
-    `comparisons`, `coverage`, `left_out`, `per_class`, `intervals`. A table that these predictions
-    do not allow is empty, and `left_out` says why: `figure5` and `frequency` without training
-    labels, `calibration` without probabilities, `comparisons` of a single model, `table4` without a
-    species model, `table4_paper` except on iNat2017.
-
-    The first key is the model, the second in `table3` and `coverage` the split, in `table4` the
-    super-class, in `figure5` and `frequency` the bin, in `calibration` the level, in `per_class` the
-    category's id; in `ladder` a level and a rule follow: `report.table3["inception_v3", "val"].top5`,
-    `report.table4["inception_v3", "Aves"].top1`, `report.ladder["inception_v3", "genus",
-    "mapped"].top1`, `report.mistakes["inception_v3"].severity`.
-
-    Attributes:
-        results: the numbers behind the tables.
-        given: the labels and predictions that they come from.
-        gallery: the pictures on the page.
-        warnings: what looks wrong with the files.
-        command: the command line; empty where the numbers were computed from Python.
-    """
-
-    name: ClassVar[str] = "classification"
-    title: ClassVar[str] = "Classification results"
-    sections: ClassVar[tuple[Section[Results], ...]] = SECTIONS
-
-    results: Results
-    given: Given
-    gallery: Sequence[ClassPicture] = ()
-    warnings: Sequence[DataWarning] = ()
-    command: str = ""
-
-    @property
-    def table3(self) -> Table[Table3Row]:
-        """Every model on every split; `table3["inception_v3", "val"].top5` is one number."""
-        return Table.of(Table3Row, self.results.table3)
-
-    @property
-    def table4(self) -> Table[Table4Row]:
-        """Every species model by super-class; `table4["inception_v3", "Aves"].top1` is a number."""
-        return Table.of(Table4Row, self.results.table4)
-
-    def plot_figure5(self) -> matplotlib.figure.Figure:
-        """Draws Figure 5, box plots of accuracy by number of training images, one per model.
-
-        Returns:
-            A Matplotlib figure. A notebook that has imported `matplotlib.pyplot` shows it;
-            `savefig` saves it. Without training labels it has no boxes.
-        """
-        return FIGURE_5.draw(self.results)
-
-    def plot_ladder(self) -> matplotlib.figure.Figure:
-        """Draws the ladder, top-1 accuracy against level from fine to coarse.
-
-        Returns:
-            A Matplotlib figure, as `plot_figure5` does.
-        """
-        return LADDER.draw(self.results)
-
-    def plot_calibration(self) -> matplotlib.figure.Figure:
-        """Draws the reliability diagrams, accuracy against confidence, one diagram per level.
-
-        Returns:
-            A Matplotlib figure, as `plot_figure5` does. Without probabilities it has no lines.
-        """
-        return RELIABILITY.draw(self.results)
-
-    def summary(self) -> str:
-        """What was evaluated, in a sentence."""
-        images = " and ".join(
-            f"{len(truth):,} images of {split}" for split, truth in self.given.truths.items()
-        )
-        return f"{images}; models: {', '.join(self.results.models)}."
-
-    def remarks(self) -> list[str]:
-        """What has to be known to read the numbers, in paragraphs."""
-        if not self.results.resamples:
-            return []
-        return [
-            "± is the margin of the 95% interval for other samples of as many images, from "
-            f"{self.results.resamples} random halves of these. It does not cover training the "
-            "models again."
-        ]
-
-    def protocol(self) -> list[tuple[str, str]]:
-        """What was measured and how, as names and values."""
-        return described(self.results, self.given, self.command)
-
-    def sources(self) -> Mapping[str, object]:
-        """The files that the numbers come from, with their hashes."""
-        given = self.given
-        return {
-            "protocol_version": PROTOCOL_VERSION,
-            "labels": [
-                {"split": split, "path": truth.path, "sha256": truth.sha256 or None}
-                for split, truth in given.truths.items()
-            ],
-            "taxonomy": {
-                "source": given.label_spaces,
-                "sha256": given.label_spaces_sha256 or None,
-            },
-            "predictions": [
-                {
-                    "model": model,
-                    "splits": splits,
-                    "path": found.path,
-                    "sha256": found.sha256 or None,
-                    "granularity": str(found.trained_on),
-                }
-                for model in given.predictions
-                for found, splits in given.files_of(model).values()
-            ],
-        }
-
-    def numbers(self) -> object:
-        """All numbers, for its JSON; the label spaces are in the protocol."""
-        names = (field.name for field in dataclasses.fields(self.results))
-        return {name: getattr(self.results, name) for name in names if name != "taxonomy"}
-
-    def gallery_on_page(self) -> Gallery | None:
-        """The pictures that the page ends with, if any."""
-        return gallery_of(self.gallery)
 
 
 def evaluate_predictions(
@@ -198,8 +56,8 @@ def evaluate_predictions(
         predictions: what each model says, by its name: from `read_predictions`, or made of arrays
             by `Predictions.from_arrays` or `Predictions.from_scores`. For several splits, one set
             that has the images of all of them, a list of sets, or a mapping from the splits' names.
-        taxonomy: the label spaces, or the file that holds them, that the predictions were read with;
-            by default those of the predictions.
+        taxonomy: the label spaces, or the file that holds them, with which the predictions were
+            read; by default those of the predictions.
         split: the split that all but Table 3 and the tests is about; by default `val`, or the first
             without one so named.
         training: the labels or boxes the models were trained on, to be counted per species.

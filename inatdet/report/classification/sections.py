@@ -20,10 +20,10 @@ from inatdet.evaluation.classification.mistakes import MistakeRow
 from inatdet.evaluation.classification.results import Results
 from inatdet.evaluation.classification.super_classes import Table4Row
 from inatdet.evaluation.classification.training import BoxRow, FrequencyAccuracyRow
-from inatdet.report import classification_in_words as in_words
-from inatdet.report.classification_figures import FIGURE_5, LADDER, RELIABILITY
-from inatdet.report.classification_paper import beside_table4, table3_in_papers_layout
-from inatdet.report.classification_tables import (
+from inatdet.report.classification import in_words
+from inatdet.report.classification.figures import FIGURE_5, LADDER, RELIABILITY
+from inatdet.report.classification.paper import beside_table4, table3_in_papers_layout
+from inatdet.report.classification.tables import (
     SHOWN_CONFUSIONS,
     comparison_table,
     first_confusions,
