@@ -11,7 +11,7 @@ from typing import Any
 from inatdet.evaluation.plausibility import DataWarning
 from inatdet.report.figures import Figure, S
 from inatdet.report.section import Section
-from inatdet.report.table import SUMMARIES, Table, printed
+from inatdet.report.table import SUMMARIES, SUMMARIES_WITHIN, Table, printed
 from inatdet.report.text import one_line
 
 _ASSETS = "assets"
@@ -144,4 +144,4 @@ def _rows(table: Table[Any], percentages: Sequence[bool]) -> Iterator[dict[str, 
                     "part": f"{cell:.1f}" if share else None,
                 }
             )
-        yield {"cells": cells, "overall": not SUMMARIES.isdisjoint(row[:3])}
+        yield {"cells": cells, "overall": not SUMMARIES.isdisjoint(row[:SUMMARIES_WITHIN])}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from inatdet.data.granularity import Granularity
 from inatdet.evaluation.calibration import FEW
 from inatdet.evaluation.classification.guesses import Rule
 from inatdet.evaluation.classification.ladder import LadderRow
@@ -69,12 +70,17 @@ def _rung(row: LadderRow) -> Rung:
 
 
 def diagrams_of(results: Results) -> tuple[Diagram, ...]:
-    """The reliability diagrams, one per level."""
+    """The reliability diagrams, one per level at which an answer can be wrong."""
     levels = results.taxonomy.levels
-    rows = sorted(results.calibration, key=lambda row: levels.index(row.trained_on))
+    several = [each for each in results.calibration if _can_be_wrong(each.evaluated_on, results)]
+    rows = sorted(several, key=lambda row: levels.index(row.trained_on))
     return reliability.diagrams_of(
         [(row.model, "", row.evaluated_on, row.calibration) for row in rows], ("",)
     )
+
+
+def _can_be_wrong(level: Granularity, results: Results) -> bool:
+    return results.taxonomy.num_labels(level) > 1
 
 
 def bins_of(results: Results) -> Table[Any]:

@@ -74,8 +74,12 @@ def ladder(results: Results) -> str:
             levels[row.evaluated_on] = max(known, float(row.top1))
     if best is None or len(levels) < 2:
         return ""
-    said = [f"the {level} in {_percent(value)}" for level, value in levels.items()]
+    said = [f"the {_in_words(level)} in {_percent(value)}" for level, value in levels.items()]
     return f"{best.model} names {', '.join(said[:-1])} and {said[-1]} of the images rightly."
+
+
+def _in_words(level: Granularity) -> str:
+    return "super-class" if level is Granularity.SUPER else str(level)
 
 
 def calibration(results: Results) -> str:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from inatdet.data.rows import Cell
 from inatdet.datasets.inat2017 import CATEGORIES, is_inat2017
 from inatdet.evaluation.classification.accuracy import Table3Row
 from inatdet.evaluation.classification.results import Results
@@ -68,7 +69,7 @@ def table3_in_papers_layout(results: Results) -> Table[Any]:
     if len(results.splits) < 2 and not papers:
         return Table(columns, ())
     by_key = {(row.model, row.split): row for row in results.table3}
-    rows = [
+    rows: list[tuple[Cell, ...]] = [
         (model, *(number for split in splits for number in _top(by_key.get((model, split)))))
         for model in results.models
     ]

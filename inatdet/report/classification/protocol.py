@@ -2,42 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from inatdet.data.image_labels import ImageLabels
-from inatdet.data.predictions import Predictions
 from inatdet.evaluation.calibration import SCORE_BINS
 from inatdet.evaluation.classification.results import Results
+from inatdet.report.classification.given import Given
 from inatdet.report.protocol import intervals_in_words, labels_in_words, unfit_ranks
 from inatdet.report.provenance import listed, source, versions
-
-
-@dataclass(frozen=True, eq=False)
-class Given:
-    """What was evaluated.
-
-    Attributes:
-        truths: the labels of the images of each split, by its name.
-        predictions: what each model says, by its name and that of the split.
-        label_spaces: where the label spaces come from, in words.
-        label_spaces_sha256: the hash of their file; empty if there is none.
-        training: where the numbers of training images come from, in words; empty if they are not
-            known.
-    """
-
-    truths: Mapping[str, ImageLabels]
-    predictions: Mapping[str, Mapping[str, Predictions]]
-    label_spaces: str
-    label_spaces_sha256: str = ""
-    training: str = ""
-
-    def files_of(self, model: str) -> dict[int, tuple[Predictions, list[str]]]:
-        """The sets of predictions of a model, each with the splits that it is for."""
-        files: dict[int, tuple[Predictions, list[str]]] = {}
-        for split, found in self.predictions[model].items():
-            files.setdefault(id(found), (found, []))[1].append(split)
-        return files
 
 
 def described(results: Results, given: Given, command: str) -> list[tuple[str, str]]:

@@ -11,10 +11,10 @@ from inatdet.evaluation.classification.accuracy import Table3Row
 from inatdet.evaluation.classification.results import Results
 from inatdet.evaluation.classification.super_classes import Table4Row
 from inatdet.evaluation.plausibility import DataWarning
-from inatdet.evaluation.protocol import PROTOCOL_VERSION
 from inatdet.report.classification.figures import FIGURE_5, LADDER, RELIABILITY
 from inatdet.report.classification.gallery import ClassPicture, gallery_of
-from inatdet.report.classification.protocol import Given, described
+from inatdet.report.classification.given import Given
+from inatdet.report.classification.protocol import described
 from inatdet.report.classification.sections import SECTIONS
 from inatdet.report.rendering import Gallery
 from inatdet.report.saved import SavedReport
@@ -119,29 +119,7 @@ class ClassificationReport(SavedReport[Results]):
 
     def sources(self) -> Mapping[str, object]:
         """The files that the numbers come from, with their hashes."""
-        given = self.given
-        return {
-            "protocol_version": PROTOCOL_VERSION,
-            "labels": [
-                {"split": split, "path": truth.path, "sha256": truth.sha256 or None}
-                for split, truth in given.truths.items()
-            ],
-            "taxonomy": {
-                "source": given.label_spaces,
-                "sha256": given.label_spaces_sha256 or None,
-            },
-            "predictions": [
-                {
-                    "model": model,
-                    "splits": splits,
-                    "path": found.path,
-                    "sha256": found.sha256 or None,
-                    "granularity": str(found.trained_on),
-                }
-                for model in given.predictions
-                for found, splits in given.files_of(model).values()
-            ],
-        }
+        return self.given.sources()
 
     def numbers(self) -> object:
         """All numbers, for its JSON; the label spaces are in the protocol."""

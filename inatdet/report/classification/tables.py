@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from inatdet.data.rows import known
 from inatdet.evaluation.classification.comparison import ComparisonRow
 from inatdet.evaluation.classification.confusions import ConfusionRow
 from inatdet.evaluation.classification.mistakes import MistakeRow
@@ -43,7 +44,7 @@ def comparison_table(rows: Sequence[ComparisonRow]) -> Table[Any]:
                 row.change.std_err,
                 row.change - row.change.margin,
                 row.change + row.change.margin,
-                *(math.nan if alone is None else alone for alone in _alone(row)),
+                *_alone(row),
                 row.p_value,
             )
             for row in rows
@@ -54,8 +55,10 @@ def comparison_table(rows: Sequence[ComparisonRow]) -> Table[Any]:
 def short_comparison_table(rows: Sequence[ComparisonRow]) -> Table[Any]:
     """Paired tests for reading: differences with their margins, p-values as text."""
     return Table(
-        ("split", "measure", "first", "second", "first_value", "second_value", "difference",
-         "first_alone", "second_alone", "p"),
+        (
+            *("split", "measure", "first", "second", "first_value", "second_value", "difference"),
+            *("p", "first_alone", "second_alone"),
+        ),
         tuple(
             (
                 row.split,
@@ -65,16 +68,16 @@ def short_comparison_table(rows: Sequence[ComparisonRow]) -> Table[Any]:
                 float(row.first_value),
                 float(row.second_value),
                 row.change,
-                *(math.nan if alone is None else alone for alone in _alone(row)),
                 "-" if math.isnan(row.p_value) else f"{row.p_value:.2g}",
+                *_alone(row),
             )
             for row in rows
         ),
-    )  # fmt: skip
+    )
 
 
-def _alone(row: ComparisonRow) -> tuple[int | None, int | None]:
-    return row.first_alone, row.second_alone
+def _alone(row: ComparisonRow) -> tuple[Cell, Cell]:
+    return known(row.first_alone), known(row.second_alone)
 
 
 def first_confusions(rows: Sequence[ConfusionRow]) -> Table[ConfusionRow]:
