@@ -37,13 +37,16 @@ def truth_of(category_ids, listed, image_ids=None, path="val.json"):
 class Scene:
     """A truth with species without images, and scores for all species.
 
+    Args:
+        unlabelled: the share of images of a category that has no species label.
+
     Attributes:
         taxonomy: the label spaces; the last category has no species label.
         truth: the labels.
         scores: float64 `[images, species]`, probabilities, of the images in the truth's order.
     """
 
-    def __init__(self, seed, images=60, species=30, ties=False):
+    def __init__(self, seed, images=60, species=30, ties=False, unlabelled=0.0):
         self.rng = np.random.default_rng(seed)
         listed = categories(species + 1)
         self.taxonomy = Taxonomy.from_categories(listed, [c.id for c in listed[:-1]])
@@ -56,7 +59,8 @@ class Scene:
             )
         with_images = self.rng.permutation(species)[: max(1, 2 * species // 3)]
         labels = self.rng.choice(with_images, images)
-        self.truth = truth_of([listed[i].id for i in labels], listed, ids)
+        shown = np.where(self.rng.random(images) < unlabelled, species, labels)
+        self.truth = truth_of([listed[i].id for i in shown], listed, ids)
         logits = self.rng.normal(size=(images, species))
         logits[np.arange(images), labels] += 2.0
         if ties:

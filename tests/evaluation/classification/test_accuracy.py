@@ -1,6 +1,7 @@
 """Top-k accuracy, per class and by super-class: against scikit-learn and plain Python."""
 
 import math
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -66,7 +67,7 @@ def test_the_mean_over_classes_is_balanced_accuracy():
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_agrees_with_counting_image_by_image(seed, ties):
-    scene = Scene(seed, ties=ties)
+    scene = Scene(seed, ties=ties, unlabelled=0.2)
     predictions = cases.damaged(scene.predictions(k=8), scene.rng)
     found = evaluated(scene, predictions)
     pairs = cases.by_image(scene, predictions)
@@ -93,6 +94,15 @@ def test_agrees_with_counting_image_by_image(seed, ties):
         assert per_class.predicted == len(named)
         right = mean(true == label for true in named)
         assert per_class.precision == pytest.approx(100 * right, nan_ok=True)
+    confused = {(row.label, row.taken_for_label): row.images for row in found.confusions}
+    wrong = [(true, best[0]) for true, best in pairs if best and best[0] not in (0, true)]
+    assert confused == Counter(wrong)
+    (covered,) = found.coverage
+    unlabelled = len(scene.truth) - len(pairs)
+    assert unlabelled > 0
+    assert (covered.images, covered.without_label) == (len(pairs), unlabelled)
+    assert covered.without_prediction == sum(not best for _, best in pairs)
+    assert covered.fewer_than_5 == sum(bool(best) and not any(best[4:]) for _, best in pairs)
     for table4 in found.table4:
         members = [
             label
@@ -155,14 +165,23 @@ def test_one_species():
     assert found.confusions == ()
 
 
-def test_fewer_labels_than_five():
-    found = evaluated(*of_labels([[1, 2, 3]] * 2, [0, 6]))
+@pytest.mark.parametrize("known", [3, 4])
+def test_fewer_labels_than_five(known):
+    found = evaluated(*of_labels([list(range(1, known + 1))] * 2, [0, 6]))
     (row,) = found.table3
     assert (row.top1, row.top3, row.top5, row.class_top5) == (50.0, 100.0, None, None)
     assert [row.top5 for row in found.table4] == [None, None, None]
     assert {row.top5 for row in found.per_class} == {None}
     assert ("model", "val", "top5") in {row.key for row in found.left_out}
     assert math.isnan(found.table3[0].cells()[row.columns.index("top5")])
+
+
+def test_the_best_five_of_five_say_nothing():
+    found = evaluated(*of_labels([[1, 2, 3, 4, 5]], [0], species=5))
+    assert found.table3[0].top3 == 100.0
+    assert found.table3[0].top5 is None
+    reasons = {row.what: row.reason for row in found.left_out}
+    assert reasons["top5"] == "the species level has only 5 labels"
 
 
 def test_images_without_a_prediction_are_wrong_and_others_are_ignored():
@@ -180,13 +199,14 @@ def test_images_without_a_prediction_are_wrong_and_others_are_ignored():
 
 def test_a_guess_without_a_label_is_wrong_and_keeps_its_rank():
     labels = [[0, 1, 2, 3, 4, 5], [0, 0, 0, 0, 0, 1], [2, 3, 4, 1, 0, 0], [0, 0, 0, 0, 0, 0]]
-    scene, predictions = of_labels(labels, [0, 0, 0, 0])
+    labels += [[3, 1, 4, 5, 2, 0]]
+    scene, predictions = of_labels(labels, [0, 0, 0, 0, 0])
     found = evaluated(scene, predictions)
     (row,) = found.table3
-    assert (row.top1, row.top3, row.top5) == (0.0, 25.0, 50.0)
+    assert (row.top1, row.top3, row.top5) == pytest.approx((0.0, 40.0, 60.0))
     (covered,) = found.coverage
     assert (covered.without_prediction, covered.fewer_than_5) == (0, 2)
-    assert sum(row.images for row in found.confusions) == 1
+    assert sum(row.images for row in found.confusions) == 2
 
 
 def test_species_without_images_are_in_no_mean():

@@ -29,7 +29,7 @@ def outcomes(scene, predictions, level):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_agrees_with_bins_filled_one_by_one(seed):
-    scene = Scene(seed, images=150)
+    scene = Scene(seed, images=150, unlabelled=0.2)
     predictions = cases.damaged(scene.predictions(k=8), scene.rng)
     found = evaluated(scene, predictions)
     assert [row.evaluated_on for row in found.calibration] == list(scene.taxonomy.levels)
