@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from inatdet.evaluation.plausibility import DataWarning
 from inatdet.report.figures import S
-from inatdet.report.section import Section, with_rows
+from inatdet.report.section import Section
 from inatdet.report.text import in_markdown
 
 
@@ -17,10 +17,10 @@ def warnings_in_markdown(warnings: Sequence[DataWarning]) -> list[str]:
     return ["## Warnings", "", *(f"- {in_markdown(str(w))}" for w in warnings), ""]
 
 
-def sections_in_markdown(sections: Sequence[Section[S]], subject: S) -> list[str]:
-    """The lines of all sections that have rows for a subject."""
+def sections_in_markdown(sections: Iterable[Section[S]], subject: S) -> list[str]:
+    """The lines of sections that have rows for a subject."""
     parts = []
-    for section, _ in with_rows(sections, subject):
+    for section in sections:
         link = f"[{section.stem}.csv]({section.stem}.csv)"
         if not section.in_text:
             parts += [f"{section.heading}: {link}.", ""]

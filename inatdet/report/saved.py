@@ -110,7 +110,7 @@ class SavedReport(Sectioned[S], abc.ABC):
         """Writes the files, and yields the folder for those that only this kind of report has."""
         known = {f"{self.name}.md", f"{self.name}.json", self.page_file, *self.more_files}
         with files_of_one_run(output_dir, known | optional_files(self.sections)) as folder:
-            write_sections(self.sections, self.results, folder, latex=latex, notify=notify)
+            write_sections(self.filled, self.results, folder, latex=latex, notify=notify)
             write_json(folder / f"{self.name}.json", self._record())
             write_text(folder / f"{self.name}.md", self.markdown())
             write_text(folder / self.page_file, self.page(beside))
@@ -130,7 +130,7 @@ class SavedReport(Sectioned[S], abc.ABC):
         parts = [f"# {self.title}", "", self.summary(), ""]
         parts += warnings_in_markdown(self.warnings)
         parts += [line for remark in self.remarks() for line in (remark, "")]
-        parts += sections_in_markdown(self.sections, self.results)
+        parts += sections_in_markdown((section for section, _ in self.filled), self.results)
         parts += protocol_in_markdown(self.protocol())
         return "\n".join(parts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic
 
@@ -75,23 +75,23 @@ def with_rows(
 
 
 def write_sections(
-    sections: Sequence[Section[S]],
+    filled: Iterable[tuple[Section[S], Table[Any]]],
     subject: S,
     folder: pathlib.Path,
     *,
     latex: bool,
     notify: Callable[[str], None],
 ) -> None:
-    """Writes the tables and figures of all sections that have rows.
+    """Writes the tables and figures of sections.
 
     Args:
-        sections: of a report.
+        filled: those that have rows, each with its whole table.
         subject: what they are about.
         folder: where to write.
         latex: whether to write each table for LaTeX as well.
         notify: called with a message if a figure cannot be drawn; all else is written.
     """
-    for section, table in with_rows(sections, subject):
+    for section, table in filled:
         table.to_csv(folder / f"{section.stem}.csv")
         if latex:
             write_text(folder / f"{section.stem}.tex", section.shown(subject).latex())

@@ -49,7 +49,8 @@ TABLE_4: Mapping[str, tuple[float, float, float]] = {
     "Protozoa": (77.0, 89.2, 96.0),
 }
 """Its Table 4, of IncResNetV2 SE on the public test images: mean training images per species, top-1
-and top-5 accuracy, in percent, averaged over the species of each super-class."""
+and top-5 accuracy, in percent, averaged over the species of each super-class. It has one number of
+training images for Amphibia and Animalia; by its own Table 2, Amphibia has 15,318 / 115 = 133.2."""
 
 _TABLE_4_COLUMNS = ("mean_train_images", "top1", "top5")
 
