@@ -27,8 +27,6 @@ def by_split(
     Raises:
         InputError: several sets have images of one split, or one has none of any split.
     """
-    if len(given) == 1:
-        return dict.fromkeys(truths, given[0])
     found: dict[str, Predictions] = {}
     for split, truth in truths.items():
         having = [one for one in given if np.isin(one.image_ids, truth.image_ids).any()]
