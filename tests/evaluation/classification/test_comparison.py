@@ -41,7 +41,7 @@ def compared(scene, models, **settings):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_counts_images_that_only_one_is_right_about(seed):
-    scene = Scene(seed)
+    scene = Scene(seed, unlabelled=0.3)
     models = two(scene)
     models["second"] = cases.damaged(models["second"], scene.rng)
     rows, found = compared(scene, models, resamples=20)
