@@ -12,6 +12,7 @@ from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
 from inatdet.errors import InputError
+from inatdet.networks import classifiers
 from inatdet.networks.inception_v3 import BatchNorm
 from inatdet.training import rmsprop
 from inatdet.training.config import Experiment, InputConfig, TrainingTask, check_choice
@@ -43,6 +44,8 @@ class ClassifierConfig(hyperparams.Config):
         batch_norm_momentum: of the moving statistics [authors].
         label_smoothing: the share of the probability that is spread over all labels [authors].
         weight_decay: times half the sum of the squared kernels [authors].
+        logit_adjustment: tau of the post-hoc logit adjustment for a long tail [Menon et al.,
+            "Long-tail learning via logit adjustment", 2021, who use 1]; 0 means none [paper].
     """
 
     network: str = "inception_v3"
@@ -53,6 +56,7 @@ class ClassifierConfig(hyperparams.Config):
     batch_norm_momentum: float = 0.9997
     label_smoothing: float = 0.1
     weight_decay: float = 4e-5
+    logit_adjustment: float = 0.0
 
 
 @dataclasses.dataclass
@@ -106,8 +110,6 @@ class ClassificationTask(TrainingTask):
 
     def check(self) -> None:
         """Raises InputError for a setting that is out of range or not supported."""
-        from inatdet.networks import classifiers
-
         super().check()
         model, crop = self.model, self.augmentation
         classifiers.find(model.network)

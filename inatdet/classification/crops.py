@@ -53,7 +53,13 @@ def central_window(size: tf.Tensor, fraction: float) -> tf.Tensor:
     return tf.concat([margin, size - 2 * margin], axis=0)
 
 
-def decode(jpeg: tf.Tensor, window: tf.Tensor, side: int, shrink: bool) -> tf.Tensor:
+def decode(
+    jpeg: tf.Tensor,
+    window: tf.Tensor,
+    side: int,
+    shrink: bool,
+    flip: tf.Tensor | None = None,
+) -> tf.Tensor:
     """Decodes only a part of an image, and resizes it bilinearly to a square.
 
     Args:
@@ -63,29 +69,32 @@ def decode(jpeg: tf.Tensor, window: tf.Tensor, side: int, shrink: bool) -> tf.Te
         shrink: whether libjpeg may halve the image while decoding it, once or repeatedly, as long
             as neither side of the part becomes smaller than the square: faster, and smoother than
             resizing all at once, which passes over pixels.
+        flip: bool `[]`, whether left and right are exchanged; None if never.
 
     Returns:
         float32 `[side, side, 3]`, 0..255.
     """
-    if not shrink:
-        return _resized(tf.image.decode_and_crop_jpeg(jpeg, window, channels=3), side)
-    least = tf.reduce_min(window[2:])
-    fits = [least >= side * ratio for ratio in _RATIOS[1:]]
-    return tf.switch_case(
-        tf.reduce_sum(tf.cast(fits, tf.int32)),
-        [lambda r=ratio: _shrunk(jpeg, window, side, r) for ratio in _RATIOS],
-    )
+    if shrink:
+        least = tf.reduce_min(window[2:])
+        fits = [least >= side * ratio for ratio in _RATIOS[1:]]
+        part = tf.switch_case(
+            tf.reduce_sum(tf.cast(fits, tf.int32)),
+            [lambda r=ratio: _shrunk(jpeg, window, r) for ratio in _RATIOS],
+        )
+    else:
+        part = _shrunk(jpeg, window, 1)
+    if flip is not None:
+        # Before resizing, when there are fewer bytes to move; the result is the same.
+        part = tf.cond(flip, lambda: tf.reverse(part, [1]), lambda: part)
+    resized = tf.image.resize(part, [side, side])
+    resized.set_shape([side, side, 3])
+    return resized
 
 
-def _shrunk(jpeg: tf.Tensor, window: tf.Tensor, side: int, ratio: int) -> tf.Tensor:
+def _shrunk(jpeg: tf.Tensor, window: tf.Tensor, ratio: int) -> tf.Tensor:
+    """A part of an image, uint8 `[height, width, 3]`."""
     # Rounded inwards: the shrunk image has a pixel for each whole block of the original.
     begin = (window[:2] + ratio - 1) // ratio
     end = (window[:2] + window[2:]) // ratio
     part = tf.concat([begin, end - begin], axis=0)
-    return _resized(tf.image.decode_and_crop_jpeg(jpeg, part, channels=3, ratio=ratio), side)
-
-
-def _resized(image: tf.Tensor, side: int) -> tf.Tensor:
-    resized = tf.image.resize(image, [side, side])
-    resized.set_shape([side, side, 3])
-    return resized
+    return tf.image.decode_and_crop_jpeg(jpeg, part, channels=3, ratio=ratio)

@@ -21,6 +21,7 @@ from inatdet.detection.first_stage import FirstStage
 from inatdet.detection.heads import BoxHead
 from inatdet.detection.second_stage import SecondStage
 from inatdet.detection.targets import GroundTruth
+from inatdet.training.regularization import weight_penalty
 
 
 class Losses(NamedTuple):
@@ -101,11 +102,7 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
 
     def weight_penalty(self) -> tf.Tensor:
         """What weight decay adds to the loss, a scalar: of kernels, not biases or batch norm."""
-        decay = self._config.losses.weight_decay
-        if not decay:
-            return tf.constant(0.0)
-        kernels = [v for v in self.trainable_variables if "kernel" in v.name]
-        return decay * tf.add_n([tf.nn.l2_loss(tf.cast(v, tf.float32)) for v in kernels])
+        return weight_penalty(self.trainable_variables, self._config.losses.weight_decay)
 
     def classify(
         self, batch: dict[str, tf.Tensor], training: bool | None = None

@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.lookup import LabelLookup
-from inatdet.tfrecords.reading import find_files, read_files
 from inatdet.tfrecords.sampling import Resampler, keep_single_instance
+from inatdet.tfrecords.streaming import map_with_seeds, stream
 
 # Images share a batch if their aspect ratios lie in the same step of the logarithm, which bounds
 # the padding: a batch has at most exp(step) = 1.10 times the pixels of its images. With a third of
@@ -125,41 +125,28 @@ def make_dataset(
         InputError: if no file matches. Damaged files and images are noticed only when they are
             read; see `inatdet.tfrecords.damage`.
     """
-    files = find_files(file_pattern)
-    repeatable = seed is not None or not is_training
-    data = read_files(
-        files,
+    data = stream(
+        file_pattern,
         is_training=is_training,
-        repeatable=repeatable,
         seed=seed,
+        shuffle_buffer=shuffle_buffer,
+        cache=cache,
+        keep=keep_single_instance if single_instance else None,
+        resampler=resampler,
         input_context=input_context,
     )
-    if is_training and single_instance:
-        data = keep_single_instance(data)
-    if cache:
-        data = data.cache()
-    if is_training:
-        if resampler:
-            data = resampler(data, seed)
-        data = data.shuffle(shuffle_buffer, seed=seed).repeat()
     data = data.map(lambda serialized: _parse(serialized, lookup, is_training))
     if batch_size > 1:
         data = _batches(data, batch_size, is_training)
         if is_training:
             data = data.shuffle(_BATCHES_MIXED, seed=seed)
     to_pixels = _batch_with_pixels if batch_size > 1 else _image_with_pixels
-    # A seed for each batch rather than stateful random operations, whose draws would depend on
-    # which of the parallel calls comes first.
-    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-    return (
-        tf.data.Dataset.zip(data, seeds)
-        .map(
-            lambda one, seed: to_pixels(one, seed, short_edge, long_edge, is_training),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=repeatable,
-        )
-        .prefetch(tf.data.AUTOTUNE)
-    )
+    return map_with_seeds(
+        data,
+        lambda one, seed: to_pixels(one, seed, short_edge, long_edge, is_training),
+        is_training=is_training,
+        seed=seed,
+    ).prefetch(tf.data.AUTOTUNE)
 
 
 def _parse(serialized: tf.Tensor, lookup: LabelLookup, is_training: bool) -> dict[str, tf.Tensor]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import orbit
 import tensorflow as tf
 import tf_keras
 
+from inatdet.data.counts import LabelCounts
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection import forms, inputs
@@ -17,37 +17,33 @@ from inatdet.detection.faster_rcnn import Diagnostics, FasterRCNN, Losses
 from inatdet.detection.validation_pictures import ValidationPictures
 from inatdet.tfrecords.label_counts import read_label_counts
 from inatdet.tfrecords.lookup import LabelLookup
-from inatdet.tfrecords.sampling import Resampler, Sampling, factors_of
-from inatdet.training import label_priors
-from inatdet.training.accumulation import Batch, mean_over
+from inatdet.tfrecords.sampling import boxed_categories
+from inatdet.training.accumulation import Batch
 from inatdet.training.config import InputConfig
-from inatdet.training.task import LoopAction, Task
+from inatdet.training.labelled_task import LabelledTask
+from inatdet.training.stepping import take_step
+from inatdet.training.task import LoopAction
 
 
-class DetectionTask(Task):
-    """Trains `FasterRCNN` on TFRecords at one granularity.
+class DetectionTask(LabelledTask):
+    """Trains `FasterRCNN` on TFRecords at one granularity."""
 
-    Its `logging_dir` is the folder of the model.
-    """
+    @property
+    def logit_adjustment(self) -> float:
+        """The strength of the adjustment for the long tail; 0 means none."""
+        return self.task_config.model.detections.logit_adjustment
 
-    _shares: np.ndarray | None = None  # of the labels in training, once `prepare` has been called
+    def read_counts(self, params: InputConfig) -> LabelCounts:
+        """How often each label occurs in what is trained on; see the base class."""
+        return read_label_counts(params.input_path, *self.labels(), params.single_instance)
+
+    def categories_of(self, serialized: tf.Tensor) -> tf.Tensor:
+        """The category ids of an example's boxes, except around a crowd."""
+        return boxed_categories(serialized)
 
     def build_model(self) -> FasterRCNN:
         """The detector, with as many labels as the taxonomy has at this granularity."""
-        config = self.task_config
-        taxonomy = Taxonomy.load(config.taxonomy)
-        num_classes = taxonomy.num_labels(Granularity(config.granularity))
-        priors = None
-        if config.model.detections.logit_adjustment:
-            priors = self._priors(num_classes)
-        return forms.build(config.model, num_classes, priors)
-
-    def _priors(self, num_classes: int) -> np.ndarray:
-        if self._shares is None:
-            return label_priors.read(self.logging_dir, num_classes)
-        return label_priors.usable(
-            self._shares, num_classes, self.task_config.train_data.input_path
-        )
+        return forms.build(self.task_config.model, self.num_classes(), self.priors())
 
     def build_inputs(
         self, params: InputConfig, input_context: tf.distribute.InputContext | None = None
@@ -56,7 +52,7 @@ class DetectionTask(Task):
         config = self.task_config
         return inputs.make_dataset(
             params.input_path,
-            LabelLookup(*self._labels()),
+            LabelLookup(*self.labels()),
             batch_size=params.batch_size,
             short_edge=config.short_edge,
             long_edge=config.long_edge,
@@ -64,38 +60,10 @@ class DetectionTask(Task):
             shuffle_buffer=params.shuffle_buffer,
             cache=params.cache,
             single_instance=params.single_instance,
-            resampler=self._resampler(params),
+            resampler=self.resampler(params),
             seed=config.seed,
             input_context=input_context,
         )
-
-    def _resampler(self, params: InputConfig) -> Resampler | None:
-        sampling = Sampling(params.sampling)
-        if not params.is_training or sampling is Sampling.NONE:
-            return None
-        labels = self._labels()
-        counts = read_label_counts(params.input_path, *labels, params.single_instance)
-        factors = factors_of(sampling, counts, params.repeat_threshold)
-        return Resampler(sampling, LabelLookup(*labels), tuple(factors.tolist()))
-
-    def _labels(self) -> tuple[Taxonomy, Granularity]:
-        """The label spaces, and the level that the model is trained at."""
-        config = self.task_config
-        return Taxonomy.load(config.taxonomy), Granularity(config.granularity)
-
-    def prepare(self) -> None:
-        """Computes the label shares that logit adjustment needs, if the data has label counts."""
-        config = self.task_config
-        self._shares = label_priors.of(
-            config.train_data,
-            *self._labels(),
-            required=config.model.detections.logit_adjustment != 0,
-        )
-
-    def save_companions(self, model_dir: str) -> None:
-        """Writes the label shares, if there are any."""
-        if self._shares is not None:
-            label_priors.save(self._shares, model_dir)
 
     def training_actions(
         self, images_per_loop: int, notify: Callable[[str], None]
@@ -141,25 +109,16 @@ class DetectionTask(Task):
     ) -> dict[str, tf.Tensor]:
         """One step on one replica's batch, or batches: see `accumulation`."""
         batches = inputs if isinstance(inputs, tuple) else (inputs,)
-        mixed = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
-        variables = model.trainable_variables
 
-        def gradients_and_values(batch: Batch) -> list[tf.Tensor]:
-            with tf.GradientTape() as tape:
-                losses, diagnostics = model.losses_of(batch, training=True)
-                loss = tf.add_n(list(losses)) + model.weight_penalty()
-                # The optimizer sums gradients over the replicas; the loss is the mean over them.
-                scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
-                scaled = optimizer.get_scaled_loss(scaled) if mixed else scaled
-            return [*tape.gradient(scaled, variables), loss, *losses, *diagnostics]
+        def values_of(batch: Batch) -> list[tf.Tensor]:
+            losses, diagnostics = model.losses_of(batch, training=True)
+            loss = tf.add_n(list(losses)) + model.weight_penalty()
+            return [loss, *losses, *diagnostics]
 
-        scalars = [tf.zeros([])] * (1 + len(Losses._fields) + len(Diagnostics._fields))
-        means = mean_over(batches, gradients_and_values, like=[*variables, *scalars])
-        gradients, (loss, *values) = means[: len(variables)], means[len(variables) :]
+        count = 1 + len(Losses._fields) + len(Diagnostics._fields)
+        loss, *values = take_step(batches, values_of, count, model.trainable_variables, optimizer)
         losses = Losses(*values[: len(Losses._fields)])
         diagnostics = Diagnostics(*values[len(Losses._fields) :])
-        gradients = optimizer.get_unscaled_gradients(gradients) if mixed else gradients
-        optimizer.apply_gradients(zip(gradients, variables))
         return self._logs(loss, losses, diagnostics, metrics)
 
     def validation_step(

@@ -1,7 +1,10 @@
-r"""Trains a detector.
+r"""Trains a detector or a classifier.
 
     inatdet train --config_file=pipelines/super.yaml --mode=train --model_dir=MODEL \
         --params_override=task.train_data.input_path='RECORDS/train-*',task.taxonomy=RECORDS/taxonomy.json
+
+The experiment that the settings name decides what is trained: with pipelines/classification.yaml,
+a classifier of whole images.
 
 The loop is Model Garden's: checkpoints and TensorBoard scalars go to MODEL, and after an
 interruption the same command resumes from the newest checkpoint.
@@ -35,7 +38,7 @@ def main(argv: Sequence[str]) -> None:
     if not values.config_file:
         raise InputError("--config_file is missing; give one of the files in pipelines/")
     quiet_libraries(values)
-    from inatdet.detection.experiments import read_experiment
+    from inatdet.programs.experiments import read_experiment
     from inatdet.training.loop import train
 
     params = read_experiment(values.config_file, values.params_override, values.experiment)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import tensorflow as tf
 
 from inatdet.tfrecords import keys
@@ -36,11 +38,8 @@ def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
             keys.VERSION_KEY: one([], tf.int64),
         },
     )
-    is_known = tf.debugging.assert_equal(parsed[keys.VERSION_KEY], tf.constant(VERSION, tf.int64))
-    with tf.control_dependencies([is_known]):
-        encoded = tf.identity(parsed[keys.ENCODED])
     return {
-        "encoded": encoded,
+        "encoded": _of_this_version(parsed),
         "image_id": tf.strings.to_number(parsed[keys.SOURCE_ID], tf.int64),
         "height": tf.cast(parsed[keys.HEIGHT], tf.int32),
         "width": tf.cast(parsed[keys.WIDTH], tf.int32),
@@ -49,6 +48,40 @@ def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         "is_crowd": tf.cast(parsed[keys.IS_CROWD], tf.bool),
         "area": parsed[keys.AREA],
     }
+
+
+def decode_image(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Parses only the image of an example and its id, inside a graph. The image stays encoded.
+
+    Args:
+        serialized: string `[]`, a record of `encoding.encode`.
+
+    Returns:
+        `encoded` string `[]`, a JPEG; and `image_id` int64 `[]`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: it is not such an example, or of another version.
+    """
+    one = tf.io.FixedLenFeature
+    parsed = tf.io.parse_single_example(
+        serialized,
+        {
+            keys.ENCODED: one([], tf.string),
+            keys.SOURCE_ID: one([], tf.string),
+            keys.VERSION_KEY: one([], tf.int64),
+        },
+    )
+    return {
+        "encoded": _of_this_version(parsed),
+        "image_id": tf.strings.to_number(parsed[keys.SOURCE_ID], tf.int64),
+    }
+
+
+def _of_this_version(parsed: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """The encoded image; reading it fails if the example is of another version."""
+    is_known = tf.debugging.assert_equal(parsed[keys.VERSION_KEY], tf.constant(VERSION, tf.int64))
+    with tf.control_dependencies([is_known]):
+        return tf.identity(parsed[keys.ENCODED])
 
 
 def decode_categories(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,13 +1,15 @@
 """How often an epoch shows each image: what long-tail training changes about the data.
 
-Each image has an expected number of copies per epoch, which depends on the labels of its boxes. It
-is shown as often as the integer part says, and once more with the probability of the fraction,
-drawn again in each epoch. The examples stream by, still encoded; nothing is stored and no second
-pass is made. The copies of an image follow one another, so they must be shuffled afterwards.
+Each image has an expected number of copies per epoch, which depends on the labels of its boxes, or
+on its own label where whole images are classified. It is shown as often as the integer part says,
+and once more with the probability of the fraction, drawn again in each epoch. The examples stream
+by, still encoded; nothing is stored and no second pass is made. The copies of an image follow one
+another, so they must be shuffled afterwards.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +43,12 @@ class Sampling(Choice):
     CLASS_BALANCED = "class_balanced"
 
 
+def boxed_categories(serialized: tf.Tensor) -> tf.Tensor:
+    """The category ids int64 `[boxes]` of a serialized example's boxes, except around a crowd."""
+    category_ids, is_crowd = examples.decode_categories(serialized)
+    return tf.boolean_mask(category_ids, ~is_crowd)
+
+
 @dataclass(frozen=True)
 class Resampler:
     """Repeats and drops encoded examples.
@@ -49,11 +57,14 @@ class Resampler:
         sampling: the rule.
         lookup: gives the labels that count.
         factors: one per label 1, 2, ..., of `factors_of`.
+        categories: from a serialized example to the category ids int64 `[any]` that count; by
+            default those of its boxes, except around a crowd.
     """
 
     sampling: Sampling
     lookup: LabelLookup
     factors: tuple[float, ...]
+    categories: Callable[[tf.Tensor], tf.Tensor] = boxed_categories
 
     def __call__(self, data: tf.data.Dataset, seed: int | None) -> tf.data.Dataset:
         """Repeats and drops examples.
@@ -72,9 +83,8 @@ class Resampler:
         )
 
     def _copies(self, serialized: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
-        category_ids, is_crowd = examples.decode_categories(serialized)
-        labels = self.lookup(category_ids)
-        labels = tf.unique(tf.boolean_mask(labels, (labels > 0) & ~is_crowd)).y
+        labels = self.lookup(self.categories(serialized))
+        labels = tf.unique(tf.boolean_mask(labels, labels > 0)).y
         factors = tf.gather(tf.constant(self.factors, tf.float32), labels - 1)
         if self.sampling is Sampling.REPEAT_FACTOR:
             expected = tf.reduce_max(tf.concat([factors, [1.0]], axis=0))

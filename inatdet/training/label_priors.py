@@ -11,15 +11,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Taxonomy
+from inatdet.data.counts import LabelCounts
 from inatdet.errors import InputError
 from inatdet.files import write_text
-from inatdet.tfrecords.label_counts import read_label_counts
 from inatdet.tfrecords.sampling import Sampling, factors_of
 from inatdet.training.config import InputConfig
 
@@ -27,17 +26,16 @@ _FILE = "label_priors.json"
 
 
 def of(
-    data: InputConfig, taxonomy: Taxonomy, granularity: Granularity, *, required: bool
+    data: InputConfig, read_counts: Callable[[], LabelCounts], *, required: bool
 ) -> np.ndarray | None:
     """The shares of the labels, as training sees them.
 
     A label's share is that of its boxes, each counted as often as `data.sampling` shows an image
-    of this label alone.
+    of this label alone. Where whole images are classified, each counts as one box.
 
     Args:
         data: what is trained on.
-        taxonomy: the label spaces.
-        granularity: of the labels.
+        read_counts: gives the label counts.
         required: whether it is an error if no label counts lie beside the TFRecords.
 
     Returns:
@@ -47,7 +45,7 @@ def of(
         InputError: if the shares are required and there are no counts.
     """
     with contextlib.nullcontext() if required else contextlib.suppress(InputError):
-        counts = read_label_counts(data.input_path, taxonomy, granularity, data.single_instance)
+        counts = read_counts()
         factors = factors_of(Sampling(data.sampling), counts, data.repeat_threshold)
         shown = factors * counts.boxes
         return shown / max(shown.sum(), 1.0)
@@ -121,5 +119,15 @@ def adjusted_probabilities(logits: tf.Tensor, priors: np.ndarray, tau: float) ->
         `[..., classes]`, without the background's.
     """
     foreground = tf.reduce_sum(tf.nn.softmax(logits)[..., 1:], axis=-1, keepdims=True)
-    shift = tf.constant(tau * np.log(priors), logits.dtype)
-    return foreground * tf.nn.softmax(logits[..., 1:] - shift)
+    return foreground * tf.nn.softmax(adjusted_logits(logits[..., 1:], priors, tau))
+
+
+def adjusted_logits(logits: tf.Tensor, priors: np.ndarray, tau: float) -> tf.Tensor:
+    """The logits of labels, or log-probabilities, after logit adjustment.
+
+    Args:
+        logits: `[..., classes]`, without a background.
+        priors: `[classes]`, shares of the labels; all above 0.
+        tau: the strength; with 0 nothing changes.
+    """
+    return logits - tf.constant(tau * np.log(priors), logits.dtype)

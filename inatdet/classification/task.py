@@ -1,0 +1,114 @@
+"""The classifier's task: inputs, model, loss and what is reported of it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tensorflow as tf
+import tf_keras
+
+from inatdet.classification import inputs
+from inatdet.classification.model import Classifier, Outcome
+from inatdet.data.counts import LabelCounts
+from inatdet.tfrecords import examples
+from inatdet.tfrecords.label_counts import read_label_counts
+from inatdet.tfrecords.lookup import LabelLookup
+from inatdet.training.accumulation import Batch
+from inatdet.training.config import InputConfig
+from inatdet.training.labelled_task import LabelledTask
+from inatdet.training.stepping import take_step
+
+_METRICS = ("loss/cross_entropy", "accuracy/top_1", "accuracy/top_5")  # the fields of `Outcome`
+
+
+class ClassifierTask(LabelledTask):
+    """Trains `Classifier` on TFRecords at one granularity."""
+
+    @property
+    def logit_adjustment(self) -> float:
+        """The strength of the adjustment for the long tail; 0 means none."""
+        return self.task_config.model.logit_adjustment
+
+    def read_counts(self, params: InputConfig) -> LabelCounts:
+        """How many images of each label there are; see the base class."""
+        counts = read_label_counts(params.input_path, *self.labels(), params.single_instance)
+        return dataclasses.replace(counts, total_images=sum(counts.images), boxes=counts.images)
+
+    def categories_of(self, serialized: tf.Tensor) -> tf.Tensor:
+        """The category id of what an example shows as a whole, if there is one."""
+        return examples.decode_image_category(serialized)
+
+    def build_model(self) -> Classifier:
+        """The classifier, with as many labels as the taxonomy has at this granularity."""
+        return Classifier(
+            self.task_config.model, self.num_classes(), self.priors(), name="classifier"
+        )
+
+    def build_inputs(
+        self, params: InputConfig, input_context: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
+        """Batches for one replica; see `inputs.make_dataset`."""
+        config = self.task_config
+        return inputs.make_dataset(
+            params.input_path,
+            LabelLookup(*self.labels()),
+            batch_size=params.batch_size,
+            image_size=config.image_size,
+            is_training=params.is_training,
+            augmentation=config.augmentation,
+            central_fraction=config.central_fraction,
+            shrink_while_decoding=config.shrink_while_decoding,
+            shuffle_buffer=params.shuffle_buffer,
+            cache=params.cache,
+            single_instance=params.single_instance,
+            resampler=self.resampler(params),
+            seed=config.seed,
+            input_context=input_context,
+        )
+
+    def initialize(self, model: Classifier) -> None:
+        """Loads the checkpoint that `init_checkpoint` names, or else the network's weights."""
+        if self.task_config.init_checkpoint:
+            super().initialize(model)
+        elif self.task_config.model.weights:
+            model.load_pretrained()
+
+    def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
+        """Means, over the steps of a loop, of the loss and of the accuracies."""
+        return [tf_keras.metrics.Mean(name) for name in _METRICS]
+
+    def train_step(
+        self,
+        inputs: Batch | tuple[Batch, ...],
+        model: Classifier,
+        optimizer: tf_keras.optimizers.Optimizer,
+        metrics: list[tf_keras.metrics.Metric] | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """One step on one replica's batch, or batches: see `accumulation`."""
+        batches = inputs if isinstance(inputs, tuple) else (inputs,)
+
+        def values_of(batch: Batch) -> list[tf.Tensor]:
+            outcome = model.outcome_of(batch, training=True)
+            return [outcome.loss + model.weight_penalty(), *outcome]
+
+        count = 1 + len(Outcome._fields)
+        loss, *values = take_step(batches, values_of, count, model.trainable_variables, optimizer)
+        for metric, value in zip(metrics or [], values):
+            metric.update_state(value)
+        return {self.loss: loss}
+
+    def validation_step(
+        self,
+        inputs: Batch,
+        model: Classifier,
+        metrics: list[tf_keras.metrics.Metric] | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """The loss of one replica's batch, with the moving statistics; nothing is trained.
+
+        Images count equally, whatever their batch.
+        """
+        outcome = model.outcome_of(inputs, training=False)
+        labelled = tf.math.count_nonzero(inputs["label"], dtype=tf.float32)
+        for metric, value in zip(metrics or [], outcome):
+            metric.update_state(value, sample_weight=labelled)
+        return {self.loss: outcome.loss + model.weight_penalty()}
