@@ -24,6 +24,12 @@ A dataset, before anything is trained on it:
     labels = inatdet.read_image_labels("train2017.json")
     inatdet.statistics(train, truth, train_labels=labels).table2["Aves"].train_images
 
+Classifiers say what an image shows as a whole, ranked by probability:
+
+    labels = inatdet.read_image_labels("val2017.json")
+    predictions = inatdet.read_predictions("inception_v3.parquet", labels)
+    predictions.own.labels                            # the best ones of each image
+
 Each name is loaded when it is first used, so that `import inatdet` takes no time.
 """
 
@@ -41,10 +47,15 @@ if TYPE_CHECKING:
     from inatdet.data.detections import Detections
     from inatdet.data.formats.image_labels import read_image_labels
     from inatdet.data.formats.observers import read_observers
-    from inatdet.data.formats.reading import read_annotations, read_detections
-    from inatdet.data.formats.writing import write_annotations, write_detections
+    from inatdet.data.formats.reading import read_annotations, read_detections, read_predictions
+    from inatdet.data.formats.writing import (
+        write_annotations,
+        write_detections,
+        write_predictions,
+    )
     from inatdet.data.granularity import Granularity
     from inatdet.data.image_labels import ImageLabels
+    from inatdet.data.predictions import Predictions
     from inatdet.data.taxonomy import Taxonomy
     from inatdet.errors import InputError
     from inatdet.evaluation.average_precision import Engine
@@ -70,6 +81,7 @@ __all__ = [
     "InputError",
     "Merge",
     "OnBad",
+    "Predictions",
     "Report",
     "StatisticsReport",
     "Table",
@@ -81,9 +93,11 @@ __all__ = [
     "read_detections",
     "read_image_labels",
     "read_observers",
+    "read_predictions",
     "statistics",
     "write_annotations",
     "write_detections",
+    "write_predictions",
 ]
 
 _MODULES = {
@@ -99,6 +113,7 @@ _MODULES = {
     "InputError": "inatdet.errors",
     "Merge": "inatdet.evaluation.granularities",
     "OnBad": "inatdet.data.checking",
+    "Predictions": "inatdet.data.predictions",
     "Report": "inatdet.report.report",
     "StatisticsReport": "inatdet.report.statistics",
     "Table": "inatdet.report.table",
@@ -109,9 +124,11 @@ _MODULES = {
     "read_detections": "inatdet.data.formats.reading",
     "read_image_labels": "inatdet.data.formats.image_labels",
     "read_observers": "inatdet.data.formats.observers",
+    "read_predictions": "inatdet.data.formats.reading",
     "statistics": "inatdet.report.statistics",
     "write_annotations": "inatdet.data.formats.writing",
     "write_detections": "inatdet.data.formats.writing",
+    "write_predictions": "inatdet.data.formats.writing",
 }
 
 

@@ -19,6 +19,7 @@ from tests.detection_files import RIGHT, SPECIES, read_csv, write_annotations, w
 WITH_EXAMPLES = (
     "inatdet.data.detections",
     "inatdet.data.granularity",
+    "inatdet.data.predictions",
     "inatdet.data.formats.image_labels",
     "inatdet.data.formats.reading",
     "inatdet.data.formats.writing",
@@ -41,6 +42,7 @@ def folder(tmp_path, monkeypatch):
     images = [{"id": i, "file_name": f"{i}.jpg", "width": 9, "height": 9} for i in range(3)]
     labels = [{"id": i, "image_id": i, "category_id": c} for i, c in enumerate((5, 0, 5))]
     write_annotations(tmp_path / "train2017.json", images=images, annotations=labels)
+    (tmp_path / "kaggle.csv").write_text("id,predicted\n0,5 9\n1,5 0\n2,0 9\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

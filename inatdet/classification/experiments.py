@@ -42,4 +42,10 @@ def read_experiment(
 def read_saved(model_dir: str, params_override: str = "") -> ClassificationExperiment:
     """The settings of a trained classifier; see `inatdet.training.experiment.read_saved`."""
     register()
-    return shared.read_saved(model_dir, params_override, default=EXPERIMENT)
+    return shared.read_saved(
+        model_dir,
+        params_override,
+        default=EXPERIMENT,
+        kind="classifier",
+        experiments=(EXPERIMENT,),
+    )

@@ -61,6 +61,11 @@ class ImageLabels:
         """The label spaces of all categories that have an image; see `Taxonomy.from_categories`."""
         return Taxonomy.from_categories(self.categories, self.labelled_category_ids())
 
+    @functools.cached_property
+    def full_taxonomy(self) -> Taxonomy:
+        """The label spaces of all categories, with and without images: those of predictions."""
+        return Taxonomy.from_categories(self.categories, [c.id for c in self.categories])
+
     def with_ranks(self, ranks: Mapping[int, Mapping[str, str]]) -> ImageLabels:
         """The same images, whose categories have names at more ranks.
 

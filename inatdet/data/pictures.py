@@ -129,8 +129,38 @@ def draw_boxes(
             y = min(max(y + height, 0), picture.height - bottom - 6)
         else:
             y = y - bottom - 6 if y >= bottom + 6 else max(y, 0)
-        draw.rectangle((x, y, x + end - left + 8, y + bottom + 6), fill=color)
-        draw.text((x + 4 - left, y + 3), caption, fill="white", font=font)
+        _write(draw, font, x, y, caption, color)
+
+
+def draw_lines(picture: PILImage.Image, lines: Sequence[str], color: str) -> None:
+    """Writes lines into the upper left corner of a picture, one below the other.
+
+    Args:
+        picture: RGB; changed in place.
+        lines: what does not fit into the picture is cut off.
+        color: behind the letters; a name or a hexadecimal code as Pillow accepts it.
+    """
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(_FONT_SIZE)
+    y = 0.0
+    for line in lines:
+        y = _write(draw, font, 0, y, line, color)
+
+
+def _write(
+    draw: ImageDraw.ImageDraw,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    x: float,
+    y: float,
+    caption: str,
+    color: str,
+) -> float:
+    """Writes a caption on a filled rectangle at `(x, y)`; the lower edge of this."""
+    left, _, end, bottom = font.getbbox(caption)
+    lower = y + bottom + 6
+    draw.rectangle((x, y, x + end - left + 8, lower), fill=color)
+    draw.text((x + 4 - left, y + 3), caption, fill="white", font=font)
+    return lower
 
 
 def as_jpeg(picture: PILImage.Image, quality: int = _JPEG_QUALITY) -> bytes:

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from inatdet.data.annotations import positions
 from inatdet.data.granularity import Granularity
+from inatdet.data.guesses import rank_categories
+from inatdet.data.labels import NO_LABEL
+from inatdet.data.prediction_checks import (
+    SUM_ROUNDING,
+    check_image_ids,
+    check_lengths,
+    check_ranked,
+)
+from inatdet.data.ranking import KEPT, Ranked, Ranker, Scores, best
+from inatdet.data.score_columns import ScoreColumns
 from inatdet.data.taxonomy import Taxonomy
+from inatdet.errors import InputError
 
+__all__ = ["Predictions", "Ranked"]
 
-@dataclass(frozen=True, eq=False)
-class Ranked:
-    """The best labels of each image at one level.
-
-    Attributes:
-        labels: int32 `[images, k]`, the best first. `NO_LABEL` stands for a guess that the label
-            spaces do not have, which is wrong, and for no guess behind an image's last one.
-        probabilities: float32 `[images, k]`, 0 where there is no guess; None where only the order
-            is known.
-    """
-
-    labels: np.ndarray
-    probabilities: np.ndarray | None = None
-
-    @property
-    def k(self) -> int:
-        """How many labels an image has at most."""
-        return int(self.labels.shape[1])
+_CELLS_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,16 +56,278 @@ class Predictions:
     sha256: str = ""
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def from_arrays(
+        cls,
+        image_ids: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        probabilities: npt.ArrayLike | None = None,
+        granularity: Granularity | str = Granularity.SPECIES,
+        *,
+        taxonomy: Taxonomy,
+        are_category_ids: bool = False,
+        name: str = "arrays",
+        model: str = "",
+        settings: Mapping[str, Any] | None = None,
+    ) -> Predictions:
+        """Makes predictions of the best labels and checks them as if they came from a file.
+
+        Args:
+            image_ids: int `[images]`, each once.
+            labels: int `[images, k]`, the best first, or `[images]` if only one is known: labels
+                1, 2, ... of `taxonomy` at `granularity`, and 0 behind an image's last guess.
+            probabilities: float `[images, k]`, of these labels; None if only the order is known.
+            granularity: the level of the labels.
+            taxonomy: the label spaces that the evaluation is to have.
+            are_category_ids: `labels` holds the dataset's category ids instead, without gaps; only
+                for species.
+            name: what messages and reports call these predictions.
+            model: which model made them.
+            settings: how it made them.
+
+        Raises:
+            InputError: the shapes do not fit, an image comes twice, a label is unknown or comes
+                twice for an image, or probabilities are none: not in 0..1, not in descending order
+                or summing to more than one.
+
+        Example:
+            >>> found = inatdet.Predictions.from_arrays(
+            ...     image_ids=[1, 2],
+            ...     labels=[[2, 1], [3, 2]],
+            ...     probabilities=[[0.9, 0.05], [0.5, 0.25]],
+            ...     taxonomy=truth.taxonomy,
+            ... )
+            >>> found
+            Predictions('arrays': 2 images, the best 2 of 3 species labels)
+        """
+        granularity = Granularity(granularity)
+        taxonomy.check(granularity)
+        ids = _whole_numbers(name, image_ids, "image ids").reshape(-1)
+        given = _matrix(_whole_numbers(name, labels, "labels"))
+        values = None if probabilities is None else _matrix(_numbers(name, probabilities))
+        _check_shapes(name, ids, given, values)
+        check_image_ids(name, ids)
+        notes: tuple[str, ...] = ()
+        if not are_category_ids:
+            check_lengths(name, ids, np.count_nonzero(given, axis=1))
+            count = taxonomy.num_labels(granularity)
+            check_ranked(name, ids, given, values, count=count, level=granularity)
+            own = Ranked(given.astype(np.int32), values)
+        elif granularity is Granularity.SPECIES:
+            lengths = np.full(len(given), given.shape[1])
+            own, notes = rank_categories(name, ids, given, lengths, values, taxonomy)
+        else:
+            raise InputError(f"{name}: only species have category ids; give {granularity} labels")
+        return cls(
+            path=name,
+            trained_on=granularity,
+            image_ids=ids,
+            ranked={granularity: own},
+            taxonomy=taxonomy,
+            model=model,
+            settings=dict(settings or {}),
+            notes=notes,
+        )
+
+    @classmethod
+    def from_scores(
+        cls,
+        image_ids: npt.ArrayLike,
+        scores: npt.ArrayLike,
+        granularity: Granularity | str = Granularity.SPECIES,
+        *,
+        taxonomy: Taxonomy,
+        are_logits: bool,
+        category_ids: npt.ArrayLike | None = None,
+        keep: int = KEPT,
+        name: str = "arrays",
+        model: str = "",
+        settings: Mapping[str, Any] | None = None,
+    ) -> Predictions:
+        """Makes predictions of a score for every label.
+
+        Probabilities are summed at all coarser levels before the best labels are kept, unless they
+        do not sum to one. Of equal scores, the one in the earlier column is the better one.
+
+        Args:
+            image_ids: int `[images]`, each once.
+            scores: float `[images, labels]`.
+            granularity: the level of the labels.
+            taxonomy: the label spaces that the evaluation is to have.
+            are_logits: whether softmax makes probabilities of the scores, or they are these.
+            category_ids: int `[labels]`, the dataset's ids of the columns; by default they are the
+                labels 1, 2, ... of `taxonomy` at `granularity`. Only for species.
+            keep: how many of the best labels are kept at each level.
+            name: what messages and reports call these predictions.
+            model: which model made them.
+            settings: how it made them.
+
+        Raises:
+            InputError: the shapes do not fit, an image comes twice, a category is unknown, or a
+                score is not finite or no probability.
+
+        Example:
+            >>> logits = [[0.0, 2.0, 1.0], [3.0, 1.0, 2.0]]
+            >>> found = inatdet.Predictions.from_scores(
+            ...     [1, 2], logits, taxonomy=truth.taxonomy, are_logits=True
+            ... )
+            >>> found.own.labels
+            array([[2, 3, 1],
+                   [1, 3, 2]], dtype=int32)
+            >>> found.ranked["super"].probabilities.round(2)
+            array([[0.91, 0.09],
+                   [0.67, 0.33]], dtype=float32)
+        """
+        granularity = Granularity(granularity)
+        taxonomy.check(granularity)
+        ids = _whole_numbers(name, image_ids, "image ids").reshape(-1)
+        given = _numbers(name, scores)
+        _check_shapes(name, ids, given, None)
+        check_image_ids(name, ids)
+        if category_ids is None:
+            columns = ScoreColumns.of_labels(name, given.shape[1], granularity, taxonomy)
+        elif granularity is Granularity.SPECIES:
+            categories = _whole_numbers(name, category_ids, "category ids").reshape(-1)
+            columns = ScoreColumns.of_categories(name, categories, given.shape[1], taxonomy)
+        else:
+            raise InputError(f"{name}: only species have category ids; give {granularity} labels")
+        kind = Scores.LOGITS if are_logits else Scores.PROBABILITIES
+        ranker = Ranker(name, kind, columns, keep)
+        ranker.add(ids, given)
+        ranked, notes = ranker.finish()
+        return cls(
+            path=name,
+            trained_on=granularity,
+            image_ids=ids,
+            ranked=ranked,
+            taxonomy=taxonomy,
+            model=model,
+            settings=dict(settings or {}),
+            notes=notes,
+        )
+
     def __len__(self) -> int:
         return len(self.image_ids)
 
     def __repr__(self) -> str:
+        count = self.taxonomy.num_labels(self.trained_on)
         return (
             f"Predictions({self.path!r}: {len(self):,} images, the best {self.own.k} of "
-            f"{self.trained_on} labels)"
+            f"{count:,} {self.trained_on} labels)"
         )
 
     @property
     def own(self) -> Ranked:
         """The labels that the model was trained on."""
         return self.ranked[self.trained_on]
+
+    def missing(self, image_ids: np.ndarray) -> np.ndarray:
+        """The ids among these, int64 `[images]`, of images without a prediction."""
+        missing: np.ndarray = image_ids[positions(self.image_ids, image_ids) < 0]
+        return missing
+
+    def select(self, rows: np.ndarray | slice) -> Predictions:
+        """Only these images: a boolean mask or indices, `[images]`, or a slice."""
+        ranked = {
+            level: Ranked(
+                found.labels[rows],
+                None if found.probabilities is None else found.probabilities[rows],
+            )
+            for level, found in self.ranked.items()
+        }
+        return replace(self, image_ids=self.image_ids[rows], ranked=ranked)
+
+    def sums(self, level: Granularity | str) -> Ranked:
+        """The probabilities of the labels at a coarser level, summed over those that lie in them.
+
+        Args:
+            level: the level.
+
+        Returns:
+            Those that the file has, or else sums over the labels that it has, the best first.
+
+        Raises:
+            InputError: probabilities are not known, or those of some images are not of all labels:
+                they sum to less than one.
+        """
+        level = Granularity(level)
+        if level in self.ranked:
+            return self.ranked[level]
+        coarser = self.taxonomy.coarser_or_equal(self.trained_on)
+        if level not in coarser:
+            raise InputError(f"{self.path}: {level} is not coarser than {self.trained_on}")
+        labels, probabilities = self.own.labels, self.own.probabilities
+        if probabilities is None:
+            raise InputError(f"{self.path}: has no probabilities that could be summed")
+        lacking = probabilities.sum(axis=1, dtype=np.float64) < 1 - SUM_ROUNDING
+        if lacking.any():
+            raise InputError(
+                f"{self.path}: the probabilities of {lacking.sum():,} images, such as image "
+                f"{self.image_ids[np.argmax(lacking)]}, are not those of all labels, so that sums "
+                f"at the level {level} would be too low; write more labels of each image"
+            )
+        every = np.arange(1, self.taxonomy.num_labels(self.trained_on) + 1, dtype=np.int32)
+        table = np.concatenate([[NO_LABEL], self.taxonomy.coarsen(every, self.trained_on, level)])
+        return _summed(labels, probabilities, table.astype(np.int32))
+
+
+def _summed(labels: np.ndarray, probabilities: np.ndarray, table: np.ndarray) -> Ranked:
+    """Sums probabilities, `[images, k]`, by what a table has for each label."""
+    count = int(table.max()) + 1
+    most = min(count - 1, labels.shape[1])
+    found = np.zeros((len(labels), most), np.int32)
+    values = np.zeros((len(labels), most), np.float32)
+    at_once = max(1, _CELLS_AT_ONCE // count)
+    for start in range(0, len(labels), at_once):
+        block = slice(start, start + at_once)
+        coarse = table[labels[block]]
+        cells = np.arange(len(coarse))[:, np.newaxis] * count + coarse
+        sums = np.bincount(cells.ravel(), probabilities[block].ravel(), len(coarse) * count)
+        sums = np.minimum(sums.reshape(-1, count)[:, 1:], 1.0)
+        columns = best(sums, most)
+        chosen = np.take_along_axis(sums, columns, axis=1)
+        found[block] = np.where(chosen > 0, columns + 1, NO_LABEL)
+        values[block] = chosen
+    return Ranked(found, values)
+
+
+def _whole_numbers(name: str, given: npt.ArrayLike, what: str) -> np.ndarray:
+    numbers = _array(name, given, what)
+    if numbers.size and not np.issubdtype(numbers.dtype, np.integer):
+        raise InputError(f"{name}: {what} must be whole numbers, not {numbers.dtype}")
+    return numbers.astype(np.int64)
+
+
+def _numbers(name: str, given: npt.ArrayLike) -> np.ndarray:
+    numbers = _array(name, given, "scores")
+    if not np.issubdtype(numbers.dtype, np.number) or np.iscomplexobj(numbers):
+        raise InputError(f"{name}: scores must be numbers, not {numbers.dtype}")
+    return numbers
+
+
+def _array(name: str, given: npt.ArrayLike, what: str) -> np.ndarray:
+    try:
+        return np.asarray(given)
+    except ValueError as error:
+        raise InputError(
+            f"{name}: {what} do not form a table, as rows have different lengths; fill them up"
+        ) from error
+
+
+def _matrix(values: np.ndarray) -> np.ndarray:
+    return values.reshape(-1, 1) if values.ndim == 1 else values
+
+
+def _check_shapes(
+    name: str, image_ids: np.ndarray, labels: np.ndarray, probabilities: np.ndarray | None
+) -> None:
+    if labels.ndim != 2 or len(labels) != len(image_ids) or not labels.shape[1]:
+        raise InputError(
+            f"{name}: {len(image_ids):,} images have labels or scores of the shape {labels.shape}; "
+            "each needs one row"
+        )
+    if probabilities is not None and probabilities.shape != labels.shape:
+        raise InputError(
+            f"{name}: has labels of the shape {labels.shape}, but probabilities of the shape "
+            f"{probabilities.shape}; each label needs its own"
+        )

@@ -51,4 +51,10 @@ def read_experiment(
 def read_saved(model_dir: str, params_override: str = "") -> DetectionExperiment:
     """The settings of a trained detector; see `inatdet.training.experiment.read_saved`."""
     register()
-    return shared.read_saved(model_dir, params_override, default=DEFAULT_EXPERIMENT)
+    return shared.read_saved(
+        model_dir,
+        params_override,
+        default=DEFAULT_EXPERIMENT,
+        kind="detector",
+        experiments=(FASTER_RCNN_EXPERIMENT, FPN_EXPERIMENT),
+    )

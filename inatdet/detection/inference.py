@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +13,6 @@ from inatdet import locks, outputs
 from inatdet.data.best_of_classes import BestOfClasses
 from inatdet.data.formats.detections import DetectionsWriter
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection.boxes import to_original
 from inatdet.detection.config import DetectionExperiment, FasterRCNNTask
 from inatdet.detection.marginals import marginal
@@ -24,11 +21,9 @@ from inatdet.detection.postprocess import BatchDetections
 from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
-from inatdet.tfrecords.contents import check_categories, check_complete
 from inatdet.tfrecords.damage import reading_errors
 from inatdet.tfrecords.journal import count_images
-from inatdet.tfrecords.reading import find_files
-from inatdet.training import devices, experiment
+from inatdet.training import applying, devices, experiment
 
 
 def detect(
@@ -54,7 +49,7 @@ def detect(
         input_pattern: a pattern of TFRecord files.
         output: the Parquet file to write; it appears only when complete.
         coarser: granularities at which to write detections by summed probabilities as well
-            (`marginals.marginal`), each to `marginal_path(output, granularity)`.
+            (`marginals.marginal`), each to `applying.marginal_path(output, granularity)`.
         strategy: the devices, instead of those of `params.runtime`.
         command: the command line that is running, which the file records.
         any_labels: whether the TFRecords may have other categories than the model, as those of
@@ -80,21 +75,13 @@ def detect(
     strategy = strategy or devices.strategy_of(params.runtime)
     taxonomy = experiment.label_spaces(params, model_dir)
     granularity = Granularity(params.task.granularity)
-    for target in coarser:
-        if target not in taxonomy.coarser_or_equal(granularity)[1:]:
-            raise InputError(
-                f"--granularities={target}: must be one of the levels coarser than the model's, "
-                f"{granularity}: {', '.join(taxonomy.coarser_or_equal(granularity)[1:]) or 'none'}"
-            )
+    applying.check_coarser(taxonomy, granularity, coarser)
     targets = [granularity, *coarser]
-    paths = [output, *(marginal_path(output, target) for target in coarser)]
+    paths = [output, *(applying.marginal_path(output, target) for target in coarser)]
     for path in paths:
         outputs.check_file(path)
-    find_files(input_pattern)
-    check_complete(input_pattern)
-    if not any_labels:
-        check_categories(input_pattern, taxonomy)
-    groups = {target: _groups(taxonomy, granularity, target) for target in coarser}
+    applying.check_records(input_pattern, taxonomy, any_labels)
+    groups = {target: applying.groups(taxonomy, granularity, target) for target in coarser}
     params.task.validation_data.override({"input_path": input_pattern, "is_training": False})
     with strategy.scope():
         task = DetectionTask(params.task, logging_dir=model_dir)
@@ -118,7 +105,7 @@ def detect(
     most_per_image = params.task.model.detections.max_detections
     images = at_limit = 0
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_words_for_an_interruption())
+        stack.enter_context(applying.words_for_an_interruption())
         for path in paths:
             stack.enter_context(locks.only_writer_of(path))
         writers = [
@@ -143,7 +130,8 @@ def detect(
         bar = stack.enter_context(tqdm(total=total, unit=" images", disable=None))
         stack.enter_context(reading_errors(input_pattern))
         for batch in batches:
-            for inputs, views in zip(_local(strategy, batch), _local(strategy, step(batch))):
+            parts = (applying.local_parts(strategy, part) for part in (batch, step(batch)))
+            for inputs, views in zip(*parts):
                 for sink, found in zip(sinks, views):
                     _write(sink, inputs, found)
                 images += len(inputs["image_id"])
@@ -159,28 +147,6 @@ def detect(
     return images
 
 
-@contextlib.contextmanager
-def _words_for_an_interruption() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        raise KeyboardInterrupt("nothing was written, so the same command begins again") from error
-
-
-def marginal_path(output: str, granularity: Granularity) -> str:
-    """The file for detections by summed probabilities: x.super.parquet for x.parquet."""
-    stem, extension = os.path.splitext(output)
-    return f"{stem}.{granularity}{extension}"
-
-
-def _groups(
-    taxonomy: Taxonomy, granularity: Granularity, target: Granularity
-) -> tuple[np.ndarray, int]:
-    """The group of each class, from 0, and how many groups there are."""
-    labels = np.arange(1, taxonomy.num_labels(granularity) + 1)
-    return taxonomy.coarsen(labels, granularity, target) - 1, taxonomy.num_labels(target)
-
-
 def _settings(
     task_config: FasterRCNNTask, target: Granularity, most_per_class: int
 ) -> dict[str, object]:
@@ -192,12 +158,6 @@ def _settings(
     if target != task_config.granularity:
         settings |= {"trained_on": task_config.granularity, "merge": "marginal"}
     return settings
-
-
-def _local(strategy: tf.distribute.Strategy, values: object) -> list[Any]:
-    """The replicas' parts of a structure, as one structure per replica."""
-    parts = [strategy.experimental_local_results(value) for value in tf.nest.flatten(values)]
-    return [tf.nest.pack_sequence_as(values, flat) for flat in zip(*parts)]
 
 
 def _write(

@@ -1,13 +1,11 @@
-"""A detector from the bytes of image files to named boxes: restored, saved and loaded again."""
+"""A detector from the bytes of image files to named boxes: restored and saved."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
-from inatdet import locks, outputs
 from inatdet.data.granularity import Granularity
 from inatdet.detection import experiments
 from inatdet.detection.boxes import to_original
@@ -15,16 +13,13 @@ from inatdet.detection.config import DetectionExperiment
 from inatdet.detection.faster_rcnn import FasterRCNN
 from inatdet.detection.inputs import resized_shape
 from inatdet.detection.task import DetectionTask
-from inatdet.errors import InputError
-from inatdet.files import atomic_folder
 from inatdet.networks import checkpoints
-from inatdet.training import devices
+from inatdet.training import devices, saved_models
 from inatdet.training.experiment import label_spaces
+from inatdet.training.saved_models import Served
 
-Detector = Callable[[tf.Tensor], dict[str, tf.Tensor]]
-"""From the bytes of image files, string `[batch]`, to what `ServedDetector.detect` returns."""
-
-_OUTPUTS = {"boxes", "labels", "names", "scores", "count"}
+OUTPUTS = frozenset({"boxes", "labels", "names", "scores", "count"})
+"""What `ServedDetector.detect` returns."""
 
 
 class ServedDetector(tf.Module):
@@ -43,7 +38,7 @@ class ServedDetector(tf.Module):
         self._names = tf.constant(["", *names])  # label 0 fills the places after the last detection
         self._edges = short_edge, long_edge
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="jpeg")])
+    @tf.function(input_signature=[saved_models.JPEG])
     def detect(self, jpeg: tf.Tensor) -> dict[str, tf.Tensor]:
         """Detects in images, one after another, each at its own size.
 
@@ -121,39 +116,15 @@ def export(params: DetectionExperiment, checkpoint: str, model_dir: str, output_
         InputError: if the folder exists or cannot be written, or the checkpoint does not fit the
             settings.
     """
-    output_dir = os.path.abspath(output_dir)
-    if os.path.exists(output_dir):
-        raise InputError(f"{output_dir}: already exists; name another folder, or remove it")
-    outputs.check_folder(output_dir)
-    served = restored(params, checkpoint, model_dir)
-    with locks.only_writer_of(output_dir), atomic_folder(output_dir) as temporary:
-        tf.saved_model.save(served, temporary, signatures={"serving_default": served.detect})
+
+    def build() -> tuple[ServedDetector, Served]:
+        served = restored(params, checkpoint, model_dir)
+        return served, served.detect
+
+    saved_models.export(build, output_dir)
 
 
-def saved_detector(folder: str) -> Detector:
-    """A detector saved by `inatdet export`; `InputError` if the folder holds none."""
-    try:
-        loaded = tf.saved_model.load(folder)
-        signature = loaded.signatures["serving_default"]
-    except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
-        raise InputError(
-            f"{folder}: cannot be loaded as a SavedModel ({str(error).splitlines()[0]}); "
-            "write one with inatdet export"
-        ) from error
-    if _OUTPUTS - set(signature.structured_outputs):
-        raise InputError(
-            f"{folder}: is a SavedModel of something else, without {', '.join(sorted(_OUTPUTS))}; "
-            "write one with inatdet export"
-        )
-
-    def detect(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        # Through `loaded`, which must stay alive as long as its signatures are called.
-        return loaded.signatures["serving_default"](jpeg=encoded)
-
-    return detect
-
-
-def trained_detector(model_dir: str, checkpoint: str | None, params_override: str) -> Detector:
+def trained_detector(model_dir: str, checkpoint: str | None, params_override: str) -> Served:
     """A detector from a folder of checkpoints; `InputError` if the folder holds none."""
     params = experiments.read_saved(model_dir, params_override)
     checkpoint = checkpoint or checkpoints.newest(model_dir)

@@ -22,14 +22,14 @@ from collections.abc import Sequence
 from absl import flags
 
 from inatdet.data.best_of_classes import PAPER_MOST_PER_CLASS
-from inatdet.programs.flags import granularities_of
+from inatdet.programs.flags import define_trained_model, granularities_of
 from inatdet.programs.libraries import quiet_libraries
 from inatdet.programs.running import command, progress
 
 
 def define_flags() -> None:
     """Defines this program's flags."""
-    flags.DEFINE_string("model_dir", None, "Where the checkpoints are.", required=True)
+    define_trained_model()
     flags.DEFINE_string("input", None, "A pattern of TFRecord files.", required=True)
     flags.DEFINE_string("output", None, "The Parquet file to write.", required=True)
     flags.DEFINE_list(
@@ -52,12 +52,6 @@ def define_flags() -> None:
         "the number of classes).",
         lower_bound=0,
     )
-    flags.DEFINE_string("checkpoint", None, "Which checkpoint, instead of the newest.")
-    flags.DEFINE_multi_string(
-        "config_file", [], "YAML files of settings, instead of those saved in --model_dir."
-    )
-    flags.DEFINE_string("params_override", "", "More settings: a.b=c,d.e=f or a YAML file.")
-    flags.DEFINE_string("taxonomy", None, "A taxonomy.json, if --model_dir has none.")
     flags.DEFINE_bool("any_labels", False, "Detect in TFRecords of other categories, too.")
 
 

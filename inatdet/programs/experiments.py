@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from inatdet.choices import Choice
 from inatdet.classification import experiments as classification
+from inatdet.classification.config import EXPERIMENT as CLASSIFIER_EXPERIMENT
 from inatdet.detection import experiments as detection
 from inatdet.training import experiment as shared
 from inatdet.training.config import Experiment
@@ -28,3 +30,20 @@ def read_experiment(
     return shared.read_experiment(
         config_files, params_override, default=detection.DEFAULT_EXPERIMENT, experiment=experiment
     )
+
+
+class Kind(Choice):
+    """What a model does."""
+
+    DETECTOR = "detector"
+    CLASSIFIER = "classifier"
+
+
+def kind_of(model_dir: str) -> Kind:
+    """What the model in a folder does, as its saved settings say.
+
+    Raises:
+        InputError: if the folder has no settings.
+    """
+    name = shared.saved_name(model_dir, detection.DEFAULT_EXPERIMENT)
+    return Kind.CLASSIFIER if name == CLASSIFIER_EXPERIMENT else Kind.DETECTOR

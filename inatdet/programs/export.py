@@ -1,4 +1,4 @@
-r"""Saves a trained detector as a SavedModel that plain TensorFlow loads.
+r"""Saves a trained detector or classifier as a SavedModel that plain TensorFlow loads.
 
     inatdet export --model_dir=MODEL --output_dir=SAVED
 
@@ -6,8 +6,9 @@ r"""Saves a trained detector as a SavedModel that plain TensorFlow loads.
     found = detector.detect(tf.constant([open("photo.jpg", "rb").read()]))
 
 `found` has `boxes` (x, y, width, height in pixels of the image), `names`, `labels`, `scores` and
-`count`. The signature `serving_default` does the same. The saved detector works without inatdet;
-`inatdet predict --saved_model=SAVED photo.jpg` draws what it finds.
+`count`. A classifier has `classify` instead, which gives the `names`, `labels` and `probabilities`
+of all labels, best first. The signature `serving_default` does the same. The saved model works
+without inatdet; `inatdet predict --saved_model=SAVED photo.jpg` draws or prints what it finds.
 """
 
 from __future__ import annotations
@@ -33,11 +34,18 @@ def main(argv: Sequence[str]) -> None:
     del argv
     values = flags.FLAGS
     quiet_libraries(values)
-    from inatdet.detection import experiments
-    from inatdet.detection.serving import export
+    from inatdet.classification import experiments as classification
+    from inatdet.classification.serving import export as export_classifier
+    from inatdet.detection import experiments as detection
+    from inatdet.detection.serving import export as export_detector
     from inatdet.networks import checkpoints
+    from inatdet.programs.experiments import Kind, kind_of
 
-    params = experiments.read_saved(values.model_dir, values.params_override)
+    read_saved, export = {
+        Kind.DETECTOR: (detection.read_saved, export_detector),
+        Kind.CLASSIFIER: (classification.read_saved, export_classifier),
+    }[kind_of(values.model_dir)]
+    params = read_saved(values.model_dir, values.params_override)
     checkpoint = values.checkpoint or checkpoints.newest(values.model_dir)
     export(params, checkpoint, values.model_dir, values.output_dir)
     progress(f"{values.output_dir}: {checkpoints.short_name(checkpoint)}")

@@ -125,6 +125,17 @@ def define_images_dir(text: str, required: bool = False) -> None:
     flags.DEFINE_string("images_dir", None, text, required=required)
 
 
+def define_trained_model() -> None:
+    """Defines the flags that name a trained model and say how it is used."""
+    flags.DEFINE_string("model_dir", None, "Where the checkpoints are.", required=True)
+    flags.DEFINE_string("checkpoint", None, "Which checkpoint, instead of the newest.")
+    flags.DEFINE_multi_string(
+        "config_file", [], "YAML files of settings, instead of those saved in --model_dir."
+    )
+    flags.DEFINE_string("params_override", "", "More settings: a.b=c,d.e=f or a YAML file.")
+    flags.DEFINE_string("taxonomy", None, "A taxonomy.json, if --model_dir has none.")
+
+
 def define_all_images() -> None:
     """Defines --all_images."""
     flags.DEFINE_bool("all_images", False, "Also evaluate images with several boxes or none.")

@@ -48,6 +48,7 @@ PROGRAMS = (
     "tfrecords",
     "train",
     "detect",
+    "classify",
     "evaluate",
     "compare",
     "gallery",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -132,25 +132,59 @@ def save(params: Experiment, model_dir: str) -> None:
     checkpoints.save_format(model_dir)
 
 
-def read_saved(model_dir: str, params_override: str = "", *, default: str) -> Experiment:
+def saved_name(model_dir: str, default: str) -> str:
+    """The experiment that a model was trained by.
+
+    Args:
+        model_dir: the folder with its settings.
+        default: the experiment of settings that name none.
+
+    Raises:
+        InputError: if the folder has no settings.
+    """
+    path = _saved_settings(model_dir)
+    return str(_settings_in(path).get("experiment") or default)
+
+
+def _saved_settings(model_dir: str) -> str:
+    path = os.path.join(model_dir, PARAMS_FILE)
+    if not os.path.exists(path):
+        raise InputError(f"{path}: no such file; train first, or give the folder of a model")
+    return path
+
+
+def read_saved(
+    model_dir: str,
+    params_override: str = "",
+    *,
+    default: str,
+    kind: str,
+    experiments: Collection[str],
+) -> Experiment:
     """The settings that a model was trained with, wherever its folder is by now.
 
     Args:
         model_dir: the folder with checkpoints, settings and taxonomy.
         params_override: see `read_experiment`.
         default: see `read_experiment`.
+        kind: what the model must be, for the message: `detector`.
+        experiments: those whose models are of this kind.
 
     Returns:
         The settings; the taxonomy is the folder's own, unless overridden.
 
     Raises:
-        InputError: if the folder has no settings or is of a format that this version does not
-            read, or an override is wrong.
+        InputError: if the folder has no settings, those of a model of another kind, or is of a
+            format that this version does not read, or an override is wrong.
     """
-    path = os.path.join(model_dir, PARAMS_FILE)
-    if not os.path.exists(path):
-        raise InputError(f"{path}: no such file; train first, or give the folder of a model")
+    path = _saved_settings(model_dir)
     checkpoints.check_format(model_dir)
+    name = saved_name(model_dir, default)
+    if name not in experiments:
+        raise InputError(
+            f"{model_dir}: holds a model of the experiment {name!r}, which is not a {kind}; give "
+            f"the folder of a {kind}"
+        )
     params = read_experiment([path], params_override, default=default)
     trained_at = read_experiment([path], default=default).task.taxonomy
     taxonomy = os.path.join(model_dir, TAXONOMY_FILE)

@@ -11,6 +11,7 @@ from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection import inference
 from inatdet.errors import InputError
+from inatdet.training import applying
 from tests import devices, records, untrained
 from tests.settings import small
 
@@ -53,7 +54,7 @@ def test_every_image_once_in_its_own_pixels(data, model_dir, tmp_path, several):
     names = ["found.generic.parquet", "found.parquet", "found.super.parquet"]
     assert sorted(os.listdir(tmp_path)) == names
     for granularity in coarser:
-        path = inference.marginal_path(str(output), granularity)
+        path = applying.marginal_path(str(output), granularity)
         coarse = read_detections(path, granularity, records.taxonomy())
         assert coarse.settings["merge"] == "marginal"
         assert coarse.settings["trained_on"] == "species"
@@ -173,7 +174,7 @@ def test_the_best_of_each_class_over_all_images(data, model_dir, tmp_path, monke
         model_dir, data, output, coarser=[Granularity.SUPER], most_per_class=4, most_per_image=30,
         notify=told.append,
     )  # fmt: skip
-    paths = [output, inference.marginal_path(output, Granularity.SUPER)]
+    paths = [output, applying.marginal_path(output, Granularity.SUPER)]
     levels = {Granularity.SPECIES: [4, 4, 4], Granularity.SUPER: [4, 8]}  # one insect, two birds
     for batches, path, (level, limits) in zip(found.values(), paths, levels.items()):
         ids, labels, scores, boxes = (np.concatenate(column) for column in zip(*batches))

@@ -12,6 +12,7 @@ from inatdet.data.granularity import Granularity
 from inatdet.detection import inference, prediction, serving
 from inatdet.errors import InputError
 from inatdet.tfrecords import examples
+from inatdet.training import saved_models
 from tests import records, untrained
 from tests.settings import small
 
@@ -78,7 +79,8 @@ def test_plain_tensorflow_finds_what_detect_finds(data, model_dir, tmp_path):
         np.testing.assert_allclose(found["scores"][image][:count], expected.scores[rows], 1e-5)
         np.testing.assert_allclose(found["boxes"][image][:count], expected.boxes[rows], atol=1e-2)
 
-    detector = serving.saved_detector(str(saved))
+    detector, outputs = saved_models.load(str(saved))
+    assert outputs == serving.OUTPUTS
     _, drawn = prediction.detect_in(detector, photos[0], 0.0, 4, upright=False)
     assert [one.name for one in drawn] == found["names"][0][:4]
     boxes = [[one.x, one.y, one.width, one.height] for one in drawn]

@@ -9,7 +9,7 @@ from inatdet.detection.fpn_config import FPNConfig
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
 from inatdet.tfrecords import examples
-from inatdet.training import loop
+from inatdet.training import applying, loop
 from tests import devices, records
 from tests.settings import RESNET_OVERRIDE, small_pyramid
 
@@ -35,7 +35,7 @@ def test_training_on_two_devices_and_detection_with_what_it_saved(tmp_path):
     assert inference.detect(saved, checkpoint, model_dir, data, output, coarser) == 6
     for path, granularity in (
         (output, Granularity.SPECIES),
-        (inference.marginal_path(output, Granularity.SUPER), Granularity.SUPER),
+        (applying.marginal_path(output, Granularity.SUPER), Granularity.SUPER),
     ):
         found = read_detections(path, granularity, records.taxonomy())
         assert set(found.image_ids) == set(range(6))

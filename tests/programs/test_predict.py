@@ -9,9 +9,11 @@ import tensorflow as tf
 from absl import flags
 from PIL import Image
 
+from inatdet.data import image_files
 from inatdet.detection import prediction, serving
 from inatdet.errors import InputError
 from inatdet.programs import predict
+from inatdet.training import saved_models
 from tests import records, untrained
 from tests.data.odd_jpegs import with_damaged_exif
 
@@ -97,7 +99,7 @@ def test_an_output_that_cannot_be_written_is_noticed_before_the_model_is_read(tm
 
 def test_what_is_not_a_saved_detector_is_named(tmp_path):
     with pytest.raises(InputError, match="cannot be loaded as a SavedModel"):
-        serving.saved_detector(str(tmp_path))
+        saved_models.load(str(tmp_path))
 
 
 def test_orientation_is_ignored_unless_upright(detector, tmp_path):
@@ -154,25 +156,25 @@ def test_which_files(tmp_path, monkeypatch):
                  "c [d]/3.jpg"):  # fmt: skip
         os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
         open(name, "w").close()
-    assert prediction.find_images(["b", "a[1].jpg", "b/1.png"], "b/out") == [
+    assert image_files.find_images(["b", "a[1].jpg", "b/1.png"], "b/out") == [
         "b/1.png", "b/2.JPG", "a[1].jpg",
     ]  # fmt: skip
-    assert prediction.find_images(["**/1.*", "none*"]) == ["b/1.png", "b/out/1.jpg", "none*"]
-    assert prediction.picture_paths(["a/X.jpg", "b/x.png", "c/y.tar.gz"], "out") == [
+    assert image_files.find_images(["**/1.*", "none*"]) == ["b/1.png", "b/out/1.jpg", "none*"]
+    assert image_files.picture_paths(["a/X.jpg", "b/x.png", "c/y.tar.gz"], "out") == [
         "out/X.jpg", "out/x-2.jpg", "out/y.tar.jpg",
     ]  # fmt: skip
-    assert prediction.find_images(["c [d]/*.jpg"]) == ["c [d]/3.jpg"]
+    assert image_files.find_images(["c [d]/*.jpg"]) == ["c [d]/3.jpg"]
     with pytest.raises(InputError, match=r"b/1\.jpg: the picture would replace this image"):
-        prediction.picture_paths(["b/1.png", "b/../b/1.jpg"], "b")
+        image_files.picture_paths(["b/1.png", "b/../b/1.jpg"], "b")
 
 
 def test_names_that_would_be_too_long_are_cut():
     long = "ä" * 125 + ".jpg"  # 254 bytes
     paths = [f"a/{long}", f"b/{long}", f"c/{'x' * 250}.webp"]
-    outputs = [os.path.basename(path) for path in prediction.picture_paths(paths, "out")]
+    outputs = [os.path.basename(path) for path in image_files.picture_paths(paths, "out")]
     assert outputs == [long, "ä" * 124 + "-2.jpg", "x" * 250 + ".jpg"]
     assert max(len(os.fsencode(name)) for name in outputs) <= 255
-    webp = prediction.picture_paths(["é" * 127 + "x"], "")  # a file without a suffix
+    webp = image_files.picture_paths(["é" * 127 + "x"], "")  # a file without a suffix
     assert webp == ["é" * 125 + ".jpg"]
 
 

@@ -7,6 +7,7 @@ suffix, or by the number that this name is.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -15,6 +16,8 @@ import numpy as np
 from inatdet.data.annotations import Image, positions
 from inatdet.data.detections import Detections
 from inatdet.data.formats.names import ImagesByName
+
+_SPELLS_ID = re.compile("-?[0-9]{1,18}").fullmatch
 
 
 def ids_of_names(
@@ -46,17 +49,46 @@ def ids_of_names(
     return np.array([ids[value] for value in values], np.int64), (_note(path, len(ids)),)
 
 
+def ids_of_text(
+    path: str, values: Sequence[str], images: Sequence[Image]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The ids of images in a table of text: numbers, or names or numbers of files.
+
+    Args:
+        path: the file, for the message.
+        values: what it says, once per row.
+        images: the annotations' images. Numbers that are none of their ids are kept, unless all
+            numbers are those of files.
+
+    Returns:
+        Int64 `[rows]`, and what to tell about it.
+
+    Raises:
+        InputError: a value is neither, or names several images.
+    """
+    if not all(map(_SPELLS_ID, values)):
+        return ids_of_names(path, values, images)
+    return _ids_or_numbers(path, np.array(list(map(int, values)), np.int64), images)
+
+
 def with_ids_of(detections: Detections, images: Sequence[Image]) -> Detections:
     """The same detections, with ids in place of numbers of files where only these fit."""
-    ids = np.unique(detections.image_ids)
+    ids, notes = _ids_or_numbers(detections.path, detections.image_ids, images)
+    if not notes:
+        return detections
+    return replace(detections, image_ids=ids, notes=(*detections.notes, *notes))
+
+
+def _ids_or_numbers(
+    path: str, numbers: np.ndarray, images: Sequence[Image]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Ids in place of numbers of files where only these fit, and what to tell about it."""
+    ids = np.unique(numbers)
     known = np.fromiter((image.id for image in images), np.int64, len(images))
     if not len(images) or np.isin(ids, known).all():
-        return detections
-    named = ids_of_numbers(detections.image_ids, images)
-    if named is None:
-        return detections
-    notes = (*detections.notes, _note(detections.path, len(ids)))
-    return replace(detections, image_ids=named, notes=notes)
+        return numbers, ()
+    named = ids_of_numbers(numbers, images)
+    return (numbers, ()) if named is None else (named, (_note(path, len(ids)),))
 
 
 def ids_of_numbers(numbers: np.ndarray, images: Iterable[Image]) -> np.ndarray | None:

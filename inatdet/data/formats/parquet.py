@@ -6,10 +6,8 @@ the original image. The label space is in the metadata: see `parquet_metadata`.
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from types import TracebackType
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,22 +20,24 @@ from inatdet.data.detections import (
     check_count,
     check_labels,
 )
+from inatdet.data.formats.parquet_arrays import (
+    PiecewiseWriter,
+    as_arrow,
+    as_numpy,
+    check_coarse_ids,
+    open_parquet,
+)
 from inatdet.data.formats.parquet_metadata import (
     Label,
     Metadata,
     decode,
+    describe,
     encode,
-    label_space_sha256,
-    labels_of,
 )
 from inatdet.data.granularity import Granularity
 from inatdet.data.labels import Labels, labels_of_categories, labels_of_names
 from inatdet.data.taxonomy import Taxonomy
-from inatdet.errors import InputError, reason_of
-from inatdet.files import atomic_path
-
-MAGIC = b"PAR1"
-"""The first bytes of every Parquet file."""
+from inatdet.errors import InputError
 
 _BOX_COLUMNS = ("x", "y", "width", "height")
 _SCHEMA = pa.schema(
@@ -49,15 +49,13 @@ _SCHEMA = pa.schema(
     ]
 )
 _ROWS_AT_ONCE = 1 << 17
-_COARSE_FLOATS = (pa.float16(), pa.float32())
-_COARSEST_ID = 1 << 24  # from here on, whole numbers are not all different as 32-bit floats
 # A row takes more than ten bytes, because scores and boxes do not repeat. A small file that claims
 # billions of identical rows was made to fill the memory. The first million takes only 80 MB.
 _FREE_ROWS = 1 << 20
 _ROWS_PER_BYTE = 1
 
 
-class DetectionsWriter:
+class DetectionsWriter(PiecewiseWriter):
     """Writes a Parquet file of detections, piece by piece.
 
     The file appears under its name only when the `with` block succeeds.
@@ -85,30 +83,15 @@ class DetectionsWriter:
         checkpoint_sha256: str = "",
         command: str = "",
     ):
-        labels = labels_of(taxonomy, granularity)
-        metadata = Metadata(
-            granularity=str(granularity),
-            labels=labels,
+        metadata = describe(
+            taxonomy,
+            granularity,
             model=model,
             settings=dict(settings or {}),
-            label_space_sha256=label_space_sha256(labels),
             checkpoint_sha256=checkpoint_sha256,
             command=command,
         )
-        self._schema = _SCHEMA.with_metadata(encode(metadata))
-        self._rows_per_group = rows_per_group
-        self._waiting: list[pa.RecordBatch] = []
-        self._path = path
-
-    def __enter__(self) -> DetectionsWriter:
-        with contextlib.ExitStack() as stack:
-            temporary = stack.enter_context(atomic_path(self._path))
-            self._writer = pq.ParquetWriter(
-                temporary, self._schema, compression="zstd", write_page_checksum=True
-            )
-            stack.callback(self._writer.close)
-            self._stack = stack.pop_all()
-        return self
+        super().__init__(path, _SCHEMA.with_metadata(encode(metadata)), rows_per_group)
 
     def append(
         self, image_ids: np.ndarray, labels: np.ndarray, scores: np.ndarray, boxes: np.ndarray
@@ -122,27 +105,12 @@ class DetectionsWriter:
             boxes: `[n, 4]`, `x, y, width, height` in pixels of the original image.
         """
         columns = [image_ids, labels, scores, *np.asarray(boxes).reshape(-1, 4).T]
-        arrays = [_as_arrow(column, kind) for column, kind in zip(columns, _SCHEMA, strict=True)]
-        self._waiting.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
-        if sum(len(batch) for batch in self._waiting) >= self._rows_per_group:
-            self._flush()
-
-    def _flush(self) -> None:
-        table = pa.Table.from_batches(self._waiting, self._schema)
-        self._writer.write_table(table, row_group_size=self._rows_per_group)
-        self._waiting = []
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            self._stack.__exit__(kind, error, traceback)
-            return
-        with self._stack:  # so that the temporary file goes if the last piece does not fit
-            self._flush()
+        self._add(
+            [
+                as_arrow(column, kind.name, kind.type)
+                for column, kind in zip(columns, _SCHEMA, strict=True)
+            ]
+        )
 
 
 def read_parquet_detections(
@@ -159,7 +127,7 @@ def read_parquet_detections(
         InputError: the file is damaged, larger than it can be, not one of detections, of a newer
             version or of another granularity.
     """
-    with _open(path) as file:
+    with open_parquet(path, "detections") as file:
         metadata = decode(path, file.schema_arrow.metadata)
         found = Granularity(metadata.granularity)
         if granularity not in (None, found):
@@ -198,23 +166,8 @@ def read_metadata(path: str | os.PathLike[str]) -> Metadata:
         InputError: the file cannot be read, is not one of detections, or of a newer version.
     """
     path = os.fspath(path)
-    with _open(path) as file:
+    with open_parquet(path, "detections") as file:
         return decode(path, file.schema_arrow.metadata)
-
-
-@contextlib.contextmanager
-def _open(path: str) -> Iterator[pq.ParquetFile]:
-    """A Parquet file; whatever goes wrong with it inside the block is an `InputError`."""
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            yield file
-    except InputError:
-        raise
-    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: names not in UTF-8
-        raise InputError(
-            f"{path}: is damaged or not a Parquet file of detections ({reason_of(error)}); write "
-            "it again"
-        ) from error
 
 
 def _check_schema(path: str, schema: pa.Schema) -> None:
@@ -251,9 +204,9 @@ def _columns(
                 raise InputError(
                     f"{path}: column {name!r} has empty cells; fill or remove those rows"
                 )
-            numbers = _as_numpy(column.cast(kind))
-            if name == "image_id" and column.type in _COARSE_FLOATS:
-                _check_coarse_ids(path, numbers)
+            numbers = as_numpy(column.cast(kind))
+            if name == "image_id":
+                check_coarse_ids(path, column.type, numbers)
             if stop <= rows:
                 with np.errstate(invalid="ignore"):  # NaN in damaged files; it is found later
                     places[name][start:stop] = numbers
@@ -263,41 +216,6 @@ def _columns(
             f"{path}: contains {start:,} detections, not {rows:,} as it claims; write it again"
         )
     return image_ids, labels, scores, boxes
-
-
-def _check_coarse_ids(path: str, image_ids: np.ndarray) -> None:
-    if np.abs(image_ids).max(initial=0) >= _COARSEST_ID:
-        raise InputError(
-            f"{path}: column 'image_id' contains small floats, which cannot tell ids as large as "
-            f"{np.abs(image_ids).max()} apart; write it as int64"
-        )
-
-
-# Arrow's own conversions from and to NumPy import pandas the first time, half a second in which
-# Ctrl-C is lost, because an exception cannot leave the C code that waits for it.
-
-
-def _as_arrow(column: np.ndarray, field: pa.Field) -> pa.Array:
-    """A column as an Arrow array of a field's type.
-
-    Raises:
-        ValueError: the type is a whole number, but a value is not.
-    """
-    given = np.asarray(column)
-    with np.errstate(invalid="ignore", over="ignore"):
-        values = np.ascontiguousarray(given, field.type.to_pandas_dtype())
-    if pa.types.is_integer(field.type) and (values != given).any():
-        raise ValueError(f"{field.name} must be whole numbers that fit {field.type}")
-    return pa.Array.from_buffers(field.type, len(values), [None, pa.py_buffer(values)])
-
-
-def _as_numpy(column: pa.Array) -> np.ndarray:
-    """An Arrow array of numbers without empty cells as a NumPy array."""
-    dtype = np.dtype(column.type.to_pandas_dtype())
-    if not len(column):
-        return np.empty(0, dtype)
-    start = column.offset * dtype.itemsize
-    return np.frombuffer(column.buffers()[1], dtype, len(column), start)
 
 
 def _labels_by_name(

@@ -1,30 +1,51 @@
-"""What a Parquet file of detections says about itself: its label space, and where it comes from.
+"""What our Parquet files say about themselves: their label spaces, and where they come from.
 
 The metadata are JSON under the key `inatdet` of the Parquet schema. With the label space in them,
 labels can be matched by category id and by name with those of the ground truth, which may be
 derived from another file.
 
 Version 2 added `label_space_sha256`, `checkpoint_sha256` and `command`; version 1 is still read.
+Files of predictions, which came later, have `content` and `coarser` besides.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from inatdet.choices import Choice
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import check_version
 
-_KEY = b"inatdet"
+KEY = b"inatdet"
+"""Of our metadata among those of a Parquet schema."""
+
 _VERSION = 2
 # iNat2017's label space takes 250 kB; as Python objects, JSON can be thirty times as large.
 _LONGEST = 16 << 20
+
+
+class Content(Choice):
+    """What the rows of a file are; the values are the names of the flags that take it."""
+
+    DETECTIONS = "detections"
+    PREDICTIONS = "predictions"
+
+
+_WRITE_AGAIN = {
+    Content.DETECTIONS: "`inatdet detect`",
+    Content.PREDICTIONS: "`inatdet classify`",
+}
+_OTHERWISE = {
+    Content.DETECTIONS: "`inatdet detect` or `inatdet convert`, or give COCO results",
+    Content.PREDICTIONS: "`inatdet classify`, or give CSV",
+}
 
 
 class Label(msgspec.Struct, frozen=True):
@@ -42,22 +63,26 @@ class Label(msgspec.Struct, frozen=True):
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
-    """What a file says about its detections.
+    """What a file says about its detections or predictions.
 
     Attributes:
         version: of the file's format.
         granularity: of the labels, the value of a `Granularity`.
         labels: the label space: label 1, 2, ...
-        model: which model made the detections, as a path or a name; may be empty.
-        settings: how it made them.
+        content: what the rows are, the value of a `Content`.
+        coarser: the names of the labels at each coarser level of which the file has columns.
+        model: which model made the file, as a path or a name; may be empty.
+        settings: how it made it.
         label_space_sha256: see `label_space_sha256`; empty before version 2.
-        checkpoint_sha256: of the checkpoint that made the detections; empty if unknown.
+        checkpoint_sha256: of the model's checkpoint; empty if unknown.
         command: the command that wrote the file; empty if unknown.
     """
 
     version: int = _VERSION
     granularity: str
     labels: list[Label]
+    content: str = Content.DETECTIONS.value
+    coarser: dict[str, list[str]] = {}
     model: str
     settings: dict[str, Any]
     label_space_sha256: str = ""
@@ -65,10 +90,11 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     command: str = ""
 
 
-class _Version(msgspec.Struct):
-    """The part of the metadata that every version has."""
+class _Beginning(msgspec.Struct):
+    """The part of the metadata that every version has, and every content."""
 
     version: int
+    content: str = Content.DETECTIONS.value
 
 
 def labels_of(taxonomy: Taxonomy, granularity: Granularity) -> list[Label]:
@@ -83,10 +109,41 @@ def label_space_sha256(labels: Sequence[Label]) -> str:
 
     It is the SHA-256, in hexadecimal, of the labels as JSON: a list with one object per label, in
     the order of the labels, with the keys `category_id`, `name` and `supercategory` in this order.
-    Keys without a value are left out, so is white space, and all but ASCII is escaped.
+    Keys without a value are left out, so is white space, and all but ASCII is escaped. Where a file
+    has columns for coarser levels, their names follow as objects with a `name`, from fine to
+    coarse.
     """
     text = json.dumps(_entries(labels), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def describe(
+    taxonomy: Taxonomy,
+    granularity: Granularity,
+    levels: Iterable[Granularity] = (),
+    **said: Any,
+) -> Metadata:
+    """The metadata of a file that is to be written.
+
+    Args:
+        taxonomy: the label spaces.
+        granularity: of the labels.
+        levels: the coarser levels of which the file has columns.
+        said: further attributes of `Metadata`.
+    """
+    labels = labels_of(taxonomy, granularity)
+    coarser = {str(level): list(taxonomy.names(level)) for level in levels}
+    return Metadata(
+        granularity=str(granularity),
+        labels=labels,
+        coarser=coarser,
+        label_space_sha256=label_space_sha256(_all_labels(labels, coarser)),
+        **said,
+    )
+
+
+def _all_labels(labels: Sequence[Label], coarser: Mapping[str, Sequence[str]]) -> list[Label]:
+    return [*labels, *(Label(name) for names in coarser.values() for name in names)]
 
 
 def encode(metadata: Metadata) -> dict[bytes, bytes]:
@@ -96,41 +153,57 @@ def encode(metadata: Metadata) -> dict[bytes, bytes]:
         ValueError: the settings hold what JSON cannot, such as NaN.
     """
     fields = msgspec.structs.asdict(metadata) | {"labels": _entries(metadata.labels)}
+    if metadata.content == Content.DETECTIONS:
+        del fields["content"], fields["coarser"]
     # Paths may have bytes that are no UTF-8, which Python keeps as halves of surrogate pairs.
     text = json.dumps(fields, ensure_ascii=False, allow_nan=False)
-    return {_KEY: text.encode("utf-8", "replace")}
+    return {KEY: text.encode("utf-8", "replace")}
 
 
-def decode(path: str, stored: Mapping[bytes, bytes] | None) -> Metadata:
+def decode(
+    path: str, stored: Mapping[bytes, bytes] | None, content: Content = Content.DETECTIONS
+) -> Metadata:
     """The metadata in those of a Parquet schema.
 
     Args:
         path: the file, for the message.
         stored: the metadata of the schema.
+        content: what the file should contain.
 
     Raises:
-        InputError: they are missing, malformed, too long, of a newer version, or the label space
-            is not the one that its hash was computed from.
+        InputError: they are missing, malformed, too long, of a newer version or another content, or
+            the label space is not the one that its hash was computed from.
     """
-    text = (stored or {}).get(_KEY, b"")
+    text = (stored or {}).get(KEY, b"")
     if len(text) > _LONGEST:
         raise InputError(
             f"{path}: has {len(text):,} bytes of metadata, but at most {_LONGEST:,} are allowed; "
             "write it again with shorter settings"
         )
     try:
-        version = msgspec.json.decode(text, type=_Version).version
-        check_version(path, version, _VERSION, "write the file again with `inatdet detect`")
+        beginning = msgspec.json.decode(text, type=_Beginning)
+        if beginning.content != content:
+            found = Content(beginning.content)
+            raise InputError(f"{path}: holds {found}, not {content}; give it as --{found}")
+        check_version(
+            path,
+            beginning.version,
+            _VERSION,
+            f"write the file again with {_WRITE_AGAIN[content]}",
+        )
         metadata = msgspec.json.decode(text, type=Metadata)
-        Granularity(metadata.granularity)
+        for level in (metadata.granularity, *metadata.coarser):
+            Granularity(level)
     except InputError:
         raise
     except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
         raise InputError(
-            f"{path}: does not describe its label space in its metadata; write it with `inatdet "
-            "detect` or `inatdet convert`, or give COCO results"
+            f"{path}: does not describe its label space in its metadata; write it with "
+            f"{_OTHERWISE[content]}"
         ) from error
-    if version >= 2 and metadata.label_space_sha256 != label_space_sha256(metadata.labels):
+    if beginning.version >= 2 and metadata.label_space_sha256 != label_space_sha256(
+        _all_labels(metadata.labels, metadata.coarser)
+    ):
         raise InputError(
             f"{path}: its label space does not match the hash stored with it; the file is damaged "
             "or was edited, so write it again"

@@ -1,4 +1,4 @@
-"""Reading annotations and detections of any kind, for the Python API and the programs."""
+"""Reading annotations, detections and predictions of any kind, for Python and the programs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from inatdet.data.checking import OnBad
 from inatdet.data.detections import Detections
 from inatdet.data.formats import annotations as annotation_formats
 from inatdet.data.formats import detections as detection_formats
+from inatdet.data.formats import predictions as prediction_formats
 from inatdet.data.formats.names import read_names
-from inatdet.data.formats.parquet import MAGIC
+from inatdet.data.formats.parquet_arrays import MAGIC
 from inatdet.data.formats.ranks import with_ranks
 from inatdet.data.formats.text import files_in, is_aside
 from inatdet.data.formats.voc import Corners, is_voc_detections
 from inatdet.data.formats.yolo import SUFFIX
 from inatdet.data.granularity import Granularity
+from inatdet.data.image_labels import ImageLabels
+from inatdet.data.predictions import Predictions
+from inatdet.data.ranking import KEPT
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import sha256_of
@@ -150,6 +154,49 @@ def read_detections(
         taxonomy=truth.taxonomy,
         numbered=names is None and _are_numbered(path, found.trained_on),
     )
+
+
+def read_predictions(
+    path: Path,
+    truth: ImageLabels,
+    *,
+    taxonomy: Taxonomy | Path | None = None,
+    keep: int = KEPT,
+) -> Predictions:
+    """Reads and checks the predictions of a classifier, whatever their format.
+
+    Args:
+        path: a Parquet file of `inatdet classify`; a table, text or Parquet, with the ids of the
+            best categories of each image, as Kaggle's `id,predicted`, with one row per guess
+            (`image_id`, `category_id` and `probability` or `score`), or with one column per
+            category; or an .npz file with `image_ids` and `logits` or `probabilities`.
+        truth: the labels of the same images.
+        taxonomy: the label spaces to express the labels in, or the file that holds them; by default
+            those of all categories of `truth`.
+        keep: how many of the best labels of an image are kept where a file of another program has
+            more.
+
+    Returns:
+        The predictions, in the order of the file.
+
+    Raises:
+        InputError: the file is missing, damaged or of another format, its labels do not fit, or an
+            image comes twice, or has no label or probabilities that are none.
+
+    Example:
+        >>> labels = inatdet.read_image_labels("train2017.json")
+        >>> found = inatdet.read_predictions("kaggle.csv", labels)
+        >>> found
+        Predictions('kaggle.csv': 3 images, the best 2 of 5 species labels)
+        >>> found.missing(labels.image_ids)
+        array([], dtype=int64)
+    """
+    if isinstance(taxonomy, (str, os.PathLike)):
+        taxonomy = Taxonomy.load(taxonomy)
+    found = prediction_formats.read_predictions(
+        path, taxonomy or truth.full_taxonomy, truth.images, keep=keep
+    )
+    return replace(found, sha256=sha256_of(path))
 
 
 def _check_level(path: Path, truth: Annotations, level: Granularity) -> None:

@@ -1,4 +1,4 @@
-"""Writing annotations and detections, for the Python API and the programs."""
+"""Writing annotations, detections and predictions, for the Python API and the programs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from inatdet.data.detections import Detections
 from inatdet.data.formats.coco import write_coco_annotations
 from inatdet.data.formats.coco_results import write_coco_detections
 from inatdet.data.formats.parquet import DetectionsWriter
+from inatdet.data.formats.predictions import PredictionsWriter
 from inatdet.data.granularity import Granularity
+from inatdet.data.predictions import Predictions
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 
 JSON, PARQUET = ".json", ".parquet"
 
 _ROWS_AT_ONCE = 1 << 17
+_IMAGES_AT_ONCE = 1 << 13
 
 
 def write_annotations(
@@ -106,6 +109,43 @@ def write_detections(
                 detections.boxes[rows],
             )
     return len(kept)
+
+
+def write_predictions(
+    predictions: Predictions, path: str | os.PathLike[str], *, command: str = ""
+) -> None:
+    """Writes Parquet, at all levels that the predictions have.
+
+    Args:
+        predictions: all of them are written.
+        path: the file, .parquet.
+        command: the command line, for the metadata.
+
+    Raises:
+        InputError: `path` has another extension.
+
+    Example:
+        >>> labels = inatdet.read_image_labels("train2017.json")
+        >>> found = inatdet.read_predictions("kaggle.csv", labels)
+        >>> inatdet.write_predictions(found, "ranks.parquet")
+        >>> inatdet.read_predictions("ranks.parquet", labels)
+        Predictions('ranks.parquet': 3 images, the best 2 of 5 species labels)
+    """
+    _check_extension(path, (PARQUET,))
+    own = predictions.trained_on
+    with PredictionsWriter(
+        path,
+        own,
+        predictions.taxonomy,
+        levels=[level for level in predictions.ranked if level != own],
+        has_probabilities=predictions.own.probabilities is not None,
+        model=predictions.model,
+        settings=predictions.settings,
+        command=command,
+    ) as writer:
+        for start in range(0, len(predictions), _IMAGES_AT_ONCE):
+            some = predictions.select(slice(start, start + _IMAGES_AT_ONCE))
+            writer.append(some.image_ids, some.ranked)
 
 
 def _check_extension(path: str | os.PathLike[str], extensions: Sequence[str]) -> None:

@@ -1,0 +1,119 @@
+"""The crops of a detector's boxes, many images at a time, in little memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from inatdet.classification import crops
+from inatdet.classification.config import ClassificationTask
+from inatdet.classification.sources import Source
+from inatdet.data.detections import Detections
+
+_CROPS_AT_ONCE = 8  # of an image, each some 1 MB
+
+
+class BoxesByImage:
+    """Boxes, looked up by image inside a graph.
+
+    Args:
+        found: detections.
+        rows: those whose boxes are meant, int64 `[boxes]`.
+    """
+
+    def __init__(self, found: Detections, rows: np.ndarray):
+        image_ids = found.image_ids[rows]
+        order = np.argsort(image_ids, kind="stable")
+        self._rows = tf.constant(rows[order], tf.int64)
+        self._boxes = tf.constant(found.boxes[rows[order]], tf.float32)
+        ids, starts = np.unique(image_ids[order], return_index=True)
+        # One more at the end, so that there is a place even without any box.
+        self._ids = tf.constant(np.append(ids, 0), tf.int64)
+        self._starts = tf.constant(np.append(starts, [len(rows), len(rows)]), tf.int64)
+        self._count = len(ids)
+
+    def range_of(self, image_id: tf.Tensor) -> tf.Tensor:
+        """Where the boxes of an image are: int64 `[2]`, the first and one behind the last."""
+        place = tf.searchsorted(self._ids[: self._count], image_id[tf.newaxis])[0]
+        known = (place < self._count) & (self._ids[place] == image_id)
+        begin = self._starts[place]
+        return tf.stack([begin, tf.where(known, self._starts[place + 1], begin)])
+
+    def between(self, begin: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The rows int64 `[n]` and boxes float32 `[n, 4]` of a part of a range."""
+        return self._rows[begin:end], self._boxes[begin:end]
+
+
+def windows(boxes: tf.Tensor, size: tf.Tensor, context: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """The parts of an image that hold boxes and their surroundings.
+
+    Args:
+        boxes: float32 `[n, 4]`, `x, y, width, height` in pixels.
+        size: int32 `[2]`, height and width of the image.
+        context: the share of a box's width and height that is added on each of its sides.
+
+    Returns:
+        int32 `[n, 4]`: top, left, height and width in whole pixels, inside the image; and bool
+        `[n]`, whether a box has some area inside the image. Of one that has none, it is the whole
+        image.
+    """
+    size = tf.cast(size, tf.float32)
+    begin, extent = tf.reverse(boxes[:, :2], [1]), tf.reverse(boxes[:, 2:], [1])
+    inside = tf.minimum(begin + extent, size) - tf.maximum(begin, 0.0)
+    valid = tf.reduce_all(inside > 0, axis=1)
+    margin = context * extent
+    first = tf.floor(tf.maximum(begin - margin, 0.0))
+    last = tf.math.ceil(tf.minimum(begin + extent + margin, size))
+    first = tf.where(valid[:, tf.newaxis], first, 0.0)
+    last = tf.where(valid[:, tf.newaxis], last, size)
+    return tf.cast(tf.concat([first, last - first], axis=1), tf.int32), valid
+
+
+def box_crops(
+    source: Source,
+    boxes: BoxesByImage,
+    context: float,
+    config: ClassificationTask,
+    input_context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+    """Batches of the crops of boxes, image by image.
+
+    Args:
+        source: the images.
+        boxes: which of them.
+        context: see `windows`.
+        config: the size of the crops, and of the batches.
+        input_context: which part of the images is this worker's.
+
+    Returns:
+        Batches with `image` float32 `[b, side, side, 3]`, 0..255; `row` int64 `[b]` of the
+        detections; and `valid` bool `[b]`: see `windows`.
+    """
+
+    def parts(example: dict[str, tf.Tensor]) -> tf.data.Dataset:
+        begin, end = tf.unstack(boxes.range_of(example["image_id"]))
+        starts = tf.data.Dataset.range(begin, end, _CROPS_AT_ONCE)
+        return starts.map(
+            lambda start: (
+                example["encoded"],
+                *boxes.between(start, tf.minimum(start + _CROPS_AT_ONCE, end)),
+            )
+        )
+
+    def pixels(jpeg: tf.Tensor, rows: tf.Tensor, of_image: tf.Tensor) -> dict[str, tf.Tensor]:
+        window, valid = windows(of_image, tf.image.extract_jpeg_shape(jpeg)[:2], context)
+        side = config.image_size
+        image = tf.map_fn(
+            lambda one: crops.decode(jpeg, one, side, config.shrink_while_decoding),
+            window,
+            fn_output_signature=tf.TensorSpec([side, side, 3]),
+        )
+        return {"image": image, "row": rows, "valid": valid}
+
+    return (
+        source.images(input_context)
+        .flat_map(parts)
+        .map(pixels, tf.data.AUTOTUNE, deterministic=True)
+        .rebatch(config.validation_data.batch_size)
+        .prefetch(tf.data.AUTOTUNE)
+    )

@@ -1,0 +1,179 @@
+"""Runs a trained classifier over many images and writes its predictions as Parquet."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import tensorflow as tf
+from tqdm import tqdm
+
+from inatdet import locks, outputs
+from inatdet.classification import crops
+from inatdet.classification.config import ClassificationExperiment, ClassificationTask
+from inatdet.classification.ranking import Best, Ranking, as_ranked
+from inatdet.classification.restoring import restored
+from inatdet.classification.sources import Source
+from inatdet.data.formats.predictions import PredictionsWriter
+from inatdet.data.granularity import Granularity
+from inatdet.data.ranking import KEPT
+from inatdet.errors import InputError
+from inatdet.networks import checkpoints
+from inatdet.training import applying, devices, experiment
+
+Pixels = Callable[[tf.distribute.InputContext | None], tf.data.Dataset]
+"""Batches for one replica: `image` float32 `[b, side, side, 3]`, 0..255, and what tells which."""
+
+
+def classify(
+    params: ClassificationExperiment,
+    checkpoint: str,
+    model_dir: str,
+    source: Source,
+    output: str,
+    most: int = KEPT,
+    strategy: tf.distribute.Strategy | None = None,
+    command: str = "",
+    any_labels: bool = False,
+) -> int:
+    """Names what every image shows.
+
+    Besides the model's labels, the file has those of every coarser level of its label spaces, by
+    summed probabilities; the generic one, which is certain, is left out.
+
+    Args:
+        params: the settings that the model was trained with.
+        checkpoint: the path of its weights, without extension.
+        model_dir: the folder with its taxonomy.
+        source: the images.
+        output: the Parquet file to write; it appears only when complete.
+        most: the best so many labels of an image are written, at each level.
+        strategy: the devices, instead of those of `params.runtime`.
+        command: the command line that is running, which the file records.
+        any_labels: whether the images may have other categories than the model.
+
+    Returns:
+        How many images were classified.
+
+    Raises:
+        InputError: if the checkpoint does not fit the settings, images are missing or damaged or do
+            not fit the model, or the output cannot be written.
+        KeyboardInterrupt: when interrupted, with the words for what is left.
+    """
+    outputs.check_file(output)
+    taxonomy = experiment.label_spaces(params, model_dir)
+    source.check(taxonomy, any_labels)
+    granularity = Granularity(params.task.granularity)
+    coarser = [
+        level
+        for level in taxonomy.coarser_or_equal(granularity)[1:]
+        if level is not Granularity.GENERIC
+    ]
+    ranking = Ranking(taxonomy, granularity, coarser, most)
+    config = params.task
+    images = 0
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(applying.words_for_an_interruption())
+        stack.enter_context(locks.only_writer_of(output))
+        runner = Runner(params, checkpoint, model_dir, ranking, strategy)
+        writer = stack.enter_context(
+            PredictionsWriter(
+                output,
+                granularity,
+                taxonomy,
+                levels=coarser,
+                model=checkpoints.short_name(checkpoint),
+                settings=settings_of(config) | {"central_fraction": config.central_fraction},
+                checkpoint_sha256=checkpoints.sha256_of(checkpoint),
+                command=command,
+            )
+        )
+        bar = stack.enter_context(tqdm(total=source.count(), unit=" images", disable=None))
+        stack.enter_context(source.errors())
+        for inputs, found in runner(lambda context: middles(source, config, context)):
+            image_ids = inputs["image_id"].numpy()
+            writer.append(image_ids, as_ranked(found))
+            images += len(image_ids)
+            bar.update(len(image_ids))
+        if not images:
+            raise InputError(f"{source.place}: holds no image; give one that does")
+    return images
+
+
+def middles(
+    source: Source,
+    config: ClassificationTask,
+    context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+    """Batches of the part of each image that a classifier sees; with `image_id` int64 `[b]`."""
+
+    def middle(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        jpeg = example["encoded"]
+        size = tf.image.extract_jpeg_shape(jpeg)[:2]
+        window = crops.central_window(size, config.central_fraction)
+        image = crops.decode(jpeg, window, config.image_size, config.shrink_while_decoding)
+        return {"image": image, "image_id": example["image_id"]}
+
+    data = source.images(context).map(middle, tf.data.AUTOTUNE, deterministic=True)
+    return data.batch(config.validation_data.batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+class Runner:
+    """A trained classifier on every device.
+
+    Args:
+        params: the settings that the model was trained with.
+        checkpoint: the path of its weights, without extension.
+        model_dir: the folder with its taxonomy.
+        ranking: of the labels.
+        strategy: the devices, instead of those of `params.runtime`.
+
+    Raises:
+        InputError: if the checkpoint does not fit the settings.
+    """
+
+    def __init__(
+        self,
+        params: ClassificationExperiment,
+        checkpoint: str,
+        model_dir: str,
+        ranking: Ranking,
+        strategy: tf.distribute.Strategy | None,
+    ):
+        devices.set_precision(params.runtime)
+        self._strategy = strategy or devices.strategy_of(params.runtime)
+        with self._strategy.scope():
+            self._model = restored(params, checkpoint, model_dir)
+        self._ranking = ranking
+
+    def __call__(self, pixels: Pixels) -> Iterator[tuple[dict[str, tf.Tensor], dict[str, Best]]]:
+        """Yields batches with the best labels of their images by level.
+
+        Args:
+            pixels: gives the batches for a replica.
+        """
+        batches = self._strategy.distribute_datasets_from_function(pixels)
+
+        # With the data's own signature, the last batch needs no new graph.
+        @tf.function(input_signature=[batches.element_spec])
+        def step(batch: dict[str, tf.Tensor]) -> dict[str, Best]:
+            def on_replica(one: dict[str, tf.Tensor]) -> dict[str, Best]:
+                logits = self._model(one["image"], training=False)
+                return self._ranking(self._model.probabilities(logits))
+
+            return self._strategy.run(on_replica, args=(batch,))
+
+        for batch in batches:
+            parts = (applying.local_parts(self._strategy, part) for part in (batch, step(batch)))
+            yield from zip(*parts)
+
+
+def settings_of(config: ClassificationTask) -> dict[str, object]:
+    """How a classifier looks at images, for the metadata of a file."""
+    settings: dict[str, object] = {
+        "network": config.model.network,
+        "image_size": config.image_size,
+    }
+    if config.model.logit_adjustment:
+        settings["logit_adjustment"] = config.model.logit_adjustment
+    return settings

@@ -1,0 +1,38 @@
+"""Which boxes of a detector are worth a second look by a classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from inatdet.data.boxes import suppress
+from inatdet.data.detections import Detections
+
+
+@dataclass(frozen=True)
+class BoxChoice:
+    """Which boxes are classified, what is seen of them, and what is kept.
+
+    Attributes:
+        min_score: boxes with a lower score are left out.
+        most: how many of an image, at most, the best.
+        iou: those that overlap a better one of their image by a higher IoU are left out, whatever
+            their labels: a classifier would say the same of both.
+        context: the share of a box's width and height that is seen on each of its sides, too.
+        labels: how many of a box's labels are kept, at each level.
+    """
+
+    min_score: float = 0.0
+    most: int = 20
+    iou: float = 0.6
+    context: float = 0.1
+    labels: int = 3
+
+    def rows(self, found: Detections) -> np.ndarray:
+        """The rows of the detections that are classified, int64 `[chosen]`, ascending."""
+        rows = np.flatnonzero(found.scores >= self.min_score)
+        kept = suppress(
+            found.image_ids[rows], found.scores[rows], found.boxes[rows], self.iou, self.most
+        )
+        return rows[kept]
