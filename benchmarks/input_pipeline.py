@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -42,25 +41,6 @@ def bare(jpegs: list[bytes]) -> tf.data.Dataset:
 
     data = tf.data.Dataset.from_tensor_slices(jpegs).repeat()
     return data.map(decode_and_resize, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-
-
-def rate(data: tf.data.Dataset, count: Callable[[object], int], images: int) -> float:
-    """Images per second, after as many to warm up, with a fresh iterator.
-
-    An iterator that outlived its turn would continue to fill its buffers during the others'.
-    """
-    batches = iter(data)
-    took(batches, count, images)
-    return images / took(batches, count, images)
-
-
-def took(batches: Iterator[object], count: Callable[[object], int], images: int) -> float:
-    """Seconds for so many images; the last batch counts in proportion."""
-    seen = 0
-    start = time.perf_counter()
-    while seen < images:
-        seen += count(next(batches))
-    return (time.perf_counter() - start) * images / seen
 
 
 def padding(batches: Iterator[dict[str, tf.Tensor]], images: int) -> float:
@@ -102,7 +82,7 @@ def main(argv: Sequence[str]) -> None:
         rates: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(_ROUNDS.value):
             for name, (data, count) in ways.items():
-                rates[name].append(rate(data, count, _IMAGES.value))
+                rates[name].append(measuring.rate(data, count, _IMAGES.value))
         medians = {name: statistics.median(values) for name, values in rates.items()}
         held = {
             size: padding(iter(ways[name][0]), _IMAGES.value)

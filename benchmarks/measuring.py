@@ -6,7 +6,7 @@ import dataclasses
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -23,6 +23,16 @@ def invented_batch(
         "image_size": np.array([[height, width]] * batch_size, np.int32),
         "boxes": truth.astype(np.float32),
         "labels": rng.integers(1, num_classes + 1, (batch_size, boxes)).astype(np.int32),
+    }
+
+
+def invented_images(batch_size: int, side: int, num_classes: int) -> dict[str, np.ndarray]:
+    """Noise with labels, in the form of `inatdet.classification.inputs`."""
+    rng = np.random.default_rng(0)
+    return {
+        "image": rng.uniform(0, 255, (batch_size, side, side, 3)).astype(np.float32),
+        "label": rng.integers(1, num_classes + 1, batch_size).astype(np.int32),
+        "image_id": np.arange(batch_size),
     }
 
 
@@ -43,6 +53,25 @@ def both_seconds(call: Callable[[], object]) -> tuple[float, float]:
 def median_seconds(call: Callable[[], object], repeats: int) -> float:
     """The median time of a call."""
     return statistics.median(seconds(call) for _ in range(repeats))
+
+
+def rate(data: Iterable[object], count: Callable[[object], int], images: int) -> float:
+    """Images per second, after as many to warm up, with a fresh iterator.
+
+    An iterator that outlived its turn would continue to fill its buffers during the others'.
+    """
+    batches = iter(data)
+    _took(batches, count, images)
+    return images / _took(batches, count, images)
+
+
+def _took(batches: Iterator[object], count: Callable[[object], int], images: int) -> float:
+    """Seconds for so many images; the last batch counts in proportion."""
+    seen = 0
+    start = time.perf_counter()
+    while seen < images:
+        seen += count(next(batches))
+    return (time.perf_counter() - start) * images / seen
 
 
 def processor_seconds() -> float:

@@ -13,9 +13,8 @@ from official.modeling import hyperparams
 
 from inatdet.errors import InputError
 from inatdet.networks import classifiers
-from inatdet.networks.inception_v3 import BatchNorm
 from inatdet.training import rmsprop
-from inatdet.training.config import Experiment, InputConfig, TrainingTask, check_choice
+from inatdet.training.config import Experiment, InputConfig, TrainingTask
 
 EXPERIMENT = "image_classifier"
 
@@ -113,7 +112,7 @@ class ClassificationTask(TrainingTask):
         super().check()
         model, crop = self.model, self.augmentation
         classifiers.find(model.network)
-        check_choice("task.model.batch_norm", model.batch_norm, BatchNorm)
+        self.check_batch_norm("task.model.batch_norm", model.batch_norm)
         shares = {
             "task.central_fraction": self.central_fraction,
             "task.augmentation.min_area": crop.min_area,
@@ -125,8 +124,8 @@ class ClassificationTask(TrainingTask):
         if crop.min_area > crop.max_area or not 0 < crop.min_aspect <= crop.max_aspect:
             raise InputError(
                 f"task.augmentation goes from an area of {crop.min_area} to {crop.max_area} and an "
-                f"aspect of {crop.min_aspect} to {crop.max_aspect}; the least must not exceed the "
-                "greatest"
+                f"aspect of {crop.min_aspect} to {crop.max_aspect}; the least must be above 0 and "
+                "not exceed the greatest"
             )
         for name, value in (
             ("task.augmentation.color_share", crop.color_share),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import tensorflow as tf
 import tf_keras
@@ -10,9 +11,11 @@ import tf_keras
 from inatdet.classification import inputs
 from inatdet.classification.model import Classifier, Outcome
 from inatdet.data.counts import LabelCounts
+from inatdet.networks import checkpoints
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.label_counts import read_label_counts
 from inatdet.tfrecords.lookup import LabelLookup
+from inatdet.training import averaging
 from inatdet.training.accumulation import Batch
 from inatdet.training.config import InputConfig
 from inatdet.training.labelled_task import LabelledTask
@@ -23,6 +26,8 @@ _METRICS = ("loss/cross_entropy", "accuracy/top_1", "accuracy/top_5")  # the fie
 
 class ClassifierTask(LabelledTask):
     """Trains `Classifier` on TFRecords at one granularity."""
+
+    NEEDED = "labels"
 
     @property
     def logit_adjustment(self) -> float:
@@ -68,8 +73,10 @@ class ClassifierTask(LabelledTask):
 
     def initialize(self, model: Classifier) -> None:
         """Loads the checkpoint that `init_checkpoint` names, or else the network's weights."""
-        if self.task_config.init_checkpoint:
-            super().initialize(model)
+        start = self.task_config.init_checkpoint
+        if start:
+            # What is applied of a model is its averages.
+            averaging.restore(model, checkpoints.newest(start) if os.path.isdir(start) else start)
         elif self.task_config.model.weights:
             model.load_pretrained()
 

@@ -19,8 +19,7 @@ from official.modeling import hyperparams, optimization
 from inatdet.errors import InputError
 from inatdet.networks import backbones
 from inatdet.networks.config import BackboneConfig
-from inatdet.networks.inception_v3 import BatchNorm
-from inatdet.training.config import Experiment, TrainingTask, check_choice
+from inatdet.training.config import Experiment, TrainingTask
 
 FASTER_RCNN_EXPERIMENT = "inatdet_faster_rcnn"
 
@@ -237,13 +236,7 @@ class FasterRCNNTask(TrainingTask):
         super().check()
         backbone = self.model.backbone
         backbones.check(backbone)
-        check_choice("task.model.backbone.batch_norm", backbone.batch_norm, BatchNorm)
-        if self.accumulate_steps > 1 and backbone.batch_norm == BatchNorm.SYNCHRONIZED:
-            raise InputError(
-                "task.model.backbone.batch_norm is synchronised, which is impossible with "
-                "task.accumulate_steps above 1: replicas do not meet between their batches; use "
-                "trained or frozen"
-            )
+        self.check_batch_norm("task.model.backbone.batch_norm", backbone.batch_norm)
         if self.validation_pictures < 0:
             raise InputError(
                 f"task.validation_pictures is {self.validation_pictures}; it must be 0, which "

@@ -106,7 +106,7 @@ def restore(model: tf_keras.Model, checkpoint: str) -> None:
     check_format(os.path.dirname(checkpoint))
     read_into(
         checkpoint,
-        "does not fit the detector of the settings",
+        "does not fit the model of the settings",
         "use the settings that it was trained with",
         model=model,
     )

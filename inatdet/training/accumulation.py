@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 from official.core import base_trainer
 
+from inatdet.training import averaging
+
 Batch = dict[str, tf.Tensor]
 
 
@@ -21,6 +23,11 @@ class AccumulatingTrainer(base_trainer.Trainer):
     def next_train_inputs(self, iterator) -> tuple[Batch, ...]:
         """The batches of the next step."""
         return tuple(next(iterator) for _ in range(self.config.task.accumulate_steps))
+
+    def initialize(self) -> None:
+        """Loads the weights that training starts from, where no checkpoint is resumed."""
+        super().initialize()
+        averaging.begin(self.optimizer)
 
 
 def mean_over(

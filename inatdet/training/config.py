@@ -10,6 +10,7 @@ from official.modeling import hyperparams
 from inatdet.choices import Choice
 from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
+from inatdet.networks.inception_v3 import BatchNorm
 from inatdet.tfrecords.sampling import Sampling
 
 _PRECISIONS = ("float32", "bfloat16", "float16")
@@ -101,6 +102,21 @@ class TrainingTask(cfg.TaskConfig):
         if self.accumulate_steps < 1:
             raise InputError(
                 f"task.accumulate_steps is {self.accumulate_steps}; it must be at least 1"
+            )
+
+    def check_batch_norm(self, name: str, value: str) -> None:
+        """Raises InputError for statistics of batch norm that do not exist or cannot be had.
+
+        Args:
+            name: of the setting, for the error.
+            value: the setting.
+        """
+        check_choice(name, value, BatchNorm)
+        if self.accumulate_steps > 1 and value == BatchNorm.SYNCHRONIZED:
+            raise InputError(
+                f"{name} is {value}, which is impossible with task.accumulate_steps above 1: "
+                f"replicas do not meet between their batches; use {BatchNorm.TRAINED} or "
+                f"{BatchNorm.FROZEN}"
             )
 
 

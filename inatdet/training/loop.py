@@ -18,7 +18,7 @@ from inatdet.networks import checkpoints
 from inatdet.tfrecords import contents
 from inatdet.tfrecords.damage import reading_errors
 from inatdet.tfrecords.reading import find_files
-from inatdet.training import devices, experiment, resuming
+from inatdet.training import averaging, devices, experiment, resuming
 from inatdet.training.accumulation import AccumulatingTrainer
 from inatdet.training.config import Experiment, TrainingTask, images_per_step, scale_to_replicas
 from inatdet.training.progress import ProgressLine, StopOnNonFiniteLoss, losses_text
@@ -110,13 +110,14 @@ def _train(
         # Orbit restores it without noticing if it is of another model.
         if checkpoint := checkpoints.latest(model_dir):
             checkpoints.restore(trainer.model, checkpoint)
+            averaging.begin(trainer.optimizer)  # in case the checkpoint has no averages
     with reading_errors(*patterns):
         try:
             return _run(trainer, task, params, mode, model_dir, strategy, notify)
         except tf.errors.OutOfRangeError as error:
             raise InputError(
                 f"{' and '.join(patterns)}: holds no image to train on; write TFRecords of images "
-                "with boxes, or turn task.train_data.single_instance off"
+                f"with {task.NEEDED}, or turn task.train_data.single_instance off"
             ) from error
 
 

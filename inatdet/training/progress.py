@@ -24,13 +24,21 @@ def duration(seconds: float) -> str:
 
 
 def losses_text(output: dict[str, tf.Tensor], total: str) -> str:
-    """`1.500 (classes 1.000, boxes 0.500)`: the loss called `total` and what it is made of."""
-    parts = ", ".join(
-        f"{name.removeprefix('loss/')} {float(value):.3f}"
+    """`1.500 (classes 1.000, boxes 0.500)`: the loss called `total` and what it is made of.
+
+    Where there are accuracies, they follow: ` | top_1 12.5%`.
+    """
+    parts = _listed(output, "loss/", lambda value: f"{value:.3f}")
+    shares = _listed(output, "accuracy/", lambda value: f"{100 * value:.1f}%")
+    return f"{float(output[total]):.3f} ({parts})" + (f" | {shares}" if shares else "")
+
+
+def _listed(output: dict[str, tf.Tensor], group: str, shown: Callable[[float], str]) -> str:
+    return ", ".join(
+        f"{name.removeprefix(group)} {shown(float(value))}"
         for name, value in output.items()
-        if name.startswith("loss/")
+        if name.startswith(group)
     )
-    return f"{float(output[total]):.3f} ({parts})"
 
 
 class StopOnNonFiniteLoss:

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from inatdet.training.accumulation import Batch, mean_over
+from inatdet.training.averaging import Averaging
 
 
 def take_step(
@@ -29,18 +30,19 @@ def take_step(
     Returns:
         The mean of each scalar over the batches, before the step.
     """
-    mixed = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
+    scaling = optimizer.optimizer if isinstance(optimizer, Averaging) else optimizer
+    mixed = isinstance(scaling, tf_keras.mixed_precision.LossScaleOptimizer)
 
     def gradients_and_values(batch: Batch) -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
             loss, *others = values_of(batch)
             # The optimizer sums gradients over the replicas; the loss is the mean over them.
             scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
-            scaled = optimizer.get_scaled_loss(scaled) if mixed else scaled
+            scaled = scaling.get_scaled_loss(scaled) if mixed else scaled
         return [*tape.gradient(scaled, variables), loss, *others]
 
     means = mean_over(batches, gradients_and_values, like=[*variables, *[tf.zeros([])] * count])
     gradients, values = means[: len(variables)], means[len(variables) :]
-    gradients = optimizer.get_unscaled_gradients(gradients) if mixed else gradients
+    gradients = scaling.get_unscaled_gradients(gradients) if mixed else gradients
     optimizer.apply_gradients(zip(gradients, variables))
     return values

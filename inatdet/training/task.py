@@ -8,13 +8,41 @@ import orbit
 import tensorflow as tf
 import tf_keras
 from official.core import base_task
+from official.core import config_definitions as cfg
+from official.modeling import optimization
+
+from inatdet.training.averaging import Averaging
 
 LoopAction = Callable[[dict[str, tf.Tensor]], None]
 """Called after each loop of steps, or each validation, with the values that it gave."""
 
 
 class Task(base_task.Task):
-    """A Model Garden task with hooks for the loop; by default they do nothing."""
+    """A Model Garden task with hooks for the loop; by default they do nothing.
+
+    `NEEDED` says in a word what images must have to be trained on.
+    """
+
+    NEEDED = "boxes"
+
+    @classmethod
+    def create_optimizer(
+        cls,
+        optimizer_config: optimization.OptimizationConfig,
+        runtime_config: cfg.RuntimeConfig | None = None,
+        dp_config: cfg.DifferentialPrivacyConfig | None = None,
+    ) -> tf_keras.optimizers.Optimizer:
+        """Model Garden's optimizer, but averages are around the one that scales losses.
+
+        The other way round they would not be noticed in float16.
+        """
+        averages = optimizer_config.ema
+        if averages is None:
+            return super().create_optimizer(optimizer_config, runtime_config, dp_config)
+        inner = optimizer_config.replace(ema=None)
+        return Averaging(
+            super().create_optimizer(inner, runtime_config, dp_config), **averages.as_dict()
+        )
 
     def prepare(self) -> None:
         """Looks up what the model needs to know of the data, before it is built for training.

@@ -22,6 +22,7 @@ _ABOVE_0 = frozenset(
         "checkpoint_interval",
         "crop_size",
         "hidden",
+        "image_size",
         "initializer_stddev",
         "level4_size",
         "max_detections",
@@ -48,6 +49,7 @@ _ABOVE_0 = frozenset(
 )
 _SHARES = frozenset(
     {
+        "average_decay",
         "batch_norm_momentum",
         "min_score",
         "negative_iou",

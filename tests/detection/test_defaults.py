@@ -3,19 +3,24 @@
 The numbers are repeated here on purpose: a changed default is a changed detector.
 """
 
-import functools
-import inspect
 import re
-from pathlib import Path
 
 import pytest
 
 from inatdet.detection.config import FasterRCNNConfig, MinibatchConfig, ProposalConfig
 from inatdet.detection.experiments import read_experiment
 from inatdet.detection.fpn_config import FPNConfig
-
-ROOT = Path(__file__).parents[2]
-FIDELITY = ROOT / "docs" / "fidelity.md"
+from tests.fidelity import (
+    DETECTOR,
+    SOURCE,
+    check_row,
+    described,
+    field,
+    find,
+    named_in,
+    plain,
+    rows,
+)
 
 MODEL = {
     "backbone.padding": "same",
@@ -108,18 +113,9 @@ SHARED = {
 DEFAULTS = {f"task.model.{path}": value for path, value in MODEL.items()} | OTHERS
 
 
-def field(path, root=None):
-    root = read_experiment([]) if root is None else root
-    return functools.reduce(getattr, path.split("."), root)
-
-
 @pytest.fixture(scope="module")
 def params():
     return read_experiment([])
-
-
-def plain(value):
-    return tuple(value) if isinstance(value, (list, tuple)) else value
 
 
 @pytest.mark.parametrize("path", DEFAULTS)
@@ -130,19 +126,6 @@ def test_a_default(params, path):
 @pytest.mark.parametrize("path", FPN | SHARED)
 def test_a_default_of_the_pyramid(path):
     assert plain(field(path, FPNConfig())) == plain((FPN | SHARED)[path])
-
-
-SOURCE = r"\[(?:paper|OD API|fgvc|ours|FPN|[A-Z]\w+ et al\.)"
-
-
-def described(owner, name):
-    """What a field's class says about the field, and the first paragraph of its docstring."""
-    for base in type(owner).__mro__:
-        document = inspect.cleandoc(base.__doc__ or "")
-        found = re.search(rf"^    {name}: (.+(?:\n {{8}}.+)*)", document, re.M)
-        if found:
-            return found[1], document.partition("\n\n")[0]
-    raise AssertionError(f"{type(owner).__name__} does not describe {name}")
 
 
 @pytest.mark.parametrize(
@@ -158,34 +141,10 @@ def test_every_field_of_the_model_is_described_and_has_a_source(config, paths):
         assert any(re.search(SOURCE, text) for text in texts), path
 
 
-def rows():
-    """The rows of the document's tables, each a list of cells."""
-    lines = FIDELITY.read_text("utf-8").splitlines()
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if "|" in line]
-    return [row for row in cells if len(row) == 5 and row[0] not in ("what", "---")]
-
-
-def named_in(text):
-    return re.findall(r"`([^`]+)`", text)
-
-
 def test_the_document_names_every_default():
-    named = {name for row in rows() for name in named_in(row[3])}
+    named = {name for row in rows(DETECTOR) for name in named_in(row[3])}
     unnamed = [path for path in MODEL if path not in named]
     assert unnamed == []
-
-
-FOLDERS = ("inatdet", "tests", "pipelines", "benchmarks")
-
-
-def find(name):
-    """Files of the project that a document names by the end of their paths."""
-    return [
-        path
-        for folder in FOLDERS
-        for path in ROOT.glob(f"{folder}/**/*")
-        if f"/{path.relative_to(ROOT)}".endswith(f"/{name}")
-    ]
 
 
 def setting(path, params):
@@ -193,22 +152,15 @@ def setting(path, params):
     return field(path, root)  # AttributeError where there is none
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row[0])
+@pytest.mark.parametrize("row", rows(DETECTOR), ids=lambda row: row[0])
 def test_what_the_table_names_exists(params, row):
-    places, tests = named_in(row[3]), named_in(row[4])
-    assert places, "no place named"
-    assert [name for name in tests if re.fullmatch(r"test_\w+\.py", name)], "no test named"
-    for place in places:
-        if place.endswith(".py"):
-            assert find(place), place
-        else:
-            setting(place, params)
+    check_row(row, lambda place: setting(place, params))
 
 
 def test_files_and_settings_in_the_sentences_exist(params):
     sections = "|".join(name for name in vars(params.task.model) if not name.startswith("_"))
     checked = 0
-    for name in named_in(FIDELITY.read_text("utf-8")):
+    for name in named_in(DETECTOR):
         if re.fullmatch(r"[\w/]+\.(py|yaml)", name):
             assert find(name), name
             checked += 1

@@ -54,7 +54,7 @@ def test_other_formats_are_refused(saved, tmp_path, content, message):
 
 
 def test_a_checkpoint_of_another_model_is_refused(saved):
-    with pytest.raises(InputError, match="does not fit the detector of the settings"):
+    with pytest.raises(InputError, match="does not fit the model of the settings"):
         checkpoints.restore(dense(5), saved[1])
 
 

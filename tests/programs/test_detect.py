@@ -75,7 +75,7 @@ def test_only_coarser_levels_can_be_summed(data, model_dir, tmp_path):
 def test_a_checkpoint_of_another_detector(data, model_dir, tmp_path):
     params = settings()
     params.task.model.backbone.resnet.depth_multiplier = 0.5
-    with pytest.raises(InputError, match="does not fit the detector of the settings"):
+    with pytest.raises(InputError, match="does not fit the model of the settings"):
         inference.detect(params, f"{model_dir}/ckpt-7", model_dir, data, str(tmp_path / "x"))
     assert os.listdir(tmp_path) == []
 

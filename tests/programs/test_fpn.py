@@ -51,5 +51,5 @@ def test_training_on_two_devices_and_detection_with_what_it_saved(tmp_path):
     np.testing.assert_allclose(in_first["scores"][0, :count], scores, atol=1e-5)
 
     other = experiments.read_experiment(["pipelines/mini_species.yaml"])
-    with pytest.raises(InputError, match="does not fit the detector of the settings"):
+    with pytest.raises(InputError, match="does not fit the model of the settings"):
         inference.detect(other, checkpoint, model_dir, data, str(tmp_path / "other.parquet"))

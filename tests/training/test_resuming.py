@@ -144,7 +144,7 @@ def test_a_second_trainer_is_refused_and_reading_goes_on(data, model_dir):
         with pytest.raises(InputError, match=r"process \d+ on .* is writing there"):
             train(training_on(data, 20), "train", str(model_dir))
         reading = training_on(data, 20, f"task.validation_data.input_path={data}")
-        with pytest.raises(InputError, match="does not fit the detector"):  # so it was read
+        with pytest.raises(InputError, match="does not fit the model"):  # so it was read
             train(reading, "eval", str(model_dir))
     assert content(model_dir) == before
 
