@@ -26,7 +26,9 @@ _ADVICE: Mapping[Problem, str] = {
 }
 
 
-def collect_labels(path: str, entries: Iterable[tuple[str, Any]], on_bad: OnBad) -> ImageLabels:
+def collect_labels(
+    path: str, entries: Iterable[tuple[str, Any]], on_bad: OnBad, *, files_needed: bool = False
+) -> ImageLabels:
     """Checks entries in COCO's form and makes image labels of them.
 
     Annotations of one image may repeat its category, as boxes do; of several categories, none is
@@ -37,12 +39,13 @@ def collect_labels(path: str, entries: Iterable[tuple[str, Any]], on_bad: OnBad)
         entries: pairs of the list an entry belongs to, one of `LISTS`, and the entry; in any order.
         on_bad: with `ERROR` any bad entry is an error. With `SKIP` bad entries are left out, and
             with them the images that then have no label or several; that is counted in `skipped`.
+        files_needed: see `collect`.
 
     Raises:
         InputError: an entry is bad and `on_bad` is `ERROR`, in which case the first few bad ones
             are named; or no image is left.
     """
-    collector = _Collector()
+    collector = _Collector(files_needed)
     for key, entry in entries:
         collector.lists.add(key, entry)
     labels, images = collector.finish(path), collector.lists.seen["images"]
@@ -58,9 +61,9 @@ def collect_labels(path: str, entries: Iterable[tuple[str, Any]], on_bad: OnBad)
 class _Collector:
     """Collects entries, whose lists may come in any order, and what is wrong with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, files_needed: bool):
         self.tally = Tally(_ADVICE)
-        self.lists = Lists(self._add, self.tally, files_needed=False, sizes_needed=False)
+        self.lists = Lists(self._add, self.tally, files_needed, sizes_needed=False)
         self._rows = array("q")  # image, category, own id, number in the list
         self._numbered = False  # an annotation has no id of its own
         self._spoilt: set[int] = set()  # images with an annotation that cannot be read

@@ -11,7 +11,11 @@ from inatdet.errors import InputError
 
 
 def check_label_spaces(
-    taxonomy: Taxonomy, source: str, categories: Iterable[Category], path: str
+    taxonomy: Taxonomy,
+    source: str,
+    categories: Iterable[Category],
+    path: str,
+    having: str = "boxes",
 ) -> None:
     """Refuses label spaces of another dataset, or of another version of the same.
 
@@ -24,6 +28,7 @@ def check_label_spaces(
         source: where they come from, for the message.
         categories: those that have boxes in the annotations.
         path: the annotations, for the message.
+        having: what the categories have in the annotations, for the message.
 
     Raises:
         InputError: a category is not listed or differs; the first is named.
@@ -45,7 +50,7 @@ def check_label_spaces(
     raise InputError(
         f"{path}: category {first.id} ({_described(first)}) {there} in the label spaces of "
         f"{source}, and so for {len(differing)} categor{'y' if len(differing) == 1 else 'ies'} "
-        f"with boxes; {advice}"
+        f"with {having}; {advice}"
     )
 
 

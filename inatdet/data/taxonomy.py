@@ -45,6 +45,9 @@ GENERIC_NAME = "animal"
 TAXONOMY_FILE = "taxonomy.json"
 """The name of the file of label spaces that lies beside TFRecords and checkpoints."""
 
+IMAGE_TAXONOMY_FILE = "image_taxonomy.json"
+"""The name of the file of the label spaces of whole images, where TFRecords have image labels."""
+
 _FORMAT = "inatdet taxonomy"
 _VERSION = 2  # added the ranks of categories
 _WRITE_AGAIN = "write the file again with `inatdet tfrecords`"
@@ -303,18 +306,19 @@ class Taxonomy:
             raise ValueError("does not list its species by id")
         return taxonomy
 
-    def write_label_maps(self, directory: str | os.PathLike[str]) -> None:
+    def write_label_maps(self, directory: str | os.PathLike[str], prefix: str = "") -> None:
         """Writes label maps for the Object Detection API, one per level.
 
         Args:
             directory: where to write `species_label_map.pbtxt`, `super_label_map.pbtxt` and so on.
+            prefix: of the names of these files.
         """
         for granularity in self.levels:
             items = (
                 f"item {{\n  id: {i + 1}\n  name: '{_escape(name)}'\n}}\n"
                 for i, name in enumerate(self.names(granularity))
             )
-            path = os.path.join(directory, f"{granularity}_label_map.pbtxt")
+            path = os.path.join(directory, f"{prefix}{granularity}_label_map.pbtxt")
             write_text(path, "".join(items))
 
     def _level(self, granularity: Granularity) -> Level:

@@ -22,7 +22,7 @@ from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
 from inatdet.tfrecords.damage import reading_errors
-from inatdet.tfrecords.journal import count_images
+from inatdet.tfrecords.journal import count_boxed_images
 from inatdet.training import applying, devices, experiment
 
 
@@ -40,7 +40,7 @@ def detect(
     most_per_image: int = 0,
     notify: Callable[[str], None] = lambda message: None,
 ) -> int:
-    """Detects in every image of some TFRecords.
+    """Detects in every image of some TFRecords; those that have only image labels are skipped.
 
     Args:
         params: the settings that the model was trained with.
@@ -122,7 +122,7 @@ def detect(
             )
             for path, target in zip(paths, targets)
         ]
-        total = count_images(input_pattern)
+        total = count_boxed_images(input_pattern)
         sinks: Sequence[DetectionsWriter | BestOfClasses] = writers
         if most_per_class:
             limits = ClassLimits(params.task.model, taxonomy, targets, most_per_class, total)
@@ -138,7 +138,10 @@ def detect(
                 at_limit += int((views[0].count.numpy() >= most_per_image).sum())
             bar.update(images - bar.n)
         if not images:
-            raise InputError(f"{input_pattern}: holds no image; write TFRecords of images")
+            raise InputError(
+                f"{input_pattern}: holds no image annotated with boxes; write TFRecords with "
+                "--annotations"
+            )
         if most_per_class:
             bar.close()
             limits.write(writers)

@@ -93,7 +93,8 @@ def make_dataset(
     `resize_images(align_corners=False)` instead, whose samples lie `(1 / scale - 1) / 2` original
     pixels further up and left (none at scale 1): the only difference in preprocessing.
 
-    Boxes without a label at the level are left out, and crowd boxes in training.
+    Boxes without a label at the level are left out, and crowd boxes in training. So are images that
+    are there for their labels alone, whose boxes nobody drew.
 
     Args:
         file_pattern: the TFRecord files.
@@ -131,10 +132,12 @@ def make_dataset(
         seed=seed,
         shuffle_buffer=shuffle_buffer,
         cache=cache,
-        keep=keep_single_instance if single_instance else None,
+        keep=_single_boxed if single_instance else _boxed,
         resampler=resampler,
         input_context=input_context,
     )
+    if not is_training:
+        data = _boxed(data)
     data = data.map(lambda serialized: _parse(serialized, lookup, is_training))
     if batch_size > 1:
         data = _batches(data, batch_size, is_training)
@@ -147,6 +150,14 @@ def make_dataset(
         is_training=is_training,
         seed=seed,
     ).prefetch(tf.data.AUTOTUNE)
+
+
+def _boxed(data: tf.data.Dataset) -> tf.data.Dataset:
+    return data.filter(examples.is_boxed)
+
+
+def _single_boxed(data: tf.data.Dataset) -> tf.data.Dataset:
+    return keep_single_instance(_boxed(data))
 
 
 def _parse(serialized: tf.Tensor, lookup: LabelLookup, is_training: bool) -> dict[str, tf.Tensor]:

@@ -5,6 +5,10 @@ r"""Writes a dataset's images and boxes as TFRecords.
     inatdet tfrecords --annotations=val_2017_bboxes.json --images_dir=inat2017 \
         --output_dir=records --split=val --taxonomy=records/taxonomy.json
 
+For classification, --image_labels=train2017.json gives what each image shows as a whole, with
+--annotations or without; its images are written too, with boxes or without. Its label spaces are
+written as `image_taxonomy.json`, to be given for val as --image_taxonomy.
+
 The output folder contains `<split>-00000-of-00016.tfrecord` and so on, `taxonomy.json`, a label map
 per level, `<split>.label_counts.json` with how often each category occurs, and, once the split
 is complete, `<split>.json` with what was written, what was left out, and why. To resume an
@@ -28,7 +32,12 @@ from inatdet.tfrecords.writing import convert
 
 def define_flags() -> None:
     """Defines this program's flags."""
-    flags.DEFINE_string("annotations", None, "COCO-style JSON with the boxes.", required=True)
+    flags.DEFINE_string("annotations", None, "COCO-style JSON with the boxes.")
+    flags.DEFINE_string(
+        "image_labels",
+        None,
+        "COCO-style JSON with the categories of whole images, for classifiers.",
+    )
     flags.DEFINE_string("images_dir", None, "Folder that its file names are relative to.")
     flags.DEFINE_string(
         "images_tar", None, "An archive of the images instead, which is not unpacked."
@@ -46,6 +55,9 @@ def define_flags() -> None:
     )
     define_ranks()
     flags.DEFINE_string("taxonomy", None, "taxonomy.json to use: for val, that of train.")
+    flags.DEFINE_string(
+        "image_taxonomy", None, "image_taxonomy.json to use: for val, that of train."
+    )
     flags.DEFINE_list("super_classes", [], "Super-classes in the order of their labels.")
     flags.DEFINE_enum_class(
         "on_bad", OnBad.ERROR, OnBad, "Stop at bad entries and images, or leave them out."
@@ -63,7 +75,11 @@ def define_flags() -> None:
         "A CSV file whose column image_id lists images to leave out, such as problems.csv of "
         "inatdet check.",
     )
-    flags.DEFINE_bool("keep_boxless", False, "Also write images without boxes.")
+    flags.DEFINE_bool(
+        "keep_boxless",
+        False,
+        "Also write images of --annotations without boxes, as images of none.",
+    )
     flags.DEFINE_integer("seed", 0, "Seed of the shuffling of images into shards.")
     flags.DEFINE_string(
         "shards",
@@ -97,8 +113,10 @@ def main(argv: Sequence[str]) -> None:
         shards=values.shards,
         leave_out=tuple(values.leave_out),
         leave_out_listed=values.leave_out_listed,
+        image_labels=values.image_labels,
+        image_taxonomy=values.image_taxonomy,
     )
-    progress(f"reading {conversion.annotations}")
+    progress(f"reading {conversion.sources}")
     summary = convert(conversion, progress=True)
     for note in summary["notes"]:
         progress(f"note: {note}")
@@ -106,6 +124,8 @@ def main(argv: Sequence[str]) -> None:
         f"{conversion.output_dir}: {summary['images']} images with {summary['boxes']} boxes in "
         f"{summary['shards']} shards of {conversion.split}"
     )
+    if (boxed := summary.get("boxed_images")) is not None:
+        print(f"{summary['images'] - boxed} of the images have no boxes, only a label")
     if unwritten := summary.get("unwritten"):
         print(
             f"{unwritten} shards of {conversion.split} are still to be written; the part that ends "
@@ -119,8 +139,10 @@ def main(argv: Sequence[str]) -> None:
             "ignored; look whether their boxes were drawn upright (`inatdet check` lists them)",
             file=sys.stderr,
         )
-    if count := summary["boxes_without_species_label"]:
-        print(
-            f"warning: {count} boxes have a species without a label in {conversion.taxonomy}",
-            file=sys.stderr,
-        )
+    for what, taxonomy in (("boxes", "taxonomy"), ("images", "image_taxonomy")):
+        if count := summary.get(f"{what}_without_species_label"):
+            print(
+                f"warning: {count} {what} have a species without a label in "
+                f"{getattr(conversion, taxonomy)}",
+                file=sys.stderr,
+            )

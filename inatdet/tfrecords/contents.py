@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from inatdet.data.taxonomy import TAXONOMY_FILE, Taxonomy
+from inatdet.data.categories import Category
+from inatdet.data.taxonomy import IMAGE_TAXONOMY_FILE, TAXONOMY_FILE, Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import matching
 from inatdet.tfrecords.journal import summary_of
@@ -24,7 +25,8 @@ class Contents:
         bytes: the size of all files.
         images: how many they hold; like all that follows, None if no summary says it.
         boxes: how many.
-        annotations_sha256: of the file that they were made from.
+        annotations_sha256: of the file that they were made from; where there were image labels,
+            of all files.
     """
 
     bytes: int
@@ -37,8 +39,14 @@ class Contents:
         """The contents of the files that a pattern matches; without files, none."""
         size = sum(os.path.getsize(file) for file in matching(file_pattern))
         summary = summary_of(file_pattern)
-        images, boxes = summary.get("images"), summary.get("boxes")
-        return cls(size, images, boxes, _settings(summary).get("annotations_sha256"))
+        settings = _settings(summary)
+        hashes = [settings.get(key) for key in ("annotations_sha256", "image_annotations_sha256")]
+        return cls(
+            size,
+            summary.get("images"),
+            summary.get("boxes"),
+            "+".join(found for found in hashes if isinstance(found, str)) or None,
+        )
 
     def are_those_of(self, other: Contents) -> bool:
         """Whether both are the same; the summaries decide where both have one."""
@@ -89,6 +97,8 @@ def labels_sha256(taxonomy: Taxonomy) -> str:
 def check_labels(file_pattern: str, taxonomy: Taxonomy, path: str) -> None:
     """Checks that the labels in records are those of a taxonomy, as training needs them.
 
+    Those of the boxes or those of whole images will do, where records have both.
+
     Args:
         file_pattern: the records; nothing is checked if no file beside them has their labels.
         taxonomy: the label spaces.
@@ -98,9 +108,11 @@ def check_labels(file_pattern: str, taxonomy: Taxonomy, path: str) -> None:
         InputError: the label spaces differ.
     """
     if _have_labels_of(file_pattern, taxonomy) is False:
+        files = " or ".join(_beside(file_pattern)) or TAXONOMY_FILE
         raise InputError(
             f"{file_pattern}: the labels of these TFRecords are not those of {path}; use the "
-            f"{TAXONOMY_FILE} beside them, or write them with inatdet tfrecords --taxonomy={path}"
+            f"{files} beside them, or give this file to inatdet tfrecords, as --taxonomy or, for "
+            "image labels, as --image_taxonomy"
         )
 
 
@@ -118,33 +130,40 @@ def check_categories(file_pattern: str, taxonomy: Taxonomy) -> None:
     """
     if _have_labels_of(file_pattern, taxonomy) is not False:
         return
-    known = taxonomy.category_of_id
-    beside = _beside(file_pattern)
-    of_records = beside.species if beside else ()
-    strange = [category for category in of_records if known.get(category.id) != category]
-    if not strange and beside:
-        return
-    named = ", ".join(f"{category.id} ({category.name})" for category in strange[:_NAMED])
-    count = f" ({len(strange)} of {len(of_records)}, such as {named})" if strange else ""
+    count = ""
+    for of_records in _beside(file_pattern).values():
+        strange = _strangers(of_records, taxonomy)
+        if not strange:
+            return
+        named = ", ".join(f"{category.id} ({category.name})" for category in strange[:_NAMED])
+        count = count or f" ({len(strange)} of {len(of_records.species)}, such as {named})"
     raise InputError(
         f"{file_pattern}: these TFRecords have other categories than the model{count}; use those "
         "of the model's dataset, or detect all the same with --any_labels"
     )
 
 
+def _strangers(of_records: Taxonomy, of_model: Taxonomy) -> list[Category]:
+    """The categories of records that a model does not know."""
+    known = of_model.category_of_id
+    return [category for category in of_records.species if known.get(category.id) != category]
+
+
 def _have_labels_of(file_pattern: str, taxonomy: Taxonomy) -> bool | None:
     """Whether records have these label spaces; None if nothing beside them says so."""
-    recorded = _settings(summary_of(file_pattern)).get("labels_sha256")
-    if recorded is not None:
-        return bool(recorded == labels_sha256(taxonomy))
-    beside = _beside(file_pattern)
-    return None if beside is None else beside == taxonomy
+    settings = _settings(summary_of(file_pattern))
+    recorded = [settings.get(key) for key in ("labels_sha256", "image_labels_sha256")]
+    if any(recorded):
+        return labels_sha256(taxonomy) in recorded
+    beside = _beside(file_pattern).values()
+    return taxonomy in beside if beside else None
 
 
-def _beside(file_pattern: str) -> Taxonomy | None:
-    """The taxonomy in the folder of records, if there is one."""
-    path = os.path.join(os.path.dirname(next(iter(matching(file_pattern)), "")), TAXONOMY_FILE)
-    return Taxonomy.load(path) if os.path.exists(path) else None
+def _beside(file_pattern: str) -> dict[str, Taxonomy]:
+    """The taxonomies in the folder of records, by the names of their files."""
+    folder = os.path.dirname(next(iter(matching(file_pattern)), ""))
+    paths = {name: os.path.join(folder, name) for name in (TAXONOMY_FILE, IMAGE_TAXONOMY_FILE)}
+    return {name: Taxonomy.load(path) for name, path in paths.items() if os.path.exists(path)}
 
 
 def _settings(summary: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from inatdet.data.taxonomy import Taxonomy
 from inatdet.tfrecords import keys
 from inatdet.tfrecords.keys import VERSION
 from inatdet.tfrecords.wire import (
+    Parts,
     bytes_list,
     decode_example,
     encode_example,
@@ -22,6 +24,7 @@ from inatdet.tfrecords.wire import (
     int64_list,
 )
 
+_NOTHING: Mapping[str, Parts] = MappingProxyType({})
 _ID_IN_DAMAGED = re.compile(re.escape(keys.SOURCE_ID.encode()) + rb"\x12.\x0a.\x0a.(-?\d+)", re.S)
 
 
@@ -49,6 +52,7 @@ class Encoder:
         category_ids: np.ndarray,
         areas: np.ndarray,
         is_crowd: np.ndarray,
+        more: Mapping[str, Parts] = _NOTHING,
     ) -> bytes:
         """One record, a `tf.train.Example`; the same arguments always give the same bytes.
 
@@ -59,6 +63,7 @@ class Encoder:
             category_ids: `[boxes]`.
             areas: `[boxes]`, square pixels.
             is_crowd: `[boxes]`.
+            more: other fields, by name.
 
         Raises:
             KeyError: a category is not in the taxonomy.
@@ -92,6 +97,7 @@ class Encoder:
                 keys.IS_CROWD: int64_list(np.asarray(is_crowd, np.int64).tolist()),
                 keys.CATEGORY: int64_list(ids),
                 keys.VERSION_KEY: int64_list([VERSION]),
+                **more,
             }
         )
 
@@ -168,6 +174,8 @@ def encode(
     is_crowd: np.ndarray,
     taxonomy: Taxonomy,
     granularity: Granularity = Granularity.SPECIES,
+    more: Mapping[str, Parts] = _NOTHING,
 ) -> bytes:
     """One record; see `Encoder`, which is quicker where there are many."""
-    return Encoder(taxonomy, granularity)(image, jpeg, boxes, category_ids, areas, is_crowd)
+    encoder = Encoder(taxonomy, granularity)
+    return encoder(image, jpeg, boxes, category_ids, areas, is_crowd, more)

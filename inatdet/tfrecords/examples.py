@@ -116,3 +116,18 @@ def decode_image_category(serialized: tf.Tensor) -> tf.Tensor:
     of_image, of_boxes = parsed[keys.IMAGE_CATEGORY], tf.unique(parsed[keys.CATEGORY]).y
     known = tf.cond(tf.size(of_image) > 0, lambda: of_image, lambda: of_boxes)
     return tf.cond(tf.size(known) == 1, lambda: known, lambda: known[:0])
+
+
+def is_boxed(serialized: tf.Tensor) -> tf.Tensor:
+    """Whether somebody drew the boxes of an example, inside a graph.
+
+    Args:
+        serialized: string `[]`, a record of `encoding.encode`.
+
+    Returns:
+        bool `[]`; True for an image without boxes, too, if that means that no animal is in it.
+    """
+    unboxed = tf.io.FixedLenFeature([], tf.int64, default_value=0)
+    return tf.equal(
+        tf.io.parse_single_example(serialized, {keys.UNBOXED: unboxed})[keys.UNBOXED], 0
+    )

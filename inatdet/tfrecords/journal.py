@@ -240,6 +240,12 @@ def count_images(file_pattern: str) -> int | None:
     return images if type(images) is int and images >= 0 else None
 
 
+def count_boxed_images(file_pattern: str) -> int | None:
+    """The number of images in a split's shards whose boxes somebody drew, if it is known."""
+    images = summary_of(file_pattern).get("boxed_images")
+    return images if type(images) is int and images >= 0 else count_images(file_pattern)
+
+
 def _read(path: str) -> dict[str, Any]:
     """What a manifest, or the record of a shard, says; nothing if there is none.
 

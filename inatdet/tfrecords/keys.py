@@ -24,6 +24,9 @@ AREA = "image/object/area"
 IS_CROWD = "image/object/is_crowd"
 CATEGORY = "image/object/category_id"
 IMAGE_CATEGORY = "image/category_id"  # of the whole image, where it is known
+IMAGE_LABEL = "image/class/label"
+IMAGE_TEXT = "image/class/text"
+UNBOXED = "image/unboxed"  # 1 where nobody drew boxes, which does not mean that there is no animal
 VERSION_KEY = "inatdet/version"
 FIRST_VERSION_KEY = "image/object/class/label_species"  # only version 1 has it
 

@@ -18,7 +18,7 @@ from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad
 from inatdet.data.granularity import Granularity
 from inatdet.data.reading_ahead import map_ahead
-from inatdet.data.taxonomy import TAXONOMY_FILE, Taxonomy
+from inatdet.data.taxonomy import IMAGE_TAXONOMY_FILE, TAXONOMY_FILE, Taxonomy
 from inatdet.errors import InputError
 from inatdet.locks import only_writer, only_writer_of
 from inatdet.tfrecords.archive import ImagesArchive
@@ -42,7 +42,7 @@ class _StoppedError(Exception):
 
 
 def convert(conversion: Conversion, progress: bool = False) -> dict[str, Any]:
-    """Writes the shards of one split, its manifest, label counts, label maps and taxonomy.
+    """Writes the shards of one split, its manifest, label counts, label maps and taxonomies.
 
     Args:
         conversion: what to do.
@@ -94,7 +94,7 @@ def _write_part(
             return notes, list(finished.values())
         _check_there(conversion, plan.annotations, source, todo, len(wanted))
         journal.begin(todo, alone=not conversion.shards)
-        _save_label_spaces(conversion, plan.taxonomy)
+        _save_label_spaces(conversion, plan)
         record_of = recorder(conversion, plan, source)
         shards = _write(conversion, source, todo, record_of, journal, stamps, progress)
     finished.update((shard.file, shard) for shard in shards)
@@ -252,14 +252,14 @@ def _join(
         return {**_summary(conversion, plan, written), "unwritten": unwritten}
     shards = list(everything.values())
     summary = _summary(conversion, plan, shards)
-    _save_label_spaces(conversion, plan.taxonomy)
+    _save_label_spaces(conversion, plan)
     left_out = {image_id for shard in shards for image_id in shard.left_out_ids}
     images = plan.annotations.images
-    ids = {images[position].id for position in plan.order.tolist()} - left_out
-    if not ids:
+    written_at = [at for at in plan.order.tolist() if images[at].id not in left_out]
+    if not written_at:
         reasons = "; ".join(f"{problem}: {n}" for problem, n in summary["left_out"].items())
         raise InputError(
-            f"{conversion.annotations}: no image can be written ({reasons}); `inatdet check` lists "
+            f"{conversion.sources}: no image can be written ({reasons}); `inatdet check` lists "
             "what is wrong with each"
         )
     with contextlib.ExitStack() as stack:
@@ -267,30 +267,50 @@ def _join(
             stack.enter_context(only_writer_of(journal.summary_path))
         except InputError:  # another part ended at the same time, and does this
             return summary
-        SplitCounts.of(plan.annotations.keep_images(ids)).save(
-            conversion.output_dir, conversion.split
-        )
+        counts = _counts(plan, np.array(written_at))
+        counts.save(conversion.output_dir, conversion.split)
+        if plan.shown:
+            summary["boxed_images"] = counts.all_images.total_images
         journal.end({**summary, "arguments": arguments_of(conversion)}, shards)
     return summary
 
 
-def _save_label_spaces(conversion: Conversion, taxonomy: Taxonomy) -> None:
-    taxonomy.save(os.path.join(conversion.output_dir, TAXONOMY_FILE))
-    taxonomy.write_label_maps(conversion.output_dir)
+def _counts(plan: Plan, written: np.ndarray) -> SplitCounts:
+    """What the images at these positions show; boxes are counted where somebody drew them."""
+    boxed = written[plan.boxed[written]]
+    images = plan.annotations.images
+    counts = SplitCounts.of(plan.annotations.keep_images(images[at].id for at in boxed.tolist()))
+    if plan.shown is None:
+        return counts
+    return replace(counts, image_labels=plan.shown.counts(written))
+
+
+def _save_label_spaces(conversion: Conversion, plan: Plan) -> None:
+    folder = conversion.output_dir
+    for taxonomy, file, prefix in (
+        (plan.taxonomy, TAXONOMY_FILE, ""),
+        (plan.image_taxonomy, IMAGE_TAXONOMY_FILE, "image_"),
+    ):
+        if taxonomy:
+            taxonomy.save(os.path.join(folder, file))
+            taxonomy.write_label_maps(folder, prefix)
 
 
 def _summary(conversion: Conversion, plan: Plan, shards: Sequence[Shard]) -> dict[str, Any]:
     """What a manifest says about shards."""
-    annotations, taxonomy = plan.annotations, plan.taxonomy
+    annotations = plan.annotations
     left_out = collections.Counter(plan.left_out)
     for shard in shards:
         left_out.update(shard.left_out)
-    species = taxonomy.label_of_category(Granularity.SPECIES)
     misfits = [
-        f"{annotations.path}: {m.granularity} is no level, as it {m.reason}"
-        for m in taxonomy.misfits
+        f"{path}: {m.granularity} is no level, as it {m.reason}"
+        for path, taxonomy in (
+            (conversion.annotations, plan.taxonomy),
+            (conversion.image_labels, plan.image_taxonomy),
+        )
+        for m in (taxonomy.misfits if taxonomy else ())
     ]
-    return {
+    summary = {
         "split": conversion.split,
         "images": sum(shard.images for shard in shards),
         "boxes": sum(shard.boxes for shard in shards),
@@ -298,8 +318,21 @@ def _summary(conversion: Conversion, plan: Plan, shards: Sequence[Shard]) -> dic
         "notes": [*annotations.notes, *misfits],
         "left_out": {problem: count for problem, count in left_out.items() if count},
         "turned": sum(shard.turned for shard in shards),
-        "boxes_without_species_label": int(
-            np.isin(annotations.category_ids, list(species), invert=True).sum()
-        ),
-        "labels": {str(g): taxonomy.num_labels(g) for g in taxonomy.levels},
+        "boxes_without_species_label": _without_label(annotations.category_ids, plan.taxonomy),
+        "labels": _numbers_of_labels(plan.taxonomy),
     }
+    if plan.shown:
+        shown = plan.shown.category_ids[plan.order][plan.shown.known[plan.order]]
+        summary["images_without_species_label"] = _without_label(shown, plan.image_taxonomy)
+        summary["image_labels"] = _numbers_of_labels(plan.image_taxonomy)
+    return summary
+
+
+def _without_label(category_ids: np.ndarray, taxonomy: Taxonomy | None) -> int:
+    """How many categories, int64 `[n]`, have no label as species."""
+    known = taxonomy.label_of_category(Granularity.SPECIES) if taxonomy else {}
+    return int(np.isin(category_ids, list(known), invert=True).sum())
+
+
+def _numbers_of_labels(taxonomy: Taxonomy | None) -> dict[str, int]:
+    return {str(g): taxonomy.num_labels(g) for g in taxonomy.levels} if taxonomy else {}

@@ -55,6 +55,15 @@ def example() -> tf.train.Example:
     return example_of(BOXES, CATEGORY_IDS, AREAS, IS_CROWD)
 
 
+def test_records_stay_as_they_are():
+    """Byte for byte: shards that an earlier version finished are not written again."""
+    jpeg = b"\xff\xd8picture\xff\xd9"
+    record = encode(IMAGE, jpeg, BOXES, CATEGORY_IDS, AREAS, IS_CROWD, TAXONOMY)
+    assert hashlib.sha256(record).hexdigest() == (
+        "f560dc2b94f499a746a8b9d928783781bddedccfc19f019b3073425ef9cf24b8"
+    )
+
+
 def check_round_trip(out):
     assert out["encoded"].numpy() == JPEG
     assert out["image_id"].numpy() == 2**40 + 1

@@ -158,6 +158,7 @@ def start(dataset, *arguments):
         f"--images_dir={dataset.images_dir}",
         f"--output_dir={dataset.output_dir}",
         f"--num_shards={SHARDS}",
+        *([f"--image_labels={dataset.image_labels}"] if dataset.image_labels else []),
         *arguments,
     ]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -201,8 +202,21 @@ def test_killed_twenty_times(larger):
     assert verify([os.path.join(larger.output_dir, "train-*")]).findings == ()
 
 
+def with_labels(dataset):
+    """The same with the labels of all images, of which only two in three keep their boxes."""
+
+    def lose_boxes(content):
+        content["annotations"] = [box for box in content["annotations"] if box["id"] % 3]
+
+    labels = os.path.join(dataset.images_dir, "labels.json")
+    shutil.copy(dataset.annotations, labels)
+    conversions.edit(dataset, lose_boxes)
+    return dataclasses.replace(dataset, image_labels=labels)
+
+
 @pytest.mark.slow
 def test_four_processes_killed_twenty_times(larger):
+    larger = with_labels(larger)
     whole = undisturbed(larger)
     rng = random.Random(2)
     parts = [(f"{part}/4", shards_of_part(f"{part}/4", SHARDS)) for part in range(4)]

@@ -10,7 +10,11 @@ from inatdet.data.counts import LabelCounts
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
-from inatdet.tfrecords.label_counts import SplitCounts, read_label_counts
+from inatdet.tfrecords.label_counts import (
+    SplitCounts,
+    read_image_label_counts,
+    read_label_counts,
+)
 
 CATEGORIES = (
     Category(0, "Pica pica", "Aves"),
@@ -100,3 +104,41 @@ def test_what_is_missing_or_wrong(annotations, tmp_path):
     (tmp_path / "val-00000-of-00002.tfrecord").touch()
     with pytest.raises(InputError, match="not all shards of one"):
         read(str(tmp_path / "*00000-of-00002.tfrecord"))
+
+
+# --- images of one label, as classifiers see them ---
+
+
+def image_counts(pattern, granularity, taxonomy=TAXONOMY):
+    return read_image_label_counts(pattern, taxonomy, granularity)
+
+
+def test_images_whose_boxes_agree_are_counted(annotations, tmp_path):
+    SplitCounts.of(annotations).save(str(tmp_path), "train")
+    pattern = shards_in(tmp_path)
+    # Image 1 has two species, though of one super-class, and image 5 has none.
+    assert image_counts(pattern, Granularity.SPECIES) == LabelCounts(3, (0, 1, 2), (0, 1, 2))
+    assert image_counts(pattern, Granularity.SUPER) == LabelCounts(3, (1, 2), (1, 2))
+    only_bees = Taxonomy.from_categories(CATEGORIES, {9})
+    assert image_counts(pattern, Granularity.SPECIES, only_bees) == LabelCounts(2, (2,), (2,))
+
+
+def test_image_labels_of_counts_that_have_none_are_those_of_boxes(annotations, tmp_path):
+    """As an earlier version wrote them: only what is around a crowd is not known of them."""
+    counts = dataclasses.replace(SplitCounts.of(annotations), image_labels=None)
+    counts.save(str(tmp_path), "train")
+    pattern, path = shards_in(tmp_path), tmp_path / "train.label_counts.json"
+    assert "image_labels" not in json.loads(path.read_text())
+    assert image_counts(pattern, Granularity.SPECIES) == LabelCounts(2, (0, 1, 1), (0, 1, 1))
+
+
+def test_image_label_counts_that_are_missing_or_wrong(annotations, tmp_path):
+    pattern = shards_in(tmp_path)
+    with pytest.raises(InputError, match=r"train\.label_counts\.json: no such file.*again"):
+        image_counts(pattern, Granularity.SPECIES)
+    SplitCounts.of(annotations).save(str(tmp_path), "train")
+    path = tmp_path / "train.label_counts.json"
+    for wrong in (3, [[1]], [["a", "b"]]):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"image_labels": wrong}))
+        with pytest.raises(InputError, match="cannot be read as label counts"):
+            image_counts(pattern, Granularity.SPECIES)

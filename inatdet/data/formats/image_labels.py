@@ -24,6 +24,7 @@ def read_image_labels(
     on_bad: OnBad | str = OnBad.ERROR,
     ranks: str | os.PathLike[str] | None = None,
     genus_from_names: bool = False,
+    files_needed: bool = False,
 ) -> ImageLabels:
     """Reads and checks the labels of images, which say what is in them but not where.
 
@@ -36,6 +37,8 @@ def read_image_labels(
         on_bad: whether bad entries are errors, or left out together with their images (`skip`).
         ranks: a table of ranks that the categories do not name; see `read_annotations`.
         genus_from_names: whether to take genera from names that are binomials.
+        files_needed: whether the image files will be opened, so that their names must lead to files
+            inside of the folder of images.
 
     Returns:
         The images with the category of each, in the order of the file.
@@ -61,6 +64,6 @@ def read_image_labels(
                 add_super_category(entry, given)
             yield key, entry
 
-    labels = collect_labels(path, entries(), OnBad(on_bad))
+    labels = collect_labels(path, entries(), OnBad(on_bad), files_needed=files_needed)
     labels = replace(labels, sha256=sha256_of(path))
     return with_ranks(labels, ranks, genus_from_names)
