@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 from inatdet.data.granularity import Granularity
-from inatdet.data.predictions import Ranked
+from inatdet.data.ranking import Ranked
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.training import applying
 
@@ -34,7 +34,7 @@ class Ranking:
         self,
         taxonomy: Taxonomy,
         granularity: Granularity,
-        coarser: tuple[Granularity, ...],
+        coarser: Sequence[Granularity],
         most: int,
     ):
         self.levels = (granularity, *coarser)

@@ -35,4 +35,5 @@ class BoxChoice:
         kept = suppress(
             found.image_ids[rows], found.scores[rows], found.boxes[rows], self.iou, self.most
         )
-        return rows[kept]
+        chosen: np.ndarray = rows[kept]
+        return chosen

@@ -7,14 +7,14 @@ import numpy as np
 from inatdet.data.granularity import Granularity
 from inatdet.data.label_matching import check_categories, match_categories
 from inatdet.data.labels import NO_LABEL
-from inatdet.data.prediction_checks import check_ranked
+from inatdet.data.prediction_checks import Names, check_ranked
 from inatdet.data.ranking import Ranked
 from inatdet.data.taxonomy import Taxonomy
 
 
 def rank_categories(
     path: str,
-    image_ids: np.ndarray,
+    images: Names,
     category_ids: np.ndarray,
     lengths: np.ndarray,
     probabilities: np.ndarray | None,
@@ -24,7 +24,7 @@ def rank_categories(
 
     Args:
         path: the file, for messages.
-        image_ids: `[images]`, numbers or names.
+        images: what they are called.
         category_ids: int64 `[images, k]`, the best first.
         lengths: int `[images]`, how many of them are meant.
         probabilities: float32 `[images, k]`, or None.
@@ -41,14 +41,14 @@ def rank_categories(
 
     def where(category_id: int) -> str:
         row = int(np.argmax((meant & (category_ids == category_id)).any(axis=1)))
-        return f" (image {image_ids[row]})"
+        return f" (image {images[row]})"
 
     check_categories(path, space, taxonomy, where)
     labels = (np.searchsorted(space, category_ids) + 1).astype(np.int32)
     labels[~meant] = NO_LABEL
     check_ranked(
         path,
-        image_ids,
+        images,
         labels,
         probabilities,
         count=len(space),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -23,12 +23,17 @@ Fault = Callable[[slice], np.ndarray]
 """From rows to bool `[rows, ...]`."""
 
 
-def check_image_ids(path: str, image_ids: np.ndarray) -> None:
+Names = Sequence[object] | np.ndarray
+"""`[images]`, what images are called in messages: their ids or the names that a file has."""
+
+
+def check_image_ids(path: str, image_ids: np.ndarray, names: Names | None = None) -> None:
     """Raises `InputError` if there is no image, or one comes twice; the first such is named.
 
     Args:
         path: the file, for the message.
         image_ids: int64 `[images]`.
+        names: what they are called, by default their ids.
     """
     if not len(image_ids):
         raise InputError(f"{path}: has no predictions; give the file that has them")
@@ -36,32 +41,33 @@ def check_image_ids(path: str, image_ids: np.ndarray) -> None:
     twice = ascending[1:][ascending[1:] == ascending[:-1]]
     if len(twice):
         count = len(np.unique(twice))
+        name = (image_ids if names is None else names)[int(np.argmax(image_ids == twice[0]))]
         raise InputError(
-            f"{path}: has image {twice[0]} twice or more often; {so_many(count)} like this; keep "
+            f"{path}: has image {name} twice or more often; {so_many(count)} like this; keep "
             "one prediction of each"
         )
 
 
-def check_lengths(path: str, image_ids: np.ndarray, lengths: np.ndarray) -> None:
+def check_lengths(path: str, images: Names, lengths: np.ndarray) -> None:
     """Raises `InputError` where an image has no label; the first such image is named.
 
     Args:
         path: the file, for the message.
-        image_ids: `[images]`, numbers or names.
+        images: what they are called.
         lengths: int `[images]`, how many labels each has.
     """
     empty = lengths == 0
     if empty.any():
         row = int(np.argmax(empty))
         raise InputError(
-            f"{path}: image {image_ids[row]} has no label; {so_many(int(empty.sum()))} like this; "
+            f"{path}: image {images[row]} has no label; {so_many(int(empty.sum()))} like this; "
             "write at least the best label of each image, or leave the image out"
         )
 
 
 def check_ranked(
     path: str,
-    image_ids: np.ndarray,
+    images: Names,
     labels: np.ndarray,
     probabilities: np.ndarray | None,
     *,
@@ -73,7 +79,7 @@ def check_ranked(
 
     Args:
         path: the file, for the message.
-        image_ids: int64 `[images]`.
+        images: what they are called.
         labels: int32 `[images, k]`, in which `NO_LABEL` may stand.
         probabilities: float32 `[images, k]`, or None.
         count: how many labels there are.
@@ -95,7 +101,7 @@ def check_ranked(
         if bad.any():
             row = int(np.argmax(bad))
             raise InputError(
-                f"{path}: image {image_ids[row]} {what(row)}; {so_many(int(bad.sum()))} like "
+                f"{path}: image {images[row]} {what(row)}; {so_many(int(bad.sum()))} like "
                 f"this; {advice}"
             )
 

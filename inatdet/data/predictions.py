@@ -19,14 +19,12 @@ from inatdet.data.prediction_checks import (
     check_lengths,
     check_ranked,
 )
-from inatdet.data.ranking import KEPT, Ranked, Ranker, Scores, best
+from inatdet.data.ranking import KEPT, Ranked, Ranker, Scores, sums_of_best
 from inatdet.data.score_columns import ScoreColumns
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 
 __all__ = ["Predictions", "Ranked"]
-
-_CELLS_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,8 +251,8 @@ class Predictions:
         level = Granularity(level)
         if level in self.ranked:
             return self.ranked[level]
-        coarser = self.taxonomy.coarser_or_equal(self.trained_on)
-        if level not in coarser:
+        self.taxonomy.check(level)
+        if level not in self.taxonomy.coarser_or_equal(self.trained_on):
             raise InputError(f"{self.path}: {level} is not coarser than {self.trained_on}")
         labels, probabilities = self.own.labels, self.own.probabilities
         if probabilities is None:
@@ -268,27 +266,7 @@ class Predictions:
             )
         every = np.arange(1, self.taxonomy.num_labels(self.trained_on) + 1, dtype=np.int32)
         table = np.concatenate([[NO_LABEL], self.taxonomy.coarsen(every, self.trained_on, level)])
-        return _summed(labels, probabilities, table.astype(np.int32))
-
-
-def _summed(labels: np.ndarray, probabilities: np.ndarray, table: np.ndarray) -> Ranked:
-    """Sums probabilities, `[images, k]`, by what a table has for each label."""
-    count = int(table.max()) + 1
-    most = min(count - 1, labels.shape[1])
-    found = np.zeros((len(labels), most), np.int32)
-    values = np.zeros((len(labels), most), np.float32)
-    at_once = max(1, _CELLS_AT_ONCE // count)
-    for start in range(0, len(labels), at_once):
-        block = slice(start, start + at_once)
-        coarse = table[labels[block]]
-        cells = np.arange(len(coarse))[:, np.newaxis] * count + coarse
-        sums = np.bincount(cells.ravel(), probabilities[block].ravel(), len(coarse) * count)
-        sums = np.minimum(sums.reshape(-1, count)[:, 1:], 1.0)
-        columns = best(sums, most)
-        chosen = np.take_along_axis(sums, columns, axis=1)
-        found[block] = np.where(chosen > 0, columns + 1, NO_LABEL)
-        values[block] = chosen
-    return Ranked(found, values)
+        return sums_of_best(labels, probabilities, table.astype(np.int32))
 
 
 def _whole_numbers(name: str, given: npt.ArrayLike, what: str) -> np.ndarray:

@@ -13,7 +13,8 @@ import numpy as np
 
 from inatdet.choices import Choice
 from inatdet.data.granularity import Granularity
-from inatdet.data.prediction_checks import ROUNDING, SUM_ROUNDING
+from inatdet.data.labels import NO_LABEL
+from inatdet.data.prediction_checks import ROUNDING, SUM_ROUNDING, Names
 from inatdet.data.score_columns import ScoreColumns
 from inatdet.errors import InputError
 
@@ -113,6 +114,36 @@ def sums(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.
     return found, np.minimum(summed, 1.0)  # rounding must not lift it above 1
 
 
+def sums_of_best(labels: np.ndarray, probabilities: np.ndarray, table: np.ndarray) -> Ranked:
+    """Sums over the best labels of each image that lie in the same coarser one, the best first.
+
+    Args:
+        labels: int32 `[images, k]`.
+        probabilities: float32 `[images, k]`.
+        table: int32 `[labels + 1]`, the coarser label of each; `NO_LABEL` belongs to no sum.
+
+    Returns:
+        As many labels of each image as lie in the table, but at most k. Those of which it has none
+        are `NO_LABEL`.
+    """
+    count = int(table.max()) + 1
+    most = min(count - 1, labels.shape[1])
+    found = np.zeros((len(labels), most), np.int32)
+    values = np.zeros((len(labels), most), np.float32)
+    at_once = max(1, _CELLS_AT_ONCE // count)
+    for start in range(0, len(labels), at_once):
+        block = slice(start, start + at_once)
+        coarse = table[labels[block]]
+        cells = np.arange(len(coarse))[:, np.newaxis] * count + coarse
+        summed = np.bincount(cells.ravel(), probabilities[block].ravel(), len(coarse) * count)
+        summed = np.minimum(summed.reshape(-1, count)[:, 1:], 1.0)
+        columns = best(summed, most)
+        chosen = np.take_along_axis(summed, columns, axis=1)
+        found[block] = np.where(chosen > 0, columns + 1, NO_LABEL)
+        values[block] = chosen
+    return Ranked(found, values)
+
+
 class Ranker:
     """Ranks the scores of all labels, block by block of images.
 
@@ -130,11 +161,11 @@ class Ranker:
         self._are_probabilities = True  # until some are none
         self._are_whole = True  # until the labels that there are have less than all probability
 
-    def add(self, image_ids: Sequence[object] | np.ndarray, scores: np.ndarray) -> None:
+    def add(self, images: Names, scores: np.ndarray) -> None:
         """Ranks the scores of some images.
 
         Args:
-            image_ids: `[images]`, for messages.
+            images: what they are called.
             scores: numbers `[images, columns]`.
 
         Raises:
@@ -144,7 +175,7 @@ class Ranker:
         for start in range(0, len(scores), at_once):
             block = slice(start, start + at_once)
             with np.errstate(over="ignore"):  # of scores that only rank
-                self._rank(image_ids[block], scores[block])
+                self._rank(images[block], scores[block])
 
     def finish(self) -> tuple[dict[Granularity, Ranked], tuple[str, ...]]:
         """What was found.
@@ -163,11 +194,11 @@ class Ranker:
         coarser = [level for level in self._found if level != self._own and self._are_whole]
         return {self._own: own, **{g: _joined(self._found[g]) for g in coarser}}, notes
 
-    def _rank(self, image_ids: Sequence[object] | np.ndarray, scores: np.ndarray) -> None:
+    def _rank(self, images: Names, scores: np.ndarray) -> None:
         if not np.issubdtype(scores.dtype, np.floating):
             scores = scores.astype(np.float64)
         self._refuse(
-            image_ids,
+            images,
             ~np.isfinite(scores).all(axis=1),
             "has a score that is not finite; write the model's own",
         )
@@ -175,7 +206,7 @@ class Ranker:
             probabilities = softmax(scores)
         else:
             probabilities = scores.astype(np.float64)
-            self._check(image_ids, probabilities)
+            self._check(images, probabilities)
         columns = best(scores, self._most)
         self._keep(self._own, np.arange(1, scores.shape[1] + 1), columns, probabilities)
         for level, labels in self._columns.labels.items():
@@ -183,7 +214,7 @@ class Ranker:
                 found, summed = sums(probabilities, labels)
                 self._keep(level, found, best(summed, self._most), summed)
 
-    def _check(self, image_ids: Sequence[object] | np.ndarray, scores: np.ndarray) -> None:
+    def _check(self, images: Names, scores: np.ndarray) -> None:
         """Refuses what is no probability, or remembers that scores only rank."""
         outside = (scores.min(axis=1) < 0) | (scores.max(axis=1) > 1 + ROUNDING)
         totals = scores.sum(axis=1)
@@ -193,13 +224,13 @@ class Ranker:
             self._are_probabilities &= not (outside | too_much).any()
             return
         advice = "; say that they are logits if they are"
-        self._refuse(image_ids, outside, f"has probabilities outside of 0 to 1{advice}")
-        self._refuse(image_ids, too_much, f"has probabilities that sum to more than 1{advice}")
+        self._refuse(images, outside, f"has probabilities outside of 0 to 1{advice}")
+        self._refuse(images, too_much, f"has probabilities that sum to more than 1{advice}")
 
-    def _refuse(self, image_ids: Sequence[object] | np.ndarray, bad: np.ndarray, what: str) -> None:
+    def _refuse(self, images: Names, bad: np.ndarray, what: str) -> None:
         if bad.any():
             row = int(np.argmax(bad))
-            raise InputError(f"{self._path}: image {image_ids[row]} {what}")
+            raise InputError(f"{self._path}: image {images[row]} {what}")
 
     def _keep(
         self, level: Granularity, labels: np.ndarray, columns: np.ndarray, values: np.ndarray

@@ -1,4 +1,4 @@
-r"""Runs a trained classifier over images, or over the boxes of a detector, and writes its labels.
+r"""Names what images, or the boxes of a detector, show by a trained classifier.
 
     inatdet classify --model_dir=MODEL --input='RECORDS/val-*' --output=predictions.parquet
     inatdet classify --model_dir=MODEL --annotations=val2017.json --images_dir=IMAGES \

@@ -1,4 +1,4 @@
-r"""Saves a trained detector or classifier as a SavedModel that plain TensorFlow loads.
+r"""Saves a trained model as a SavedModel that plain TensorFlow loads.
 
     inatdet export --model_dir=MODEL --output_dir=SAVED
 

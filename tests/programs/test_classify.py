@@ -1,4 +1,6 @@
 import contextlib
+import copy
+import functools
 import json
 import os
 
@@ -6,7 +8,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
-from inatdet.classification.task import ClassifierTask
 from PIL import Image as PILImage
 
 from inatdet.classification import experiments, inference
@@ -14,6 +15,7 @@ from inatdet.classification.box_inference import classify_boxes
 from inatdet.classification.inference import classify
 from inatdet.classification.restoring import restored
 from inatdet.classification.sources import ImageFiles, Records
+from inatdet.classification.task import ClassifierTask
 from inatdet.data.annotations import Image
 from inatdet.data.box_choice import BoxChoice
 from inatdet.data.categories import Category
@@ -73,7 +75,7 @@ def images_dir(data, tmp_path_factory):
 @pytest.fixture(scope="module")
 def probabilities(model_dir, data):
     """Of all labels in float64, by image: from the inputs of validation, by NumPy's own softmax."""
-    params = experiments.read_saved(model_dir)
+    params = settings(model_dir)
     params.task.validation_data.override({"input_path": data, "batch_size": 2})
     model = restored(params, f"{model_dir}/ckpt-7", model_dir)
     found = {}
@@ -88,8 +90,19 @@ def softmax(logits):
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
-def run(model_dir, source, output, override="", **more):
-    params = experiments.read_saved(model_dir, override)
+@functools.cache
+def _settings(model_dir):
+    return experiments.read_saved(model_dir)
+
+
+def settings(model_dir, **changes):
+    params = copy.deepcopy(_settings(model_dir))
+    params.task.override(changes)
+    return params
+
+
+def run(model_dir, source, output, changes=None, **more):
+    params = settings(model_dir, **(changes or {}))
     return classify(params, f"{model_dir}/ckpt-7", model_dir, source, str(output), **more)
 
 
@@ -124,24 +137,17 @@ def test_every_image_once_with_its_best_labels(data, model_dir, probabilities, t
             np.testing.assert_allclose(expected[ranked.labels[row] - 1], expected[order], 1e-4)
 
 
-def test_files_are_seen_as_records_are(data, images_dir, model_dir, tmp_path):
-    run(model_dir, Records(data), tmp_path / "records.parquet")
+def test_files_are_seen_as_records_are(images_dir, model_dir, probabilities, tmp_path):
     run(model_dir, files(images_dir), tmp_path / "files.parquet")
-    one, other = read(tmp_path / "records.parquet"), read(tmp_path / "files.parquet")
-    np.testing.assert_array_equal(one.image_ids, other.image_ids)
-    for level in (SPECIES, SUPER):
-        np.testing.assert_array_equal(one.ranked[level].labels, other.ranked[level].labels)
-        np.testing.assert_array_equal(
-            one.ranked[level].probabilities, other.ranked[level].probabilities
-        )
-
-
-def test_the_whole_image_by_a_setting(images_dir, model_dir, tmp_path):
-    run(model_dir, files(images_dir), tmp_path / "middle.parquet")
-    run(model_dir, files(images_dir), tmp_path / "whole.parquet", "task.central_fraction=1")
-    middle, whole = read(tmp_path / "middle.parquet"), read(tmp_path / "whole.parquet")
+    found = read(tmp_path / "files.parquet")
+    assert found.image_ids.tolist() == list(range(11))
+    for row in range(11):
+        of_labels = probabilities[row][found.own.labels[row] - 1]
+        np.testing.assert_allclose(found.own.probabilities[row], of_labels, rtol=1e-4)
+    run(model_dir, files(images_dir), tmp_path / "whole.parquet", {"central_fraction": 1.0})
+    whole = read(tmp_path / "whole.parquet")
     assert whole.settings["central_fraction"] == 1
-    assert (whole.own.probabilities != middle.own.probabilities).any()
+    assert (whole.own.probabilities != found.own.probabilities).any()
 
 
 def test_files_that_are_missing_or_no_pictures(images_dir, model_dir, tmp_path):
@@ -226,7 +232,7 @@ def boxes(count=30, seed=3):
 
 
 def name_boxes(model_dir, source, found, output, choice, coarser=(), **more):
-    params = experiments.read_saved(model_dir, "task.shrink_while_decoding=False")
+    params = settings(model_dir, shrink_while_decoding=False)
     return classify_boxes(
         params, f"{model_dir}/ckpt-7", model_dir, source, found, str(output), choice, coarser,
         **more,
@@ -249,7 +255,7 @@ def test_boxes_get_the_labels_of_their_crops(data, images_dir, model_dir, tmp_pa
         "note: 2 boxes of arrays are left out, as they have no area inside their images",
     ]
     crops = {}
-    model = restored(experiments.read_saved(model_dir), f"{model_dir}/ckpt-7", model_dir)
+    model = restored(settings(model_dir), f"{model_dir}/ckpt-7", model_dir)
     for row in np.flatnonzero(good).tolist():
         x, y, width, height = found.boxes[row].astype(np.float32)
         with PILImage.open(images_dir / f"{found.image_ids[row]}.jpg") as picture:

@@ -91,5 +91,5 @@ class ImageTable:
             InputError: there are none, one comes twice, or is called by the name of no file.
         """
         ids, notes = ids_of_text(self.path, names, self.images)
-        check_image_ids(self.path, ids)
+        check_image_ids(self.path, ids, names)
         return ids, notes

@@ -74,7 +74,7 @@ def read_long(table: ImageTable) -> Found:
         probabilities = filled(guesses.scores.astype(np.float32), lengths, table.keep)
     own, more_notes = rank_categories(
         table.path,
-        ids,
+        names,
         filled(categories, lengths, table.keep),
         np.minimum(lengths, table.keep),
         probabilities,

@@ -62,9 +62,9 @@ def read_numpy_predictions(
                 f"{path}: holds {has}, but not image_ids and one of logits and probabilities; "
                 f"{WRITE_NPZ}"
             )
-        names = _small(path, archive, arrays[_IMAGES], "iuU")
-        ids, notes = ids_of_text(path, list(map(str, names.tolist())), images)
-        check_image_ids(path, ids)
+        names = list(map(str, _small(path, archive, arrays[_IMAGES], "iuU").tolist()))
+        ids, notes = ids_of_text(path, names, images)
+        check_image_ids(path, ids, names)
         scores = _Scores(path, archive, arrays[kinds[0]])
         if scores.rows != len(ids):
             raise InputError(
@@ -78,7 +78,7 @@ def read_numpy_predictions(
             columns = ScoreColumns.of_labels(path, scores.columns, Granularity.SPECIES, taxonomy)
         ranker, start = Ranker(path, kinds[0], columns, keep), 0
         for block in scores.blocks():
-            ranker.add(ids[start : start + len(block)], block)
+            ranker.add(names[start : start + len(block)], block)
             start += len(block)
     ranked, more_notes = ranker.finish()
     return Predictions(

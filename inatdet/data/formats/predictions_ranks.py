@@ -44,10 +44,10 @@ def read_ranks(table: ImageTable) -> Found:
         names += more
     ids, notes = table.image_ids(names)
     count = np.concatenate(lengths)
-    check_lengths(table.path, ids, count)
+    check_lengths(table.path, names, count)
     categories = filled(np.concatenate(numbers), count, table.keep)
     kept = np.minimum(count, table.keep)
-    own, more_notes = rank_categories(table.path, ids, categories, kept, None, table.taxonomy)
+    own, more_notes = rank_categories(table.path, names, categories, kept, None, table.taxonomy)
     return Found(ids, {Granularity.SPECIES: own}, (*notes, *more_notes))
 
 

@@ -43,13 +43,14 @@ def read_wide(table: ImageTable) -> Found:
 
 def _categories(path: str, columns: Sequence[str], taxonomy: Taxonomy) -> np.ndarray:
     """The category ids, int64, of columns that are called by id, or else by name."""
-    numbers = [whole_number(name) for name in columns]
-    if None not in numbers:
-        return np.array(numbers, np.int64)
     ids: dict[str, int | None] = {}
     for category in taxonomy.categories:
         ids[category.name] = None if category.name in ids else category.id
-    found = [ids.get(folded(name)) for name in columns]
+    numbers = [whole_number(name) for name in columns]
+    found = [
+        ids.get(folded(name)) if number is None else number
+        for name, number in zip(columns, numbers)
+    ]
     lost = [name for name, category_id in zip(columns, found) if category_id is None]
     if lost:
         several = any(folded(name) in ids for name in lost)
