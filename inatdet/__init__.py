@@ -29,6 +29,9 @@ Classifiers say what an image shows as a whole, ranked by probability:
     labels = inatdet.read_image_labels("val2017.json")
     predictions = inatdet.read_predictions("inception_v3.parquet", labels)
     predictions.own.labels                            # the best ones of each image
+    results = inatdet.evaluate_predictions(labels, {"inception_v3": predictions})
+    results.table3["inception_v3", "val"].top5        # a number
+    results.plot_figure5()                            # a Matplotlib figure
 
 Each name is loaded when it is first used, so that `import inatdet` takes no time.
 """
@@ -61,6 +64,12 @@ if TYPE_CHECKING:
     from inatdet.evaluation.average_precision import Engine
     from inatdet.evaluation.granularities import Merge
     from inatdet.evaluation.resampling import Estimate
+    from inatdet.report.classification.comparison import (
+        ClassifierComparison,
+        compare_predictions,
+    )
+    from inatdet.report.classification.evaluating import evaluate_predictions
+    from inatdet.report.classification.report import ClassificationReport
     from inatdet.report.comparison import ComparisonReport, compare
     from inatdet.report.report import Report, evaluate
     from inatdet.report.statistics import StatisticsReport, statistics
@@ -71,6 +80,8 @@ __version__ = VERSION
 __all__ = [
     "Annotations",
     "Category",
+    "ClassificationReport",
+    "ClassifierComparison",
     "ComparisonReport",
     "Detections",
     "Engine",
@@ -88,7 +99,9 @@ __all__ = [
     "Taxonomy",
     "__version__",
     "compare",
+    "compare_predictions",
     "evaluate",
+    "evaluate_predictions",
     "read_annotations",
     "read_detections",
     "read_image_labels",
@@ -103,6 +116,8 @@ __all__ = [
 _MODULES = {
     "Annotations": "inatdet.data.annotations",
     "Category": "inatdet.data.categories",
+    "ClassificationReport": "inatdet.report.classification.report",
+    "ClassifierComparison": "inatdet.report.classification.comparison",
     "ComparisonReport": "inatdet.report.comparison",
     "Detections": "inatdet.data.detections",
     "Engine": "inatdet.evaluation.average_precision",
@@ -119,7 +134,9 @@ _MODULES = {
     "Table": "inatdet.report.table",
     "Taxonomy": "inatdet.data.taxonomy",
     "compare": "inatdet.report.comparison",
+    "compare_predictions": "inatdet.report.classification.comparison",
     "evaluate": "inatdet.report.report",
+    "evaluate_predictions": "inatdet.report.classification.evaluating",
     "read_annotations": "inatdet.data.formats.reading",
     "read_detections": "inatdet.data.formats.reading",
     "read_image_labels": "inatdet.data.formats.image_labels",

@@ -23,6 +23,8 @@ WITH_EXAMPLES = (
     "inatdet.data.formats.image_labels",
     "inatdet.data.formats.reading",
     "inatdet.data.formats.writing",
+    "inatdet.report.classification.comparison",
+    "inatdet.report.classification.evaluating",
     "inatdet.report.comparison",
     "inatdet.report.report",
     "inatdet.report.statistics",

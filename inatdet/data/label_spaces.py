@@ -28,7 +28,7 @@ def check_label_spaces(
         source: where they come from, for the message.
         categories: those that have boxes in the annotations.
         path: the annotations, for the message.
-        having: what the categories have in the annotations, for the message.
+        having: what these categories have there, for the message.
 
     Raises:
         InputError: a category is not listed or differs; the first is named.

@@ -54,12 +54,32 @@ def heights(taxonomy: Taxonomy) -> np.ndarray:
     Returns:
         int8 `[species, species]`: positions in `taxonomy.levels`; 0 on the diagonal.
     """
-    levels = taxonomy.levels
     labels = np.arange(1, taxonomy.num_labels(Granularity.SPECIES) + 1)
-    found = np.full((len(labels), len(labels)), len(levels) - 1, np.int8)
+    return pair_heights(labels[:, np.newaxis], labels, taxonomy)
+
+
+def pair_heights(
+    first: np.ndarray,
+    second: np.ndarray,
+    taxonomy: Taxonomy,
+    level: Granularity = Granularity.SPECIES,
+) -> np.ndarray:
+    """The heights of the lowest common ancestors of pairs of labels.
+
+    Args:
+        first: integers of any shape, labels at `level`.
+        second: the others, of the same shape or one that broadcasts to it.
+        taxonomy: the label spaces.
+        level: the level of both.
+
+    Returns:
+        int8: positions in `taxonomy.coarser_or_equal(level)`; 0 where both are the same.
+    """
+    levels = taxonomy.coarser_or_equal(level)
+    found = np.full(np.broadcast_shapes(first.shape, second.shape), len(levels) - 1, np.int8)
     for height in range(len(levels) - 2, -1, -1):
-        at_level = taxonomy.coarsen(labels, Granularity.SPECIES, levels[height])
-        found[at_level[:, np.newaxis] == at_level] = height
+        coarse = (taxonomy.coarsen(labels, level, levels[height]) for labels in (first, second))
+        found[np.equal(*coarse)] = height
     return found
 
 

@@ -7,11 +7,70 @@ boxes shows the mistake.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from inatdet.data.granularity import Granularity
 from inatdet.data.labels import NO_LABEL
 from inatdet.data.taxonomy import Taxonomy
+
+SEVERAL_TIMES, LEAST_AGREEMENT = 3.0, 0.3
+"""How much better another reading must fit, and how well at least, to be worth a warning."""
+
+
+@dataclass(frozen=True)
+class OtherOrder:
+    """Another order of the classes that fits several times better.
+
+    Attributes:
+        right: the share of labels that are right as they are.
+        better: the share that would be in the other order.
+        by: how many places further the right class is, 1 or -1; 0 for an order of its own.
+    """
+
+    right: float
+    better: float
+    by: int
+
+    def in_words(self, what: str, flags: str) -> str:
+        """A clause that says so.
+
+        Args:
+            what: whose share is right, such as `of 100 detections on a true box have its class`.
+            flags: what gives the model's own order.
+        """
+        said = f"{self.right:.0%} {what}, but {self.better:.0%} would after"
+        if self.by:
+            return (
+                f"class numbers look {'too low' if self.by > 0 else 'too high'} by one: {said} a "
+                "shift; check which number the model's first class has"
+            )
+        return (
+            f"classes seem to be in another order: {said} renaming; give the model's own order "
+            f"with {flags}"
+        )
+
+
+def other_order(
+    found: np.ndarray, true: np.ndarray, level: Granularity, taxonomy: Taxonomy
+) -> OtherOrder | None:
+    """Another order of the classes that fits several times better, and not badly, if there is one.
+
+    Args:
+        found: int `[n]`, labels at `level`.
+        true: int `[n]`, the true ones.
+        level: the level.
+        taxonomy: the label spaces.
+    """
+    right = float((found == true).mean())
+    least = max(SEVERAL_TIMES * right, LEAST_AGREEMENT)
+    shifted = {by: shifted_agreement(found, true, by, level, taxonomy) for by in (-1, 1)}
+    by = max(shifted, key=lambda by: shifted[by])
+    if shifted[by] >= least:
+        return OtherOrder(right, shifted[by], by)
+    permuted = permuted_agreement(found, true, taxonomy.num_labels(level))
+    return OtherOrder(right, permuted, 0) if permuted >= least else None
 
 
 def shifted_agreement(

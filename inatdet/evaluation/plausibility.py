@@ -23,7 +23,12 @@ from inatdet.data.granularity import Granularity
 from inatdet.data.labels import NO_LABEL
 from inatdet.errors import InputError
 from inatdet.evaluation.limits import cutting_limit
-from inatdet.evaluation.orders import permuted_agreement, share_in_order, shifted_agreement
+from inatdet.evaluation.orders import (
+    LEAST_AGREEMENT,
+    SEVERAL_TIMES,
+    other_order,
+    share_in_order,
+)
 from inatdet.evaluation.overlaps import best_of_each_image
 from inatdet.evaluation.protocol import Prepared
 from inatdet.evaluation.readings import better_reading
@@ -31,8 +36,6 @@ from inatdet.evaluation.readings import better_reading
 _BEST_PER_IMAGE = 3  # detections of an image that are compared with its true boxes
 _MAX_IMAGES = 5000  # that the comparison looks at: enough for shares to a percent
 _MAX_TRUE_BOXES = 200  # of an image that it looks at
-_SEVERAL_TIMES = 3.0  # how much better other names must fit ...
-_LEAST_AGREEMENT = 0.3  # ... and how well at least
 _ENOUGH = 20  # images or detections; of fewer, no share is judged
 _FEW, _MANY, _MOSTLY = 0.01, 0.1, 0.8  # shares
 _LEAVES_BY = 0.05  # share of the image's longer side
@@ -227,7 +230,7 @@ def _about_images(
     named = named[row]
     other = _Matches(prepared, replace(detections, image_ids=named))
     fit = other.fit(detections.boxes[other.rows])
-    if fit >= max(_LEAST_AGREEMENT, _SEVERAL_TIMES * matches.fit(detections.boxes[matches.rows])):
+    if fit >= max(LEAST_AGREEMENT, SEVERAL_TIMES * matches.fit(detections.boxes[matches.rows])):
         yield DataWarning(
             "images",
             f"{detections.path}: its image ids are ids of the annotations, but also the names of "
@@ -263,32 +266,18 @@ def _about_classes(
     overlap, true = matches.closest(detections.boxes[matches.rows])
     right_place = overlap >= RIGHT_IOU
     found, true = labels[matches.rows][right_place], true[right_place]
-    is_misread = False
+    other = None
     if level is not Granularity.GENERIC and len(found) >= _ENOUGH:
-        right = float((found == true).mean())
-        least = max(_SEVERAL_TIMES * right, _LEAST_AGREEMENT)
-        shifted = {by: shifted_agreement(found, true, by, level, taxonomy) for by in (-1, 1)}
-        by = max(shifted, key=lambda by: shifted[by])
-        permuted = permuted_agreement(found, true, taxonomy.num_labels(level))
-        said = f"{right:.0%} of {len(found):,} detections on a true box have its class"
-        is_misread = max(shifted[by], permuted) >= least
-        if shifted[by] >= least:
-            yield DataWarning(
-                "classes",
-                f"{detections.path}: class numbers look {'too low' if by > 0 else 'too high'} by "
-                f"one: {said}, but {shifted[by]:.0%} would after a shift; check which number the "
-                "model's first class has",
-            )
-        elif permuted >= least:
-            yield DataWarning(
-                "classes",
-                f"{detections.path}: classes seem to be in another order: {said}, but "
-                f"{permuted:.0%} would after renaming; give the model's own order with --names or "
-                "--taxonomy",
-            )
+        other = other_order(found, true, level, taxonomy)
+    if other:
+        what = f"of {len(found):,} detections on a true box have its class"
+        yield DataWarning(
+            "classes",
+            f"{detections.path}: {other.in_words(what, '--names or --taxonomy')}",
+        )
     is_uncertain = (
         detections.numbered
-        and not is_misread
+        and not other
         and prepared.annotations.given_taxonomy is None
         and taxonomy.num_labels(level) > 1
     )

@@ -111,12 +111,13 @@ class Halves:
     def parts(self) -> np.ndarray:
         """Which images belong to each half, bool `[images, count]`, by sorted id."""
         rng = np.random.default_rng(self._seed)
-        ids = np.sort(self._image_ids)
-        members = np.zeros((len(ids), self._count), bool)
-        for half in range(self._count):
-            chosen = rng.permutation(self._image_ids)[: len(ids) // 2]
-            members[np.searchsorted(ids, chosen), half] = True
-        return members
+        images = len(self._image_ids)
+        places = np.empty(images, np.int64)
+        places[np.argsort(self._image_ids)] = np.arange(images)
+        members = np.zeros((self._count, images), bool)
+        for half in members:
+            half[rng.permutation(places)[: images // 2]] = True
+        return np.ascontiguousarray(members.T)
 
     def measure(self, truth: GroundTruth, columns: np.ndarray) -> np.ndarray:
         """The measures on each half, float64 `[count, 5]`; see `OnHalves.mean`.

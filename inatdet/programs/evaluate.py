@@ -1,4 +1,4 @@
-r"""Evaluates detections: the paper's Tables 5 and 6 and its precision-recall curves.
+r"""Evaluates detectors (Tables 5 and 6, Figure 6) and classifiers (Tables 3 and 4, Figure 5).
 
     inatdet evaluate --annotations=val_2017_bboxes.json \
         --detections=species=SPECIES.parquet --detections=super=SUPER.parquet \
@@ -10,14 +10,24 @@ for super and generic; a folder of YOLO's .txt files (with --names=data.yaml, un
 label i + 1); or a folder of the Pascal VOC devkit's results. Any one of the three is enough.
 TensorFlow is not needed.
 
-With --train_annotations the report has rows for rare, common and frequent species, in LVIS's bins
-or those of --frequency_bins.
+    inatdet evaluate --labels=val2017.json --train_labels=train2017.json \
+        --predictions=inception_v3=A.parquet --predictions=resnet_101=B.csv --output_dir=REPORT
 
-With --resamples=200 every number of Tables 5 and 6 gets a 95% interval; with --images_dir the page
-report.html shows detections on images; --latex writes the tables for LaTeX as well.
+Predictions may be Parquet, as `inatdet classify` writes it; a table of category ids, the best
+first, as Kaggle's `id,predicted`; a table of scores; or NumPy's logits or probabilities. Several
+splits are given by their names, --labels=val=PATH --labels=public_test=PATH. Where --labels is
+missing, the boxes of --annotations say what images show. The page is classification.html; with
+detections as well there are both reports, and each page leads to the other.
 
-The report also lists true boxes that the finest model contradicts. With --fiftyone they are written
-for FiftyOne too, where they can be looked at and corrected:
+With --train_annotations or, for predictions, --train_labels there are rows for rare, common and
+frequent species, in LVIS's bins or those of --frequency_bins.
+
+With --resamples=200 the numbers of the paper's tables get 95% intervals; with --images_dir the
+pages show detections on images, and what a classifier calls them; --latex writes the tables for
+LaTeX as well.
+
+The report on detections also lists true boxes that the finest model contradicts. With --fiftyone
+they are written for FiftyOne too, where they can be looked at and corrected:
 
     import fiftyone as fo
     dataset = fo.Dataset.from_json("REPORT/fiftyone.json", rel_dir="IMAGES")
@@ -29,8 +39,8 @@ image, and these measures would repeat what AP says.
 Coarse detections that a fine model made by summing its probabilities (`inatdet detect
 --granularities=super,generic`) are given as --detections=species/super=PATH and so on.
 
-Two models are tested against each other by `inatdet compare`. In Python, `inatdet.evaluate` does
-the same as this program.
+Two models are tested against each other by `inatdet compare`. In Python, `inatdet.evaluate` and
+`inatdet.evaluate_predictions` do the same as this program.
 """
 
 from __future__ import annotations
@@ -39,48 +49,29 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from inatdet.data.best_of_classes import PAPER_MOST_PER_CLASS
+from inatdet.data.annotations import Annotations
 from inatdet.data.formats.reading import read_annotations
-from inatdet.data.granularity import ALWAYS
 from inatdet.errors import InputError
-from inatdet.evaluation.average_precision import Engine
 from inatdet.evaluation.frequency import LVIS, bins_of
-from inatdet.evaluation.label_errors import MOST_LISTED
+from inatdet.programs import evaluate_detections, evaluate_predictions
 from inatdet.programs.flags import (
-    define_all_images,
     define_images_dir,
     define_strict,
     define_truth,
-    detections_by_model,
-    granularities_of,
     noted,
-    read_detections_of,
     read_truth,
     whole_numbers_of,
     writing_to,
 )
-from inatdet.programs.running import command, progress
-from inatdet.report.report import evaluate
+from inatdet.programs.running import progress
 
 
 def define_flags() -> None:
     """Defines this program's flags."""
-    define_truth()
+    define_truth(required=False)
     define_images_dir("The folder that file names start from, to show some images.")
-    define_all_images()
     define_strict()
-    flags.DEFINE_list(
-        "levels",
-        [str(level) for level in ALWAYS],
-        "The levels that tables show besides those of the models, such as species,genus,super; "
-        "the ladder has all that the label spaces have.",
-    )
-    flags.DEFINE_multi_string(
-        "detections",
-        [],
-        "GRANULARITY=PATH: Parquet, COCO results JSON, or a folder of YOLO's or VOC's results.",
-    )
-    flags.DEFINE_string("output_dir", None, "The folder for the report.", required=True)
+    flags.DEFINE_string("output_dir", None, "The folder for the reports.", required=True)
     flags.DEFINE_string("train_annotations", None, "The training boxes, to be counted per species.")
     flags.DEFINE_list(
         "frequency_bins",
@@ -93,71 +84,67 @@ def define_flags() -> None:
         "Random halves of the images that 95% intervals come from; 0 for no intervals.",
         lower_bound=0,
     )
-    flags.DEFINE_bool("errors", True, "Tell kinds of error apart.")
-    flags.DEFINE_integer(
-        "label_errors",
-        MOST_LISTED,
-        "How many likely errors of the annotations are listed of each kind; 0 for none.",
-        lower_bound=0,
-    )
-    flags.DEFINE_integer(
-        "most_per_class",
-        0,
-        "Also AP-Fixed and AP-Pool, which count so many detections of each species over all "
-        f"images: {PAPER_MOST_PER_CLASS} in their paper; see the same flag of inatdet detect.",
-        lower_bound=0,
-    )
     flags.DEFINE_bool("latex", False, "Write the tables for LaTeX as well.")
-    flags.DEFINE_bool("fiftyone", False, "Write the likely errors for FiftyOne as well.")
-    flags.DEFINE_enum_class(
-        "engine", Engine.INATDET, Engine, "What counts; the libraries are slower and agree."
-    )
+    evaluate_detections.define_flags()
+    evaluate_predictions.define_flags()
 
 
 def main(argv: Sequence[str]) -> None:
-    """Evaluates and writes the report."""
+    """Evaluates and writes the reports."""
     del argv
     values = flags.FLAGS
-    paths = detections_by_model(values.detections)
-    if values.fiftyone and not values.label_errors:
-        raise InputError(
-            "--fiftyone writes the likely errors of the annotations, which --label_errors=0 leaves "
-            "out; give one of the two"
-        )
-    frequency_bins = whole_numbers_of("--frequency_bins", values.frequency_bins)
-    bins_of(frequency_bins)  # before files are read, which may take long
-    if frequency_bins != [*LVIS] and not values.train_annotations:
-        raise InputError("--frequency_bins needs the training boxes; give --train_annotations")
+    # Before files are read, which may take long.
+    named = evaluate_predictions.named(values) if values.predictions else None
+    paths = evaluate_detections.paths_of(values) if values.detections or not named else None
+    bins = _frequency_bins(values)
     with writing_to(values.output_dir):
-        truth = read_truth(values)
-        found = read_detections_of(paths, truth, values.names, values.corners)
-        training = None
-        if values.train_annotations:
-            progress(f"reading {values.train_annotations}")
-            training = read_annotations(
-                values.train_annotations,
-                super_categories=values.super_categories,
-                on_bad=values.on_bad,
-            )
-        report = evaluate(
-            truth,
-            found,
-            training=training,
-            frequency_bins=frequency_bins,
-            images_dir=values.images_dir,
-            all_images=values.all_images,
-            levels=granularities_of("--levels", values.levels),
-            engine=values.engine,
-            resamples=values.resamples,
-            errors=values.errors,
-            label_errors=values.label_errors,
-            most_per_class=values.most_per_class,
-            strict=values.strict,
-            notify=progress,
-            command=command(),
-        )
+        truth = _boxes(values) if paths or not (named and named.labels) else None
+        found = evaluate_detections.read(values, paths, truth) if paths and truth else None
+        given = evaluate_predictions.read(values, named, truth) if named else None
+        training = _training_boxes(values)
+        detected = classified = None
+        if found is not None and truth is not None:
+            detected = evaluate_detections.report_of(values, truth, found, training, bins)
+        if given is not None:
+            classified = evaluate_predictions.report_of(values, given, training, bins)
         try:
-            report.save(values.output_dir, values.latex, progress, fiftyone=values.fiftyone)
+            if detected:
+                evaluate_detections.save(values, detected, classified)
+            if classified:
+                evaluate_predictions.save(values, classified, detected)
         finally:  # what was computed is not lost with a full disk
-            print(report)
-    progress(f"the report is in {values.output_dir}{noted(report.warnings)}")
+            print("\n\n".join(str(report) for report in (detected, classified) if report))
+    warnings = [w for report in (detected, classified) if report for w in report.warnings]
+    reports = "reports are" if detected and classified else "report is"
+    progress(f"the {reports} in {values.output_dir}{noted(warnings)}")
+
+
+def _frequency_bins(values: flags.FlagValues) -> list[int]:
+    bins = whole_numbers_of("--frequency_bins", values.frequency_bins)
+    bins_of(bins)
+    if bins != [*LVIS] and not (values.train_annotations or values.train_labels):
+        raise InputError(
+            "--frequency_bins needs the training boxes; give --train_annotations or, for "
+            "predictions, --train_labels"
+        )
+    return bins
+
+
+def _boxes(values: flags.FlagValues) -> Annotations:
+    if not values.annotations:
+        raise InputError(
+            "the ground truth is missing; give --annotations for detections or --labels for "
+            "predictions"
+        )
+    return read_truth(values)
+
+
+def _training_boxes(values: flags.FlagValues) -> Annotations | None:
+    if not values.train_annotations:
+        return None
+    progress(f"reading {values.train_annotations}")
+    return read_annotations(
+        values.train_annotations,
+        super_categories=values.super_categories,
+        on_bad=values.on_bad,
+    )

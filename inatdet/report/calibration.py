@@ -1,253 +1,37 @@
-"""The reliability diagrams: precision against score, one diagram per level."""
+"""The reliability diagrams of detectors: precision against score."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from inatdet.data.granularity import Granularity
-from inatdet.evaluation.calibration import FEW, CalibrationRow, ScoreBin
+from inatdet.evaluation.calibration import FEW, CalibrationRow
 from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.results import Results
-from inatdet.report.figures import (
-    Figure,
-    blank,
-    legend_beside,
-    margin,
-    page_bars,
-    page_color,
-    page_dashes,
-    page_marker,
-)
-from inatdet.report.ladder_lines import LONGEST_NAME, ModelLine, look_of
-from inatdet.report.table import Table, printed
-from inatdet.report.text import shortened
-
-if TYPE_CHECKING:
-    import matplotlib.figure
-    from matplotlib.axes import Axes
+from inatdet.report import reliability
+from inatdet.report.figures import Figure
+from inatdet.report.reliability import PAGE_PART, Diagram, Words, bins_table, draw, on_page
+from inatdet.report.table import Table
 
 COLUMNS = (
     "trained_on", "evaluated_on", "merge", "score_from", "score_to", "detections", "mean_score",
     "precision",
 )  # fmt: skip
 
-_TICKS = range(0, 101, 25)
-_ACROSS = 3  # diagrams beside each other
-
-# In inches: the place of a diagram, its axes' side and what is beside and above these; the legend.
-_PLACE, _SIDE, _BESIDE, _ABOVE = 3.1, 2.3, 0.6, 0.3
-_LEGEND = 2.6
-_X_LABEL = "mean score (percent)"
-_Y_LABEL = "precision (percent)"
-
-# The page's coordinates: the corners of the axes.
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 308, 30, 292
-
-
-@dataclass(frozen=True)
-class Line(ModelLine):
-    """The bins of one model and merge rule at a level.
-
-    Attributes:
-        bins: those that have detections.
-    """
-
-    bins: tuple[ScoreBin, ...]
-
-
-@dataclass(frozen=True)
-class Diagram:
-    """The lines at one level.
-
-    Attributes:
-        level: the level.
-        lines: in the order of the rows.
-    """
-
-    level: Granularity
-    lines: tuple[Line, ...]
-
-    @property
-    def title(self) -> str:
-        """What stands above it."""
-        return f"on {shortened(str(self.level), LONGEST_NAME)}"
+_WORDS = Words("mean score", "precision", "Model, merge rule")
 
 
 def diagrams_of(rows: Sequence[CalibrationRow]) -> tuple[Diagram, ...]:
     """The diagram of each level that has detections, from fine to coarse."""
-    models = list(dict.fromkeys(row.trained_on for row in rows))
-    # The finest model comes first, and has all levels.
-    lines: dict[Granularity, list[Line]] = {row.evaluated_on: [] for row in rows}
-    for row in rows:
-        if row.calibration.detections:
-            filled = tuple(each for each in row.calibration.bins if each.detections)
-            look = look_of(models.index(row.trained_on), row.merge)
-            line = Line(row.trained_on, row.merge, *look, filled)
-            lines[row.evaluated_on].append(line)
-    return tuple(Diagram(level, tuple(found)) for level, found in lines.items() if found)
-
-
-def _legend(diagrams: Sequence[Diagram]) -> dict[tuple[Granularity, Merge], Line]:
-    """One line of each model and merge rule."""
-    return {(line.trained_on, line.merge): line for each in diagrams for line in each.lines}
+    return reliability.diagrams_of(
+        [(str(row.trained_on), str(row.merge), row.evaluated_on, row.calibration) for row in rows],
+        [str(merge) for merge in Merge],
+    )
 
 
 def table_of(rows: Sequence[CalibrationRow]) -> Table[Any]:
     """The bins as a table, all of each row's."""
-    return Table(
-        COLUMNS,
-        tuple(
-            (
-                *map(str, row.key),
-                each.lower,
-                each.upper,
-                each.detections,
-                each.mean_score,
-                each.precision,
-            )
-            for row in rows
-            for each in row.calibration.bins
-        ),
-    )
-
-
-def draw(rows: Sequence[CalibrationRow]) -> matplotlib.figure.Figure:
-    """Draws the diagrams; without any row, the axes of one are empty."""
-    diagrams = diagrams_of(rows)
-    across = min(_ACROSS, max(len(diagrams), 1))
-    down = max(-(-len(diagrams) // across), 1)
-    legend = _legend(diagrams)
-    width = _PLACE * across + _LEGEND
-    height = max(_PLACE * down, 0.8 + 0.2 * len(legend))
-    figure = blank(width, height)
-    figure.set_layout_engine("none")  # to find the places costs as much time as the drawing
-    drawn: dict[tuple[Granularity, Merge], Any] = {}
-    for place in range(max(len(diagrams), 1)):
-        row, column = divmod(place, across)
-        corner = _PLACE * column + _BESIDE, height - _PLACE * row - _ABOVE - _SIDE
-        axes = figure.add_axes(
-            (corner[0] / width, corner[1] / height, _SIDE / width, _SIDE / height)
-        )
-        axes.plot([0, 100], [0, 100], color="0.6", linewidth=1, linestyle="--")
-        for diagram in diagrams[place : place + 1]:
-            axes.set_title(diagram.title, fontsize=10)
-            for line in diagram.lines:
-                drawn[line.trained_on, line.merge] = _draw_line(axes, line)
-        axes.set(xlim=(-2, 102), ylim=(-2, 102), xlabel=_X_LABEL, ylabel=_Y_LABEL)
-        axes.set(xticks=_TICKS, yticks=_TICKS)
-        axes.grid(color="0.9")
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-    legend_beside(
-        figure,
-        [drawn[key] for key in legend],
-        [line.name for line in legend.values()],
-        "Model, merge rule",
-        handlelength=4,
-        loc="upper left",
-        bbox_to_anchor=(_PLACE * across / width, 1 - _ABOVE / 2 / height),
-    )
-    return figure
-
-
-def _draw_line(axes: Axes, line: Line) -> Any:
-    """Draws a line; what it returns stands for it in a legend."""
-    look: dict[str, Any] = {"marker": line.marker, "markersize": 4, "color": line.color}
-    bars = axes.errorbar(
-        [each.mean_score for each in line.bins],
-        [each.precision for each in line.bins],
-        yerr=list(zip(*(_bar(each.precision) for each in line.bins))),
-        linestyle=line.style,
-        linewidth=1.4,
-        elinewidth=0.8,
-        **look,
-    )
-    few = [each for each in line.bins if each.detections < FEW]
-    axes.plot(
-        [each.mean_score for each in few],
-        [each.precision for each in few],
-        linestyle="",
-        markerfacecolor="white",
-        zorder=3,
-        **look,
-    )
-    return bars
-
-
-def _bar(value: float) -> tuple[float, float]:
-    """How far the 95% interval of a share goes down and up, within 0 to 100."""
-    return min(margin(value), value), min(margin(value), 100 - value)
-
-
-def _on_page(results: Results) -> dict[str, Any]:
-    diagrams = diagrams_of(results.calibration)
-    legend = _legend(diagrams)
-    numbers = {key: number for number, key in enumerate(legend, 1)}
-    return {
-        "axes": {"left": _LEFT, "right": _RIGHT, "top": _TOP, "bottom": _BOTTOM},
-        "ticks": [{"x": _x(value), "y": _y(value), "text": str(value)} for value in _TICKS],
-        "x_label": _X_LABEL,
-        "y_label": _Y_LABEL,
-        "legend": [
-            {
-                "name": line.name,
-                "color": page_color(line.color),
-                "dashes": page_dashes(line.style),
-                "sample": page_marker(line.marker, 20, 6),
-            }
-            for line in legend.values()
-        ],
-        "diagrams": [
-            {
-                "title": each.title,
-                "lines": [_line(line, numbers[line.trained_on, line.merge]) for line in each.lines],
-            }
-            for each in diagrams
-        ],
-        "margins": any(
-            margin(each.precision)
-            for diagram in diagrams
-            for line in diagram.lines
-            for each in line.bins
-        ),
-    }
-
-
-def _line(line: Line, number: int) -> dict[str, Any]:
-    at = [(_x(each.mean_score), _y(each.precision)) for each in line.bins]
-    return {
-        "number": number,
-        "name": line.name,
-        "color": page_color(line.color),
-        "dashes": page_dashes(line.style),
-        "points": " ".join(f"{x},{y}" for x, y in at),
-        "bars": "".join(page_bars(x, each.precision, _y) for each, (x, _) in zip(line.bins, at)),
-        "markers": [
-            {
-                "path": page_marker(line.marker, x, y),
-                "text": f"{line.name}: {_in_words(each)}",
-                "is_hollow": each.detections < FEW,
-            }
-            for each, (x, y) in zip(line.bins, at)
-        ],
-    }
-
-
-def _in_words(each: ScoreBin) -> str:
-    return (
-        f"{each.detections:,} with scores of {each.lower:.0f} to {each.upper:.0f}%, "
-        f"{printed(each.mean_score)}% on average; {printed(each.precision)}% of them are right"
-    )
-
-
-def _x(value: float) -> float:
-    return round(_LEFT + (_RIGHT - _LEFT) * value / 100, 1)
-
-
-def _y(value: float) -> float:
-    return round(_BOTTOM - (_BOTTOM - _TOP) * min(max(value, 0.0), 100.0) / 100, 1)
+    return bins_table(COLUMNS, ((tuple(map(str, row.key)), row.calibration) for row in rows))
 
 
 RELIABILITY: Figure[Results] = Figure(
@@ -264,9 +48,9 @@ RELIABILITY: Figure[Results] = Figure(
     alt="Precision against mean score, one diagram per level, one line per model and merge rule",
     image_file="reliability.png",
     exists=lambda results: bool(diagrams_of(results.calibration)),
-    draw=lambda results: draw(results.calibration),
-    on_page=_on_page,
-    page_part="calibration.html",
+    draw=lambda results: draw(diagrams_of(results.calibration), _WORDS),
+    on_page=lambda results: on_page(diagrams_of(results.calibration), _WORDS),
+    page_part=PAGE_PART,
     table_file="reliability.csv",
     table=lambda results: table_of(results.calibration),
 )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,19 +12,21 @@ from inatdet.evaluation import comparison as numbers
 from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.plausibility import DataWarning, checked
 from inatdet.evaluation.protocol import Prepared, prepare
+from inatdet.report.paired import PairedReport
 from inatdet.report.protocol import images_in_words
-from inatdet.report.provenance import model_name, provenance, source, versions, write_json
+from inatdet.report.provenance import (
+    model_name,
+    source,
+    sources_of,
+    versions,
+)
 from inatdet.report.table import Table
-from inatdet.report.text import one_line
-from inatdet.result_folder import files_of_one_run
 
 COLUMNS = ("measure", "first", "second", "difference", "std_err", "lower", "upper", "p_value")
-NAME = "comparison"
-"""The name of its files, without ending."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ComparisonReport:
+class ComparisonReport(PairedReport):
     """What `inatdet.compare` returns. Printed, it gives the protocol and the table.
 
     Attributes:
@@ -60,7 +61,8 @@ class ComparisonReport:
             ),
         )
 
-    def _short_table(self) -> Table[Any]:
+    def short_table(self) -> Table[Any]:
+        """The same for reading."""
         return Table(
             ("measure", "first", "second", "difference", "p"),
             tuple(
@@ -68,16 +70,6 @@ class ComparisonReport:
                 for row in self.results.rows
             ),
         )
-
-    def __str__(self) -> str:
-        lines = [f"{name}: {one_line(value)}" for name, value in self.protocol()[:4]]
-        return "\n".join([*lines, str(self._short_table())])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        """The table as notebooks show it."""
-        return self._short_table()._repr_html_()
 
     def protocol(self) -> list[tuple[str, str]]:
         """What was compared and how, as names and values."""
@@ -100,25 +92,9 @@ class ComparisonReport:
             *versions(),
         ]
 
-    def save(self, output_dir: str | os.PathLike[str]) -> None:
-        """Writes comparison.csv and comparison.json, both at once.
-
-        Raises:
-            InputError: another process is writing there.
-            OSError: they cannot be written there; earlier ones stay as they were.
-        """
-        table = self.table
-        with files_of_one_run(output_dir) as folder:
-            table.to_csv(folder / f"{NAME}.csv")
-            write_json(
-                folder / f"{NAME}.json",
-                {
-                    **provenance(self.prepared, self.command),
-                    "warnings": self.warnings,
-                    "protocol": dict(self.protocol()),
-                    "results": [dict(zip(table.columns, row)) for row in table.rows],
-                },
-            )
+    def sources(self) -> Mapping[str, object]:
+        """The files that the numbers come from, with their hashes."""
+        return sources_of(self.prepared)
 
 
 def compare(

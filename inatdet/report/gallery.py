@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image as PILImage
@@ -21,6 +23,8 @@ from inatdet.evaluation.plausibility import DataWarning
 from inatdet.evaluation.protocol import Prepared
 from inatdet.files import atomic_path
 from inatdet.report.text import one_line
+
+T = TypeVar("T")
 
 MOST_UNREADABLE = 100
 """After so many images that cannot be read, no more are tried for the gallery."""
@@ -107,24 +111,12 @@ def pictures(
         places = np.flatnonzero(wanted)
         places = places[np.argsort(-found.scores[best[places]], kind="stable")]
     images = {image.id: image for image in prepared.kept.images}
-    drawn: list[Picture] = []
-    for place in places.tolist():
-        if len(drawn) == count or (unreadable and len(unreadable) >= MOST_UNREADABLE):
-            break
-        image = images[int(ranked.image_ids[place])]
-        if unreadable and image.file_name in unreadable:
-            continue
+    names = prepared.taxonomy.names(granularity)
+    candidates = ((place, images[int(ranked.image_ids[place])]) for place in places.tolist())
+    drawn = []
+    for place, image, picture in islice(readable(candidates, images_dir, unreadable), count):
         rows = ranked.order[ranked.starts[place] : ranked.starts[place + 1]]
         labels = np.unique(truth.labels[truth.box_images == image.id])
-        names = prepared.taxonomy.names(granularity)
-        try:
-            path = image.path_in(images_dir)
-            picture = open_picture(path, "check --images_dir", LONGEST_SIDE)
-        except InputError as error:
-            if unreadable is None:
-                raise
-            unreadable[image.file_name] = str(error)
-            continue
         drawn.append(
             _drawn(
                 image,
@@ -137,6 +129,42 @@ def pictures(
             )
         )
     return tuple(drawn)
+
+
+def readable(
+    candidates: Iterable[tuple[T, Image]],
+    images_dir: str | os.PathLike[str],
+    unreadable: dict[str, str] | None,
+) -> Iterator[tuple[T, Image, PILImage.Image]]:
+    """Opens one image after the other, passing over those that cannot be read.
+
+    Args:
+        candidates: images, each with what it stands for.
+        images_dir: the folder that the images' file names start from.
+        unreadable: where images that cannot be read are noted, by file name with what is wrong;
+            those noted already are not tried. After `MOST_UNREADABLE` no more are. Without it, such
+            an image is an error.
+
+    Yields:
+        What an image stands for, the image, and its picture, reduced while it is decoded.
+
+    Raises:
+        InputError: an image cannot be read, and `unreadable` is None.
+    """
+    for candidate, image in candidates:
+        if unreadable is not None:
+            if len(unreadable) >= MOST_UNREADABLE:
+                return
+            if image.file_name in unreadable:
+                continue
+        try:
+            picture = open_picture(image.path_in(images_dir), "check --images_dir", LONGEST_SIDE)
+        except InputError as error:
+            if unreadable is None:
+                raise
+            unreadable[image.file_name] = str(error)
+            continue
+        yield candidate, image, picture
 
 
 def check_images_dir(images_dir: str | os.PathLike[str]) -> None:

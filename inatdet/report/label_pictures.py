@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
+from PIL import Image as PILImage
 
-from inatdet.data.pictures import LONGEST_SIDE, PALETTE, WRONG, as_jpeg, draw_boxes, open_picture
-from inatdet.errors import InputError
+from inatdet.data.pictures import LONGEST_SIDE, PALETTE, WRONG, as_jpeg, draw_boxes
 from inatdet.evaluation.label_errors import WrongLabel
-from inatdet.report.gallery import MOST_UNREADABLE
+from inatdet.report.gallery import readable
 from inatdet.report.text import one_line
 
 ANNOTATED, NAMED = PALETTE[1], WRONG
@@ -49,21 +50,14 @@ def label_pictures(
         unreadable: where images that cannot be read are noted, by file name with what is wrong.
             Those noted already are not tried; after `MOST_UNREADABLE` none is.
     """
-    drawn: list[LabelPicture] = []
-    for row in rows:
-        if len(drawn) == count or len(unreadable) >= MOST_UNREADABLE:
-            break
-        if row.image.file_name in unreadable:
-            continue
-        try:
-            drawn.append(LabelPicture(row, _drawn(row, images_dir)))
-        except InputError as error:
-            unreadable[row.image.file_name] = str(error)
-    return tuple(drawn)
+    candidates = ((row, row.image) for row in rows)
+    return tuple(
+        LabelPicture(row, _drawn(row, picture))
+        for row, _, picture in islice(readable(candidates, images_dir, unreadable), count)
+    )
 
 
-def _drawn(row: WrongLabel, images_dir: str | os.PathLike[str]) -> bytes:
-    picture = open_picture(row.image.path_in(images_dir), "check --images_dir", LONGEST_SIDE)
+def _drawn(row: WrongLabel, picture: PILImage.Image) -> bytes:
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     scale = np.array([picture.width / row.image.width, picture.height / row.image.height] * 2)
     draw_boxes(

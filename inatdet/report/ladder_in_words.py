@@ -10,7 +10,7 @@ from inatdet.data.granularity import Granularity
 from inatdet.evaluation.granularities import GapRow, Merge, Table6Row
 from inatdet.evaluation.resampling import Estimate
 from inatdet.evaluation.results import Results
-from inatdet.report.ladder_lines import AP, levels_of
+from inatdet.report.ladder import AP, levels_of
 from inatdet.report.table import printed
 
 _SHOWN = 0.05  # percent points; a smaller change is printed as none

@@ -11,14 +11,11 @@ from inatdet.evaluation.error_kinds import ErrorRow
 from inatdet.evaluation.fixed import FIXED_MEASURES
 from inatdet.evaluation.frequency import FrequencyRow
 from inatdet.evaluation.granularities import Table6Row
-from inatdet.evaluation.resampling import Estimate
 from inatdet.evaluation.results import Results
-from inatdet.evaluation.rows import Cell
 from inatdet.evaluation.tide import KINDS
 from inatdet.evaluation.unseen import UnseenRow
+from inatdet.report.intervals import Named, intervals_of
 from inatdet.report.table import Table
-
-_INTERVAL_COLUMNS = ("table", "row", "measure", "value", "std_err", "lower", "upper")
 
 
 def table6_matrix(rows: Sequence[Table6Row]) -> Table[Any]:
@@ -57,33 +54,25 @@ def frequency_table(rows: Sequence[FrequencyRow]) -> Table[Any]:
 
 def interval_table(results: Results) -> Table[Any]:
     """The 95% interval of each number that has one."""
-    return Table(_INTERVAL_COLUMNS, tuple(_intervals(results)))
+    return intervals_of(_measured(results))
 
 
-def _intervals(results: Results) -> Iterator[tuple[Cell, ...]]:
-    named: list[tuple[str, tuple[str, ...], Sequence[str], Sequence[float]]] = [
-        *(("table5", row.key, METRICS, row.values) for row in results.table5),
-        *(("table6", row.key, METRICS, row.values) for row in results.table6),
-        *(("ladder", row.key, METRICS, row.values) for row in _only_in_ladder(results)),
-        *(
-            ("calibration", row.key, ("precision", "ECE"), (row.calibration.precision, row.ECE))
-            for row in results.calibration
-        ),
-        *(("frequency", row.key, METRICS, row.values) for row in results.frequency),
-        *(
-            ("frequency", row.key, ("precision", "ECE"), (given.precision, given.ece))
-            for row in results.frequency
-            if (given := row.calibration)
-        ),
-        *(("gap", row.key, ("gap_closed",), (row.closed,)) for row in results.gaps),
-        *(("fixed", row.key, FIXED_MEASURES, row.values) for row in results.fixed),
-    ]
-    for table, key, measures, values in named:
-        for measure, value in zip(measures, values):
-            if isinstance(value, Estimate):
-                low, high = value - value.margin, value + value.margin
-                row = " ".join(map(str, key))
-                yield table, row, measure, float(value), value.std_err, low, high
+def _measured(results: Results) -> Iterator[Named]:
+    yield from (("table5", row.key, METRICS, row.values) for row in results.table5)
+    yield from (("table6", row.key, METRICS, row.values) for row in results.table6)
+    yield from (("ladder", row.key, METRICS, row.values) for row in _only_in_ladder(results))
+    yield from (
+        ("calibration", row.key, ("precision", "ECE"), (row.calibration.precision, row.ECE))
+        for row in results.calibration
+    )
+    yield from (("frequency", row.key, METRICS, row.values) for row in results.frequency)
+    yield from (
+        ("frequency", row.key, ("precision", "ECE"), (given.precision, given.ece))
+        for row in results.frequency
+        if (given := row.calibration)
+    )
+    yield from (("gap", row.key, ("gap_closed",), (row.closed,)) for row in results.gaps)
+    yield from (("fixed", row.key, FIXED_MEASURES, row.values) for row in results.fixed)
 
 
 def _only_in_ladder(results: Results) -> Iterator[Table6Row]:

@@ -1,43 +1,13 @@
-"""The report as Markdown."""
+"""The parts of a report as Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from inatdet.evaluation.plausibility import DataWarning
-from inatdet.evaluation.results import Results
 from inatdet.report.figures import S
 from inatdet.report.section import Section, with_rows
-from inatdet.report.sections import SECTIONS
 from inatdet.report.text import in_markdown
-
-
-def markdown(
-    results: Results,
-    protocol: Sequence[tuple[str, str]],
-    warnings: Sequence[DataWarning] = (),
-) -> str:
-    """The whole report.
-
-    Args:
-        results: the numbers.
-        protocol: what was measured and how, as names and values.
-        warnings: what looks wrong with the files.
-    """
-    parts = ["# Detection results", ""]
-    parts += warnings_in_markdown(warnings)
-    if not results.table5:
-        parts += ["Table 5 and Figure 6 need the detections of a species model.", ""]
-    if results.resamples:
-        parts += [
-            "± is the margin of the 95% interval for other samples of as many images, from "
-            f"{results.resamples} random halves of these. It does not cover training the "
-            "models again, nor the upward bias of AP for classes with few images.",
-            "",
-        ]
-    parts += sections_in_markdown(SECTIONS, results)
-    parts += protocol_in_markdown(protocol)
-    return "\n".join(parts)
 
 
 def warnings_in_markdown(warnings: Sequence[DataWarning]) -> list[str]:
@@ -51,7 +21,7 @@ def sections_in_markdown(sections: Sequence[Section[S]], subject: S) -> list[str
     """The lines of all sections that have rows for a subject."""
     parts = []
     for section, _ in with_rows(sections, subject):
-        link = f"[{section.name}.csv]({section.name}.csv)"
+        link = f"[{section.stem}.csv]({section.stem}.csv)"
         if not section.in_text:
             parts += [f"{section.heading}: {link}.", ""]
             continue

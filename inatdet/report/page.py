@@ -1,4 +1,4 @@
-"""The report of an evaluation as a page: its sections, heat map, chart and gallery."""
+"""What only the page of detection has: the heat map, the chart, and its pictures."""
 
 from __future__ import annotations
 
@@ -7,57 +7,50 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from inatdet.data.granularity import Granularity
 from inatdet.evaluation.average_precision import METRICS
 from inatdet.evaluation.granularities import Table6Row
-from inatdet.evaluation.plausibility import DataWarning
 from inatdet.evaluation.results import Results
 from inatdet.report.figures import margin
 from inatdet.report.gallery import Choose, Picture
 from inatdet.report.label_pictures import PICTURED, LabelPicture
-from inatdet.report.rendering import rendered, section_on_page
-from inatdet.report.sections import filled
+from inatdet.report.rendering import Gallery, section_on_page
+from inatdet.report.section import Section
 from inatdet.report.table import printed
 
+_GALLERY_NOTE = (
+    "Green boxes have the right label and overlap the true box by IoU .5 or more; red ones do not. "
+    "Best and worst are the images whose best-scored detection is right, or wrong, with the "
+    "highest score."
+)
 
-def page(
-    results: Results,
-    protocol: Sequence[tuple[str, str]],
-    gallery: Sequence[Picture] = (),
-    warnings: Sequence[DataWarning] = (),
-    wrong_labels: Sequence[LabelPicture] = (),
-) -> str:
-    """The page.
+
+def part_on_page(
+    section: Section[Results], results: Results, wrong_labels: Sequence[LabelPicture]
+) -> dict[str, Any]:
+    """A section as plain values, with what only detection's sections have.
 
     Args:
+        section: a section that has rows.
         results: the numbers.
-        protocol: what was measured and how, as names and values.
-        gallery: pictures to show.
-        warnings: what looks wrong with the files.
         wrong_labels: pictures of likely wrong labels, for the section that lists them.
     """
-    counts = results.counts
-    sections = []
-    for section, _ in filled(results):
-        part = section_on_page(section, results)
-        if section.heat_map:
-            part |= {"heat": _heat(results.table6), "chart": _chart(results.table6)}
-        if section.name == PICTURED:
-            part["pictures"] = [_label_picture(picture) for picture in wrong_labels]
-        sections.append(part)
-    return rendered(
-        title="Detection results",
-        summary=(
-            f"{counts.images_kept:,} images with {counts.boxes_kept:,} boxes; "
-            f"{counts.classes_with_truth[Granularity.SPECIES]:,} species; "
-            f"models: {', '.join(map(str, results.used))}."
-        ),
-        sections=sections,
-        protocol=protocol,
-        warnings=warnings,
-        measures=METRICS,
-        gallery=[_picture(picture) for picture in gallery],
-        choices=[str(c) for c in Choose if any(picture.chosen is c for picture in gallery)],
+    part = section_on_page(section, results)
+    if section.heat_map:
+        part |= {"heat": _heat(results.table6), "chart": _chart(results.table6)}
+    if section.name == PICTURED:
+        part["pictures"] = [_label_picture(picture) for picture in wrong_labels]
+    return part
+
+
+def gallery_of(pictures: Sequence[Picture]) -> Gallery | None:
+    """The pictures as the page shows them; None without any."""
+    if not pictures:
+        return None
+    return Gallery(
+        "Figure 7: detections",
+        _GALLERY_NOTE,
+        [_picture(picture) for picture in pictures],
+        [str(choice) for choice in Choose if any(p.chosen is choice for p in pictures)],
     )
 
 
@@ -68,6 +61,7 @@ def _heat(rows: Sequence[Table6Row]) -> dict[str, Any]:
     by_key = {row.key: row.values for row in rows}
     best = [max((v for v in column if v > 0), default=1.0) for column in zip(*by_key.values())]
     return {
+        "measures": METRICS,
         "columns": columns,
         "rows": [
             {
@@ -127,6 +121,7 @@ def _picture(picture: Picture) -> dict[str, str]:
     return {
         "chosen": str(picture.chosen),
         "data": base64.b64encode(picture.jpeg).decode(),
+        "alt": f"{' and '.join(picture.truth)}, with the detections drawn on it",
         "truth": " and ".join(picture.truth),
         "answer": picture.answer,
         "score": f"{picture.score:.2f}",

@@ -5,7 +5,6 @@ Van Horn et al., "The iNaturalist Species Classification and Detection Dataset",
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from inatdet.data.granularity import Granularity
 from inatdet.datasets.inat2017 import is_inat2017
 from inatdet.evaluation.average_precision import METRICS, OVERALL
 from inatdet.evaluation.results import Results
+from inatdet.report.beside import beside_paper
 from inatdet.report.table import Table
 
 TABLE_5: Mapping[str, tuple[float, ...]] = {
@@ -41,40 +41,27 @@ TABLE_6: Mapping[tuple[Granularity, Granularity], float] = {
 }
 """Its Table 6: AP in percent, by the levels of training and of evaluation."""
 
-_COLUMNS_5 = ("super_class", *(name for m in METRICS for name in (m, f"paper_{m}")))
-_COLUMNS_6 = ("trained_on", "evaluated_on", "merge", "AP", "paper_AP")
-
 
 def beside_table5(results: Results) -> Table[Any]:
     """Each measure of Table 5 beside the paper's; no rows for other datasets than the paper's."""
-    if not _is_papers(results):
-        return Table(_COLUMNS_5, ())
-    unknown = (math.nan,) * len(METRICS)
-    return Table(
-        _COLUMNS_5,
-        tuple(
-            (
-                row.super_class,
-                *(
-                    value
-                    for pair in zip(row.values, TABLE_5.get(row.super_class, unknown))
-                    for value in pair
-                ),
-            )
-            for row in results.table5
-        ),
+    rows = results.table5 if _is_papers(results) else ()
+    return beside_paper(
+        ("super_class",),
+        METRICS,
+        (((row.super_class,), row.values, TABLE_5.get(row.super_class)) for row in rows),
     )
 
 
 def beside_table6(results: Results) -> Table[Any]:
     """AP of Table 6 beside the paper's, at its levels; no rows for other datasets."""
     rows = results.table6 if _is_papers(results) else ()
-    return Table(
-        _COLUMNS_6,
-        tuple(
-            (*map(str, row.key), row.values[0], TABLE_6[row.trained_on, row.evaluated_on])
+    return beside_paper(
+        ("trained_on", "evaluated_on", "merge"),
+        METRICS[:1],
+        (
+            (tuple(map(str, row.key)), row.values[:1], (TABLE_6[levels],))
             for row in rows
-            if (row.trained_on, row.evaluated_on) in TABLE_6
+            if (levels := (row.trained_on, row.evaluated_on)) in TABLE_6
         ),
     )
 

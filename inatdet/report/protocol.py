@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inatdet.data.detections import Detections
 from inatdet.data.granularity import Granularity
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.evaluation.average_precision import MAX_DETECTIONS, Engine
 from inatdet.evaluation.calibration import SCORE_BINS
 from inatdet.evaluation.plausibility import numbered_names
@@ -36,7 +37,7 @@ def described(
         ("images", images_in_words(prepared)),
         ("bad entries left out", listed(annotations.skipped) or "none"),
         *((str(level), _labels(results, prepared, level)) for level in prepared.levels),
-        *_unfit(prepared),
+        *unfit_ranks(prepared.taxonomy),
         *_detections(results, prepared),
         ("measures", "COCO: AP over IoU .50:.05:.95, 101 recalls; AP50; AP75; AR1 and AR10"),
         (
@@ -46,7 +47,7 @@ def described(
         ),
         ("calibration", _calibration(results)),
         *_fixed(results),
-        ("intervals", _intervals(results)),
+        ("intervals", intervals_in_words(results.resamples)),
         ("engine", engine.version()),
         *versions(),
         ("command", command or "none, computed from Python"),
@@ -67,22 +68,35 @@ def images_in_words(prepared: Prepared) -> str:
 
 def _labels(results: Results, prepared: Prepared, granularity: Granularity) -> str:
     counts = results.counts
-    labels = counts.classes[granularity]
-    names = numbered_names(prepared.taxonomy.names(granularity), _LISTED)
-    text = (
-        f"{labels:,} label{'' if labels == 1 else 's'} ({names}), "
-        f"{counts.classes_with_truth[granularity]:,} of them with ground truth"
-    )
-    if own := prepared.taxonomy.without_value(granularity):
-        text += f"; {own:,} species have no name at this rank and so a label of their own"
+    text = labels_in_words(prepared.taxonomy, granularity, counts.classes_with_truth[granularity])
     if unlabelled := counts.boxes_without_label[granularity]:
         text += f"; {unlabelled:,} true boxes have no label here and were left out"
     return text
 
 
-def _unfit(prepared: Prepared) -> list[tuple[str, str]]:
+def labels_in_words(
+    taxonomy: Taxonomy, granularity: Granularity, with_truth: int | None = None
+) -> str:
+    """How many labels a level has, and the first of them.
+
+    Args:
+        taxonomy: the label spaces.
+        granularity: the level.
+        with_truth: how many of the labels have ground truth, to be said.
+    """
+    labels = taxonomy.num_labels(granularity)
+    names = numbered_names(taxonomy.names(granularity), _LISTED)
+    text = f"{labels:,} label{'' if labels == 1 else 's'} ({names})"
+    if with_truth is not None:
+        text += f", {with_truth:,} of them with ground truth"
+    if own := taxonomy.without_value(granularity):
+        text += f"; {own:,} species have no name at this rank and so a label of their own"
+    return text
+
+
+def unfit_ranks(taxonomy: Taxonomy) -> list[tuple[str, str]]:
     """The ranks that are no levels, and why."""
-    unfit = [f"{m.granularity}, which {m.reason}" for m in prepared.taxonomy.misfits]
+    unfit = [f"{m.granularity}, which {m.reason}" for m in taxonomy.misfits]
     return [("ranks left out", "; ".join(unfit))] if unfit else []
 
 
@@ -126,10 +140,11 @@ def _fixed(results: Results) -> list[tuple[str, str]]:
     return [("AP-Fixed and AP-Pool", text)]
 
 
-def _intervals(results: Results) -> str:
-    if not results.resamples:
+def intervals_in_words(resamples: int) -> str:
+    """Where standard errors come from; `resamples` is on how many halves of the images."""
+    if not resamples:
         return "none"
     return (
-        f"1.96 standard errors from {results.resamples} random halves of the images "
-        "(delete-half jackknife), paired between models"
+        f"1.96 standard errors from {resamples} random halves of the images (delete-half "
+        "jackknife), paired between models"
     )

@@ -14,8 +14,6 @@ import msgspec
 import numpy as np
 
 from inatdet.data.detections import Detections
-from inatdet.data.granularity import Granularity
-from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.protocol import PROTOCOL_VERSION, Prepared
 from inatdet.evaluation.resampling import Estimate
 from inatdet.files import write_text
@@ -27,19 +25,20 @@ FORMAT_VERSION = 1
 moves, goes, or changes its meaning."""
 
 
-def provenance(prepared: Prepared, command: str) -> dict[str, object]:
+def provenance(command: str) -> dict[str, object]:
     """The fields that every JSON file of numbers begins with.
 
     Args:
-        prepared: what was evaluated.
         command: the command line; empty where numbers were computed from Python.
     """
+    return {"format_version": FORMAT_VERSION, "inatdet_version": VERSION, "command": command}
+
+
+def sources_of(prepared: Prepared) -> dict[str, object]:
+    """The files that an evaluation of detections comes from, with their hashes."""
     annotations = prepared.annotations
     return {
-        "format_version": FORMAT_VERSION,
         "protocol_version": PROTOCOL_VERSION,
-        "inatdet_version": VERSION,
-        "command": command,
         "annotations": {"path": annotations.path, "sha256": annotations.sha256 or None},
         "taxonomy": {
             "source": annotations.taxonomy_source,
@@ -122,4 +121,4 @@ def as_record(value: object) -> Any:
         }
     if isinstance(value, float):
         return as_record(float(value))
-    return str(value) if isinstance(value, (Granularity, Merge)) else value
+    return as_utf8(str(value)) if isinstance(value, str) else value

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 from inatdet.evaluation.plausibility import DataWarning
 from inatdet.report.figures import Figure, S
 from inatdet.report.section import Section
-from inatdet.report.table import SUMMARIES, Table, printed
+from inatdet.report.table import SUMMARIES, SUMMARIES_WITHIN, Table, printed
 from inatdet.report.text import one_line
 
 _ASSETS = "assets"
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The pictures that a page ends with.
+
+    Attributes:
+        heading: the heading.
+        note: what they show.
+        pictures: each with its `data`, JPEG in base 64, and what is said about it.
+        choices: the kinds of pictures.
+    """
+
+    heading: str
+    note: str
+    pictures: Sequence[Mapping[str, str]]
+    choices: Sequence[str]
 
 
 def rendered(
@@ -23,9 +41,8 @@ def rendered(
     protocol: Sequence[tuple[str, str]],
     warnings: Sequence[DataWarning] = (),
     *,
-    measures: Sequence[str] = (),
-    gallery: Sequence[Mapping[str, str]] = (),
-    choices: Sequence[str] = (),
+    gallery: Gallery | None = None,
+    beside: Sequence[tuple[str, str]] = (),
 ) -> str:
     """The page.
 
@@ -35,9 +52,8 @@ def rendered(
         sections: of `section_on_page`; those without a link are left out.
         protocol: what was measured and how, as names and values.
         warnings: what looks wrong with the files.
-        measures: what a heat map can show.
-        gallery: pictures to show, with what is said about each.
-        choices: the kinds of pictures.
+        gallery: the pictures, if any.
+        beside: the files and titles of other pages in the same folder.
     """
     import jinja2  # not loaded for --help
 
@@ -64,9 +80,8 @@ def rendered(
         warnings=[warning.message for warning in warnings],
         contents=contents,
         sections=parts,
-        measures=measures,
         gallery=gallery,
-        choices=choices,
+        beside=beside,
         protocol=protocol,
     )
 
@@ -89,7 +104,7 @@ def section_on_page(section: Section[S], subject: S) -> dict[str, Any]:
             {"name": name, "number": not text}
             for name, text in zip(table.columns, table.text_columns())
         ],
-        "rows": list(_rows(table, section.in_percent)),
+        "rows": list(_rows(table, _percentages(section, table))),
         "answer": section.answer(subject),
         "figure": _figure(figure, subject) if figure else None,
         "heat": None,
@@ -109,10 +124,15 @@ def _figure(figure: Figure[S], subject: S) -> dict[str, Any]:
     }
 
 
-def _rows(table: Table[Any], in_percent: bool) -> Iterator[dict[str, Any]]:
+def _percentages(section: Section[Any], table: Table[Any]) -> list[bool]:
+    """Which columns hold percentages, where they hold numbers with a decimal."""
+    return [section.in_percent and name not in section.no_percent for name in table.columns]
+
+
+def _rows(table: Table[Any], percentages: Sequence[bool]) -> Iterator[dict[str, Any]]:
     for row in table.rows:
         cells = []
-        for cell in row:
+        for cell, in_percent in zip(row, percentages):
             number = not isinstance(cell, str)
             known = not isinstance(cell, str) and not math.isnan(cell)
             share = in_percent and isinstance(cell, float) and known and 0 <= cell <= 100
@@ -124,4 +144,4 @@ def _rows(table: Table[Any], in_percent: bool) -> Iterator[dict[str, Any]]:
                     "part": f"{cell:.1f}" if share else None,
                 }
             )
-        yield {"cells": cells, "overall": not SUMMARIES.isdisjoint(row[:3])}
+        yield {"cells": cells, "overall": not SUMMARIES.isdisjoint(row[:SUMMARIES_WITHIN])}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from warnings import warn
 
 from inatdet.data.annotations import Annotations
@@ -22,35 +22,30 @@ from inatdet.evaluation.plausibility import DataWarning, data_warnings, told
 from inatdet.evaluation.protocol import Prepared, prepare
 from inatdet.evaluation.results import Results
 from inatdet.evaluation.super_classes import Table5Row
-from inatdet.files import write_text
 from inatdet.report.calibration import RELIABILITY
 from inatdet.report.curves import CURVES
 from inatdet.report.fiftyone import FIFTYONE_FILE, write_fiftyone
 from inatdet.report.gallery import Choose, Picture, check_images_dir, pictures, warnings_of
 from inatdet.report.label_pictures import LabelPicture, label_pictures
 from inatdet.report.ladder import LADDER
-from inatdet.report.markdown import markdown
-from inatdet.report.page import page
+from inatdet.report.page import gallery_of, part_on_page
 from inatdet.report.protocol import described, images_in_words
-from inatdet.report.provenance import provenance, write_json
-from inatdet.report.section import Section, Sectioned, optional_files, write_sections
+from inatdet.report.provenance import sources_of
+from inatdet.report.rendering import Gallery
+from inatdet.report.saved import SavedReport
+from inatdet.report.section import Section
 from inatdet.report.sections import SECTIONS
 from inatdet.report.table import Table
-from inatdet.result_folder import files_of_one_run
 
 if TYPE_CHECKING:
     import matplotlib.figure
-
-REPORT_FILE = "report.md"
-PAGE_FILE = "report.html"
-RECORD_FILE = "report.json"
 
 PICTURES = 8
 """How many pictures of each choice the page shows."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Report(Sectioned[Results]):
+class Report(SavedReport[Results]):
     """What `inatdet.evaluate` returns. Printed, it gives the tables that fit on a screen.
 
     Every section of the report is an attribute with its `Table`: `table5`, `table5_paper`,
@@ -81,7 +76,10 @@ class Report(Sectioned[Results]):
         label_gallery: the pictures of likely wrong labels.
     """
 
+    name: ClassVar[str] = "report"
+    title: ClassVar[str] = "Detection results"
     sections: ClassVar[tuple[Section[Results], ...]] = SECTIONS
+    more_files: ClassVar[frozenset[str]] = frozenset({FIFTYONE_FILE})
 
     results: Results
     prepared: Prepared
@@ -138,6 +136,7 @@ class Report(Sectioned[Results]):
         latex: bool = False,
         notify: Callable[[str], None] = warn,
         *,
+        beside: Sequence[SavedReport[Any]] = (),
         fiftyone: bool = False,
     ) -> None:
         """Writes every file of the report, all at once.
@@ -147,6 +146,7 @@ class Report(Sectioned[Results]):
                 where this one does not have it; other files stay.
             latex: whether to write each table for LaTeX as well.
             notify: called with a message if a figure cannot be drawn; all else is written.
+            beside: reports in the same folder that the page leads to.
             fiftyone: whether to write the likely errors of the annotations for FiftyOne as well;
                 `inatdet.report.fiftyone` says how to open the file.
 
@@ -154,35 +154,43 @@ class Report(Sectioned[Results]):
             InputError: another process is writing a report there.
             OSError: the report cannot be written there; an earlier one stays as it was.
         """
-        known = {REPORT_FILE, PAGE_FILE, RECORD_FILE, FIFTYONE_FILE} | optional_files(SECTIONS)
-        with files_of_one_run(output_dir, known) as folder:
-            write_sections(SECTIONS, self.results, folder, latex=latex, notify=notify)
-            write_json(
-                folder / RECORD_FILE,
-                {
-                    **provenance(self.prepared, self.command),
-                    "warnings": self.warnings,
-                    "protocol": dict(self.protocol()),
-                    "results": self.results,
-                },
-            )
+        with self._written(output_dir, latex, notify, beside) as folder:
             if fiftyone and self.results.label_errors:
                 write_fiftyone(folder / FIFTYONE_FILE, self.prepared, self.results.label_errors)
-            write_text(folder / REPORT_FILE, self.markdown())
-            write_text(
-                folder / PAGE_FILE,
-                page(
-                    self.results,
-                    self.protocol(),
-                    self.gallery,
-                    self.warnings,
-                    self.label_gallery,
-                ),
-            )
 
-    def markdown(self) -> str:
-        """The whole report as Markdown."""
-        return markdown(self.results, self.protocol(), self.warnings)
+    def summary(self) -> str:
+        """How much was evaluated, in a sentence."""
+        counts = self.results.counts
+        return (
+            f"{counts.images_kept:,} images with {counts.boxes_kept:,} boxes; "
+            f"{counts.classes_with_truth[Granularity.SPECIES]:,} species; "
+            f"models: {', '.join(map(str, self.results.used))}."
+        )
+
+    def remarks(self) -> list[str]:
+        """What has to be known to read the numbers, in paragraphs."""
+        remarks = []
+        if not self.results.table5:
+            remarks.append("Table 5 and Figure 6 need the detections of a species model.")
+        if self.results.resamples:
+            remarks.append(
+                "± is the margin of the 95% interval for other samples of as many images, from "
+                f"{self.results.resamples} random halves of these. It does not cover training the "
+                "models again, nor the upward bias of AP for classes with few images."
+            )
+        return remarks
+
+    def section_on_page(self, section: Section[Results]) -> dict[str, Any]:
+        """What the page shows of a section, as plain values."""
+        return part_on_page(section, self.results, self.label_gallery)
+
+    def gallery_on_page(self) -> Gallery | None:
+        """The pictures that the page ends with, if any."""
+        return gallery_of(self.gallery)
+
+    def sources(self) -> Mapping[str, object]:
+        """The files that the numbers come from, with their hashes."""
+        return sources_of(self.prepared)
 
     def protocol(self) -> list[tuple[str, str]]:
         """What was measured and how, as names and values."""

@@ -18,7 +18,7 @@ class Section(Generic[S]):
     """A table with what must be known to read it.
 
     Attributes:
-        name: the name of its files, of its links, and of the attribute of a `Report`.
+        name: the name of its links and of the attribute of a report, and of its files.
         heading: the heading.
         table: makes all of it; what is saved.
         note: what the numbers mean.
@@ -31,6 +31,8 @@ class Section(Generic[S]):
         heat_map: whether the page shows Table 6 as a heat map and a chart as well.
         in_percent: whether numbers with a decimal are percentages, as they mostly are; the page
             draws them as bars.
+        no_percent: the columns whose numbers are no percentages all the same.
+        file: the name of its files, without ending, where that is another than `name`.
     """
 
     name: str
@@ -45,6 +47,13 @@ class Section(Generic[S]):
     figure: Figure[S] | None = None
     heat_map: bool = False
     in_percent: bool = True
+    no_percent: frozenset[str] = frozenset()
+    file: str = ""
+
+    @property
+    def stem(self) -> str:
+        """The name of its files, without ending."""
+        return self.file or self.name
 
     def shown(self, subject: S) -> Table[Any]:
         """The table for reading."""
@@ -83,9 +92,9 @@ def write_sections(
         notify: called with a message if a figure cannot be drawn; all else is written.
     """
     for section, table in with_rows(sections, subject):
-        table.to_csv(folder / f"{section.name}.csv")
+        table.to_csv(folder / f"{section.stem}.csv")
         if latex:
-            write_text(folder / f"{section.name}.tex", section.shown(subject).latex())
+            write_text(folder / f"{section.stem}.tex", section.shown(subject).latex())
         if figure := section.drawn(subject):
             _write_figure(figure, subject, folder, notify)
 
@@ -106,7 +115,7 @@ def _write_figure(
 
 def optional_files(sections: Sequence[Section[Any]]) -> set[str]:
     """Every file of `write_sections` that some reports have and others do not."""
-    names = {f"{section.name}{ending}" for section in sections for ending in (".csv", ".tex")}
+    names = {f"{section.stem}{ending}" for section in sections for ending in (".csv", ".tex")}
     drawn = [section.figure for section in sections if section.figure]
     return names | {name for figure in drawn for name in figure.files}
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
-from warnings import warn
 
 from inatdet.data.annotations import Annotations
 from inatdet.data.image_labels import ImageLabels
@@ -15,33 +13,19 @@ from inatdet.datasets.statistics.results import Statistics, count
 from inatdet.datasets.statistics.species import SuperClassRow
 from inatdet.datasets.statistics.splits import TRAIN, VAL, Dataset, Split, join
 from inatdet.evaluation.plausibility import DataWarning, told
-from inatdet.files import write_text
-from inatdet.report.markdown import (
-    protocol_in_markdown,
-    sections_in_markdown,
-    warnings_in_markdown,
-)
-from inatdet.report.provenance import FORMAT_VERSION, listed, package_versions, source, write_json
-from inatdet.report.rendering import rendered, section_on_page
-from inatdet.report.section import Section, Sectioned, optional_files, write_sections
+from inatdet.report.provenance import listed, package_versions, source
+from inatdet.report.saved import SavedReport
+from inatdet.report.section import Section
 from inatdet.report.statistics_figures import SIZES, SPECIES
 from inatdet.report.statistics_sections import SECTIONS
 from inatdet.report.table import Table
-from inatdet.result_folder import files_of_one_run
-from inatdet.version import VERSION
 
 if TYPE_CHECKING:
     import matplotlib.figure
 
-TEXT_FILE = "statistics.md"
-PAGE_FILE = "statistics.html"
-RECORD_FILE = "statistics.json"
-
-_TITLE = "Dataset statistics"
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class StatisticsReport(Sectioned[Statistics]):
+class StatisticsReport(SavedReport[Statistics]):
     """What `inatdet.statistics` returns. Printed, it gives the tables that fit on a screen.
 
     Every section is an attribute with its `Table`: `table2`, `table2_paper`, `table1`, `spread`,
@@ -61,6 +45,8 @@ class StatisticsReport(Sectioned[Statistics]):
         command: the command line; empty where the numbers were computed from Python.
     """
 
+    name: ClassVar[str] = "statistics"
+    title: ClassVar[str] = "Dataset statistics"
     sections: ClassVar[tuple[Section[Statistics], ...]] = SECTIONS
 
     results: Statistics
@@ -89,49 +75,6 @@ class StatisticsReport(Sectioned[Statistics]):
             A Matplotlib figure, as `plot_species` does. Without boxes it has no lines.
         """
         return SIZES.draw(self.results)
-
-    def save(
-        self,
-        output_dir: str | os.PathLike[str],
-        latex: bool = False,
-        notify: Callable[[str], None] = warn,
-    ) -> None:
-        """Writes every file of the report, all at once.
-
-        Args:
-            output_dir: the folder. What an earlier report left there is replaced, and removed
-                where this one does not have it; other files stay.
-            latex: whether to write each table for LaTeX as well.
-            notify: called with a message if a figure cannot be drawn; all else is written.
-
-        Raises:
-            InputError: another process is writing a report there.
-            OSError: the report cannot be written there; an earlier one stays as it was.
-        """
-        known = {TEXT_FILE, PAGE_FILE, RECORD_FILE} | optional_files(SECTIONS)
-        with files_of_one_run(output_dir, known) as folder:
-            write_sections(SECTIONS, self.results, folder, latex=latex, notify=notify)
-            write_json(folder / RECORD_FILE, self._record())
-            write_text(folder / TEXT_FILE, self.markdown())
-            write_text(folder / PAGE_FILE, self.page())
-
-    def markdown(self) -> str:
-        """The whole report as Markdown."""
-        parts = [f"# {_TITLE}", "", self.summary(), ""]
-        parts += warnings_in_markdown(self.warnings)
-        parts += sections_in_markdown(SECTIONS, self.results)
-        parts += protocol_in_markdown(self.protocol())
-        return "\n".join(parts)
-
-    def page(self) -> str:
-        """The report as one HTML file."""
-        return rendered(
-            title=_TITLE,
-            summary=self.summary(),
-            sections=[section_on_page(section, self.results) for section, _ in self.filled],
-            protocol=self.protocol(),
-            warnings=self.warnings,
-        )
 
     def summary(self) -> str:
         """The size of the dataset, in a sentence."""
@@ -185,19 +128,14 @@ class StatisticsReport(Sectioned[Statistics]):
             text += f"; {self.results.crowds:,} boxes around a crowd count as one box each"
         return text
 
-    def _record(self) -> dict[str, object]:
+    def sources(self) -> Mapping[str, object]:
+        """The files that the numbers come from, with their hashes."""
         return {
-            "format_version": FORMAT_VERSION,
-            "inatdet_version": VERSION,
-            "command": self.command,
             "files": [
                 {"split": part.split.name, "path": file.path, "sha256": file.sha256 or None}
                 for part in self.dataset.splits
                 for file in part.split.files
-            ],
-            "warnings": self.warnings,
-            "protocol": dict(self.protocol()),
-            "results": self.results,
+            ]
         }
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from inatdet.data.rows import TOTAL, Cell, Row, known
 from inatdet.datasets.statistics.results import Statistics
-from inatdet.datasets.statistics.species import SuperClassRow
 from inatdet.datasets.statistics.splits import TRAIN
+from inatdet.report.beside import beside_paper
 from inatdet.report.table import Table
 
 TABLE_1: tuple[int, int, float] = (579_184, 5_089, 435.44)
@@ -53,20 +53,16 @@ _TABLE_2_COLUMNS = ("classes", "train_images", "val_images", "boxes")
 
 def beside_table2(results: Statistics) -> Table[Any]:
     """Table 2 beside the paper's; no rows for other datasets than the paper's."""
-    columns = ("super_class", *(n for name in _TABLE_2_COLUMNS for n in (name, f"paper_{name}")))
-    if not results.is_inat2017:
-        return Table(columns, ())
-    ours = {row.super_class: row for row in results.super_classes}
-    return Table(
-        columns, tuple(_beside(name, ours.get(name), paper) for name, paper in TABLE_2.items())
+    ours = {
+        row.super_class: tuple(getattr(row, name) for name in _TABLE_2_COLUMNS)
+        for row in results.super_classes
+    }
+    papers = TABLE_2.items() if results.is_inat2017 else ()
+    return beside_paper(
+        ("super_class",),
+        _TABLE_2_COLUMNS,
+        (((name,), ours.get(name), paper) for name, paper in papers),
     )
-
-
-def _beside(
-    name: str, row: SuperClassRow | None, paper: tuple[int | None, ...]
-) -> tuple[Cell, ...]:
-    ours = [None if row is None else getattr(row, column) for column in _TABLE_2_COLUMNS]
-    return (name, *(known(value) for pair in zip(ours, paper) for value in pair))
 
 
 def beside_section3(results: Statistics) -> Table[Any]:

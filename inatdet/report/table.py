@@ -27,6 +27,9 @@ R = TypeVar("R", bound=Row)
 SUMMARIES = frozenset({OVERALL, TOTAL})
 """What the rows are called that sum up those above them."""
 
+SUMMARIES_WITHIN = 3
+"""In which of its first cells a row says that it sums up others."""
+
 _LONGEST_ON_SCREEN = 60  # characters of a cell
 
 
@@ -138,7 +141,7 @@ class Table(Generic[R]):
         A rule precedes the last row if that sums up the others, as in the paper.
         """
         lines = [f"{' & '.join(row)} \\\\" for row in self._printed(in_latex)]
-        if len(lines) > 1 and self.rows[-1][0] in SUMMARIES:
+        if len(lines) > 1 and not SUMMARIES.isdisjoint(self.rows[-1][:SUMMARIES_WITHIN]):
             lines.insert(-1, "\\midrule")
         sides = "".join("l" if text else "r" for text in self.text_columns())
         return "\n".join(

@@ -478,7 +478,7 @@ def test_a_full_disk_does_not_lose_the_tables(truth, tmp_path, monkeypatch, caps
         names=None, super_categories=None, images_dir=None, corners="inclusive",
         on_bad="error", train_annotations=None, frequency_bins=["10", "100"], all_images=False,
         engine="hotcoco", resamples=0, errors=False, most_per_class=0, strict=False, latex=False,
-        label_errors=0, fiftyone=False,
+        label_errors=0, fiftyone=False, predictions=[], train_labels=None,
     )  # fmt: skip
     monkeypatch.setattr("inatdet.programs.evaluate.flags.FLAGS", values)
     with pytest.raises(OSError, match="No space left"):

@@ -13,7 +13,7 @@ from inatdet.evaluation.calibration import FEW, Calibration, CalibrationRow, Sco
 from inatdet.evaluation.granularities import Merge
 from inatdet.evaluation.resampling import Estimate
 from inatdet.report import figures
-from inatdet.report.calibration import RELIABILITY, diagrams_of, draw
+from inatdet.report.calibration import RELIABILITY, diagrams_of
 from inatdet.report.calibration_in_words import in_words
 from inatdet.report.rendering import asset
 from tests.evaluation import scenes
@@ -86,7 +86,7 @@ def test_levels_stay_in_order_where_a_model_found_nothing():
 
 
 def test_drawn_with_the_intervals_there_are():
-    figure = draw(ROWS)
+    figure = RELIABILITY.draw(results_of(ROWS))
     assert [axes.get_title() for axes in figure.axes] == ["on species", "on super", "on generic"]
     bars = [c for c in figure.axes[1].collections if hasattr(c, "get_segments")]
     heights = [[s[:, 1] for s in c.get_segments()] for c in bars]
@@ -135,7 +135,7 @@ def test_every_switch_of_the_page_has_its_lines():
 def test_without_calibration_there_is_nothing_to_draw(tmp_path):
     for rows in ([], [row("generic", "generic", counts=[0] * 10)]):
         assert not RELIABILITY.exists(results_of(rows))
-        figures.save_png(draw(rows), tmp_path / "empty.png")
+        figures.save_png(RELIABILITY.draw(results_of(rows)), tmp_path / "empty.png")
 
 
 def test_many_long_names_are_told_apart_and_have_room():
@@ -143,7 +143,7 @@ def test_many_long_names_are_told_apart_and_have_room():
     rows = [row(name, level) for place, name in enumerate(names) for level in names[place:]]
     assert len(diagrams_of(rows)) == 7
     assert len(RELIABILITY.on_page(results_of(rows))["legend"]) == 7
-    figure = draw(rows)
+    figure = RELIABILITY.draw(results_of(rows))
     figure.canvas.draw()
     extents = [figure.legends[0].get_window_extent()]
     extents += [axes.get_tightbbox() for axes in figure.axes]

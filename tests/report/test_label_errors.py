@@ -8,7 +8,7 @@ import pytest
 from PIL import Image as PILImage
 
 import inatdet
-from inatdet.report import label_pictures
+from inatdet.report import gallery, label_pictures
 from inatdet.report.label_pictures import ANNOTATED, NAMED
 from tests.detection_files import read_csv
 from tests.evaluation import scenes
@@ -155,7 +155,7 @@ def test_pictures_that_cannot_be_drawn(truth, images_dir, monkeypatch):
         (warning,) = report.warnings
         assert warning.message.startswith("1 picture could not be drawn: ")
         assert f"warning: {warning}" in told
-    unreadable = {str(i): "" for i in range(label_pictures.MOST_UNREADABLE)}
+    unreadable = {str(i): "" for i in range(gallery.MOST_UNREADABLE)}
     rows = report.results.label_errors.labels
     assert label_pictures.label_pictures(rows, images_dir, 9, unreadable) == ()
 

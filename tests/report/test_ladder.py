@@ -7,8 +7,7 @@ import jinja2
 import pytest
 
 from inatdet.report import figures
-from inatdet.report.ladder import LADDER, draw
-from inatdet.report.ladder_lines import levels_of, lines_of
+from inatdet.report.ladder import LADDER, levels_of, lines_of
 from inatdet.report.rendering import asset
 from tests.report.ladders import LABELS, model, results_of, row
 from tests.report.test_page import read
@@ -78,7 +77,7 @@ def test_numbers_that_do_not_exist_are_left_out():
     (line,) = lines_of(rows)
     assert own(line) == {"genus": 10, "generic": 20}
     assert line.points[0].x == 1, "the level has its place all the same"
-    assert draw(rows, results_of(rows).counts.classes).axes[0].lines
+    assert LADDER.draw(results_of(rows)).axes[0].lines
 
 
 def test_drawn_with_names_counts_and_intervals():

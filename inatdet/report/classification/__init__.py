@@ -1,0 +1,1 @@
+"""The report on classifiers: results to files."""
