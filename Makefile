@@ -351,7 +351,7 @@ DETECTORS_FLAGS = --annotations='$(VAL_JSON)' --taxonomy='$(RECORDS)/taxonomy.js
     --train_annotations='$(TRAIN_JSON)'
 CLASSIFIERS_FLAGS = --labels='$(or $(VAL_LABELS),$(VAL_JSON))' \
     $(foreach n,$(CLASSIFIERS),--predictions='$(n)=$(PREDICTIONS)/$(n).parquet') \
-    --train_labels='$(or $(TRAIN_LABELS),$(TRAIN_JSON))'
+    --train_labels='$(or $(TRAIN_LABELS),$(TRAIN_JSON))' --image_taxonomy='$(IMAGE_TAXONOMY)'
 
 # A separate make, because make looks for trained models when it starts: this way
 # `make train eval` works.

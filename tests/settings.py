@@ -2,8 +2,6 @@
 
 import os
 
-from inatdet.classification.experiments import read_experiment as read_classifier
-
 from inatdet.detection.experiments import read_experiment
 
 # Model Garden's ResNet, whose graph is built in a fraction of the time of Inception V3's. On a
@@ -29,13 +27,6 @@ SMALL_PYRAMID = (
     "task.short_edge=96,task.long_edge=128,task.model.rpn.max_proposals=16"
 )
 
-# Keras' network whose graph is built in the least time.
-CLASSIFIER = (
-    "task.model.network=mobilenet_v1,task.model.weights='',task.image_size=32,"
-    "task.train_data.batch_size=4,task.validation_data.batch_size=4,task.seed=1,"
-    "trainer.steps_per_loop=5,trainer.summary_interval=5,trainer.checkpoint_interval=10"
-)
-
 
 def small(more=""):
     """Settings of a small C4 detector of species on ResNet, and overrides."""
@@ -51,18 +42,6 @@ def training_on(data, steps, more=""):
             f"task.taxonomy={folder}/taxonomy.json",
             more,
         )
-    )
-
-
-def classifying(data, more=""):
-    """Settings of a small classifier of the species of `records.write`'s files, and overrides."""
-    return read_classifier(
-        [],
-        _joined(
-            f"task.train_data.input_path={data},task.taxonomy={os.path.dirname(data)}/taxonomy.json",
-            CLASSIFIER,
-            more,
-        ),
     )
 
 

@@ -372,6 +372,7 @@ def test_eval_takes_the_models_of_its_task(dataset, tmp_path):
         ("predictions", f"inception_v3={work}/predictions/inception_v3.parquet"),
         ("predictions", f"resnet_101={work}/predictions/resnet_101.parquet"),
         ("train_labels", f"{dataset}/train_2017_bboxes.json"),
+        ("image_taxonomy", f"{work}/records/taxonomy.json"),
     ]
     of_both = [
         ("images_dir", str(dataset)),

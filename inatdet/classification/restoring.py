@@ -5,8 +5,7 @@ from __future__ import annotations
 from inatdet.classification.config import ClassificationExperiment
 from inatdet.classification.model import Classifier
 from inatdet.classification.task import ClassifierTask
-from inatdet.networks import checkpoints
-from inatdet.training import devices
+from inatdet.training import averaging, devices
 from inatdet.training.experiment import label_spaces
 
 
@@ -26,5 +25,5 @@ def restored(params: ClassificationExperiment, checkpoint: str, model_dir: str) 
     label_spaces(params, model_dir)  # makes the folder's own those of the settings
     devices.set_precision(params.runtime)
     model = ClassifierTask(params.task, logging_dir=model_dir).build_model()
-    checkpoints.restore(model, checkpoint)
+    averaging.restore(model, checkpoint)
     return model

@@ -23,7 +23,7 @@ from inatdet.errors import InputError
 from inatdet.networks import checkpoints
 from inatdet.tfrecords.damage import reading_errors
 from inatdet.tfrecords.journal import count_boxed_images
-from inatdet.training import applying, devices, experiment
+from inatdet.training import applying, averaging, devices, experiment
 
 
 def detect(
@@ -86,7 +86,7 @@ def detect(
     with strategy.scope():
         task = DetectionTask(params.task, logging_dir=model_dir)
         model = task.build_model()
-        checkpoints.restore(model, checkpoint)
+        averaging.restore(model, checkpoint)
     batches = strategy.distribute_datasets_from_function(
         lambda context: task.build_inputs(params.task.validation_data, context)
     )

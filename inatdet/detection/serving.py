@@ -14,7 +14,7 @@ from inatdet.detection.faster_rcnn import FasterRCNN
 from inatdet.detection.inputs import resized_shape
 from inatdet.detection.task import DetectionTask
 from inatdet.networks import checkpoints
-from inatdet.training import devices, saved_models
+from inatdet.training import averaging, devices, saved_models
 from inatdet.training.experiment import label_spaces
 from inatdet.training.saved_models import Served
 
@@ -99,7 +99,7 @@ def restored(params: DetectionExperiment, checkpoint: str, model_dir: str) -> Se
     names = label_spaces(params, model_dir).names(Granularity(params.task.granularity))
     devices.set_precision(params.runtime)
     model = DetectionTask(params.task, logging_dir=model_dir).build_model()
-    checkpoints.restore(model, checkpoint)
+    averaging.restore(model, checkpoint)
     return ServedDetector(model, names, params.task.short_edge, params.task.long_edge)
 
 

@@ -31,6 +31,7 @@ from inatdet.programs import classify as program
 from inatdet.tfrecords import examples
 from inatdet.training import applying, experiment
 from tests import devices, records, untrained
+from tests.classification.conftest import tiny
 from tests.settings import small
 
 SPECIES, SUPER, GENERIC = Granularity.SPECIES, Granularity.SUPER, Granularity.GENERIC
@@ -44,7 +45,7 @@ def of_super_classes(fine):
 @pytest.fixture(scope="module", autouse=True)
 def _tiny_network():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifiers, "build", untrained.tiny_network)
+        patch.setattr(classifiers, "build", tiny)
         yield
 
 
@@ -123,7 +124,7 @@ def test_every_image_once_with_its_best_labels(data, model_dir, probabilities, t
     found = read(output)
     assert sorted(found.image_ids.tolist()) == list(range(11))
     assert found.model == f"{os.path.basename(model_dir)}/ckpt-7"
-    assert found.settings["network"] == "mobilenet_v1"
+    assert found.settings["network"] == "inception_v3"
     assert found.settings["central_fraction"] == 0.875
     assert set(found.ranked) == {SPECIES, SUPER}  # the only generic label is certain
     for row, image_id in enumerate(found.image_ids.tolist()):

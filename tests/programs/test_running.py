@@ -13,7 +13,7 @@ from inatdet.programs import libraries, running
 from inatdet.programs.running import PROGRAMS
 
 FOLDER = Path(running.__file__).parent
-NOT_PROGRAMS = {"__init__", "flags", "libraries", "native_logs", "running"}
+NOT_PROGRAMS = {"__init__", "experiments", "flags", "libraries", "native_logs", "running"}
 
 
 def inatdet(*arguments, module=True):
