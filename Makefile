@@ -345,13 +345,15 @@ eval:
 # What the trained models of TASK are evaluated with: files to be made, and flags.
 DETECTORS := $(if $(filter-out classification,$(TASK)),$(TRAINED))
 CLASSIFIERS := $(if $(filter-out detection,$(TASK)),$(TRAINED_NETWORKS))
-DETECTORS_FLAGS = --annotations='$(VAL_JSON)' --taxonomy='$(RECORDS)/taxonomy.json' \
+DETECTORS_FLAGS = --taxonomy='$(RECORDS)/taxonomy.json' \
     $(foreach g,$(DETECTORS),--detections='$(g)=$(DETECTIONS)/$(g).parquet' \
-    $(foreach c,$(COARSER_$(g)),--detections='$(g)/$(c)=$(DETECTIONS)/$(g).$(c).parquet')) \
-    --train_annotations='$(TRAIN_JSON)'
-CLASSIFIERS_FLAGS = --labels='$(or $(VAL_LABELS),$(VAL_JSON))' \
+    $(foreach c,$(COARSER_$(g)),--detections='$(g)/$(c)=$(DETECTIONS)/$(g).$(c).parquet'))
+CLASSIFIERS_FLAGS = --image_taxonomy='$(IMAGE_TAXONOMY)' \
     $(foreach n,$(CLASSIFIERS),--predictions='$(n)=$(PREDICTIONS)/$(n).parquet') \
-    --train_labels='$(or $(TRAIN_LABELS),$(TRAIN_JSON))' --image_taxonomy='$(IMAGE_TAXONOMY)'
+    $(if $(VAL_LABELS),--labels='$(VAL_LABELS)') \
+    $(if $(TRAIN_LABELS),--train_labels='$(TRAIN_LABELS)')
+# The boxes also say what images show, where nothing else does.
+needs_boxes = $(or $(DETECTORS),$(if $(1),,$(CLASSIFIERS)))
 
 # A separate make, because make looks for trained models when it starts: this way
 # `make train eval` works.
@@ -362,9 +364,11 @@ ifeq ($(DETECTORS)$(CLASSIFIERS),)
 	    $(filter classification,$(TASK)),classifiers,models); train one first:" \
 	    "make train$(if $(filter classification,$(TASK)), TASK=classification)" >&2; exit 2
 else
-	$(PY) -m inatdet evaluate $(if $(DETECTORS),$(DETECTORS_FLAGS)) $(if $(CLASSIFIERS), \
-	    $(CLASSIFIERS_FLAGS)) --images_dir='$(IMAGES_DIR)' \
-	    --resamples=$(RESAMPLES) --output_dir='$(REPORT)' $(EVAL_FLAGS)
+	$(PY) -m inatdet evaluate \
+	    $(if $(call needs_boxes,$(VAL_LABELS)),--annotations='$(VAL_JSON)') \
+	    $(if $(call needs_boxes,$(TRAIN_LABELS)),--train_annotations='$(TRAIN_JSON)') \
+	    $(if $(DETECTORS),$(DETECTORS_FLAGS)) $(if $(CLASSIFIERS),$(CLASSIFIERS_FLAGS)) \
+	    --images_dir='$(IMAGES_DIR)' --resamples=$(RESAMPLES) --output_dir='$(REPORT)' $(EVAL_FLAGS)
 endif
 
 # --- Development ----------------------------------------------------------------------------------

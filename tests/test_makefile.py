@@ -202,12 +202,12 @@ def test_eval_detects_with_new_models_only(dataset, tmp_path):
         "inatdet evaluate",
         [
             ("annotations", f"{dataset}/val_2017_bboxes.json"),
+            ("train_annotations", f"{dataset}/train_2017_bboxes.json"),
             ("taxonomy", f"{work}/records/taxonomy.json"),
             ("detections", f"species={work}/detections/species.parquet"),
             ("detections", f"species/super={work}/detections/species.super.parquet"),
             ("detections", f"species/generic={work}/detections/species.generic.parquet"),
             ("detections", f"generic={work}/detections/generic.parquet"),
-            ("train_annotations", f"{dataset}/train_2017_bboxes.json"),
             ("images_dir", f"{dataset}"),
             ("resamples", "200"),
             ("output_dir", f"{work}/report"),
@@ -367,30 +367,36 @@ def test_eval_takes_the_models_of_its_task(dataset, tmp_path):
         for network in ("inception_v3", "resnet_101")
     ]
     assert program == "inatdet evaluate"
+    boxes = [
+        ("annotations", f"{dataset}/val_2017_bboxes.json"),
+        ("train_annotations", f"{dataset}/train_2017_bboxes.json"),
+    ]
     of_classifiers = [
-        ("labels", f"{dataset}/val_2017_bboxes.json"),
+        ("image_taxonomy", f"{work}/records/taxonomy.json"),
         ("predictions", f"inception_v3={work}/predictions/inception_v3.parquet"),
         ("predictions", f"resnet_101={work}/predictions/resnet_101.parquet"),
-        ("train_labels", f"{dataset}/train_2017_bboxes.json"),
-        ("image_taxonomy", f"{work}/records/taxonomy.json"),
     ]
     of_both = [
         ("images_dir", str(dataset)),
         ("resamples", "200"),
         ("output_dir", f"{work}/report"),
     ]
-    assert flags == [*of_classifiers, *of_both]
+    assert flags == [*boxes, *of_classifiers, *of_both]
     (detecting, _), (program, flags) = run()
     assert (detecting, program) == ("inatdet detect", "inatdet evaluate")
-    of_detectors = flags[: -len(of_both)]
-    assert not {"labels", "predictions", "train_labels"} & set(dict(of_detectors))
+    of_detectors = flags[len(boxes) : -len(of_both)]
+    assert flags == [*boxes, *of_detectors, *of_both]
+    assert {name for name, _ in of_detectors} == {"taxonomy", "detections"}
     *others, (_, flags) = run("TASK=both")
     assert [name for name, _ in others] == ["inatdet detect", *["inatdet classify"] * 2]
-    assert flags == [*of_detectors, *of_classifiers, *of_both]
+    assert flags == [*boxes, *of_detectors, *of_classifiers, *of_both]
+    # What whole images show says it better than their boxes, which detectors still need.
     labels = labels_of(dataset)
-    *_, (_, flags) = run("TASK=classification", *labels)
-    assert dict(flags)["labels"] == f"{dataset}/all val.json"
-    assert dict(flags)["train_labels"] == f"{dataset}/all train.json"
+    for task, of_boxes in (("classification", False), ("both", True)):
+        *_, (_, flags) = run(f"TASK={task}", *labels)
+        assert dict(flags)["labels"] == f"{dataset}/all val.json"
+        assert dict(flags)["train_labels"] == f"{dataset}/all train.json"
+        assert ("annotations" in dict(flags)) == ("train_annotations" in dict(flags)) == of_boxes
 
 
 def test_classify_takes_one_network(dataset, tmp_path):
@@ -419,7 +425,7 @@ def test_the_demo_trains_and_evaluates_models_of_both_tasks(tmp_path):
     trained(tmp_path)
     age(tmp_path / "data/.complete", 0)
     _, flags = calls(make("-n", "demo", f"WORK_DIR={tmp_path}").stdout)[-1]
-    assert {"annotations", "detections", "labels", "predictions"} <= set(dict(flags))
+    assert {"annotations", "detections", "predictions"} <= set(dict(flags))
 
 
 def test_a_model_elsewhere_is_evaluated_with_the_others(dataset, tmp_path):
