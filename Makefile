@@ -17,31 +17,36 @@ pipeline = pipelines/$(PREFIX)$(1).yaml
 
 ## A dataset in iNat2017's layout, or where to put it; by default the mini dataset.
 DATA_DIR ?=
+## Kind of model: detection (default), classification or, for `make eval`, both.
+TASK ?= $(if $(filter classify,$(MAKECMDGOALS)),classification,detection)
 ## The model to train or detect with: species, super, generic or a rank.
 GRANULARITY ?= species
-## Training settings; by default pipelines/[mini_]GRANULARITY.yaml or super.yaml.
-PIPELINE ?= $(or $(wildcard $(call pipeline,$(GRANULARITY))),$(call pipeline,super))
+## The classifier to train or classify with: resnet_101, inception_v3_se, ...
+NETWORK ?= inception_v3
+## Training settings; by default those of GRANULARITY or TASK in pipelines/.
+PIPELINE ?= $(if $(CLASSIFIER),$(call pipeline,classification),$(or $(strip \
+    $(wildcard $(call pipeline,$(GRANULARITY)))),$(call pipeline,super)))
 ## Settings to change: task.train_data.batch_size=2,trainer.train_steps=1000
 OVERRIDES ?=
 ## Number of GPUs; 0 is the CPU, above 0 the CUDA libraries are installed.
 NUM_GPUS ?= 0
 ## Output folder; by default runs/mini, or runs/ and the last part of DATA_DIR.
 WORK_DIR ?= runs/$(RUN)
-## Folder of the model's checkpoints; by default WORK_DIR/models/GRANULARITY.
-MODEL_DIR ?= $(WORK_DIR)/models/$(GRANULARITY)
+## The model's folder: WORK_DIR/models/GRANULARITY or WORK_DIR/classifiers/NETWORK
+MODEL_DIR ?= $(WORK_DIR)/$(if $(CLASSIFIER),classifiers/$(CLASSIFIER),models/$(GRANULARITY))
 ## Boxes to train on; by default DATA_DIR/train_2017_bboxes.json.
 TRAIN_JSON ?= $(DATA)/train_2017_bboxes.json
 ## Boxes to evaluate on; by default DATA_DIR/val_2017_bboxes.json.
 VAL_JSON ?= $(DATA)/val_2017_bboxes.json
-## What all training images show, for `make stats`: DIR/train2017.json
+## What all training images show, with boxes or without: DIR/train2017.json
 TRAIN_LABELS ?=
-## What all validation images show, for `make stats`: DIR/val2017.json
+## What all validation images show, with boxes or without: DIR/val2017.json
 VAL_LABELS ?=
 ## Folder that the file names start from; by default DATA_DIR.
 IMAGES_DIR ?= $(DATA)
 ## Prefix of the TFRecords to train on.
 TRAIN_SPLIT ?= train
-## Prefix of the TFRecords to detect in.
+## Prefix of the TFRecords to detect in and to classify.
 VAL_SPLIT ?= val
 ## More flags for `inatdet tfrecords`: --on_bad=skip --genus_from_names
 TFRECORDS_FLAGS ?=
@@ -64,6 +69,16 @@ ALWAYS := species super generic
 ifneq ($(words $(GRANULARITY)),1)
 $(error GRANULARITY is '$(GRANULARITY)'; it must be one of $(ALWAYS), or a rank, such as genus)
 endif
+ifneq ($(words $(NETWORK)),1)
+$(error NETWORK is '$(NETWORK)'; it must be one network, such as inception_v3)
+endif
+TASKS := detection classification both
+ifneq ($(words $(TASK))$(filter-out $(TASKS),$(TASK)),1)
+$(error TASK is '$(TASK)'; it must be one of $(TASKS))
+endif
+# The one whose folder is MODEL_DIR.
+DETECTOR := $(if $(filter detection,$(TASK)),$(GRANULARITY))
+CLASSIFIER := $(if $(filter classification,$(TASK)),$(NETWORK))
 
 ifeq ($(strip $(DATA_DIR)),)
 RUN := mini
@@ -94,6 +109,7 @@ GRANULARITIES := $(strip species $(RANKS) super $(filter $(FOUND),$(ABOVE_SUPER)
 
 RECORDS = $(WORK_DIR)/records
 DETECTIONS = $(WORK_DIR)/detections
+PREDICTIONS = $(WORK_DIR)/predictions
 REPORT = $(WORK_DIR)/report
 STATISTICS = $(WORK_DIR)/statistics
 VENV := .venv
@@ -166,13 +182,14 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt
 # --- The benchmark --------------------------------------------------------------------------------
 
 .PHONY: demo
-## Runs the whole benchmark on the mini dataset, at all granularities.
+## Runs the whole benchmark on the mini dataset, with four models.
 demo:
 	@$(MAKE) --no-print-directory DATA_DIR= tfrecords
 	@$(MAKE) --no-print-directory DATA_DIR= GRANULARITY=generic train
 	@$(MAKE) --no-print-directory DATA_DIR= GRANULARITY=super train
 	@$(MAKE) --no-print-directory DATA_DIR= GRANULARITY=species train
-	@$(MAKE) --no-print-directory DATA_DIR= eval
+	@$(MAKE) --no-print-directory DATA_DIR= GRANULARITY=species TASK=classification train
+	@$(MAKE) --no-print-directory DATA_DIR= TASK=both eval
 	@echo "Open the report in a browser: $(if $(DATA_DIR),runs/mini,$(WORK_DIR))/report/report.html"
 
 .PHONY: data
@@ -210,34 +227,61 @@ stats: $(TRAIN_SOURCE) $(VAL_SOURCE) | $(INSTALLED)
 	    $(if $(VAL_LABELS),--val_labels='$(VAL_LABELS)') \
 	    --output_dir='$(STATISTICS)' $(STATS_FLAGS)
 
+# What whole images show has label spaces of its own where TRAIN_LABELS is, or was, given.
+IMAGE_LABELS = $(RECORDS)/image_taxonomy.json
+IMAGE_TAXONOMY = $(if $(TRAIN_LABELS)$(wildcard $(IMAGE_LABELS)),$(IMAGE_LABELS),$(strip \
+    $(RECORDS)/taxonomy.json))
+
+# Records written before TRAIN_LABELS was given lack the labels, and are written again.
+.PHONY: again
+again:
+LABELS_LACKING = $(if $(TRAIN_LABELS),$(if $(wildcard $(IMAGE_LABELS)),,again))
+
+LABEL_FILES := $(call escaped,$(TRAIN_LABELS)) $(call escaped,$(VAL_LABELS))
+# Reached only when the file does not exist.
+$(LABEL_FILES):
+	@echo "error: $@: no such file; TRAIN_LABELS and VAL_LABELS name JSON that says what" \
+	    "each image shows, such as train2017.json" >&2; exit 2
+
 .PHONY: tfrecords
 ## Writes the TFRecords of both splits, with labels at all granularities.
-tfrecords: $(RECORDS)/$(TRAIN_SPLIT).json $(RECORDS)/$(VAL_SPLIT).json
+tfrecords: $(LABEL_FILES) $(RECORDS)/$(TRAIN_SPLIT).json $(RECORDS)/$(VAL_SPLIT).json
 
-$(RECORDS)/$(TRAIN_SPLIT).json: $(TRAIN_SOURCE) | $(INSTALLED)
+$(RECORDS)/$(TRAIN_SPLIT).json: $(TRAIN_SOURCE) $(call escaped,$(TRAIN_LABELS)) $(LABELS_LACKING) \
+    | $(INSTALLED)
 	$(PY) -m inatdet tfrecords --annotations='$(TRAIN_JSON)' --images_dir='$(IMAGES_DIR)' \
-	    --output_dir='$(RECORDS)' --split=$(TRAIN_SPLIT) $(TFRECORDS_FLAGS)
+	    --output_dir='$(RECORDS)' --split=$(TRAIN_SPLIT) $(if $(TRAIN_LABELS), \
+	    --image_labels='$(TRAIN_LABELS)') $(TFRECORDS_FLAGS)
 	@touch $@
 
 # Validation uses the label spaces of training, so that labels mean the same in both.
-$(RECORDS)/$(VAL_SPLIT).json: $(VAL_SOURCE) $(RECORDS)/$(TRAIN_SPLIT).json | $(INSTALLED)
+$(RECORDS)/$(VAL_SPLIT).json: $(VAL_SOURCE) $(call escaped,$(VAL_LABELS)) \
+    $(RECORDS)/$(TRAIN_SPLIT).json | $(INSTALLED)
 	$(PY) -m inatdet tfrecords --annotations='$(VAL_JSON)' --images_dir='$(IMAGES_DIR)' \
-	    --output_dir='$(RECORDS)' --split=$(VAL_SPLIT) --taxonomy='$(RECORDS)/taxonomy.json' \
-	    $(TFRECORDS_FLAGS)
+	    --output_dir='$(RECORDS)' --split=$(VAL_SPLIT) $(if $(VAL_LABELS), \
+	    --image_labels='$(VAL_LABELS)' --image_taxonomy='$(IMAGE_TAXONOMY)') \
+	    --taxonomy='$(RECORDS)/taxonomy.json' $(TFRECORDS_FLAGS)
 	@touch $@
 
 SETTINGS = runtime.num_gpus=$(NUM_GPUS)$(if $(OVERRIDES),$(comma)$(OVERRIDES))
 
 .PHONY: train
-## Trains the model of GRANULARITY; resumes after an interruption.
-train: tfrecords
+## Trains the model of GRANULARITY or NETWORK; resumes after an interruption.
+train: $(if $(filter both,$(TASK)),one-task) tfrecords
 	$(PY) -m inatdet train --config_file='$(PIPELINE)' --mode=train --model_dir='$(MODEL_DIR)' \
-	    --params_override="task.granularity=$(GRANULARITY),task.taxonomy=$(RECORDS)/taxonomy.json,$(strip \
+	    --params_override="task.granularity=$(GRANULARITY),$(strip \
+	    )task.taxonomy=$(if $(CLASSIFIER),$(IMAGE_TAXONOMY),$(RECORDS)/taxonomy.json),$(strip \
+	    $(if $(CLASSIFIER),task.model.network=$(CLASSIFIER)$(comma)))$(strip \
 	    )task.train_data.input_path=$(RECORDS)/$(TRAIN_SPLIT)-*.tfrecord,$(strip \
 	    )task.validation_data.input_path=$(RECORDS)/$(VAL_SPLIT)-*.tfrecord,$(SETTINGS)"
 
-# MODEL_DIR is GRANULARITY's; the other models are in their default folders.
-model_dir = $(if $(filter $(1),$(GRANULARITY)),$(MODEL_DIR),$(WORK_DIR)/models/$(1))
+.PHONY: one-task
+one-task:
+	@echo "error: TASK=both is for make eval; a model is trained with TASK=detection" \
+	    "or TASK=classification" >&2; exit 2
+
+# MODEL_DIR is one model's; the others are in their default folders.
+model_dir = $(if $(filter $(1),$(DETECTOR)),$(MODEL_DIR),$(WORK_DIR)/models/$(1))
 TRAINED = $(strip $(foreach g,$(GRANULARITIES),\
     $(if $(wildcard $(call model_dir,$(g))/checkpoint),$(g))))
 
@@ -251,8 +295,6 @@ coarser = $(strip $(subst @,$(space),$(lastword $(subst @$(1)@,@ @,$(strip \
 $(foreach g,$(GRANULARITIES),$(eval COARSER_$(g) := $(call coarser,$(g))))
 
 # Detections made before a rank had a model lack the sums at that rank, and are made again.
-.PHONY: again
-again:
 lacking = $(foreach c,$(filter-out $(ALWAYS),$(COARSER_$(1))),\
     $(if $(wildcard $(DETECTIONS)/$(1).$(c).parquet),,$(c)))
 
@@ -271,23 +313,62 @@ $(call model_dir,$(1))/checkpoint:
 endef
 $(foreach g,$(GRANULARITIES),$(eval $(call DETECT_WITH,$(g))))
 
+classifier_dir = $(if $(filter $(1),$(CLASSIFIER)),$(MODEL_DIR),$(WORK_DIR)/classifiers/$(1))
+NETWORKS := $(sort $(NETWORK) \
+    $(notdir $(patsubst %/checkpoint,%,$(wildcard $(WORK_DIR)/classifiers/*/checkpoint))))
+TRAINED_NETWORKS = $(strip $(foreach n,$(NETWORKS),\
+    $(if $(wildcard $(call classifier_dir,$(n))/checkpoint),$(n))))
+
+.PHONY: classify
+## Classifies the validation images with NETWORK's newest checkpoint.
+classify: $(PREDICTIONS)/$(NETWORK).parquet
+
+define CLASSIFY_WITH
+$(PREDICTIONS)/$(1).parquet: $(call classifier_dir,$(1))/checkpoint $(RECORDS)/$(VAL_SPLIT).json \
+    | $(INSTALLED)
+	$$(PY) -m inatdet classify --model_dir='$(call classifier_dir,$(1))' \
+	    --input='$$(RECORDS)/$$(VAL_SPLIT)-*.tfrecord' --output='$$@' \
+	    --params_override="$$(SETTINGS)"
+
+# Reached only when the file does not exist.
+$(call classifier_dir,$(1))/checkpoint:
+	@echo "error: no $(1) model in $$(@D);" \
+	    "train it first: make train TASK=classification NETWORK=$(1)" >&2; exit 2
+endef
+$(foreach n,$(NETWORKS),$(eval $(call CLASSIFY_WITH,$(n))))
+
 .PHONY: eval
-## Detects with every trained model, evaluates and writes the report.
+## Runs every trained model of TASK, evaluates and writes the report.
 eval:
 	@$(MAKE) --no-print-directory report-of-trained
+
+# What the trained models of TASK are evaluated with: files to be made, and flags.
+DETECTORS := $(if $(filter-out classification,$(TASK)),$(TRAINED))
+CLASSIFIERS := $(if $(filter-out detection,$(TASK)),$(TRAINED_NETWORKS))
+DETECTORS_FLAGS = --taxonomy='$(RECORDS)/taxonomy.json' \
+    $(foreach g,$(DETECTORS),--detections='$(g)=$(DETECTIONS)/$(g).parquet' \
+    $(foreach c,$(COARSER_$(g)),--detections='$(g)/$(c)=$(DETECTIONS)/$(g).$(c).parquet'))
+CLASSIFIERS_FLAGS = --image_taxonomy='$(IMAGE_TAXONOMY)' \
+    $(foreach n,$(CLASSIFIERS),--predictions='$(n)=$(PREDICTIONS)/$(n).parquet') \
+    $(if $(VAL_LABELS),--labels='$(VAL_LABELS)') \
+    $(if $(TRAIN_LABELS),--train_labels='$(TRAIN_LABELS)')
+# The boxes also say what images show, where nothing else does.
+needs_boxes = $(or $(DETECTORS),$(if $(1),,$(CLASSIFIERS)))
 
 # A separate make, because make looks for trained models when it starts: this way
 # `make train eval` works.
 .PHONY: report-of-trained
-report-of-trained: $(foreach g,$(TRAINED),$(DETECTIONS)/$(g).parquet)
-ifeq ($(TRAINED),)
-	@echo "error: no trained model in $(WORK_DIR)/models; train one first: make train" >&2; exit 2
+report-of-trained: $(DETECTORS:%=$(DETECTIONS)/%.parquet) $(CLASSIFIERS:%=$(PREDICTIONS)/%.parquet)
+ifeq ($(DETECTORS)$(CLASSIFIERS),)
+	@echo "error: no trained model in $(WORK_DIR)/$(if \
+	    $(filter classification,$(TASK)),classifiers,models); train one first:" \
+	    "make train$(if $(filter classification,$(TASK)), TASK=classification)" >&2; exit 2
 else
-	$(PY) -m inatdet evaluate --annotations='$(VAL_JSON)' --taxonomy='$(RECORDS)/taxonomy.json' \
-	    $(foreach g,$(TRAINED),--detections='$(g)=$(DETECTIONS)/$(g).parquet' \
-	    $(foreach c,$(COARSER_$(g)),--detections='$(g)/$(c)=$(DETECTIONS)/$(g).$(c).parquet')) \
-	    --train_annotations='$(TRAIN_JSON)' --images_dir='$(IMAGES_DIR)' \
-	    --resamples=$(RESAMPLES) --output_dir='$(REPORT)' $(EVAL_FLAGS)
+	$(PY) -m inatdet evaluate \
+	    $(if $(call needs_boxes,$(VAL_LABELS)),--annotations='$(VAL_JSON)') \
+	    $(if $(call needs_boxes,$(TRAIN_LABELS)),--train_annotations='$(TRAIN_JSON)') \
+	    $(if $(DETECTORS),$(DETECTORS_FLAGS)) $(if $(CLASSIFIERS),$(CLASSIFIERS_FLAGS)) \
+	    --images_dir='$(IMAGES_DIR)' --resamples=$(RESAMPLES) --output_dir='$(REPORT)' $(EVAL_FLAGS)
 endif
 
 # --- Development ----------------------------------------------------------------------------------

@@ -60,16 +60,18 @@ def dataset(tmp_path):
 def test_help_lists_every_target_and_variable():
     targets = re.findall(r"^\.PHONY: (\S+)", MAKEFILE, re.MULTILINE)
     variables = re.findall(r"^([A-Z_]+) \?=", MAKEFILE, re.MULTILINE)
-    assert {"setup", "demo", "data", "tfrecords", "train", "detect", "eval"} <= set(targets)
+    assert {"setup", "demo", "data", "tfrecords", "train", "eval"} <= set(targets)
+    assert {"detect", "classify"} <= set(targets)
     assert {"test", "bench", "lint", "format", "clean"} <= set(targets)
     assert {"DATA_DIR", "GRANULARITY", "PIPELINE", "MODEL_DIR", "NUM_GPUS", "OVERRIDES"} <= set(
         variables
     )
+    assert {"TASK", "NETWORK", "TRAIN_LABELS", "VAL_LABELS"} <= set(variables)
     for args in ([], ["help"]):
         result = make(*args)
         assert result.returncode == 0
         described = dict(re.findall(r"^  ([\w-]+) +(\S.*)$", result.stdout, re.MULTILINE))
-        assert set(described) == {*targets, *variables} - {"report-of-trained", "again"}
+        assert set(described) == {*targets, *variables} - {"report-of-trained", "again", "one-task"}
         assert all(len(line) <= 100 for line in result.stdout.splitlines())
     assert described["GRANULARITY"].endswith("[species]")
 
@@ -160,10 +162,10 @@ def test_stats(dataset):
     assert found == [("inatdet statistics", [*files, *both, output])]
 
 
-@pytest.mark.parametrize("granularity", ["species", "super", "generic"])
+@pytest.mark.parametrize("name", ["species", "super", "generic", "classification"])
 @pytest.mark.parametrize("prefix", ["", "mini_"])
-def test_the_default_pipelines_exist(granularity, prefix):
-    assert (ROOT / "pipelines" / f"{prefix}{granularity}.yaml").is_file()
+def test_the_default_pipelines_exist(name, prefix):
+    assert (ROOT / "pipelines" / f"{prefix}{name}.yaml").is_file()
 
 
 def age(path, seconds):
@@ -200,12 +202,12 @@ def test_eval_detects_with_new_models_only(dataset, tmp_path):
         "inatdet evaluate",
         [
             ("annotations", f"{dataset}/val_2017_bboxes.json"),
+            ("train_annotations", f"{dataset}/train_2017_bboxes.json"),
             ("taxonomy", f"{work}/records/taxonomy.json"),
             ("detections", f"species={work}/detections/species.parquet"),
             ("detections", f"species/super={work}/detections/species.super.parquet"),
             ("detections", f"species/generic={work}/detections/species.generic.parquet"),
             ("detections", f"generic={work}/detections/generic.parquet"),
-            ("train_annotations", f"{dataset}/train_2017_bboxes.json"),
             ("images_dir", f"{dataset}"),
             ("resamples", "200"),
             ("output_dir", f"{work}/report"),
@@ -272,6 +274,160 @@ def test_models_at_ranks_are_detected_with_and_evaluated(dataset, tmp_path):
     ]  # fmt: skip
 
 
+def test_classifiers_have_their_own_folders_and_settings(dataset):
+    for folder, work, name in (
+        ("", "runs/mini", "mini_classification"),
+        (str(dataset), "runs/my_data", "classification"),
+    ):
+        for network in ("inception_v3", "resnet_101"):
+            given = [] if network == "inception_v3" else [f"NETWORK={network}"]
+            result = make("-n", "train", "TASK=classification", f"DATA_DIR={folder}", *given)
+            assert result.returncode == 0, result.stderr
+            program, found = calls(result.stdout)[-1]
+            flags = dict(found)
+            assert program == "inatdet train"
+            assert flags["config_file"] == f"pipelines/{name}.yaml"
+            assert flags["model_dir"] == f"{work}/classifiers/{network}"
+            assert flags["params_override"].startswith(
+                f"task.granularity=species,task.taxonomy={work}/records/taxonomy.json,"
+                f"task.model.network={network},task.train_data.input_path={work}/records/train-"
+            )
+
+
+def labels_of(dataset):
+    """Files that say what whole images show, as variables."""
+    for split in ("train", "val"):
+        age(dataset / f"all {split}.json", 0)
+    return [f"{split.upper()}_LABELS={dataset}/all {split}.json" for split in ("train", "val")]
+
+
+def test_what_whole_images_show_goes_into_the_records_of_both_tasks(dataset, tmp_path):
+    work, records = tmp_path / "work", tmp_path / "work/records"
+    labels = labels_of(dataset)
+
+    def run(*args):
+        result = make("-n", *args, f"DATA_DIR={dataset}", f"WORK_DIR={work}", *labels)
+        assert result.returncode == 0, result.stderr
+        return calls(result.stdout)
+
+    for task in ("detection", "classification"):
+        train, val, training = run("train", f"TASK={task}")
+        assert dict(train[1])["image_labels"] == f"{dataset}/all train.json"
+        assert "image_taxonomy" not in dict(train[1])
+        assert dict(val[1])["image_labels"] == f"{dataset}/all val.json"
+        assert dict(val[1])["image_taxonomy"] == f"{records}/image_taxonomy.json"
+        assert dict(val[1])["taxonomy"] == f"{records}/taxonomy.json"
+        name = "image_taxonomy" if task == "classification" else "taxonomy"
+        assert f"task.taxonomy={records}/{name}.json" in dict(training[1])["params_override"]
+    # Records that were written without them are written again; those that have them are not, ...
+    for split in ("train", "val"):
+        age(dataset / f"{split}_2017_bboxes.json", 0)
+        age(records / f"{split}.json", 10)
+    assert len(run("tfrecords")) == 2
+    age(records / "image_taxonomy.json", 10)
+    assert run("tfrecords") == []
+    # ... but for labels that are newer. Their label spaces stay those of classifiers.
+    age(dataset / "all val.json", 20)
+    assert [dict(flags)["split"] for _, flags in run("tfrecords")] == ["val"]
+    labels.clear()
+    ((_, flags),) = run("train", "TASK=classification")
+    assert f"task.taxonomy={records}/image_taxonomy.json" in dict(flags)["params_override"]
+
+
+def trained(work):
+    """A folder with records and a trained model of each kind, without detections of any."""
+    for name in ("train.json", "val.json"):
+        age(work / "records" / name, 10)
+    for model in ("models/species", "classifiers/inception_v3", "classifiers/resnet_101"):
+        age(work / model / "checkpoint", 20)
+
+
+def test_eval_takes_the_models_of_its_task(dataset, tmp_path):
+    work = tmp_path / "work"
+    trained(work)
+    for split in ("train", "val"):
+        age(dataset / f"{split}_2017_bboxes.json", 0)
+
+    def run(*args):
+        result = make("-n", "eval", f"DATA_DIR={dataset}", f"WORK_DIR={work}", *args)
+        assert result.returncode == 0, result.stderr
+        return calls(result.stdout)
+
+    *classified, (program, flags) = run("TASK=classification")
+    assert classified == [
+        (
+            "inatdet classify",
+            [
+                ("model_dir", f"{work}/classifiers/{network}"),
+                ("input", f"{work}/records/val-*.tfrecord"),
+                ("output", f"{work}/predictions/{network}.parquet"),
+                ("params_override", "runtime.num_gpus=0"),
+            ],
+        )
+        for network in ("inception_v3", "resnet_101")
+    ]
+    assert program == "inatdet evaluate"
+    boxes = [
+        ("annotations", f"{dataset}/val_2017_bboxes.json"),
+        ("train_annotations", f"{dataset}/train_2017_bboxes.json"),
+    ]
+    of_classifiers = [
+        ("image_taxonomy", f"{work}/records/taxonomy.json"),
+        ("predictions", f"inception_v3={work}/predictions/inception_v3.parquet"),
+        ("predictions", f"resnet_101={work}/predictions/resnet_101.parquet"),
+    ]
+    of_both = [
+        ("images_dir", str(dataset)),
+        ("resamples", "200"),
+        ("output_dir", f"{work}/report"),
+    ]
+    assert flags == [*boxes, *of_classifiers, *of_both]
+    (detecting, _), (program, flags) = run()
+    assert (detecting, program) == ("inatdet detect", "inatdet evaluate")
+    of_detectors = flags[len(boxes) : -len(of_both)]
+    assert flags == [*boxes, *of_detectors, *of_both]
+    assert {name for name, _ in of_detectors} == {"taxonomy", "detections"}
+    *others, (_, flags) = run("TASK=both")
+    assert [name for name, _ in others] == ["inatdet detect", *["inatdet classify"] * 2]
+    assert flags == [*boxes, *of_detectors, *of_classifiers, *of_both]
+    # What whole images show says it better than their boxes, which detectors still need.
+    labels = labels_of(dataset)
+    for task, of_boxes in (("classification", False), ("both", True)):
+        *_, (_, flags) = run(f"TASK={task}", *labels)
+        assert dict(flags)["labels"] == f"{dataset}/all val.json"
+        assert dict(flags)["train_labels"] == f"{dataset}/all train.json"
+        assert ("annotations" in dict(flags)) == ("train_annotations" in dict(flags)) == of_boxes
+
+
+def test_classify_takes_one_network(dataset, tmp_path):
+    work, other = tmp_path / "work", tmp_path / "other"
+    trained(work)
+    age(other / "checkpoint", 20)
+    for split in ("train", "val"):
+        age(dataset / f"{split}_2017_bboxes.json", 0)
+    given = [f"DATA_DIR={dataset}", f"WORK_DIR={work}"]
+    ((_, flags),) = calls(make("-n", "classify", *given, "NETWORK=resnet_101").stdout)
+    assert dict(flags)["model_dir"] == f"{work}/classifiers/resnet_101"
+    given += ["NETWORK=mobilenet_v1", f"MODEL_DIR={other}"]
+    ((_, flags),) = calls(make("-n", "classify", *given).stdout)
+    assert dict(flags)["model_dir"] == str(other)
+    assert dict(flags)["output"] == f"{work}/predictions/mobilenet_v1.parquet"
+
+
+def test_the_demo_trains_and_evaluates_models_of_both_tasks(tmp_path):
+    result = make("-n", "demo", f"WORK_DIR={tmp_path}", "TASK=detection")
+    assert result.returncode == 0, result.stderr
+    trainings = [dict(flags) for name, flags in calls(result.stdout) if name == "inatdet train"]
+    assert [os.path.basename(flags["model_dir"]) for flags in trainings] == [
+        "generic", "super", "species", "inception_v3",
+    ]  # fmt: skip
+    assert f"{tmp_path}/report/report.html" in result.stdout
+    trained(tmp_path)
+    age(tmp_path / "data/.complete", 0)
+    _, flags = calls(make("-n", "demo", f"WORK_DIR={tmp_path}").stdout)[-1]
+    assert {"annotations", "detections", "predictions"} <= set(dict(flags))
+
+
 def test_a_model_elsewhere_is_evaluated_with_the_others(dataset, tmp_path):
     work, other = tmp_path / "work", tmp_path / "other"
     write(work / "models/generic/checkpoint")
@@ -294,9 +450,24 @@ def test_a_model_elsewhere_is_evaluated_with_the_others(dataset, tmp_path):
     ("args", "sentence"),
     [
         (["train", "GRANULARITY=a b"], "GRANULARITY is 'a b'; it must be one of species"),
+        (["train", "NETWORK="], "NETWORK is ''; it must be one network, such as inception_v3"),
+        (["train", "TASK=detect"], "TASK is 'detect'; it must be one of detection classification"),
+        (["train", "TASK=both"], "TASK=both is for make eval; a model is trained with TASK="),
         (["data", "DATA_DIR=/no/such"], "/no/such/train_2017_bboxes.json: no such file; DATA_DIR"),
+        (
+            ["/no/val2017.json", "VAL_LABELS=/no/val2017.json"],
+            "/no/val2017.json: no such file; TRAIN_LABELS and VAL_LABELS name JSON",
+        ),
         (["eval", "WORK_DIR=/no/such"], "no trained model in /no/such/models; train one first"),
+        (
+            ["eval", "WORK_DIR=/no/such", "TASK=classification"],
+            "no trained model in /no/such/classifiers; train one first: make train TASK=",
+        ),
         (["/no/such/m/checkpoint", "MODEL_DIR=/no/such/m"], "no species model in /no/such/m"),
+        (
+            ["/no/such/m/checkpoint", "MODEL_DIR=/no/such/m", "TASK=classification"],
+            "no inception_v3 model in /no/such/m; train it first: make train TASK=classification",
+        ),
     ],
 )
 def test_mistakes_end_with_a_sentence(args, sentence):
