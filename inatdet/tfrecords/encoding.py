@@ -20,6 +20,7 @@ from inatdet.tfrecords.wire import (
     encode_example,
     float_list,
     int64_list,
+    large_bytes,
 )
 
 _ID_IN_DAMAGED = re.compile(re.escape(keys.SOURCE_ID.encode()) + rb"\x12.\x0a.\x0a.(-?\d+)", re.S)
@@ -49,8 +50,10 @@ class Encoder:
         category_ids: np.ndarray,
         areas: np.ndarray,
         is_crowd: np.ndarray,
-    ) -> bytes:
+    ) -> list[bytes]:
         """One record, a `tf.train.Example`; the same arguments always give the same bytes.
+
+        They are in pieces, one of which is `jpeg`.
 
         Args:
             image: what the annotation file says about the image.
@@ -75,7 +78,7 @@ class Encoder:
         labels = [self._labels.get(category_id, 0) for category_id in ids]
         return encode_example(
             {
-                keys.ENCODED: bytes_list([jpeg]),
+                keys.ENCODED: large_bytes(jpeg),
                 keys.FORMAT: bytes_list([b"jpeg"]),
                 keys.FILE_NAME: bytes_list([image.file_name.encode()]),
                 keys.SOURCE_ID: bytes_list([str(image.id).encode()]),
@@ -170,4 +173,5 @@ def encode(
     granularity: Granularity = Granularity.SPECIES,
 ) -> bytes:
     """One record; see `Encoder`, which is quicker where there are many."""
-    return Encoder(taxonomy, granularity)(image, jpeg, boxes, category_ids, areas, is_crowd)
+    encoder = Encoder(taxonomy, granularity)
+    return b"".join(encoder(image, jpeg, boxes, category_ids, areas, is_crowd))

@@ -40,7 +40,7 @@ def recorder(conversion: Conversion, plan: Plan, source: Source) -> Recorder:
             return error
         if kind := next((kind for kind in conversion.leave_out if _is_of(kind, jpeg)), None):
             return LeftOut(NOT_WANTED[kind], image.id)
-        record = encode(
+        pieces = encode(
             image,
             jpeg.data,
             boxes=annotations.boxes[boxes],
@@ -48,7 +48,7 @@ def recorder(conversion: Conversion, plan: Plan, source: Source) -> Recorder:
             areas=annotations.areas[boxes],
             is_crowd=annotations.is_crowd[boxes],
         )
-        return Written(record, len(boxes), jpeg.is_turned)
+        return Written(pieces, len(boxes), jpeg.is_turned)
 
     return record_of
 
