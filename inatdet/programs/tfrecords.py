@@ -21,7 +21,7 @@ from absl import flags
 
 from inatdet.data.checking import OnBad
 from inatdet.data.granularity import Granularity
-from inatdet.programs.flags import define_granularity, define_ranks
+from inatdet.programs.level_flags import define_granularity, define_ranks
 from inatdet.programs.running import progress
 from inatdet.tfrecords.conversion import Conversion, LeaveOut
 from inatdet.tfrecords.writing import convert
