@@ -88,8 +88,8 @@ def in_processes(
                 reports, theirs = fork.Pipe(duplex=False)
                 with theirs, _signals_held() as before:
                     copy = fork.Process(target=_run, args=(work, name, theirs, os.getpid(), before))
-                    copy.start()
-                running[reports] = name, copy
+                    _start(copy)
+                    running[reports] = name, copy
             for ready in wait(list(running)):
                 reports = cast(Connection, ready)
                 name, process = running[reports]
@@ -108,12 +108,26 @@ def in_processes(
     finally:
         with _signals_held():
             for _, process in running.values():
-                assert process.pid
-                os.kill(process.pid, _STOP)
+                if process.is_alive() and process.pid:
+                    os.kill(process.pid, _STOP)
             for reports, (_, process) in running.items():
                 process.join()
                 reports.close()
     return [results[name] for name in names]
+
+
+def _start(process: BaseProcess) -> None:
+    """Starts a process.
+
+    Raises:
+        RunError: the system has no room for it.
+    """
+    try:
+        process.start()
+    except OSError as error:
+        raise RunError(
+            f"one more process cannot be started ({error.strerror}); use fewer --processes"
+        ) from error
 
 
 def _next(reports: Connection, name: str, process: BaseProcess) -> int | _Failed | _Done:
