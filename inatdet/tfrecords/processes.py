@@ -43,6 +43,10 @@ class _InProcessError(Exception):
     """Where an error in another process came from; shown above that error."""
 
 
+class _StoppedError(BaseException):
+    """This copy is no longer needed; like an interruption, no other handler takes it."""
+
+
 class _Done(NamedTuple):
     """What a process found, and how many steps it has not reported."""
 
@@ -170,19 +174,25 @@ def _run(
     # Keyboards and batch systems send signals to all processes; the first one ends the others.
     for number in _ENDINGS:
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(_STOP, lambda number, frame: sys.exit(1))
+    signal.signal(_STOP, _stop)
     ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before
-        sys.exit(1)
-    signal.pthread_sigmask(signal.SIG_SETMASK, signals)
+        return
     gc.freeze()  # its memory is shared for as long as nothing writes to it, as this collector does
     progress = _Progress(reports)
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         result = work(name, progress.advance)
+    except _StoppedError:
+        pass
     except Exception as error:  # noqa: BLE001 - raised again in the other process
         reports.send(_Failed(error, traceback.format_exc()))
     else:
         reports.send(_Done(result, progress.steps))
+
+
+def _stop(number: int, frame: object) -> None:
+    raise _StoppedError
 
 
 class _Progress:
