@@ -12,6 +12,7 @@ import PIL.JpegImagePlugin
 from inatdet.choices import Choice
 from inatdet.data.annotations import Image
 from inatdet.data.entries import file_name_fault, short
+from inatdet.data.jpeg_header import Header, ordinary_header
 from inatdet.data.pillow import orientation_of, quiet_pillow
 from inatdet.errors import InputError
 from inatdet.files import open_regular
@@ -128,19 +129,28 @@ def jpeg_of(data: bytes, image: Image, path: str) -> Jpeg:
     if not data.startswith(_START_OF_IMAGE):
         what, remedy = _what_it_is(data)
         raise BadFileError(FileProblem.NOT_JPEG, image, path, what, remedy)
-    file = io.BytesIO(data)
     try:
-        # Not PIL.Image.open, which refuses large pictures even where only the header is read.
-        with quiet_pillow(), PIL.JpegImagePlugin.JpegImageFile(file) as picture:
-            jpeg = Jpeg(data, picture.width, picture.height, picture.mode, orientation_of(picture))
-            start_of_data = file.tell()
+        header = ordinary_header(data) or _header_in_pillows_eyes(data)
     except (OSError, SyntaxError, ValueError) as error:
         raise BadFileError(FileProblem.DAMAGED, image, path, "is damaged", _FETCH_AGAIN) from error
     # Compressed data cannot contain this marker by chance. Some cameras write more after it.
-    if not data.endswith(_END_OF_IMAGE) and data.find(_END_OF_IMAGE, start_of_data) < 0:
+    if not data.endswith(_END_OF_IMAGE) and data.find(_END_OF_IMAGE, header.end) < 0:
         what = "is damaged: its end is missing"
         raise BadFileError(FileProblem.DAMAGED, image, path, what, _FETCH_AGAIN)
-    return jpeg
+    return Jpeg(data, header.width, header.height, header.mode, header.orientation)
+
+
+def _header_in_pillows_eyes(data: bytes) -> Header:
+    """What Pillow says about a header.
+
+    Raises:
+        OSError, SyntaxError, ValueError: it is damaged.
+    """
+    file = io.BytesIO(data)
+    # Not PIL.Image.open, which refuses large pictures even where only the header is read.
+    with quiet_pillow(), PIL.JpegImagePlugin.JpegImageFile(file) as picture:
+        orientation = orientation_of(picture)
+        return Header(picture.width, picture.height, picture.mode, orientation, file.tell())
 
 
 def check_size(jpeg: Jpeg, images_dir: str, image: Image) -> None:

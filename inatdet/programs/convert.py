@@ -38,7 +38,6 @@ from inatdet.evaluation.plausibility import checked
 from inatdet.evaluation.protocol import prepare
 from inatdet.outputs import check_file
 from inatdet.programs.flags import (
-    define_granularity,
     define_images_dir,
     define_strict,
     define_truth,
@@ -46,6 +45,7 @@ from inatdet.programs.flags import (
     read_detections_at,
     read_truth,
 )
+from inatdet.programs.level_flags import define_granularity
 from inatdet.programs.running import command, progress
 
 

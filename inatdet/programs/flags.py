@@ -19,6 +19,7 @@ from inatdet.errors import InputError
 from inatdet.evaluation.plausibility import DataWarning
 from inatdet.locks import only_writer
 from inatdet.outputs import check_folder
+from inatdet.programs.level_flags import define_ranks
 from inatdet.programs.running import progress
 from inatdet.report.gallery import check_images_dir
 
@@ -72,28 +73,6 @@ def define_reading(names: str = _NAMES) -> None:
         "Stop at bad entries of the annotations, or leave them out.",
     )
     define_ranks()
-
-
-def define_ranks() -> None:
-    """Defines the flags for ranks that the annotations do not name."""
-    flags.DEFINE_string(
-        "ranks", None, "A CSV file: a category's id or name, and its genus, family and so on."
-    )
-    flags.DEFINE_bool("genus_from_names", False, "Take genera from names that are binomials.")
-
-
-class _GranularityParser(flags.ArgumentParser):
-    """Parses the name of a level; whether it exists, the label spaces say later."""
-
-    syntactic_help = "species, super, generic or another level of the label spaces"
-
-    def parse(self, argument: str) -> Granularity:
-        return Granularity(argument)
-
-
-def define_granularity(name: str, default: Granularity | None, text: str) -> None:
-    """Defines a flag that names a level; `text` is its help."""
-    flags.DEFINE(_GranularityParser(), name, default, text)
 
 
 def granularities_of(flag: str, names: Sequence[str]) -> list[Granularity]:

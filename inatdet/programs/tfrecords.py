@@ -17,6 +17,7 @@ interrupted run, give the same command again.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -24,10 +25,12 @@ from absl import flags
 
 from inatdet.data.checking import OnBad
 from inatdet.data.granularity import Granularity
-from inatdet.programs.flags import define_granularity, define_ranks
+from inatdet.programs.level_flags import define_granularity, define_ranks
 from inatdet.programs.running import progress
 from inatdet.tfrecords.conversion import Conversion, LeaveOut
 from inatdet.tfrecords.writing import convert
+
+_THREADS = 8  # at least: disks and networks answer many requests at a time
 
 
 def define_flags() -> None:
@@ -87,13 +90,26 @@ def define_flags() -> None:
         "Write only a part, as one of several jobs: 3/16 is the fourth of 16 parts, 40-59 are "
         "shards. See docs/records.md.",
     )
-    flags.DEFINE_integer("threads", 8, "Number of image files to read at the same time.")
+    flags.DEFINE_integer(
+        "threads",
+        0,
+        "Number of image files to read at the same time; 0 for two per core, but at least 8.",
+        lower_bound=0,
+    )
+    flags.DEFINE_integer(
+        "processes",
+        0,
+        "Number of processes to divide them among, each of which writes one shard at a time; 0 for "
+        "one per thread. More than one need Linux.",
+        lower_bound=0,
+    )
 
 
 def main(argv: Sequence[str]) -> None:
     """Runs the program; see the module's docstring."""
     del argv
     values = flags.FLAGS
+    threads = values.threads or max(_THREADS, 2 * (os.cpu_count() or 1))
     conversion = Conversion(
         annotations=values.annotations,
         images_dir=values.images_dir,
@@ -106,7 +122,8 @@ def main(argv: Sequence[str]) -> None:
         on_bad=values.on_bad,
         keep_boxless=values.keep_boxless,
         seed=values.seed,
-        threads=values.threads,
+        threads=threads,
+        processes=values.processes or threads,
         ranks=values.ranks,
         genus_from_names=values.genus_from_names,
         images_tar=values.images_tar,

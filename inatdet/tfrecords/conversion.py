@@ -54,6 +54,9 @@ class Conversion:
             annotated, or shows only a track or a nest; it is not one without an animal.
         seed: of the shuffling of images into shards.
         threads: the number of image files to read at the same time.
+        processes: how many processes to divide them among, each of which writes one shard at a
+            time, on Linux; with 1, this process writes all of them. The others are copies of this
+            one, which may hang where it runs threads, as it does after TensorFlow was imported.
         shards: the shards to write, if not all; see `inatdet.tfrecords.parts`.
         leave_out: pictures to leave out besides those that cannot be used.
         leave_out_listed: path of a CSV file with a column `image_id`, such as `problems.csv` of
@@ -78,6 +81,7 @@ class Conversion:
     keep_boxless: bool = False
     seed: int = 0
     threads: int = 8
+    processes: int = 1
     ranks: str | None = None
     genus_from_names: bool = False
     images_tar: str | None = None
@@ -107,6 +111,8 @@ class Conversion:
             raise InputError(f"--num_shards={self.num_shards} must be from 0 to 99999")
         if self.threads < 1:
             raise InputError(f"--threads={self.threads} must be at least 1")
+        if self.processes < 1:
+            raise InputError(f"--processes={self.processes} must be at least 1")
         self._check_labels()
         if bool(self.images_dir) == bool(self.images_tar):
             raise InputError("give either --images_dir or --images_tar")

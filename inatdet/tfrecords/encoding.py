@@ -22,6 +22,7 @@ from inatdet.tfrecords.wire import (
     encode_example,
     float_list,
     int64_list,
+    large_bytes,
 )
 
 _NOTHING: Mapping[str, Parts] = MappingProxyType({})
@@ -53,8 +54,10 @@ class Encoder:
         areas: np.ndarray,
         is_crowd: np.ndarray,
         more: Mapping[str, Parts] = _NOTHING,
-    ) -> bytes:
+    ) -> list[bytes]:
         """One record, a `tf.train.Example`; the same arguments always give the same bytes.
+
+        They are in pieces, one of which is `jpeg`.
 
         Args:
             image: what the annotation file says about the image.
@@ -80,7 +83,7 @@ class Encoder:
         labels = [self._labels.get(category_id, 0) for category_id in ids]
         return encode_example(
             {
-                keys.ENCODED: bytes_list([jpeg]),
+                keys.ENCODED: large_bytes(jpeg),
                 keys.FORMAT: bytes_list([b"jpeg"]),
                 keys.FILE_NAME: bytes_list([image.file_name.encode()]),
                 keys.SOURCE_ID: bytes_list([str(image.id).encode()]),
@@ -178,4 +181,4 @@ def encode(
 ) -> bytes:
     """One record; see `Encoder`, which is quicker where there are many."""
     encoder = Encoder(taxonomy, granularity)
-    return encoder(image, jpeg, boxes, category_ids, areas, is_crowd, more)
+    return b"".join(encoder(image, jpeg, boxes, category_ids, areas, is_crowd, more))

@@ -19,9 +19,11 @@ LARGEST_RECORD = 1 << 31
 """Bytes; a protocol buffer, and so a `tf.train.Example`, has fewer."""
 
 
-def masked_crc(data: bytes) -> int:
+def masked_crc(*pieces: bytes) -> int:
     """The CRC32C of data, rotated and shifted: the CRC of data that contain CRCs would be weak."""
-    crc = google_crc32c.value(data)
+    crc = 0
+    for piece in pieces:
+        crc = google_crc32c.extend(crc, piece)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
@@ -40,14 +42,11 @@ class FrameWriter:
         self._checksum = google_crc32c.Checksum()
         self.bytes = 0
 
-    def write(self, data: bytes) -> None:
-        """Appends a record."""
-        length = _LENGTH.pack(len(data))
-        for part in (
-            length + _CHECKSUM.pack(masked_crc(length)),
-            data,
-            _CHECKSUM.pack(masked_crc(data)),
-        ):
+    def write(self, *pieces: bytes) -> None:
+        """Appends a record, whose bytes may be given in pieces."""
+        length = _LENGTH.pack(sum(map(len, pieces)))
+        header = length + _CHECKSUM.pack(masked_crc(length))
+        for part in (header, *pieces, _CHECKSUM.pack(masked_crc(*pieces))):
             self._file.write(part)
             self._checksum.update(part)
             self.bytes += len(part)

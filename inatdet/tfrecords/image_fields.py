@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.tfrecords import keys
@@ -20,7 +22,7 @@ class ImageFields:
         self._labels = taxonomy.label_of_category(granularity)
         self._names = [b"", *(name.encode() for name in taxonomy.names(granularity))]
 
-    def __call__(self, category_id: int | None, boxed: bool) -> dict[str, Parts]:
+    def __call__(self, category_id: int | None, boxed: bool) -> Mapping[str, Parts]:
         """The fields of one image, by name.
 
         Args:

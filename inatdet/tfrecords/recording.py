@@ -49,7 +49,7 @@ def recorder(conversion: Conversion, plan: Plan, source: Source) -> Recorder:
             return LeftOut(NOT_WANTED[kind], image.id)
         if not image.width:  # nothing but the file says it
             image = replace(image, width=jpeg.width, height=jpeg.height)
-        record = encode(
+        pieces = encode(
             image,
             jpeg.data,
             boxes=annotations.boxes[boxes],
@@ -58,7 +58,7 @@ def recorder(conversion: Conversion, plan: Plan, source: Source) -> Recorder:
             is_crowd=annotations.is_crowd[boxes],
             more=fields_of(position),
         )
-        return Written(record, len(boxes), jpeg.is_turned)
+        return Written(pieces, len(boxes), jpeg.is_turned)
 
     return record_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from inatdet.data.checking import OnBad
@@ -28,12 +28,12 @@ class Written(NamedTuple):
     """An image as it is written.
 
     Attributes:
-        record: its bytes.
+        pieces: of its record, which is these bytes one after another.
         boxes: the number of its boxes.
         turned: whether it has an EXIF orientation, which readers ignore.
     """
 
-    record: bytes
+    pieces: Sequence[bytes]
     boxes: int
     turned: bool
 
@@ -100,7 +100,7 @@ def write_shard(
         for record in records:
             advance()
             if isinstance(record, Written):
-                frames.write(record.record)
+                frames.write(*record.pieces)
                 images, boxes = images + 1, boxes + record.boxes
                 turned += record.turned
                 continue

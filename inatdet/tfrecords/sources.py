@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import hashlib
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -13,6 +14,8 @@ import numpy as np
 from inatdet.data.annotations import Image
 from inatdet.data.file_names import explain_missing
 from inatdet.data.jpeg import Jpeg, open_jpeg
+
+_AT_ONCE = 256  # files that a thread looks up before it hands them over
 
 Positions = Sequence[int]
 """Of images in the list of all images."""
@@ -61,10 +64,10 @@ class ImagesFolder:
         self.place = folder
         self._images = images
         self._sizes_and_times = np.full((len(images), 2), -1, np.int64)
+        some = [wanted[at : at + _AT_ONCE] for at in range(0, len(wanted), _AT_ONCE)]
         with concurrent.futures.ThreadPoolExecutor(threads) as readers:
-            found = readers.map(self._look, wanted, chunksize=256)
-            for position, size_and_time in zip(wanted, found):
-                self._sizes_and_times[position] = size_and_time
+            for positions, found in zip(some, readers.map(self._look, some)):
+                self._sizes_and_times[np.asarray(positions)] = found
 
     def stamp(self, positions: Positions) -> str:
         """A hash of the files' sizes and of when they were last changed."""
@@ -91,10 +94,15 @@ class ImagesFolder:
         """Whether files of almost the same name are there."""
         return explain_missing(self.place, names, sought)
 
-    def _look(self, position: int) -> tuple[int, int]:
-        path = self._images[position].path_in(self.place)
-        try:
-            found = os.stat(path)
-        except OSError:
-            return -1, -1
-        return (found.st_size, found.st_mtime_ns) if os.path.isfile(path) else (-1, -1)
+    def _look(self, positions: Positions) -> list[tuple[int, int]]:
+        looked = []
+        for position in positions:
+            path = self._images[position].path_in(self.place)
+            try:
+                found = os.stat(path)
+            except OSError:
+                looked.append((-1, -1))
+                continue
+            is_file = stat.S_ISREG(found.st_mode)
+            looked.append((found.st_size, found.st_mtime_ns) if is_file else (-1, -1))
+        return looked

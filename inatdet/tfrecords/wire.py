@@ -8,6 +8,7 @@ tensorflow/core/example/example.proto.
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -16,53 +17,74 @@ _BYTES, _FLOATS, _INTS = 1, 2, 3  # fields of a feature, of which it has one
 _FIRST, _SECOND, _THIRD = (bytes([number << 3 | _DELIMITED]) for number in (1, 2, 3))  # their tags
 _SMALL = [bytes([number]) for number in range(0x80)]
 
-Parts = list[bytes]
-"""A feature as bytes in pieces, so that a picture is copied only once."""
+Parts = bytes | tuple[bytes, bytes]
+"""A feature as bytes; in two pieces if the second is large, as a picture, which is not copied."""
 
 
-def bytes_list(values: Sequence[bytes]) -> Parts:
+def bytes_list(values: Sequence[bytes]) -> bytes:
     """A feature of bytes."""
-    parts = [part for value in values for part in (_FIRST, _varint(len(value)), value)]
-    return [_FIRST, _varint(sum(map(len, parts))), *parts]
+    content = b"".join([part for value in values for part in (_FIRST, _varint(len(value)), value)])
+    return _FIRST + _varint(len(content)) + content
 
 
-def float_list(values: Sequence[float]) -> Parts:
+def large_bytes(value: bytes) -> tuple[bytes, bytes]:
+    """A feature of bytes with one value, which is large."""
+    head = _FIRST + _varint(len(value))
+    return _FIRST + _varint(len(head) + len(value)) + head, value
+
+
+def float_list(values: Sequence[float]) -> bytes:
     """A feature of floats of 32 bits."""
     return _packed(_SECOND, struct.pack(f"<{len(values)}f", *values))
 
 
-def int64_list(values: Sequence[int]) -> Parts:
+def int64_list(values: Sequence[int]) -> bytes:
     """A feature of integers of 64 bits."""
-    return _packed(_THIRD, b"".join(map(_varint, values)))
+    return _packed(_THIRD, b"".join([_varint(value) for value in values]))
 
 
-def encode_example(features: Mapping[str, Parts]) -> bytes:
-    """An example as bytes, its features sorted by name.
+def encode_example(features: Mapping[str, Parts]) -> list[bytes]:
+    """An example, its features sorted by name, as bytes in pieces: what is large is not copied.
 
     Args:
         features: by name, made by the functions above.
     """
-    entries: Parts = []
+    pieces: list[bytes] = []
+    run: list[bytes] = []  # what stands between large values
+    size = 0
     for name in sorted(features):
-        key, feature = name.encode(), features[name]
-        size = sum(map(len, feature))
-        head = [_FIRST, _varint(len(key)), key, _SECOND, _varint(size)]
-        entries += [_FIRST, _varint(sum(map(len, head)) + size), *head, *feature]
-    return b"".join([_FIRST, _varint(sum(map(len, entries))), *entries])
+        feature = features[name]
+        small, large = (feature, b"") if isinstance(feature, bytes) else feature
+        entry = _key(name) + _varint(len(small) + len(large)) + small
+        head = _FIRST + _varint(len(entry) + len(large))
+        size += len(head) + len(entry) + len(large)
+        run += (head, entry)
+        if large:
+            pieces += (b"".join(run), large)
+            run = []
+    first, *others = [*pieces, b"".join(run)]
+    return [_FIRST + _varint(size) + first, *others]
 
 
-def _packed(tag: bytes, packed: bytes) -> Parts:
+@functools.lru_cache
+def _key(name: str) -> bytes:
+    """How the entry of a feature begins, but for the length of the feature."""
+    key = name.encode()
+    return _FIRST + _varint(len(key)) + key + _SECOND
+
+
+def _packed(tag: bytes, packed: bytes) -> bytes:
     if not packed:
-        return [tag, _SMALL[0]]
-    size = _varint(len(packed))
-    return [tag, _varint(1 + len(size) + len(packed)), _FIRST, size, packed]
+        return tag + _SMALL[0]
+    content = _FIRST + _varint(len(packed)) + packed
+    return tag + _varint(len(content)) + content
 
 
 def decode_example(data: bytes) -> dict[str, list]:
     """The features of an example, by name: lists of bytes, floats or integers.
 
     Args:
-        data: as TensorFlow or `encode_example` write it.
+        data: as TensorFlow writes it, or `encode_example`, whose pieces are joined.
 
     Raises:
         ValueError: it is no example.
@@ -144,6 +166,8 @@ def _varint(number: int) -> bytes:
     """A number in base 128, the lowest digits first; negative ones are those of 64 bits."""
     if 0 <= number < 0x80:
         return _SMALL[number]
+    if 0 <= number < 0x4000:  # most numbers are lengths
+        return bytes((number & 0x7F | 0x80, number >> 7))
     number &= 2**64 - 1
     digits = bytearray()
     while number > 0x7F:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import collections
-import concurrent.futures
 import contextlib
 import os
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +15,6 @@ import tqdm
 from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad
 from inatdet.data.granularity import Granularity
-from inatdet.data.reading_ahead import map_ahead
 from inatdet.data.taxonomy import IMAGE_TAXONOMY_FILE, TAXONOMY_FILE, Taxonomy
 from inatdet.errors import InputError
 from inatdet.locks import only_writer, only_writer_of
@@ -29,16 +26,10 @@ from inatdet.tfrecords.parts import shards_of_part
 from inatdet.tfrecords.plan import Plan, arguments_of
 from inatdet.tfrecords.recording import NOT_WANTED, Recorder, recorder
 from inatdet.tfrecords.shards import write_shard
+from inatdet.tfrecords.side_by_side import Map, write_side_by_side
 from inatdet.tfrecords.sources import ImagesFolder, Source
 
 __all__ = ["Conversion", "convert"]
-
-_SHARDS_AT_ONCE = 4  # more do not help: their threads share one lock of Python
-_AHEAD = 2  # images per thread that are read before they are written
-
-
-class _StoppedError(Exception):
-    """Another shard failed, so this one is given up."""
 
 
 def convert(conversion: Conversion, progress: bool = False) -> dict[str, Any]:
@@ -186,56 +177,29 @@ def _write(
         stamps: what the files of each shard are like from outside.
         progress: whether to show a progress bar.
     """
-    threads = conversion.threads
-    at_once = min(_SHARDS_AT_ONCE, threads, len(todo))
-    stop = threading.Event()
-    counting = threading.Lock()
-    bar = tqdm.tqdm(
+
+    def write(name: str, map_images: Map, advance: Callable[[], object]) -> Shard:
+        path = os.path.join(conversion.output_dir, name)
+        shard = write_shard(path, map_images(record_of, todo[name]), conversion.on_bad, advance)
+        shard = replace(shard, sources=stamps[name])
+        journal.add(shard)
+        return shard
+
+    with tqdm.tqdm(
         total=sum(map(len, todo.values())),
         desc=conversion.split,
         unit=" images",
         disable=not progress,
         mininterval=1,
-    )
-
-    def advance() -> None:
-        with counting:
-            bar.update()
-        if stop.is_set():
-            raise _StoppedError
-
-    def write(name: str) -> Shard:
-        if stop.is_set():
-            raise _StoppedError
-        records = map_ahead(readers, record_of, todo[name], max(2, _AHEAD * threads // at_once))
-        path = os.path.join(conversion.output_dir, name)
-        try:
-            shard = write_shard(path, records, conversion.on_bad, advance)
-        except BaseException:
-            stop.set()
-            raise
-        shard = replace(shard, sources=stamps[name])
-        journal.add(shard)
-        with counting:
-            source.release(name)
-        return shard
-
-    with (
-        bar,
-        concurrent.futures.ThreadPoolExecutor(threads) as readers,
-        concurrent.futures.ThreadPoolExecutor(at_once) as writers,
-    ):
-        waiting = [writers.submit(write, name) for name in todo]
-        try:
-            concurrent.futures.wait(waiting)
-        except BaseException:
-            stop.set()
-            raise
-    failures = [failed for future in waiting if (failed := future.exception())]
-    for failed in failures:
-        if not isinstance(failed, _StoppedError):
-            raise failed
-    return [future.result() for future in waiting]
+    ) as bar:
+        return write_side_by_side(
+            write,
+            list(todo),
+            threads=conversion.threads,
+            processes=conversion.processes,
+            advance=bar.update,
+            finished=source.release,
+        )
 
 
 def _join(

@@ -16,6 +16,7 @@ from inatdet.tfrecords.wire import (
     encode_example,
     float_list,
     int64_list,
+    large_bytes,
 )
 
 FLOATS = st.lists(st.floats(width=32, allow_nan=False))
@@ -35,7 +36,8 @@ def theirs(features):
 
 
 def ours(features):
-    return encode_example({name: make(values) for name, (make, values) in features.items()})
+    pieces = encode_example({name: make(values) for name, (make, values) in features.items()})
+    return b"".join(pieces)
 
 
 def features(values):
@@ -59,8 +61,22 @@ def test_bytes_are_those_of_tensorflow(some):
     assert ours(some) == theirs(some).SerializeToString(deterministic=True)
 
 
+@settings(max_examples=50, deadline=None)
+@given(features(st.text("aZ/_9", max_size=3)), st.dictionaries(st.text("b/"), st.binary()))
+def test_large_values_are_not_copied(some, large):
+    small = {name: make(values) for name, (make, values) in some.items()}
+    pieces = encode_example(small | {name: large_bytes(value) for name, value in large.items()})
+    joined = encode_example(small | {name: bytes_list([value]) for name, value in large.items()})
+    assert [b"".join(pieces)] == joined
+    assert all(any(value is piece for piece in pieces) for value in large.values() if value)
+    file = io.BytesIO()
+    frames = FrameWriter(file)
+    frames.write(*pieces)
+    assert (file.getvalue(), frames.crc32c) == written(joined)
+
+
 def test_an_example_with_nothing_in_it():
-    assert encode_example({}) == b"\x0a\x00"
+    assert encode_example({}) == [b"\x0a\x00"]
     assert decode_example(b"") == decode_example(b"\x0a\x00") == {}
 
 
