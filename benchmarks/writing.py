@@ -3,6 +3,7 @@
     python -m benchmarks.writing --work_dir=DIR
     python -m benchmarks.writing --work_dir=DIR --sizes=0   # only the speed
     python -m benchmarks.writing --work_dir=DIR --images=0  # only the memory
+    python -m benchmarks.writing --work_dir=DIR --images=0 --image_labels
 
 The speed is that of `inatdet tfrecords` on photographs of 200 kB, its start included, as a ratio
 to `cat` of the same files into one, and to Model Garden's `create_coco_tf_record`; after each comes
@@ -39,6 +40,8 @@ _SIZES = flags.DEFINE_list(
     "sizes", ["67500", "675000"], "Numbers of images to measure memory at; 0 leaves it out."
 )
 _BOXES = 600 / 675  # per image
+_LABELS = flags.DEFINE_bool("image_labels", False, "Measure memory with image labels too.")
+_LABELLED_SPECIES = 5_089
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +77,9 @@ def photographs(folder: str, count: int) -> None:
     subprocess.run(["sync"], check=True)
 
 
-def write_annotations(path: str, names: Sequence[str], size: tuple[int, int], boxes: int) -> None:
+def write_annotations(
+    path: str, names: Sequence[str], size: tuple[int, int], boxes: int, species: int = _SPECIES
+) -> None:
     """Writes COCO-style JSON; boxes are of the images in turn, of the species in turn."""
     width, height = size
     content = {
@@ -86,13 +91,13 @@ def write_annotations(path: str, names: Sequence[str], size: tuple[int, int], bo
         ],
         "categories": [
             {"id": c, "name": f"Species {c}", "supercategory": f"Class {c % 9}"}
-            for c in range(_SPECIES)
+            for c in range(species)
         ],
         "annotations": [
             {
                 "id": i,
                 "image_id": i % len(names),
-                "category_id": i % _SPECIES,
+                "category_id": i % species,
                 "bbox": [2.5, 1.5, width / 2, height / 2],
                 "area": width * height / 8,
                 "iscrowd": 0,
@@ -192,10 +197,21 @@ def measure_memory(folder: str, count: int) -> tuple[str, ...]:
     write_annotations(path, names, (16, 12), boxes=int(_BOXES * count))
     read = "from inatdet.data.formats.coco import read_coco_annotations as read"
     nothing = run(f'{sys.executable} -c "{read}"')
-    reading = run(f"{sys.executable} -c \"{read}; read('{path}', images_dir='{folder}')\"")
+    read += f"; read('{path}', images_dir='{folder}')"
+    more = ["--keep_boxless"]
+    if _LABELS.value:
+        labels = os.path.join(folder, "labels.json")
+        write_annotations(labels, names, (16, 12), boxes=count, species=_LABELLED_SPECIES)
+        read = read.replace("; read", "; a = read") + (
+            "; from inatdet.data.formats.image_labels import read_image_labels"
+            f"; l = read_image_labels('{labels}', files_needed=True)"
+            "; from inatdet.tfrecords.joining import join; join(a, l)"
+        )
+        more.append(f"--image_labels={labels}")
+    reading = run(f'{sys.executable} -c "{read}"')
     output = os.path.join(folder, "output")
     shutil.rmtree(output, ignore_errors=True)
-    writing = run(ours(folder, output, "--shards=0/16", "--keep_boxless"))
+    writing = run(ours(folder, output, "--shards=0/16", *more))
     shutil.rmtree(output)
     return (
         f"{count:,}",
