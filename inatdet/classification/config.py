@@ -10,6 +10,7 @@ import dataclasses
 
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
+from official.vision.configs import backbones
 
 from inatdet.errors import InputError
 from inatdet.networks import classifiers
@@ -26,14 +27,29 @@ _EPOCH = TRAIN_IMAGES // _BATCH  # steps
 
 
 @dataclasses.dataclass
+class ModelGardenConfig(hyperparams.Config):
+    """The settings of Model Garden's backbones, each under its name, as in `resnet.model_id=101`.
+
+    They are Model Garden's own, with its defaults.
+    """
+
+    resnet: backbones.ResNet = dataclasses.field(default_factory=backbones.ResNet)
+    efficientnet: backbones.EfficientNet = dataclasses.field(default_factory=backbones.EfficientNet)
+    mobilenet: backbones.MobileNet = dataclasses.field(default_factory=backbones.MobileNet)
+    mobiledet: backbones.MobileDet = dataclasses.field(default_factory=backbones.MobileDet)
+    revnet: backbones.RevNet = dataclasses.field(default_factory=backbones.RevNet)
+
+
+@dataclasses.dataclass
 class ClassifierConfig(hyperparams.Config):
     """The network.
 
     Attributes:
         network: one of the nine of Table 3 (`inception_v3`, `inception_v3_se`, …), or as
-            `tf_keras.applications` calls it; see `inatdet.networks.classifiers`.
-        weights: `imagenet` [paper], which downloads Keras' file; the path of such a file; or '' for
-            random weights.
+            `tf_keras.applications` calls it, or a backbone of Model Garden's such as `resnet`; see
+            `inatdet.networks.classifiers`.
+        weights: `imagenet` [paper], which downloads Keras' file; the path of such a file, or of a
+            checkpoint of Model Garden's for its backbones; or '' for random weights.
         width: factor on every number of filters of Inception V3; 1 is Inception V3.
         dropout: the share of the pooled features that is dropped in training; a negative number
             stands for the network's own: .5 of the ResNets "drp" [paper], of the Inception networks
@@ -43,6 +59,7 @@ class ClassifierConfig(hyperparams.Config):
         batch_norm_momentum: of the moving statistics [authors].
         label_smoothing: the share of the probability that is spread over all labels [authors].
         weight_decay: times half the sum of the squared kernels [authors].
+        backbone: the settings of Model Garden's backbones, of which that of `network` counts.
         logit_adjustment: tau of the post-hoc logit adjustment for a long tail [Menon et al.,
             "Long-tail learning via logit adjustment", 2021, who use 1]; 0 means none [paper].
     """
@@ -55,6 +72,7 @@ class ClassifierConfig(hyperparams.Config):
     batch_norm_momentum: float = 0.9997
     label_smoothing: float = 0.1
     weight_decay: float = 4e-5
+    backbone: ModelGardenConfig = dataclasses.field(default_factory=ModelGardenConfig)
     logit_adjustment: float = 0.0
 
 
@@ -105,7 +123,9 @@ class ClassificationTask(TrainingTask):
 
     def learned(self) -> tuple[str, ...]:
         """The size of images and what shapes the network; see the base class."""
-        return (*super().learned(), "image_size", "model.network", "model.width")
+        network = self.model.network
+        names = ("image_size", "model.network", "model.width", f"model.backbone.{network}")
+        return (*super().learned(), *names)
 
     def check(self) -> None:
         """Raises InputError for a setting that is out of range or not supported."""

@@ -87,7 +87,7 @@ def make_dataset(
         seed=seed,
         shuffle_buffer=shuffle_buffer,
         cache=cache,
-        keep=keep,
+        keep=keep if is_training else None,
         resampler=resampler,
         input_context=input_context,
     )

@@ -56,12 +56,7 @@ class Classifier(tf_keras.Model):
         self._priors = priors
         self._network = classifiers.find(config.network)
         self._is_frozen = BatchNorm(config.batch_norm) is BatchNorm.FROZEN
-        self.features = classifiers.build(
-            self._network,
-            batch_norm=BatchNorm(config.batch_norm),
-            momentum=config.batch_norm_momentum,
-            width=config.width,
-        )
+        self.features = self._features()
         share = self._network.dropout if config.dropout < 0 else config.dropout
         self.dropout = tf_keras.layers.Dropout(share, dtype=tf.float32)
         self.logits = tf_keras.layers.Dense(
@@ -71,6 +66,17 @@ class Classifier(tf_keras.Model):
             name="logits",
         )
         self.logits.build((None, self.features.output_shape[-1]))
+
+    def _features(self, weights: str = "") -> tf_keras.Model:
+        config = self._config
+        return classifiers.build(
+            self._network,
+            weights,
+            BatchNorm(config.batch_norm),
+            config.batch_norm_momentum,
+            config.width,
+            getattr(config.backbone, config.network, None),
+        )
 
     @property
     def num_classes(self) -> int:
@@ -83,9 +89,7 @@ class Classifier(tf_keras.Model):
         Raises:
             InputError: if the file is missing, damaged, or of another network.
         """
-        config = self._config
-        pretrained = classifiers.build(self._network, config.weights, width=config.width)
-        self.features.set_weights(pretrained.get_weights())
+        self.features.set_weights(self._features(self._config.weights).get_weights())
 
     def call(self, image: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Classifies images.

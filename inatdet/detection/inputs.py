@@ -131,7 +131,7 @@ def make_dataset(
         seed=seed,
         shuffle_buffer=shuffle_buffer,
         cache=cache,
-        keep=keep_single_instance if single_instance else None,
+        keep=keep_single_instance if is_training and single_instance else None,
         resampler=resampler,
         input_context=input_context,
     )

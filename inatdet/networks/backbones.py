@@ -27,6 +27,9 @@ INCEPTION_V3 = "inception_v3"
 BY_LEVELS = (
     INCEPTION_V3, "resnet", "efficientnet", "mobilenet", "mobiledet", "revnet",
 )  # fmt: skip
+MODEL_GARDEN = BY_LEVELS[1:]
+"""The names of those of Model Garden's registry."""
+
 _NORM_EPSILON = 1e-5  # of Model Garden's image classification experiments with ResNet
 _IMAGE = tf_keras.layers.InputSpec(shape=[None, None, None, 3])
 
@@ -39,8 +42,8 @@ def check(config: BackboneConfig) -> None:
         )
     if config.type != INCEPTION_V3 and config.weights == keras_files.IMAGENET:
         raise InputError(
-            f"task.model.backbone.weights is {config.weights}, which exists for inception_v3 "
-            f"only; for {config.type}, give the path of a checkpoint of Model Garden's image "
+            f"the backbone's weights are {config.weights}, which exist for inception_v3 only; for "
+            f"{config.type}, give the path of a checkpoint of Model Garden's image "
             "classification, or '' for random initialization"
         )
 
@@ -82,11 +85,18 @@ def scale_pixels(config: BackboneConfig, image: tf.Tensor, image_size: tf.Tensor
     columns = tf.sequence_mask(image_size[:, 1], tf.shape(image)[2])
     inside = (rows[:, :, tf.newaxis] & columns[:, tf.newaxis, :])[..., tf.newaxis]
     pixels = tf.cast(image, tf.float32)
-    if config.type == INCEPTION_V3:
-        scaled = pixels * (2.0 / 255.0) - 1.0
-    else:
-        scaled = (pixels - preprocess_ops.MEAN_RGB) / preprocess_ops.STDDEV_RGB
+    is_inception = config.type == INCEPTION_V3
+    scaled = pixels * (2.0 / 255.0) - 1.0 if is_inception else standardized(pixels)
     return tf.where(inside, scaled, 0.0)
+
+
+def standardized(pixels: tf.Tensor) -> tf.Tensor:
+    """Pixels less ImageNet's mean, over its standard deviation, as Model Garden's backbones want.
+
+    Args:
+        pixels: float32 `[..., 3]`, 0..255.
+    """
+    return (pixels - preprocess_ops.MEAN_RGB) / preprocess_ops.STDDEV_RGB
 
 
 def whole(config: BackboneConfig) -> tf_keras.Model:

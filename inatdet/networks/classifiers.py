@@ -1,4 +1,4 @@
-"""Networks that classify whole images: the nine of the paper's Table 3, or any other of Keras'.
+"""Networks that classify whole images: the nine of the paper's Table 3, or others by their names.
 
 Each is built up to its last features, without pooling and without the layer of its classes.
 Inception V3 is the detector's own network with the padding of classification; the others are those
@@ -20,9 +20,11 @@ from types import ModuleType
 
 import tensorflow as tf
 import tf_keras
+from official.modeling import hyperparams
 
 from inatdet.errors import InputError
-from inatdet.networks import inception_v3, keras_files
+from inatdet.networks import backbones, inception_v3, keras_files
+from inatdet.networks.config import BackboneConfig
 from inatdet.networks.inception_v3 import BatchNorm, Padding
 from inatdet.networks.squeeze_and_excitation import excited
 
@@ -46,12 +48,14 @@ class Network:
             the ResNets "drp" [paper]; of the Inception networks and MobileNet [the authors' code,
             visipedia/tf_classification].
         squeeze: whether it has squeeze-and-excitation.
+        is_model_garden: whether it is a backbone of Model Garden's registry, by that name.
     """
 
     title: str
     builder: str
     dropout: float = 0.0
     squeeze: bool = False
+    is_model_garden: bool = False
 
 
 TABLE_3 = {
@@ -72,7 +76,8 @@ def find(name: str) -> Network:
     """The network of a name.
 
     Args:
-        name: one of `TABLE_3`, or as `tf_keras.applications` calls it: `EfficientNetB0`.
+        name: one of `TABLE_3`, or as `tf_keras.applications` calls it: `EfficientNetB0`; or one of
+            `backbones.MODEL_GARDEN`.
 
     Raises:
         InputError: there is none.
@@ -81,12 +86,15 @@ def find(name: str) -> Network:
         return TABLE_3[name]
     if name in _modules():
         return Network(name, name)
-    known = [*TABLE_3, *_modules()]
+    if name in backbones.MODEL_GARDEN:
+        return Network(name, name, is_model_garden=True)
+    known = [*TABLE_3, *_modules(), *backbones.MODEL_GARDEN]
     close = difflib.get_close_matches(name, known, n=1)
     raise InputError(
         f"there is no network {name!r}; "
         + (f"is {close[0]} meant? It" if close else "it")
-        + f" must be one of {', '.join(TABLE_3)}, or of tf_keras.applications, such as ResNet50"
+        + f" must be one of {', '.join(TABLE_3)}, of tf_keras.applications, such as ResNet50, or "
+        f"of Model Garden: {', '.join(backbones.MODEL_GARDEN)}"
     )
 
 
@@ -103,7 +111,7 @@ def _modules() -> dict[str, ModuleType]:
 
 
 def scale_pixels(network: Network, image: tf.Tensor) -> tf.Tensor:
-    """Scales pixels in the way in which Keras' weights of a network were trained.
+    """Scales pixels in the way in which the weights of a network were trained.
 
     Args:
         network: decides how: to [-1, 1], or to blue, green, red without ImageNet's means, …
@@ -112,6 +120,8 @@ def scale_pixels(network: Network, image: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 of the same shape.
     """
+    if network.is_model_garden:
+        return backbones.standardized(tf.cast(image, tf.float32))
     preprocess: Callable[[tf.Tensor], tf.Tensor] = _modules()[network.builder].preprocess_input
     return preprocess(tf.cast(image, tf.float32))
 
@@ -122,16 +132,19 @@ def build(
     batch_norm: BatchNorm = BatchNorm.TRAINED,
     momentum: float = 0.99,
     width: float = 1.0,
+    settings: hyperparams.Config | None = None,
 ) -> tf_keras.Model:
     """Builds a network up to its last features.
 
     Args:
         network: which one.
         weights: `imagenet`, which downloads Keras' file; the path of such a file, without the layer
-            of ImageNet's classes; or '' for random weights. Gates are always random.
+            of ImageNet's classes, of a backbone of Model Garden's a checkpoint of its image
+            classification; or '' for random weights. Gates are always random.
         batch_norm: which statistics batch norm uses in training.
         momentum: of its moving statistics.
         width: factor on every number of filters of Inception V3; 1 is Inception V3.
+        settings: of a backbone of Model Garden's, under its name in Model Garden's choice of them.
 
     Returns:
         A model from images scaled by `scale_pixels`, of any height and width, to features
@@ -151,6 +164,8 @@ def build(
             f"the width is {width}, which only Inception V3 can have; set it to 1 for "
             f"{network.title}"
         )
+    elif network.is_model_garden:
+        model = _model_garden(network.builder, weights, batch_norm, momentum, settings)
     else:
         model = _application(network.builder, batch_norm, momentum)
         if weights:
@@ -159,6 +174,26 @@ def build(
         named = re.compile(_EXCITED[network.builder])
         model = excited(model, lambda layer: named.fullmatch(layer.name) is not None)
     return model
+
+
+def _model_garden(
+    name: str,
+    weights: str,
+    batch_norm: BatchNorm,
+    momentum: float,
+    settings: hyperparams.Config | None,
+) -> tf_keras.Model:
+    """A backbone of Model Garden's up to the features of its coarsest level."""
+    config = BackboneConfig(
+        type=name, weights=weights, batch_norm=batch_norm.value, batch_norm_momentum=momentum
+    )
+    if settings is not None:
+        config.override({name: settings.as_dict()})
+    backbones.check(config)
+    whole = backbones.whole(config)
+    if weights:
+        backbones.load_pretrained(config, whole)
+    return tf_keras.Model(whole.input, whole.output[max(whole.output, key=int)], name=name)
 
 
 def _application(builder: str, batch_norm: BatchNorm, momentum: float) -> tf_keras.Model:

@@ -30,7 +30,7 @@ def stream(
         seed: makes the order of training repeatable; without training it always is.
         shuffle_buffer: number of examples from which the next one is drawn.
         cache: keeps the examples in memory.
-        keep: in training, leaves out the examples that are not trained on.
+        keep: leaves out the examples that are of no use.
         resampler: in training, shows some examples more or less often than once per epoch.
         input_context: which part of the files is this worker's; with fewer files than workers,
             which part of the examples.
@@ -45,7 +45,7 @@ def stream(
         seed=seed,
         input_context=input_context,
     )
-    if is_training and keep:
+    if keep:
         data = keep(data)
     if cache:
         data = data.cache()

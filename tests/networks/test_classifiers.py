@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from official.vision.configs import backbones as backbone_configs
 
 from inatdet.errors import InputError
-from inatdet.networks import classifiers
+from inatdet.networks import backbones, classifiers
 from inatdet.networks.classifiers import TABLE_3, Network
+from inatdet.networks.config import BackboneConfig
 from inatdet.networks.inception_v3 import BatchNorm
 from inatdet.networks.squeeze_and_excitation import REDUCTION, Excited, excited
 
@@ -160,3 +162,21 @@ def test_weights_that_do_not_fit(tmp_path):
         classifiers.build(classifiers.find("MobileNetV2"), "imagenet")
     with pytest.raises(InputError, match="only Inception V3 can have"):
         classifiers.build(TABLE_3["mobilenet_v1"], width=0.5)
+
+
+def test_a_backbone_of_model_garden(tmp_path):
+    """Its features are those of the backbone itself, with the weights of a checkpoint."""
+    network = classifiers.find("resnet")
+    settings = backbone_configs.ResNet(model_id=10, depth_multiplier=0.25)
+    whole = backbones.whole(BackboneConfig(type="resnet", weights="", resnet=settings))
+    path = tf.train.Checkpoint(backbone=whole).save(str(tmp_path / "ckpt"))
+    model = classifiers.build(network, path, settings=settings)
+    image = np.random.default_rng(0).uniform(0, 255, (2, 64, 96, 3)).astype(np.float32)
+    scaled = classifiers.scale_pixels(network, image)
+    mean, deviation = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
+    np.testing.assert_allclose(scaled, (image - mean) / deviation, rtol=1e-4, atol=1e-4)
+    features = model(scaled, training=False)
+    assert features.shape == (2, 2, 3, 128)
+    np.testing.assert_array_equal(features, whole(scaled, training=False)["5"])
+    with pytest.raises(InputError, match="weights are imagenet, which exist for inception_v3 only"):
+        classifiers.build(network, "imagenet", settings=settings)
