@@ -7,7 +7,7 @@ import numpy as np
 from inatdet.data.granularity import Granularity
 from inatdet.data.label_matching import check_categories, match_categories
 from inatdet.data.labels import NO_LABEL
-from inatdet.data.prediction_checks import Names, check_ranked
+from inatdet.data.prediction_checks import Names, check_ranked, shown
 from inatdet.data.ranking import Ranked
 from inatdet.data.taxonomy import Taxonomy
 
@@ -41,7 +41,7 @@ def rank_categories(
 
     def where(category_id: int) -> str:
         row = int(np.argmax((meant & (category_ids == category_id)).any(axis=1)))
-        return f" (image {images[row]})"
+        return f" (image {shown(images[row])})"
 
     check_categories(path, space, taxonomy, where)
     labels = (np.searchsorted(space, category_ids) + 1).astype(np.int32)

@@ -79,7 +79,7 @@ def match_labels(
         taxonomy: the label spaces to express the labels in.
 
     Raises:
-        InputError: not one of the labels is in the taxonomy.
+        InputError: not one of the labels is in the taxonomy, or two of them are the same.
     """
     labels_of = taxonomy.label_of_category(level)
     if level is Granularity.SPECIES:
@@ -92,6 +92,13 @@ def match_labels(
         of_name = taxonomy.category_of_name(level)
         ids = [of_name.get(name) for name in names]
     labels = [NO_LABEL if number is None else labels_of.get(number, NO_LABEL) for number in ids]
+    first: dict[int, int] = {}
+    for at, label in enumerate(labels):
+        if label != NO_LABEL and first.setdefault(label, at) != at:
+            raise InputError(
+                f"{path}: its {level} labels {first[label] + 1} and {at + 1} are both "
+                f"{short(names[at])}; write it again"
+            )
     lost = [at for at, label in enumerate(labels) if label == NO_LABEL][:_NAMED]
     unknown = [short(names[at]) for at in lost]
     if level is Granularity.SPECIES:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from inatdet.data.entries import short
 from inatdet.data.granularity import Granularity
 from inatdet.data.labels import NO_LABEL
 from inatdet.errors import InputError
@@ -27,6 +28,12 @@ Names = Sequence[object] | np.ndarray
 """`[images]`, what images are called in messages: their ids or the names that a file has."""
 
 
+def shown(name: object) -> str:
+    """The name of an image in a message: a number as it is, anything else in quotes and short."""
+    is_number = not isinstance(name, str) or (name.isdecimal() and len(name) < 20)
+    return str(name) if is_number else short(name)
+
+
 def check_image_ids(path: str, image_ids: np.ndarray, names: Names | None = None) -> None:
     """Raises `InputError` if there is no image, or one comes twice; the first such is named.
 
@@ -43,8 +50,8 @@ def check_image_ids(path: str, image_ids: np.ndarray, names: Names | None = None
         count = len(np.unique(twice))
         name = (image_ids if names is None else names)[int(np.argmax(image_ids == twice[0]))]
         raise InputError(
-            f"{path}: has image {name} twice or more often; {so_many(count)} like this; keep "
-            "one prediction of each"
+            f"{path}: has image {shown(name)} twice or more often; {so_many(count)} like this; "
+            "keep one prediction of each"
         )
 
 
@@ -60,8 +67,8 @@ def check_lengths(path: str, images: Names, lengths: np.ndarray) -> None:
     if empty.any():
         row = int(np.argmax(empty))
         raise InputError(
-            f"{path}: image {images[row]} has no label; {so_many(int(empty.sum()))} like this; "
-            "write at least the best label of each image, or leave the image out"
+            f"{path}: image {shown(images[row])} has no label; {so_many(int(empty.sum()))} like "
+            "this; write at least the best label of each image, or leave the image out"
         )
 
 
@@ -101,7 +108,7 @@ def check_ranked(
         if bad.any():
             row = int(np.argmax(bad))
             raise InputError(
-                f"{path}: image {images[row]} {what(row)}; {so_many(int(bad.sum()))} like "
+                f"{path}: image {shown(images[row])} {what(row)}; {so_many(int(bad.sum()))} like "
                 f"this; {advice}"
             )
 

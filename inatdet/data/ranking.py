@@ -14,7 +14,7 @@ import numpy as np
 from inatdet.choices import Choice
 from inatdet.data.granularity import Granularity
 from inatdet.data.labels import NO_LABEL
-from inatdet.data.prediction_checks import ROUNDING, SUM_ROUNDING, Names
+from inatdet.data.prediction_checks import ROUNDING, SUM_ROUNDING, Names, shown
 from inatdet.data.score_columns import ScoreColumns
 from inatdet.errors import InputError
 
@@ -230,7 +230,7 @@ class Ranker:
     def _refuse(self, images: Names, bad: np.ndarray, what: str) -> None:
         if bad.any():
             row = int(np.argmax(bad))
-            raise InputError(f"{self._path}: image {images[row]} {what}")
+            raise InputError(f"{self._path}: image {shown(images[row])} {what}")
 
     def _keep(
         self, level: Granularity, labels: np.ndarray, columns: np.ndarray, values: np.ndarray

@@ -1,6 +1,8 @@
 """Predictions as other programs write them: tables of text, Parquet, NumPy's archives."""
 
 import io
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -13,6 +15,7 @@ from inatdet.data.annotations import Image
 from inatdet.data.categories import Category
 from inatdet.data.formats import predictions_numpy, text_tables
 from inatdet.data.formats.predictions import read_predictions
+from inatdet.data.formats.writing import write_predictions
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
@@ -184,6 +187,7 @@ def test_parquet_of_other_programs(tmp_path):
         ({"image_id": [7], "5": ["a"]}, "column '5' contains string, not numbers"),
         ({"image_id": [[7]], "5": [0.5]}, "column 'image_id' contains list<.*, not numbers or te"),
         ({"image_id": [None], "5": [0.5]}, "column 'image_id' contains null"),
+        ({"id": [7, 8], "predicted": ["5", None]}, "column 'predicted' has empty cells; write at"),
         ({"image_id": [7], "labels": [[1, 2]]}, "column 'labels' contains list<.*, not numbers or"),
         ({"label": [7], "score": [0.5]}, "no column image_id: it has 'label', 'score'; write im"),
         ({"image_id": [7, None], "category_id": [5, 5], "score": [0.5, 0.5]}, "has empty cells"),
@@ -341,6 +345,29 @@ def test_what_is_refused(tmp_path, text, message):
     with pytest.raises(InputError, match=message) as caught:
         read(tmp_path / "p", text, IMAGES)
     assert str(caught.value).startswith(f"{tmp_path / 'p'}: ")
+
+
+def test_no_kind_needs_pandas(tmp_path):
+    """Arrow would import it in C code, where Ctrl-C is lost."""
+    contents = {"ranks": "id,predicted\n7,5 9\n", "long": long(), "wide": wide()}
+    for name, text in contents.items():
+        (tmp_path / name).write_text(text)
+    read_predictions(tmp_path / "ranks", TAXONOMY)
+    write_predictions(read_predictions(tmp_path / "long", TAXONOMY), tmp_path / "ours.parquet")
+    parquet(tmp_path / "foreign", {"image_id": [7], "category_id": [5], "score": [0.5]})
+    code = (
+        "import sys\n"
+        "from inatdet.data.categories import Category\n"
+        "from inatdet.data.formats.predictions import read_predictions\n"
+        "from inatdet.data.taxonomy import Taxonomy\n"
+        "taxonomy = Taxonomy.from_categories([Category(5, 'Corvus', 'Aves'), Category(0, 'Apis', "
+        "'Insecta'), Category(9, 'Pica', 'Aves'), Category(2, 'Quercus', 'Plantae')], [0, 2, 5, 9])"
+        "\nfor path in sys.argv[1:]:\n"
+        "    read_predictions(path, taxonomy)\n"
+        "    assert 'pandas' not in sys.modules, path"
+    )
+    paths = [tmp_path / name for name in (*contents, "ours.parquet", "foreign")]
+    subprocess.run([sys.executable, "-c", code, *paths], check=True, timeout=120)
 
 
 def test_missing_files_and_folders(tmp_path):

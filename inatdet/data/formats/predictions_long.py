@@ -13,7 +13,7 @@ from inatdet.data.formats.predictions_ranks import filled
 from inatdet.data.formats.text_tables import NUMBER, TEXT
 from inatdet.data.granularity import Granularity
 from inatdet.data.guesses import rank_categories
-from inatdet.data.prediction_checks import ROUNDING, SUM_ROUNDING, so_many
+from inatdet.data.prediction_checks import ROUNDING, SUM_ROUNDING, shown, so_many
 from inatdet.data.ranking import ONLY_RANKS, Ranker, Scores
 from inatdet.data.score_columns import ScoreColumns
 from inatdet.errors import InputError
@@ -111,7 +111,7 @@ def _check_finite(path: str, guesses: _Guesses, names: list[str], score: str) ->
         if not good.all():
             row = int(np.argmin(good))
             raise InputError(
-                f"{path}: row {row + 1} (image {names[guesses.images[row]]}) has the {what} "
+                f"{path}: row {row + 1} (image {shown(names[guesses.images[row]])}) has the {what} "
                 f"{values[row]:g}; {so_many(int((~good).sum()), 'row')} like this; category "
                 "ids are whole numbers, and scores finite"
             )
@@ -130,12 +130,12 @@ def _check_probabilities(path: str, guesses: _Guesses, names: list[str], kind: S
     if outside.any():
         row = int(np.argmax(outside))
         raise InputError(
-            f"{path}: row {row + 1} (image {names[guesses.images[row]]}) has the probability "
-            f"{scores[row]:g}; {so_many(int(outside.sum()), 'row')} like this; {advice}"
+            f"{path}: row {row + 1} (image {shown(names[guesses.images[row]])}) has the "
+            f"probability {scores[row]:g}; {so_many(int(outside.sum()), 'row')} like this; {advice}"
         )
     at = int(np.argmax(too_much))
     raise InputError(
-        f"{path}: image {names[at]} has probabilities that sum to {totals[at]:.4g}; "
+        f"{path}: image {shown(names[at])} has probabilities that sum to {totals[at]:.4g}; "
         f"{so_many(int(too_much.sum()))} like this; {advice}"
     )
 

@@ -12,7 +12,7 @@ from inatdet.data.formats.parquet_arrays import as_numpy
 from inatdet.data.formats.text_tables import TEXT
 from inatdet.data.granularity import Granularity
 from inatdet.data.guesses import rank_categories
-from inatdet.data.prediction_checks import check_lengths
+from inatdet.data.prediction_checks import check_lengths, shown
 from inatdet.errors import InputError
 
 _WHOLE_NUMBER = r"^-?[0-9]{1,18}$"
@@ -30,12 +30,17 @@ def read_ranks(table: ImageTable) -> Found:
     lengths, numbers = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for of_images, of_ids in table.table.batches({table.image: TEXT, predicted: TEXT}):
         more = table.names_of(of_images)
+        if of_ids.null_count:
+            raise InputError(
+                f"{table.path}: column {short(predicted)} has empty cells; write at least the best "
+                "category of each image, or leave the image out"
+            )
         words, row = _words(of_ids)
         is_id = _flags(compute.match_substring_regex(words, _WHOLE_NUMBER))
         if not is_id.all():
             at = int(np.argmin(is_id))
             raise InputError(
-                f"{table.path}: row {len(names) + row[at] + 1} (image {more[row[at]]}) has "
+                f"{table.path}: row {len(names) + row[at] + 1} (image {shown(more[row[at]])}) has "
                 f"{short(words[at].as_py())} in place of a category id; write ids of categories, "
                 "separated by spaces"
             )
@@ -63,10 +68,11 @@ def filled(values: np.ndarray, lengths: np.ndarray, keep: int) -> np.ndarray:
 
 def _words(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
     """The words of all cells, and int64 `[words]`, the row of each."""
-    words = compute.utf8_split_whitespace(compute.utf8_trim_whitespace(column.fill_null("")))
+    words = compute.utf8_split_whitespace(compute.utf8_trim_whitespace(column))
     flat = words.flatten()
     row = np.repeat(np.arange(len(column)), as_numpy(words.value_lengths()))
-    is_word = compute.not_equal(flat, "")  # of an empty cell
+    # An empty cell has one empty word. A comparison with "" would import pandas; see `as_arrow`.
+    is_word = compute.utf8_length(flat).cast(pa.bool_())
     return flat.filter(is_word), row[_flags(is_word)]
 
 
