@@ -13,7 +13,7 @@ from inatdet.classification.model import Classifier, Outcome
 from inatdet.data.counts import LabelCounts
 from inatdet.networks import checkpoints
 from inatdet.tfrecords import examples
-from inatdet.tfrecords.label_counts import read_label_counts
+from inatdet.tfrecords.label_counts import read_image_label_counts, read_label_counts
 from inatdet.tfrecords.lookup import LabelLookup
 from inatdet.training import averaging
 from inatdet.training.accumulation import Batch
@@ -36,7 +36,9 @@ class ClassifierTask(LabelledTask):
 
     def read_counts(self, params: InputConfig) -> LabelCounts:
         """How many images of each label there are; see the base class."""
-        counts = read_label_counts(params.input_path, *self.labels(), params.single_instance)
+        if not params.single_instance:
+            return read_image_label_counts(params.input_path, *self.labels())
+        counts = read_label_counts(params.input_path, *self.labels(), single_instance=True)
         return dataclasses.replace(counts, total_images=sum(counts.images), boxes=counts.images)
 
     def categories_of(self, serialized: tf.Tensor) -> tf.Tensor:

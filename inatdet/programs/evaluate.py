@@ -1,4 +1,4 @@
-r"""Evaluates detectors (Tables 5 and 6, Figure 6) and classifiers (Tables 3 and 4, Figure 5).
+r"""Evaluates detectors and classifiers: the paper's Tables 3 to 6, Figures 5 and 6.
 
     inatdet evaluate --annotations=val_2017_bboxes.json \
         --detections=species=SPECIES.parquet --detections=super=SUPER.parquet \

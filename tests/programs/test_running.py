@@ -13,7 +13,10 @@ from inatdet.programs import libraries, running
 from inatdet.programs.running import PROGRAMS
 
 FOLDER = Path(running.__file__).parent
-NOT_PROGRAMS = {"__init__", "experiments", "flags", "libraries", "native_logs", "running"}
+NOT_PROGRAMS = {
+    *("__init__", "evaluate_detections", "evaluate_predictions", "experiments", "flags"),
+    *("libraries", "native_logs", "predictions", "running"),
+}
 
 
 def inatdet(*arguments, module=True):
