@@ -110,7 +110,6 @@ def test_two_classifiers_tested_against_each_other(folder, tmp_path):
 @pytest.mark.parametrize(
     ("program", "arguments", "message"),
     [
-        ("evaluate", ["--predictions=net=a.parquet"], "the ground truth is missing; give"),
         (
             "evaluate",
             ["--labels=val.json", "--predictions=net=found.json"],
