@@ -82,8 +82,9 @@ def define_flags() -> None:
         "box_context",
         choice.context,
         "The share of a box's width and height that is seen on each of its sides, too.",
-        lower_bound=0,
     )
+    # Not as bounds of the flag, which NaN would pass.
+    flags.register_validator("box_context", lambda share: 0 <= share <= 9, "must be from 0 to 9")
     flags.DEFINE_integer(
         "labels_per_box", choice.labels, "How many labels of a box to write.", lower_bound=1
     )
