@@ -55,12 +55,9 @@ _CSV = flags.DEFINE_string("csv", "benchmarks/overfit.csv", "Where the curve goe
 _PNG = flags.DEFINE_string("png", "docs/images/overfit.png", "Where its picture goes.")
 
 PIPELINE = "pipelines/mini_species.yaml"
-# With sixteen images, the larger ones and larger minibatches that a laptop has the time for.
 OVERRIDES = (
     "trainer.optimizer_config.learning_rate.cosine.decay_steps={steps},"
-    "task.short_edge=128,task.long_edge=224,task.model.anchors.base=64,"
-    "task.model.rpn.sample_size=64,task.model.rpn.max_proposals=64,"
-    "task.model.head.sample_size=32,task.model.head.add_ground_truth=true"
+    "task.model.head.add_ground_truth=true"
 )
 # A batch has images of one shape, here as few as two different images. While batch norm is trained,
 # these are normalized by statistics of their own, but in detection by those of all images, which do
