@@ -78,7 +78,9 @@ class Interruption:
         os.set_blocking(writing, False)
         thread = threading.Thread(target=self._listen, args=(reading,), daemon=True)
         thread.start()
-        before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        # Shells have jobs in the background ignore Ctrl-C, and that is how it stays.
+        heeded = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, self._handle) for number in heeded}
         descriptor = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         try:
             yield

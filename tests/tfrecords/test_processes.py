@@ -135,6 +135,7 @@ def work(name, advance):
     os.write(1, b"%d\n" % os.getpid())
     signal.pause()
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells' jobs in the background ignore it
 try:
     in_processes(work, ["a", "b"], 2, print, print)
 except KeyboardInterrupt:

@@ -123,3 +123,12 @@ def test_other_errors_pass(handled):
     with pytest.raises(ValueError, match="no signal"), Interruption().heard():
         raise ValueError("no signal")
     assert not handled
+
+
+def test_who_ignores_a_signal_still_does(handled):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interruption = Interruption()
+    with interruption.heard(), interruption.in_steps():
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    assert not interruption.asked.numpy()
