@@ -44,7 +44,7 @@ class _InProcessError(Exception):
 
 
 class _StoppedError(BaseException):
-    """This copy is no longer needed; like an interruption, no other handler takes it."""
+    """Nobody waits for the result; like an interruption, this is for no other handler."""
 
 
 class _Done(NamedTuple):
@@ -77,8 +77,8 @@ def in_processes(
         What `work` returned for each name.
 
     Raises:
-        Exception: what `work` raised first. The other processes are ended, as they are when this
-            one is interrupted.
+        Exception: what `work` raised first. The other processes end after their next step, as they
+            do when this one is interrupted.
         RunError: a process was killed.
     """
     fork = multiprocessing.get_context("fork")
@@ -91,7 +91,10 @@ def in_processes(
                 name = waiting.pop()
                 reports, theirs = fork.Pipe(duplex=False)
                 with theirs, _signals_held() as before:
-                    copy = fork.Process(target=_run, args=(work, name, theirs, os.getpid(), before))
+                    others = (reports, *running)
+                    copy = fork.Process(
+                        target=_run, args=(work, name, theirs, others, os.getpid(), before)
+                    )
                     _start(copy)
                     running[reports] = name, copy
             for ready in wait(list(running)):
@@ -111,12 +114,12 @@ def in_processes(
                 finished(name)
     finally:
         with _signals_held():
-            for _, process in running.values():
+            for reports, (_, process) in running.items():
                 if process.is_alive() and process.pid:
                     os.kill(process.pid, _STOP)
-            for reports, (_, process) in running.items():
+                reports.close()  # a process that reports much would wait for a reader
+            for _, process in running.values():
                 process.join()
-                reports.close()
     return [results[name] for name in names]
 
 
@@ -167,6 +170,7 @@ def _run(
     work: Callable[[str, Advance], _R],
     name: str,
     reports: Connection,
+    others: Sequence[Connection],
     parent: int,
     signals: set[signal.Signals],
 ) -> None:
@@ -174,36 +178,40 @@ def _run(
     # Keyboards and batch systems send signals to all processes; the first one ends the others.
     for number in _ENDINGS:
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(_STOP, _stop)
+    progress = _Progress(reports)
+    signal.signal(_STOP, progress.stop)
     ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before
         return
+    signal.pthread_sigmask(signal.SIG_SETMASK, signals)
+    for other in others:  # while a copy holds it open, nobody notices that it is closed
+        other.close()
     gc.freeze()  # its memory is shared for as long as nothing writes to it, as this collector does
-    progress = _Progress(reports)
-    try:
-        signal.pthread_sigmask(signal.SIG_SETMASK, signals)
-        result = work(name, progress.advance)
-    except _StoppedError:
-        pass
-    except Exception as error:  # noqa: BLE001 - raised again in the other process
-        reports.send(_Failed(error, traceback.format_exc()))
-    else:
-        reports.send(_Done(result, progress.steps))
-
-
-def _stop(number: int, frame: object) -> None:
-    raise _StoppedError
+    with contextlib.suppress(_StoppedError, BrokenPipeError):
+        try:
+            result = work(name, progress.advance)
+        except Exception as error:  # noqa: BLE001 - raised again in the other process
+            reports.send(_Failed(error, traceback.format_exc()))
+        else:
+            reports.send(_Done(result, progress.steps))
 
 
 class _Progress:
-    """Reports steps, many at a time."""
+    """Reports steps, many at a time, and gives up after one if nobody waits for the result."""
 
     def __init__(self, reports: Connection):
         self._reports = reports
         self._next = time.monotonic() + _REPORT_EVERY
+        self._stopped = False
         self.steps = 0
 
+    def stop(self, number: int, frame: object) -> None:
+        # An error that was raised here might interrupt the removal of an unfinished file.
+        self._stopped = True
+
     def advance(self) -> None:
+        if self._stopped:
+            raise _StoppedError
         self.steps += 1
         if (now := time.monotonic()) >= self._next:
             self._reports.send(self.steps)

@@ -68,7 +68,9 @@ def test_an_error_ends_the_other_processes(tmp_path):
             raise FileNotFoundError(errno.ENOENT, "not there", "a.jpg")
         try:
             (tmp_path / "running").touch()
-            signal.pause()
+            while True:
+                advance()
+                time.sleep(0.001)
         finally:
             (tmp_path / "tidied").touch()
 
@@ -79,6 +81,16 @@ def test_an_error_ends_the_other_processes(tmp_path):
     assert (tmp_path / "tidied").exists()
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_long_results_that_nobody_waits_for():
+    def work(name, advance):
+        if name == "bad":
+            raise ValueError
+        return [bytes(1 << 20)]
+
+    with pytest.raises(ValueError, match=r"^$"):
+        run(work, ["bad", "long", "long as well"], at_once=3)
 
 
 def test_a_process_that_is_killed():
