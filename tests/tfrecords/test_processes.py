@@ -145,7 +145,9 @@ from inatdet.tfrecords.processes import in_processes
 
 def work(name, advance):
     os.write(1, b"%d\n" % os.getpid())
-    signal.pause()
+    while True:
+        advance()
+        time.sleep(0.001)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells' jobs in the background ignore it
 try:
