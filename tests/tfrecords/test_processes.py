@@ -151,7 +151,7 @@ def work(name, advance):
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells' jobs in the background ignore it
 try:
-    in_processes(work, ["a", "b"], 2, print, print)
+    in_processes(work, ["a", "b"], 2, id, id)
 except KeyboardInterrupt:
     sys.exit(9)
 """
