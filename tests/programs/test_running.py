@@ -15,7 +15,7 @@ from inatdet.programs.running import PROGRAMS
 FOLDER = Path(running.__file__).parent
 NOT_PROGRAMS = {
     *("__init__", "evaluate_detections", "evaluate_predictions", "experiments", "flags"),
-    *("libraries", "native_logs", "predictions", "running"),
+    *("level_flags", "libraries", "native_logs", "predictions", "running"),
 }
 
 

@@ -212,7 +212,6 @@ def test_what_predictions_do_not_say_is_left_out(truths, tmp_path):
     reasons = {row.what: row.reason for row in report.results.left_out}
     assert set(reasons) == {
         "top5", "distance5", "distance20", "calibration", "summed genus", "summed super",
-        "summed generic",
     }  # fmt: skip
     assert "at most 3 labels" in reasons["top5"]
     text = (tmp_path / "classification.md").read_text()
