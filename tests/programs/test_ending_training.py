@@ -18,14 +18,18 @@ def command(data, model_dir, steps):
         f"{SMALL},task.model.backbone.weights='',task.train_data.input_path={data},"
         f"task.taxonomy={os.path.dirname(data)}/taxonomy.json,trainer.train_steps={steps}"
     )
-    program = [
-        sys.executable,
-        "-m",
-        "inatdet",
-        "train",
-        "--config_file=pipelines/mini_species.yaml",
-    ]
-    return [*program, f"--model_dir={model_dir}", f"--params_override={settings}"]
+    # Jobs in the background of a shell ignore Ctrl-C, and so would the programs that they start.
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from inatdet.__main__ import main; sys.exit(main())"
+    )
+    flags = {
+        "config_file": "pipelines/mini_species.yaml",
+        "model_dir": model_dir,
+        "params_override": settings,
+    }
+    named = [f"--{name}={value}" for name, value in flags.items()]
+    return [sys.executable, "-c", program, "train", *named]
 
 
 def ended_by(number, arguments):
@@ -35,7 +39,9 @@ def ended_by(number, arguments):
         for line in process.stderr:
             lines.append(line.rstrip())
             if line.startswith("step "):
-                process.send_signal(number)
+                break
+        process.send_signal(number)
+        lines += process.stderr.read().splitlines()
         return process.wait(), lines
 
 
