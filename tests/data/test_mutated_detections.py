@@ -7,35 +7,22 @@ much memory all of them.
 
 from __future__ import annotations
 
-import collections
 import io
 import json
-import os
-import time
+import operator
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from inatdet.data.annotations import Image
-from inatdet.data.categories import Category
 from inatdet.data.formats.detections import DetectionsWriter, read_detections
 from inatdet.data.formats.writing import write_detections
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import Taxonomy
-from inatdet.errors import InputError
-from tests.data.damage import damaged, most_memory, odd
+from tests.data.damage import odd
+from tests.data.mutating import IMAGES, TAXONOMY, many, run, with_odd_metadata
 
-TAXONOMY = Taxonomy.from_categories(
-    [
-        Category(1, "Corvus corax", "Aves"),
-        Category(2, "Apis mellifera", "Insecta"),
-        Category(7, "Pica pica", "Aves"),
-    ],
-    {1, 2, 7},
-)
-IMAGES = [Image(1, "a/img_1.jpg", 120, 90), Image(2, "a/7.jpg", 64, 100), Image(3, "c.jpg", 9, 9)]
+FOLDER = operator.attrgetter("parent")  # some kinds of detections are a folder
 NAMES = ["Corvus corax", "Apis mellifera", "Pica pica"]
 RESULTS = [
     {"image_id": i, "category_id": c, "bbox": [1.5, 2, 30.25, 4e1], "score": 0.5 / i,
@@ -51,8 +38,6 @@ MEGADETECTOR = {
     ],
     "detection_categories": {"1": "Corvus corax", "2": "Pica pica"},
 }  # fmt: skip
-LONGEST = 5.0  # seconds
-MOST_MEMORY = 1 << 30  # bytes
 
 
 def parquet(folder):
@@ -77,18 +62,6 @@ def parquet(folder):
         pq.write_table(rows, buffer, **how)
         contents.append(buffer.getvalue())
     return contents
-
-
-def with_odd_metadata(rng, content):
-    """A Parquet file whose own description of itself has odd values."""
-    table = pq.read_table(io.BytesIO(content))
-    said = json.loads(table.schema.metadata[b"inatdet"])
-    said.pop("label_space_sha256") if rng.uniform() < 0.5 else None
-    said["version"] = int(rng.integers(1, 3))
-    buffer = io.BytesIO()
-    metadata = {b"inatdet": json.dumps(odd(rng, said)).encode()}
-    pq.write_table(table.replace_schema_metadata(metadata), buffer)
-    return buffer.getvalue()
 
 
 def text(rng, record):
@@ -149,50 +122,11 @@ def read(kind, path):
     return found
 
 
-def run(kinds, count, seed):
-    """Damages and reads files.
-
-    Returns:
-        How many were read and refused, by kind; and how long the slowest took, in seconds.
-    """
-    rng = np.random.default_rng(seed)
-    results = collections.defaultdict(lambda: [0, 0])
-    slowest = 0.0
-    for number in range(count):
-        kind = list(kinds)[number % len(kinds)]
-        path, contents, make_odd = kinds[kind]
-        # Whole files with odd values come further than broken ones.
-        if make_odd is not None and rng.uniform() < 0.5:
-            content = make_odd(rng)
-        else:
-            content = damaged(rng, contents[rng.integers(len(contents))])
-        path.write_bytes(content)
-        begin = time.perf_counter()
-        try:
-            read(kind, path)
-            results[kind][0] += 1
-        except InputError as error:
-            message = str(error)
-            assert message.startswith(str(path.parent)), message
-            assert message.isprintable() and len(message) < 1500, message
-            message.encode()
-            results[kind][1] += 1
-        except BaseException:
-            print(f"{kind} after {number}: {content[:3000]!r}")
-            raise
-        slowest = max(slowest, time.perf_counter() - begin)
-    return results, slowest
-
-
 def test_a_share_of_mutations(kinds):
-    results, _ = run(kinds, 400, seed=0)
+    results, _ = run(kinds, read, FOLDER, 400, seed=0)
     assert all(read and refused for read, refused in results.values()), dict(results)
 
 
 @pytest.mark.slow
 def test_many_mutations(kinds):
-    before = most_memory()  # with TensorFlow, which other tests may have loaded
-    results, slowest = run(kinds, int(os.environ.get("INATDET_MUTATIONS", "2000")), seed=1)
-    peak = most_memory()
-    print(f"{dict(results)}; slowest {slowest:.2f} s; {peak / 2**20:.0f} MiB")
-    assert slowest < LONGEST and peak - before < MOST_MEMORY
+    many(kinds, read, FOLDER)

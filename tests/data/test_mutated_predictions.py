@@ -7,38 +7,20 @@ much memory all of them.
 
 from __future__ import annotations
 
-import collections
 import io
 import json
-import os
-import time
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from inatdet.data.annotations import Image
-from inatdet.data.categories import Category
 from inatdet.data.formats.predictions import PredictionsWriter, read_predictions
 from inatdet.data.formats.writing import write_predictions
 from inatdet.data.granularity import Granularity
 from inatdet.data.predictions import Ranked
-from inatdet.data.taxonomy import Taxonomy
-from inatdet.errors import InputError
-from tests.data.damage import damaged, most_memory, odd, with_odd_words
-
-TAXONOMY = Taxonomy.from_categories(
-    [
-        Category(1, "Corvus corax", "Aves"),
-        Category(2, "Apis mellifera", "Insecta"),
-        Category(7, "Pica pica", "Aves"),
-    ],
-    {1, 2, 7},
-)
-IMAGES = [Image(1, "a/img_1.jpg", 120, 90), Image(2, "a/7.jpg", 64, 100), Image(3, "c.jpg", 9, 9)]
-LONGEST = 5.0  # seconds
-MOST_MEMORY = 1 << 30  # bytes
+from tests.data.damage import odd, with_odd_words
+from tests.data.mutating import IMAGES, TAXONOMY, many, run, with_odd_metadata
 
 
 def ours(folder):
@@ -67,18 +49,6 @@ def ours(folder):
     return contents
 
 
-def with_odd_metadata(rng, content):
-    """A Parquet file whose own description of itself has odd values."""
-    table = pq.read_table(io.BytesIO(content))
-    said = json.loads(table.schema.metadata[b"inatdet"])
-    said.pop("label_space_sha256") if rng.uniform() < 0.5 else None
-    said["version"] = int(rng.integers(1, 3))
-    buffer = io.BytesIO()
-    metadata = {b"inatdet": json.dumps(odd(rng, said)).encode()}
-    pq.write_table(table.replace_schema_metadata(metadata), buffer)
-    return buffer.getvalue()
-
-
 def with_odd_rows(rng, records):
     """A Parquet file made of records with odd values, if Arrow can make one."""
     buffer = io.BytesIO()
@@ -97,8 +67,8 @@ def archive(save, **arrays):
 
 @pytest.fixture
 def kinds(tmp_path):
-    """By name: good contents, and what makes one with odd values."""
-    own = ours(tmp_path)
+    """By name: the file that is damaged, good contents, and what makes one with odd values."""
+    own, path = ours(tmp_path), tmp_path / "p"
     ranks = b"id,predicted\n1,7 2\n2,1\r\n3,2 1 7\n"
     long = b"image_id,category_id,probability\n" + b"".join(
         b"%d,%d,%g\n" % (i, c, 1 / 3) for i in (1, 2, 3) for c in (1, 2, 7)
@@ -114,17 +84,17 @@ def kinds(tmp_path):
     fortran = {"image_ids": np.array(["c", "a_7"]), "probabilities": np.eye(3)[:2].copy("F")}
     packed.append(archive(np.savez, **fortran))
     return {
-        "ours": (own, lambda rng: with_odd_metadata(rng, own[0])),
-        "ranks": ([ranks, ranks * 40], lambda rng: with_odd_words(rng, ranks)),
-        "long": ([long], lambda rng: with_odd_words(rng, long)),
-        "wide": ([wide], lambda rng: with_odd_words(rng, wide)),
-        "parquet": ([with_odd_rows(np.random.default_rng(1), records)],
+        "ours": (path, own, lambda rng: with_odd_metadata(rng, own[0])),
+        "ranks": (path, [ranks, ranks * 40], lambda rng: with_odd_words(rng, ranks)),
+        "long": (path, [long], lambda rng: with_odd_words(rng, long)),
+        "wide": (path, [wide], lambda rng: with_odd_words(rng, wide)),
+        "parquet": (path, [with_odd_rows(np.random.default_rng(1), records)],
                     lambda rng: with_odd_rows(rng, (records, by_column)[rng.integers(2)])),
-        "numpy": (packed, None),
+        "numpy": (path, packed, None),
     }  # fmt: skip
 
 
-def read(path):
+def read(kind, path):
     """Reads a file, and checks that what was read keeps its promises and can be written."""
     found = read_predictions(path, TAXONOMY, IMAGES)
     assert len(np.unique(found.image_ids)) == len(found) > 0
@@ -148,51 +118,11 @@ def read(path):
     return found
 
 
-def run(kinds, folder, count, seed):
-    """Damages and reads files.
-
-    Returns:
-        How many were read and refused, by kind; and how long the slowest took, in seconds.
-    """
-    rng = np.random.default_rng(seed)
-    results = collections.defaultdict(lambda: [0, 0])
-    slowest, path = 0.0, folder / "p"
-    for number in range(count):
-        kind = list(kinds)[number % len(kinds)]
-        contents, make_odd = kinds[kind]
-        # Whole files with odd values come further than broken ones.
-        if make_odd is not None and rng.uniform() < 0.5:
-            content = make_odd(rng)
-        else:
-            content = damaged(rng, contents[rng.integers(len(contents))])
-        path.write_bytes(content)
-        begin = time.perf_counter()
-        try:
-            read(path)
-            results[kind][0] += 1
-        except InputError as error:
-            message = str(error)
-            assert message.startswith(str(path)), message
-            assert message.isprintable() and len(message) < 1500, message
-            message.encode()
-            results[kind][1] += 1
-        except BaseException:
-            print(f"{kind} after {number}: {content[:3000]!r}")
-            raise
-        slowest = max(slowest, time.perf_counter() - begin)
-    return results, slowest
-
-
-def test_a_share_of_mutations(kinds, tmp_path):
-    results, _ = run(kinds, tmp_path, 400, seed=0)
+def test_a_share_of_mutations(kinds):
+    results, _ = run(kinds, read, str, 400, seed=0)
     assert all(read and refused for read, refused in results.values()), dict(results)
 
 
 @pytest.mark.slow
-def test_many_mutations(kinds, tmp_path):
-    before = most_memory()  # with TensorFlow, which other tests may have loaded
-    count = int(os.environ.get("INATDET_MUTATIONS", "2000"))
-    results, slowest = run(kinds, tmp_path, count, seed=1)
-    peak = most_memory()
-    print(f"{dict(results)}; slowest {slowest:.2f} s; {peak / 2**20:.0f} MiB")
-    assert slowest < LONGEST and peak - before < MOST_MEMORY
+def test_many_mutations(kinds):
+    many(kinds, read, str)
