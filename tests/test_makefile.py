@@ -415,17 +415,27 @@ def test_classify_takes_one_network(dataset, tmp_path):
 
 
 def test_the_demo_trains_and_evaluates_models_of_both_tasks(tmp_path):
-    result = make("-n", "demo", f"WORK_DIR={tmp_path}", "TASK=detection")
+    result = make("-n", "demo", f"WORK_DIR={tmp_path}", "TASK=detection", "OVERRIDES=task.extra=1")
     assert result.returncode == 0, result.stderr
     trainings = [dict(flags) for name, flags in calls(result.stdout) if name == "inatdet train"]
-    assert [os.path.basename(flags["model_dir"]) for flags in trainings] == [
-        "generic", "super", "species", "inception_v3",
+    classifier = f"{tmp_path}/classifiers/inception_v3"
+    assert [flags["model_dir"] for flags in trainings] == [
+        classifier, *(f"{tmp_path}/models/{name}" for name in ("generic", "super", "species")),
     ]  # fmt: skip
+    for flags in trainings[1:]:
+        settings = flags["params_override"]
+        assert f"task.model.backbone.weights={classifier}," in settings
+        assert "task.extra=1" in settings
     assert f"{tmp_path}/report/report.html" in result.stdout
     trained(tmp_path)
     age(tmp_path / "data/.complete", 0)
     _, flags = calls(make("-n", "demo", f"WORK_DIR={tmp_path}").stdout)[-1]
     assert {"annotations", "detections", "predictions"} <= set(dict(flags))
+
+
+def test_the_demo_leaves_the_models_of_the_mini_dataset_alone():
+    for flags in (dict(flags) for _, flags in calls(make("-n", "demo").stdout)):
+        assert flags.get("model_dir", "runs/demo/").startswith("runs/demo/")
 
 
 def test_a_model_elsewhere_is_evaluated_with_the_others(dataset, tmp_path):

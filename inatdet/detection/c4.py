@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from inatdet.detection import anchors as anchor_grid
 from inatdet.detection import crops, heads
@@ -50,9 +51,10 @@ class C4FasterRCNN(FasterRCNN):
         self.first_stage = _C4FirstStage(config, backbone, self.rpn_head, cell)
         self.second_stage = _C4SecondStage(config, self.box_head, priors)
 
-    def load_pretrained(self) -> None:
-        """Loads the weights that `backbone.weights` names into both stages."""
-        backbones.load_pretrained(self._config.backbone, self.trunk, self.head_stage)
+    @property
+    def backbone_parts(self) -> tuple[tf_keras.Model, ...]:
+        """The layers before the crops, and those behind them."""
+        return self.trunk, self.head_stage
 
 
 class _C4FirstStage(FirstStage):

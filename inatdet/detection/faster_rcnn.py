@@ -21,6 +21,7 @@ from inatdet.detection.first_stage import FirstStage
 from inatdet.detection.heads import BoxHead
 from inatdet.detection.second_stage import SecondStage
 from inatdet.detection.targets import GroundTruth
+from inatdet.networks import backbones
 from inatdet.training.regularization import weight_penalty
 
 
@@ -67,9 +68,14 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
         """Labels without the background."""
         return self._num_classes
 
+    @property
     @abc.abstractmethod
+    def backbone_parts(self) -> tuple[tf_keras.Model, ...]:
+        """The backbone: whole, or its trunk and the stage behind it."""
+
     def load_pretrained(self) -> None:
         """Loads the weights that `backbone.weights` names into the backbone."""
+        backbones.load_pretrained(self._config.backbone, *self.backbone_parts)
 
     def losses_of(
         self, batch: dict[str, tf.Tensor], training: bool | None

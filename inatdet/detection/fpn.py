@@ -72,9 +72,10 @@ class FPNFasterRCNN(FasterRCNN):
         self.first_stage = PyramidFirstStage(config, self.backbone, self.decoder, self.rpn_head)
         self.second_stage = _PyramidSecondStage(config, self.box_head, priors)
 
-    def load_pretrained(self) -> None:
-        """Loads the weights that `backbone.weights` names into the backbone."""
-        backbones.load_pretrained(self._config.backbone, self.backbone)
+    @property
+    def backbone_parts(self) -> tuple[tf_keras.Model, ...]:
+        """The backbone, whole."""
+        return (self.backbone,)
 
 
 def _levels(config: FPNConfig) -> range:

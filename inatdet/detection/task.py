@@ -18,6 +18,7 @@ from inatdet.detection.validation_pictures import ValidationPictures
 from inatdet.tfrecords.label_counts import read_label_counts
 from inatdet.tfrecords.lookup import LabelLookup
 from inatdet.tfrecords.sampling import boxed_categories
+from inatdet.training import transfer
 from inatdet.training.accumulation import Batch
 from inatdet.training.config import InputConfig
 from inatdet.training.labelled_task import LabelledTask
@@ -89,9 +90,12 @@ class DetectionTask(LabelledTask):
 
     def initialize(self, model: FasterRCNN) -> None:
         """Loads the checkpoint that `init_checkpoint` names, or else the backbone's weights."""
+        backbone = self.task_config.model.backbone
         if self.task_config.init_checkpoint:
             super().initialize(model)
-        elif self.task_config.model.backbone.weights:
+        elif classifier := transfer.classifier_checkpoint(backbone.weights):
+            transfer.load_features(backbone, classifier, model.backbone_parts)
+        elif backbone.weights:
             model.load_pretrained()
 
     def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:

@@ -177,9 +177,24 @@ def load_pretrained(config: BackboneConfig, *models: tf_keras.Model) -> None:
         "give a checkpoint of Model Garden's image classification, with the same settings",
         backbone=saved,
     )
-    sources = [saved] if len(models) == 1 else cut(saved)
-    for model, source in zip(models, sources):
-        model.set_weights(source.get_weights())
+    copy_weights(config, saved, *models)
+
+
+def copy_weights(config: BackboneConfig, source: tf_keras.Model, *models: tf_keras.Model) -> None:
+    """Copies the weights of a whole backbone.
+
+    Args:
+        config: which backbone.
+        source: a `whole` one.
+        models: another `whole` one, or the trunk and the stage of a `split` one.
+    """
+    if config.type == INCEPTION_V3:
+        for layer in (layer for model in models for layer in model.layers if layer.weights):
+            layer.set_weights(source.get_layer(layer.name).get_weights())
+        return
+    sources = [source] if len(models) == 1 else cut(source)
+    for model, part in zip(models, sources):
+        model.set_weights(part.get_weights())
 
 
 @functools.cache

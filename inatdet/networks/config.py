@@ -30,8 +30,9 @@ class BackboneConfig(backbones.Backbone):
         batch_norm_momentum: of the moving statistics, where they are trained [ours].
         weights: for Inception V3, the path of the Keras applications file, or `imagenet` [paper],
             which downloads it; for other backbones, the path of a checkpoint of Model Garden's
-            image classification, without its extension. An empty string means random
-            initialization.
+            image classification, without its extension. For either, the folder of a classifier of
+            the same network and width that this package trained, or one of its checkpoints. An
+            empty string means random initialization.
     """
 
     type: str = "inception_v3"

@@ -121,6 +121,8 @@ def _train(
                 f"{' and '.join(patterns)}: holds no image to train on; write TFRecords of images "
                 f"with {task.NEEDED}, or turn task.train_data.single_instance off"
             ) from error
+        finally:
+            trainer.end_inputs()
 
 
 def _compare(params: Experiment, mode: str, model_dir: str, patterns: list[str]) -> str:

@@ -24,6 +24,8 @@ class Trainer(base_trainer.Trainer):
     def __init__(self, *args: Any, **settings: Any):
         self.interruption = Interruption()
         super().__init__(*args, **settings)
+        # A loop in whose first step the optimizer made its variables would be traced once more.
+        self.optimizer._create_all_weights(self.model.trainable_variables)
 
     def next_train_inputs(self, iterator) -> tuple[Batch, ...]:
         """The batches of the next step."""
@@ -33,6 +35,13 @@ class Trainer(base_trainer.Trainer):
         """Loads the weights that training starts from, where no checkpoint is resumed."""
         super().initialize()
         averaging.begin(self.optimizer)
+
+    def end_inputs(self) -> None:
+        """Ends the reading of records: iterators left to the interpreter's end hold it up.
+
+        After some minutes of training, for up to a minute.
+        """
+        self._train_iter = self._eval_iter = None
 
     def create_train_loop_fn(self) -> Callable[..., None]:
         """Orbit's loop in a graph, but for one more condition."""
