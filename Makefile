@@ -181,24 +181,26 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt
 
 # --- The benchmark --------------------------------------------------------------------------------
 
-# The detectors begin with the classifier's features, as the paper's do with ImageNet's: from random
-# weights, they would need more steps than a demo has.
+# The trainings are short, so the detectors begin with the classifier's features, as the paper's do
+# with ImageNet's, and learn at a lower rate than from random weights.
 DEMO_DIR := $(if $(filter file default undefined,$(origin WORK_DIR)),runs/demo,$(WORK_DIR))
-DEMO = --no-print-directory DATA_DIR= WORK_DIR='$(DEMO_DIR)' NETWORK=inception_v3
-demo_steps = trainer.train_steps=$(1),$(strip \
-    )trainer.optimizer_config.learning_rate.cosine.decay_steps=$(1),$(strip \
-    )trainer.optimizer_config.warmup.linear.warmup_steps=50,$(strip \
-    )task.model.backbone.weights=$(DEMO_DIR)/classifiers/inception_v3$(if $(OVERRIDES),$(comma)$(OVERRIDES))
+DEMO = --no-print-directory DATA_DIR= WORK_DIR='$(DEMO_DIR)' NETWORK=inception_v3 \
+    TASK=$(1) GRANULARITY=$(2) OVERRIDES='$(3)$(if $(and $(3),$(OVERRIDES)),$(comma))$(OVERRIDES)'
+demo_schedule = $(subst $(space),$(comma),$(strip trainer.train_steps=$(1) \
+    trainer.optimizer_config.learning_rate.cosine.decay_steps=$(1) \
+    trainer.optimizer_config.learning_rate.cosine.initial_learning_rate=$(2)))
+demo_detector = $(call DEMO,detection,$(1),$(call demo_schedule,$(2),0.002)$(comma)$(strip \
+    )task.model.backbone.weights=$(DEMO_DIR)/classifiers/inception_v3)
 
 .PHONY: demo
 ## Runs the whole benchmark on the mini dataset, with four models, in minutes.
 demo:
-	@$(MAKE) $(DEMO) tfrecords
-	@$(MAKE) $(DEMO) TASK=classification GRANULARITY=species train
-	@$(MAKE) $(DEMO) TASK=detection GRANULARITY=generic OVERRIDES='$(call demo_steps,250)' train
-	@$(MAKE) $(DEMO) TASK=detection GRANULARITY=super OVERRIDES='$(call demo_steps,300)' train
-	@$(MAKE) $(DEMO) TASK=detection GRANULARITY=species OVERRIDES='$(call demo_steps,350)' train
-	@$(MAKE) $(DEMO) TASK=both eval
+	@$(MAKE) $(call DEMO,detection,species) tfrecords
+	@$(MAKE) $(call DEMO,classification,species,$(call demo_schedule,300,0.003)) train
+	@$(MAKE) $(call demo_detector,generic,250) train
+	@$(MAKE) $(call demo_detector,super,300) train
+	@$(MAKE) $(call demo_detector,species,400) train
+	@$(MAKE) $(call DEMO,both,species) eval
 	@echo "Open the report in a browser: $(DEMO_DIR)/report/report.html"
 
 .PHONY: data

@@ -100,7 +100,7 @@ def define_flags() -> None:
         "processes",
         0,
         "Number of processes to divide them among, each of which writes one shard at a time; 0 for "
-        "one per thread. More than one need Linux.",
+        "one per core. More than one need Linux.",
         lower_bound=0,
     )
 
@@ -109,7 +109,8 @@ def main(argv: Sequence[str]) -> None:
     """Runs the program; see the module's docstring."""
     del argv
     values = flags.FLAGS
-    threads = values.threads or max(_THREADS, 2 * (os.cpu_count() or 1))
+    cores = os.cpu_count() or 1
+    threads = values.threads or max(_THREADS, 2 * cores)
     conversion = Conversion(
         annotations=values.annotations,
         images_dir=values.images_dir,
@@ -123,7 +124,7 @@ def main(argv: Sequence[str]) -> None:
         keep_boxless=values.keep_boxless,
         seed=values.seed,
         threads=threads,
-        processes=values.processes or threads,
+        processes=values.processes or min(threads, cores),
         ranks=values.ranks,
         genus_from_names=values.genus_from_names,
         images_tar=values.images_tar,
