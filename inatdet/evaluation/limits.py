@@ -4,8 +4,8 @@ A limit shows in the numbers alone: most images have exactly as many detections 
 the most. It costs something where a true box is not found, and even the lowest score that was kept
 is one at which this model's detections are often right: those cut off would have been right too.
 
-With limits of 1, 2, 5, 10, 20 and 100 on three models of the mini dataset, this speaks at each limit
-that costs more than 1.2 points of AP, at one that costs 0.2, and at none that costs less.
+With limits of 1, 2, 5, 10, 20 and 100 on three models of the mini dataset, this speaks at each
+limit that costs more than 1.2 points of AP, at one that costs 0.2, and at none that costs less.
 """
 
 from __future__ import annotations
