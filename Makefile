@@ -189,7 +189,8 @@ DEMO = --no-print-directory DATA_DIR= WORK_DIR='$(DEMO_DIR)' NETWORK=inception_v
 demo_schedule = $(subst $(space),$(comma),$(strip trainer.train_steps=$(1) \
     trainer.optimizer_config.learning_rate.cosine.decay_steps=$(1) \
     trainer.optimizer_config.learning_rate.cosine.initial_learning_rate=$(2)))
-demo_detector = $(call DEMO,detection,$(1),$(call demo_schedule,$(2),0.002)$(comma)$(strip \
+demo_detector = $(call DEMO,detection,$(1),$(call demo_schedule,$(2),$(3))$(comma)$(strip \
+    )trainer.optimizer_config.warmup.linear.warmup_steps=50$(comma)$(strip \
     )task.model.backbone.weights=$(DEMO_DIR)/classifiers/inception_v3)
 
 .PHONY: demo
@@ -197,9 +198,9 @@ demo_detector = $(call DEMO,detection,$(1),$(call demo_schedule,$(2),0.002)$(com
 demo:
 	@$(MAKE) $(call DEMO,detection,species) tfrecords
 	@$(MAKE) $(call DEMO,classification,species,$(call demo_schedule,300,0.003)) train
-	@$(MAKE) $(call demo_detector,generic,250) train
-	@$(MAKE) $(call demo_detector,super,300) train
-	@$(MAKE) $(call demo_detector,species,400) train
+	@$(MAKE) $(call demo_detector,generic,200,0.003) train
+	@$(MAKE) $(call demo_detector,super,250,0.0015) train
+	@$(MAKE) $(call demo_detector,species,350,0.0015) train
 	@$(MAKE) $(call DEMO,both,species) eval
 	@echo "Open the report in a browser: $(DEMO_DIR)/report/report.html"
 
