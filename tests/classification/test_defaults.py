@@ -46,6 +46,9 @@ OTHERS = {
     "task.granularity": "species",
     "task.image_size": 299,
     "task.central_fraction": 0.875,
+    "task.view": "image",
+    "task.box.context": 0.1,
+    "task.box.central_fraction": 1.0,
     "task.shrink_while_decoding": True,
     "task.reference_batch_size": 32,
     "task.accumulate_steps": 1,
@@ -96,7 +99,8 @@ def test_a_default(params, path):
     [
         (ClassifierConfig(), MODEL),
         (AugmentationConfig(), AUGMENTATION),
-        (ClassificationTask(), ("image_size", "central_fraction", "shrink_while_decoding")),
+        (ClassificationTask(), ("view", "image_size", "central_fraction", "shrink_while_decoding")),
+        (BoxConfig(), ("context", "central_fraction")),
     ],
 )
 def test_every_field_is_described_and_has_a_source(config, names):
