@@ -7,7 +7,12 @@ import re
 
 import pytest
 
-from inatdet.classification.config import AugmentationConfig, ClassificationTask, ClassifierConfig
+from inatdet.classification.config import (
+    AugmentationConfig,
+    BoxConfig,
+    ClassificationTask,
+    ClassifierConfig,
+)
 from inatdet.classification.experiments import read_experiment
 from inatdet.classification.task import ClassifierTask
 from tests.fidelity import (

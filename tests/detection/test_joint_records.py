@@ -72,6 +72,8 @@ def test_records_of_image_labels_alone_hold_nothing_for_detectors(folders):
     _, boxes_only, only_labels = folders
     for is_training in (False, True):
         assert list(batches(only_labels, boxes_only, is_training=is_training)) == []
+    found = [int(b["image_id"][0]) for b in batches(only_labels, boxes_only, unboxed=True)]
+    assert len(found) == len(set(found)) == 22
 
 
 def test_models_of_boxes_and_of_images_fit_them(folders):

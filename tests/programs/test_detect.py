@@ -1,3 +1,4 @@
+import dataclasses
 import os
 
 import numpy as np
@@ -11,9 +12,12 @@ from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection import inference
 from inatdet.errors import InputError
+from inatdet.tfrecords.writing import convert
 from inatdet.training import applying
 from tests import devices, records, untrained
 from tests.settings import small
+from tests.tfrecords.conversions import dataset_in
+from tests.tfrecords.labelled import ONLY_LABELS, boxed_ids, labelled
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +131,31 @@ def test_records_without_a_record_are_no_result(model_dir, tmp_path):
     with pytest.raises(InputError, match=r"holds no image \(1 empty files\)"):
         detect(model_dir, str(empty), tmp_path / "x.parquet")
     assert os.listdir(tmp_path) == [empty.name]
+
+
+@pytest.mark.parametrize("has_summary", [True, False])
+@pytest.mark.parametrize("only_labels", [True, False])
+def test_images_without_boxes_are_detected_in_where_there_are_no_others(
+    model_dir, tmp_path, has_summary, only_labels
+):
+    dataset = labelled(dataset_in(tmp_path / "joint"))
+    if only_labels:
+        dataset = dataclasses.replace(dataset, annotations=None)
+    convert(dataset)
+    if not has_summary:
+        os.remove(os.path.join(dataset.output_dir, "train.json"))
+    output, told = tmp_path / "x.parquet", []
+    pattern = os.path.join(dataset.output_dir, "train-*")
+    count = detect(model_dir, pattern, output, any_labels=True, notify=told.append)
+    expected = set(range(100, 118)) | set(ONLY_LABELS) if only_labels else boxed_ids()
+    assert count == len(expected)
+    found = read_detections(output, Granularity.SPECIES, records.taxonomy())
+    assert set(found.image_ids.tolist()) <= expected
+    assert len(set(found.image_ids.tolist())) > len(expected) / 2
+    assert told == [
+        f"note: {pattern}: no image is annotated with boxes, so there is nothing to evaluate these "
+        "detections with"
+    ] * only_labels
 
 
 def test_records_of_another_program_are_named(model_dir, tmp_path):
