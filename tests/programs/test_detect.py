@@ -152,10 +152,8 @@ def test_images_without_boxes_are_detected_in_where_there_are_no_others(
     found = read_detections(output, Granularity.SPECIES, records.taxonomy())
     assert set(found.image_ids.tolist()) <= expected
     assert len(set(found.image_ids.tolist())) > len(expected) / 2
-    assert told == [
-        f"note: {pattern}: no image is annotated with boxes, so there is nothing to evaluate these "
-        "detections with"
-    ] * only_labels
+    note = f"note: {pattern}: no image is annotated with boxes, so there is nothing to evaluate "
+    assert told == [f"{note}these detections with"] * only_labels
 
 
 def test_records_of_another_program_are_named(model_dir, tmp_path):
