@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from inatdet.classification import colors, crops
-from inatdet.classification.box_examples import box_examples
+from inatdet.classification.box_examples import BoxExamples
 from inatdet.classification.config import AugmentationConfig
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.lookup import LabelLookup
@@ -27,7 +27,7 @@ def make_dataset(
     is_training: bool,
     augmentation: AugmentationConfig,
     central_fraction: float = 1.0,
-    box_context: float | None = None,
+    boxes: BoxExamples | None = None,
     shrink_while_decoding: bool = True,
     seed: int | None = None,
     shuffle_buffer: int = 2048,
@@ -39,8 +39,8 @@ def make_dataset(
     """Batches of images, or of boxes and what surrounds them, and their labels.
 
     An image's label is that of the category that it shows as a whole: the recorded one, or that of
-    its boxes if they agree. A box has its own; see `box_examples` for those that are left out. All
-    that is said of images here holds for each box of an image then.
+    its boxes if they agree. A box has its own. What is said of images here holds for
+    the boxes of images then.
 
     Args:
         file_pattern: the TFRecord files.
@@ -53,8 +53,7 @@ def make_dataset(
             smaller.
         augmentation: of the images in training.
         central_fraction: outside of training, of the height and of the width that is seen.
-        box_context: the share of a box's width and height that is seen on each of its sides, too;
-            None for whole images.
+        boxes: what is seen of boxes; None for whole images.
         shrink_while_decoding: see `crops.decode`.
         seed: makes the batches of training repeatable; without training they always are.
         shuffle_buffer: number of examples from which the next one is drawn.
@@ -76,14 +75,14 @@ def make_dataset(
     def keep(data: tf.data.Dataset) -> tf.data.Dataset:
         if is_training and single_instance:
             data = keep_single_instance(data)
-        if box_context is not None:
-            return box_examples(data, lookup, box_context)
+        if boxes:
+            return boxes.one_by_one(data)
         if is_training:
             data = data.filter(lambda serialized: _label_of(serialized, lookup) > 0)
         return data
 
     def with_pixels(element: Any, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        example = _whole_image(element, lookup) if box_context is None else element
+        example = boxes(*element) if boxes else _whole_image(element, lookup)
         jpeg, window = example["encoded"], example["window"]
         if is_training:
             image = _varied(jpeg, window, seed, augmentation, image_size, shrink_while_decoding)
@@ -113,7 +112,7 @@ def _label_of(serialized: tf.Tensor, lookup: LabelLookup) -> tf.Tensor:
 
 
 def _whole_image(serialized: tf.Tensor, lookup: LabelLookup) -> dict[str, tf.Tensor]:
-    """An example as those of `box_examples`, but for the category."""
+    """What an image is to a classifier, as `BoxExamples` has it of a box."""
     example = examples.decode_image(serialized)
     size = tf.image.extract_jpeg_shape(example["encoded"])[:2]
     whole = tf.concat([[0, 0], size], axis=0)

@@ -9,7 +9,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from inatdet.classification import box_examples, inputs
+from inatdet.classification import inputs
+from inatdet.classification.box_examples import BoxExamples
 from inatdet.classification.model import Classifier, Outcome
 from inatdet.data.counts import LabelCounts
 from inatdet.networks import checkpoints
@@ -51,9 +52,8 @@ class ClassifierTask(LabelledTask):
 
     def categories_of(self, example: Any) -> tf.Tensor:
         """The category id of what an image shows as a whole, if there is one, or of a box."""
-        if self.task_config.is_of_boxes():
-            return box_examples.category_of(example)
-        return examples.decode_image_category(example)
+        boxes = self._boxes()
+        return boxes.category_of(*example) if boxes else examples.decode_image_category(example)
 
     def build_model(self) -> Classifier:
         """The classifier, with as many labels as the taxonomy has at this granularity."""
@@ -74,7 +74,7 @@ class ClassifierTask(LabelledTask):
             is_training=params.is_training,
             augmentation=config.augmentation,
             central_fraction=config.fraction_seen(),
-            box_context=config.box.context if config.is_of_boxes() else None,
+            boxes=self._boxes(),
             shrink_while_decoding=config.shrink_while_decoding,
             shuffle_buffer=params.shuffle_buffer,
             cache=params.cache,
@@ -83,6 +83,13 @@ class ClassifierTask(LabelledTask):
             seed=config.seed,
             input_context=input_context,
         )
+
+    def _boxes(self) -> BoxExamples | None:
+        """What is seen of boxes, if the classifier learns from these."""
+        config = self.task_config
+        if not config.is_of_boxes():
+            return None
+        return BoxExamples(LabelLookup(*self.labels()), config.box.context)
 
     def initialize(self, model: Classifier) -> None:
         """Loads the checkpoint that `init_checkpoint` names, or else the network's weights."""

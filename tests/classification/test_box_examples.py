@@ -11,6 +11,7 @@ from PIL import Image as PILImage
 
 from inatdet.classification import experiments, inputs, serving
 from inatdet.classification.box_crops import BoxesByImage, box_crops
+from inatdet.classification.box_examples import BoxExamples
 from inatdet.classification.box_inference import classify_boxes
 from inatdet.classification.config import AugmentationConfig
 from inatdet.classification.inference import classify, middles
@@ -174,14 +175,15 @@ def test_a_category_without_a_label_is_left_out(data):
         def __call__(self, category_ids):
             return tf.where(category_ids == 3, 0, super().__call__(category_ids))
 
+    lookup = Known(records.taxonomy(), Granularity.SPECIES)
     batches = inputs.make_dataset(
         data,
-        Known(records.taxonomy(), Granularity.SPECIES),
+        lookup,
         batch_size=5,
         image_size=8,
         is_training=False,
         augmentation=AugmentationConfig(),
-        box_context=0.1,
+        boxes=BoxExamples(lookup, 0.1),
     )
     labels = np.concatenate([batch["label"].numpy() for batch in batches])
     known = [box for box in LEARNED if box.category_id != 3]
