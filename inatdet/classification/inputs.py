@@ -39,8 +39,8 @@ def make_dataset(
     """Batches of images, or of boxes and what surrounds them, and their labels.
 
     An image's label is that of the category that it shows as a whole: the recorded one, or that of
-    its boxes if they agree. A box has its own. What is said of images here holds for
-    the boxes of images then.
+    its boxes if they agree. A box has its own. Where there are `boxes`, what is said of images here
+    holds for each box of an image.
 
     Args:
         file_pattern: the TFRecord files.
@@ -73,6 +73,7 @@ def make_dataset(
     """
 
     def keep(data: tf.data.Dataset) -> tf.data.Dataset:
+        """What is of use; of boxes, one by one."""
         if is_training and single_instance:
             data = keep_single_instance(data)
         if boxes:
