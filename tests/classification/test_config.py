@@ -23,7 +23,7 @@ from tests import records
         ("task.augmentation.min_aspect=2", "aspect of 2 to 1.33; the least must be above 0"),
         ("task.augmentation.min_aspect=0", "the least must be above 0"),
         ("task.view=frame", "task.view is 'frame'; it must be one of image, box"),
-        ("task.box.context=-.1", "task.box.context is -0.1; it must be from 0 to 9"),
+        ("task.box.context=-0.1", "task.box.context is -0.1; it must be from 0 to 9"),
         ("task.box.context=.nan", "task.box.context is nan; it must be"),
         ("task.box.central_fraction=0", "task.box.central_fraction is 0; it must be above 0"),
         ("task.image_size=0", "task.image_size is 0; it must be above 0"),
