@@ -17,7 +17,7 @@ from inatdet.training import applying
 from tests import devices, records, untrained
 from tests.settings import small
 from tests.tfrecords.conversions import dataset_in
-from tests.tfrecords.labelled import ONLY_LABELS, boxed_ids, labelled
+from tests.tfrecords.labelled import ONLY_LABELS, labelled
 
 
 @pytest.fixture(scope="module")
@@ -133,27 +133,19 @@ def test_records_without_a_record_are_no_result(model_dir, tmp_path):
     assert os.listdir(tmp_path) == [empty.name]
 
 
-@pytest.mark.parametrize("has_summary", [True, False])
-@pytest.mark.parametrize("only_labels", [True, False])
-def test_images_without_boxes_are_detected_in_where_there_are_no_others(
-    model_dir, tmp_path, has_summary, only_labels
-):
-    dataset = labelled(dataset_in(tmp_path / "joint"))
-    if only_labels:
-        dataset = dataclasses.replace(dataset, annotations=None)
+def test_images_without_boxes_are_detected_in_where_there_are_no_others(model_dir, tmp_path):
+    dataset = dataclasses.replace(labelled(dataset_in(tmp_path / "data")), annotations=None)
     convert(dataset)
-    if not has_summary:
-        os.remove(os.path.join(dataset.output_dir, "train.json"))
-    output, told = tmp_path / "x.parquet", []
     pattern = os.path.join(dataset.output_dir, "train-*")
+    output, told = tmp_path / "x.parquet", []
     count = detect(model_dir, pattern, output, any_labels=True, notify=told.append)
-    expected = set(range(100, 118)) | set(ONLY_LABELS) if only_labels else boxed_ids()
+    expected = set(range(100, 118)) | set(ONLY_LABELS)
     assert count == len(expected)
     found = read_detections(output, Granularity.SPECIES, records.taxonomy())
     assert set(found.image_ids.tolist()) <= expected
     assert len(set(found.image_ids.tolist())) > len(expected) / 2
-    note = f"note: {pattern}: no image is annotated with boxes, so there is nothing to evaluate "
-    assert told == [f"{note}these detections with"] * only_labels
+    note = f"note: {pattern}: no image is annotated with boxes, so there is nothing to evaluate"
+    assert told == [f"{note} these detections with"]
 
 
 def test_records_of_another_program_are_named(model_dir, tmp_path):
