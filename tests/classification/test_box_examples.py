@@ -252,8 +252,8 @@ def test_the_long_tail_is_counted_in_boxes(tmp_path):
     task = ClassifierTask(params.task, logging_dir=str(tmp_path))
     counts = task.read_counts(params.task.train_data)
     assert (counts.total_images, counts.images, counts.boxes) == (5, (3, 1, 1), (3, 1, 1))
-    shown = collections.Counter(label for _, label in training_labels(params, 60))
-    np.testing.assert_allclose([shown[label] / 240 for label in (1, 2, 3)], [1 / 3] * 3, atol=0.07)
+    shown = collections.Counter(label for _, label in training_labels(params, 100))
+    np.testing.assert_allclose([shown[label] / 400 for label in (1, 2, 3)], [1 / 3] * 3, atol=0.07)
     task.prepare()
     np.testing.assert_allclose(task.priors(), [1 / 3] * 3)
     params.task.train_data.sampling = "none"
