@@ -24,7 +24,7 @@ from absl import app, flags
 
 import inatdet
 from benchmarks.measuring import Target, both_seconds, peak_gib, print_table, print_targets
-from inatdet.data.taxonomy import PAPER_SUPER_CLASSES
+from inatdet.data.super_classes import PAPER_SUPER_CLASSES
 from inatdet.report.statistics_paper import TABLE_2
 
 SPLITS = {"train": 1, "val": 2}  # columns of the paper's Table 2

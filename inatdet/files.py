@@ -21,7 +21,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _BLOCK = 1 << 20  # bytes read at a time
-_LONGEST_NAME = 200  # bytes of a file's name that its temporary name begins with
+_LONGEST_BEGINNING = 200  # bytes; a name may have 255
 _TEMPORARY = ".inatdet-unfinished"  # what temporary names end with, so that they are ours
 _UMASK = threading.Lock()  # it is the process', and can be read only by setting it
 _SEEN_FOLDERS: set[str] = set()  # where this process has looked for what others left
@@ -140,6 +140,11 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[str]:
             raise
 
 
+def beginning_of_name(path: str) -> str:
+    """As much of the name of a file as the longer name of a hidden file beside it begins with."""
+    return os.fsencode(os.path.basename(path))[:_LONGEST_BEGINNING].decode("utf-8", "ignore")
+
+
 @contextlib.contextmanager
 def _temporary(path: str, folder: str, make: Callable[..., Any]) -> Iterator[str]:
     """Makes a temporary file or folder for `path` in `folder`, locked while the block runs.
@@ -148,8 +153,7 @@ def _temporary(path: str, folder: str, make: Callable[..., Any]) -> Iterator[str
     writes into a folder, it therefore removes those that nobody has locked.
     """
     _remove_abandoned(folder)
-    # A name may have 255 bytes; the temporary one is longer.
-    name = os.fsencode(os.path.basename(path))[:_LONGEST_NAME].decode("utf-8", "ignore")
+    name = beginning_of_name(path)
     while True:
         made = make(prefix=f".{name}.", suffix=_TEMPORARY, dir=folder)
         if isinstance(made, tuple):  # mkstemp opens its file

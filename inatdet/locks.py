@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 
 from inatdet.errors import InputError
+from inatdet.files import beginning_of_name
 
 try:
     import fcntl
@@ -15,7 +16,6 @@ except ImportError:  # no such locks on this system
     fcntl = None  # type: ignore[assignment]
 
 _FILE = ".inatdet.lock"
-_LONGEST_NAME = 200  # bytes of a name that a hidden file beside it begins with, as in `files`
 
 
 @contextlib.contextmanager
@@ -60,10 +60,9 @@ def only_writer_of(path: str | os.PathLike[str], wait: bool = False) -> Iterator
         OSError: the folder cannot be written to; see `inatdet.outputs`.
     """
     path = os.path.abspath(path)
-    folder, name = os.path.split(path)
+    folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
-    name = os.fsencode(name)[:_LONGEST_NAME].decode("utf-8", "ignore")
-    with _lock(os.path.join(folder, f".{name}.lock"), path, wait):
+    with _lock(os.path.join(folder, f".{beginning_of_name(path)}.lock"), path, wait):
         yield
 
 

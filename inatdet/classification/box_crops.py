@@ -44,31 +44,6 @@ class BoxesByImage:
         return self._rows[begin:end], self._boxes[begin:end]
 
 
-def windows(boxes: tf.Tensor, size: tf.Tensor, context: float) -> tuple[tf.Tensor, tf.Tensor]:
-    """The parts of an image that hold boxes and their surroundings.
-
-    Args:
-        boxes: float32 `[n, 4]`, `x, y, width, height` in pixels.
-        size: int32 `[2]`, height and width of the image.
-        context: the share of a box's width and height that is added on each of its sides.
-
-    Returns:
-        int32 `[n, 4]`: top, left, height and width in whole pixels, inside the image; and bool
-        `[n]`, whether a box has some area inside the image. Of one that has none, it is the whole
-        image.
-    """
-    size = tf.cast(size, tf.float32)
-    begin, extent = tf.reverse(boxes[:, :2], [1]), tf.reverse(boxes[:, 2:], [1])
-    inside = tf.minimum(begin + extent, size) - tf.maximum(begin, 0.0)
-    valid = tf.reduce_all(inside > 0, axis=1)
-    margin = context * extent
-    first = tf.floor(tf.maximum(begin - margin, 0.0))
-    last = tf.math.ceil(tf.minimum(begin + extent + margin, size))
-    first = tf.where(valid[:, tf.newaxis], first, 0.0)
-    last = tf.where(valid[:, tf.newaxis], last, size)
-    return tf.cast(tf.concat([first, last - first], axis=1), tf.int32), valid
-
-
 def box_crops(
     source: Source,
     boxes: BoxesByImage,
@@ -81,13 +56,13 @@ def box_crops(
     Args:
         source: the images.
         boxes: which of them.
-        context: see `windows`.
-        config: the size of the crops, and of the batches.
+        context: see `crops.box_windows`.
+        config: which part of them is seen, the size of the crops, and of the batches.
         input_context: which part of the images is this worker's.
 
     Returns:
         Batches with `image` float32 `[b, side, side, 3]`, 0..255; `row` int64 `[b]` of the
-        detections; and `valid` bool `[b]`: see `windows`.
+        detections; and `valid` bool `[b]`: see `crops.box_windows`.
     """
 
     def parts(example: dict[str, tf.Tensor]) -> tf.data.Dataset:
@@ -101,13 +76,14 @@ def box_crops(
         )
 
     def pixels(jpeg: tf.Tensor, rows: tf.Tensor, of_image: tf.Tensor) -> dict[str, tf.Tensor]:
-        window, valid = windows(of_image, tf.image.extract_jpeg_shape(jpeg)[:2], context)
-        side = config.image_size
-        image = tf.map_fn(
-            lambda one: crops.decode(jpeg, one, side, config.shrink_while_decoding),
-            window,
-            fn_output_signature=tf.TensorSpec([side, side, 3]),
-        )
+        window, valid = crops.box_windows(of_image, tf.image.extract_jpeg_shape(jpeg)[:2], context)
+        side, fraction = config.image_size, config.box.central_fraction
+
+        def seen(whole: tf.Tensor) -> tf.Tensor:
+            middle = crops.part_of(whole, crops.central_window(whole[2:], fraction))
+            return crops.decode(jpeg, middle, side, config.shrink_while_decoding)
+
+        image = tf.map_fn(seen, window, fn_output_signature=tf.TensorSpec([side, side, 3]))
         return {"image": image, "row": rows, "valid": valid}
 
     return (

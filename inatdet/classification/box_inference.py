@@ -81,6 +81,7 @@ def classify_boxes(
             f"{found.path}: none of its {len(found):,} boxes has a score of {choice.min_score} or "
             "more; lower --min_score"
         )
+    context = params.task.box.context if choice.context is None else choice.context
     boxes = BoxesByImage(found, rows)
     seen = empty = 0
     with contextlib.ExitStack() as stack:
@@ -96,7 +97,7 @@ def classify_boxes(
                     level,
                     taxonomy,
                     model=_model(found, checkpoint),
-                    settings=_settings(params, found, choice, level),
+                    settings=_settings(params, found, choice, context, level),
                     checkpoint_sha256=checkpoint_sha256,
                     command=command,
                 )
@@ -106,7 +107,7 @@ def classify_boxes(
         bar = stack.enter_context(tqdm(total=len(rows), unit=" boxes", disable=None))
         stack.enter_context(source.errors())
         for inputs, best in runner(
-            lambda context: box_crops(source, boxes, choice.context, params.task, context)
+            lambda worker: box_crops(source, boxes, context, params.task, worker)
         ):
             valid = inputs["valid"].numpy()
             of_batch = inputs["row"].numpy()
@@ -157,6 +158,7 @@ def _settings(
     params: ClassificationExperiment,
     found: Detections,
     choice: BoxChoice,
+    context: float,
     level: Granularity,
 ) -> Mapping[str, object]:
     """How detections were made, for the metadata of their file."""
@@ -173,7 +175,8 @@ def _settings(
         "min_box_score": choice.min_score,
         "most_boxes": choice.most,
         "suppression_iou": choice.iou,
-        "box_context": choice.context,
+        "box_context": context,
+        "box_central_fraction": params.task.box.central_fraction,
         "labels_per_box": choice.labels,
     }
     if level != params.task.granularity:

@@ -12,10 +12,12 @@ from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 from official.vision.configs import backbones
 
+from inatdet.choices import Choice
+from inatdet.data.box_choice import MOST_CONTEXT
 from inatdet.errors import InputError
 from inatdet.networks import classifiers
 from inatdet.training import rmsprop
-from inatdet.training.config import Experiment, InputConfig, TrainingTask
+from inatdet.training.config import Experiment, InputConfig, TrainingTask, check_choice
 
 EXPERIMENT = "image_classifier"
 
@@ -24,6 +26,19 @@ TRAIN_IMAGES = 579_184
 
 _BATCH = 32
 _EPOCH = TRAIN_IMAGES // _BATCH  # steps
+
+
+class View(Choice):
+    """What an example of a classifier is.
+
+    `IMAGE`: a whole image, with the category that it shows.
+
+    `BOX`: a box and what surrounds it, with the category of the box. Boxes around a crowd are left
+    out.
+    """
+
+    IMAGE = "image"
+    BOX = "box"
 
 
 @dataclasses.dataclass
@@ -78,10 +93,10 @@ class ClassifierConfig(hyperparams.Config):
 
 @dataclasses.dataclass
 class AugmentationConfig(hyperparams.Config):
-    """How training varies an image.
+    """How training varies an image, or a box and what surrounds it.
 
     Attributes:
-        min_area: the least share of the image's area that a random crop has [authors].
+        min_area: the least share of its area that a random crop has [authors].
         max_area: the greatest [authors].
         min_aspect: the least width of a crop for each pixel of its height [authors].
         max_aspect: the greatest [authors].
@@ -96,18 +111,37 @@ class AugmentationConfig(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class BoxConfig(hyperparams.Config):
+    """What is seen of a box, be it one to train on or one of a detector.
+
+    Attributes:
+        context: the share of a box's width and height that is seen on each of its sides, too
+            [ours].
+        central_fraction: of the height and of the width of the box and what surrounds it, the part
+            that is seen outside of training [ours: all of it].
+    """
+
+    context: float = 0.1
+    central_fraction: float = 1.0
+
+
+@dataclasses.dataclass
 class ClassificationTask(TrainingTask):
     """What is learned from which images.
 
     Attributes:
+        view: whether an example is a whole `image` [paper], or a `box` with its own category
+            [ours]; see `View`.
         image_size: the side of the square that images are resized to, in pixels [paper].
-        central_fraction: of the height and of the width that is seen outside of training: a single
-            centred crop [paper], .875 [authors]; 1 is the whole image.
+        central_fraction: of the height and of the width of an image that is seen outside of
+            training: a single centred crop [paper], .875 [authors]; 1 is the whole image.
+        box: what is seen of a box.
         shrink_while_decoding: whether libjpeg may halve large images while decoding them [ours].
         augmentation: of the images in training.
         model: the network.
     """
 
+    view: str = "image"
     image_size: int = 299
     central_fraction: float = 0.875
     shrink_while_decoding: bool = True
@@ -119,22 +153,36 @@ class ClassificationTask(TrainingTask):
         default_factory=lambda: InputConfig(batch_size=_BATCH)
     )
     augmentation: AugmentationConfig = dataclasses.field(default_factory=AugmentationConfig)
+    box: BoxConfig = dataclasses.field(default_factory=BoxConfig)
     model: ClassifierConfig = dataclasses.field(default_factory=ClassifierConfig)
 
     def learned(self) -> tuple[str, ...]:
-        """The size of images and what shapes the network; see the base class."""
+        """The view, the size of images and what shapes the network; see the base class."""
         network = self.model.network
-        names = ("image_size", "model.network", "model.width", f"model.backbone.{network}")
+        names = ("view", "image_size", "model.network", "model.width", f"model.backbone.{network}")
         return (*super().learned(), *names)
+
+    def is_of_boxes(self) -> bool:
+        """Whether the classifier learns from boxes instead of whole images."""
+        return View(self.view) is View.BOX
+
+    def fraction_seen(self) -> float:
+        """The central share of the height and of the width of a whole image that is seen.
+
+        A classifier of boxes sees an image as a box that has nothing around it.
+        """
+        return self.box.central_fraction if self.is_of_boxes() else self.central_fraction
 
     def check(self) -> None:
         """Raises InputError for a setting that is out of range or not supported."""
         super().check()
         model, crop = self.model, self.augmentation
+        check_choice("task.view", self.view, View)
         classifiers.find(model.network)
         self.check_batch_norm("task.model.batch_norm", model.batch_norm)
         shares = {
             "task.central_fraction": self.central_fraction,
+            "task.box.central_fraction": self.box.central_fraction,
             "task.augmentation.min_area": crop.min_area,
             "task.augmentation.max_area": crop.max_area,
         }
@@ -153,6 +201,10 @@ class ClassificationTask(TrainingTask):
         ):
             if not 0 <= value <= 1:
                 raise InputError(f"{name} is {value}; it must lie between 0 and 1")
+        if not 0 <= self.box.context <= MOST_CONTEXT:
+            raise InputError(
+                f"task.box.context is {self.box.context}; it must be from 0 to {MOST_CONTEXT}"
+            )
         if not model.dropout < 1:
             raise InputError(f"task.model.dropout is {model.dropout}; it must be below 1")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 _RATIOS = (1, 2, 4, 8)  # by which libjpeg shrinks an image while it decodes it
+_LEAST_COVERED = 1 / 64  # of a pixel's height or width; boxes have decimals, of which none is near
 _ATTEMPTS = 100  # before the whole image is taken [the authors' code]
 
 
@@ -51,6 +52,40 @@ def central_window(size: tf.Tensor, fraction: float) -> tf.Tensor:
     # The margin is rounded down, as `tf.image.central_crop` does.
     margin = tf.cast((tf.cast(size, tf.float64) * (1.0 - fraction)) / 2.0, tf.int32)
     return tf.concat([margin, size - 2 * margin], axis=0)
+
+
+def box_windows(boxes: tf.Tensor, size: tf.Tensor, context: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """The parts of an image that hold boxes and what surrounds them.
+
+    Args:
+        boxes: float32 `[n, 4]`, `x, y, width, height` in pixels.
+        size: int32 `[2]`, height and width of the image.
+        context: the share of a box's width and height that is added on each of its sides.
+
+    Returns:
+        int32 `[n, 4]`: top, left, height and width in whole pixels, inside the image; and bool
+        `[n]`, whether a box has some area inside the image. Of one that has none, it is the whole
+        image.
+    """
+    size = tf.cast(size, tf.float32)
+    begin, extent = tf.reverse(boxes[:, :2], [1]), tf.reverse(boxes[:, 2:], [1])
+    inside = tf.minimum(begin + extent, size) - tf.maximum(begin, 0.0)
+    valid = tf.reduce_all(inside > 0, axis=1)
+    margin = context * extent
+    # A pixel of which so little is covered is left out: otherwise rounding would decide about it,
+    # and records, whose boxes are fractions of the image, would show other pixels than detections.
+    first = tf.floor(tf.maximum(begin - margin, 0.0) + _LEAST_COVERED)
+    last = tf.math.ceil(tf.minimum(begin + extent + margin, size) - _LEAST_COVERED)
+    first = tf.minimum(first, size - 1)
+    last = tf.maximum(last, first + 1)
+    first = tf.where(valid[:, tf.newaxis], first, 0.0)
+    last = tf.where(valid[:, tf.newaxis], last, size)
+    return tf.cast(tf.concat([first, last - first], axis=1), tf.int32), valid
+
+
+def part_of(window: tf.Tensor, part: tf.Tensor) -> tf.Tensor:
+    """Where in the image a part of a window is: int32 `[4]`, as `part` and `window` are."""
+    return tf.concat([window[:2] + part[:2], part[2:]], axis=0)
 
 
 def decode(

@@ -35,8 +35,9 @@ def classify(
     strategy: tf.distribute.Strategy | None = None,
     command: str = "",
     any_labels: bool = False,
+    notify: Callable[[str], None] = lambda message: None,
 ) -> int:
-    """Names what every image shows.
+    """Names what every image shows as a whole; a classifier of boxes takes an image for one box.
 
     Besides the model's labels, the file has those of every coarser level of its label spaces, by
     summed probabilities; the generic one, which is certain, is left out.
@@ -51,6 +52,7 @@ def classify(
         strategy: the devices, instead of those of `params.runtime`.
         command: the command line that is running, which the file records.
         any_labels: whether the images may have other categories than the model.
+        notify: called with a note where the classifier was trained on boxes.
 
     Returns:
         How many images were classified.
@@ -71,6 +73,11 @@ def classify(
     ]
     ranking = Ranking(taxonomy, granularity, coarser, most)
     config = params.task
+    if config.is_of_boxes():
+        notify(
+            "note: this classifier was trained on boxes and takes each whole image for one; "
+            "--boxes=DETECTIONS names what is in boxes"
+        )
     images = 0
     with contextlib.ExitStack() as stack:
         stack.enter_context(applying.words_for_an_interruption())
@@ -83,7 +90,7 @@ def classify(
                 taxonomy,
                 levels=coarser,
                 model=checkpoints.short_name(checkpoint),
-                settings=settings_of(config) | {"central_fraction": config.central_fraction},
+                settings=settings_of(config) | {"central_fraction": config.fraction_seen()},
                 checkpoint_sha256=checkpoints.sha256_of(checkpoint),
                 command=command,
             )
@@ -110,7 +117,7 @@ def middles(
     def middle(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         jpeg = example["encoded"]
         size = tf.image.extract_jpeg_shape(jpeg)[:2]
-        window = crops.central_window(size, config.central_fraction)
+        window = crops.central_window(size, config.fraction_seen())
         image = crops.decode(jpeg, window, config.image_size, config.shrink_while_decoding)
         return {"image": image, "image_id": example["image_id"]}
 
@@ -174,6 +181,8 @@ def settings_of(config: ClassificationTask) -> dict[str, object]:
         "network": config.model.network,
         "image_size": config.image_size,
     }
+    if config.is_of_boxes():
+        settings["view"] = config.view
     if config.model.logit_adjustment:
         settings["logit_adjustment"] = config.model.logit_adjustment
     return settings

@@ -5,9 +5,12 @@ Only the part of an image that a batch shows is decoded; see `crops`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from inatdet.classification import colors, crops
+from inatdet.classification.box_examples import BoxExamples
 from inatdet.classification.config import AugmentationConfig
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.lookup import LabelLookup
@@ -24,6 +27,7 @@ def make_dataset(
     is_training: bool,
     augmentation: AugmentationConfig,
     central_fraction: float = 1.0,
+    boxes: BoxExamples | None = None,
     shrink_while_decoding: bool = True,
     seed: int | None = None,
     shuffle_buffer: int = 2048,
@@ -32,10 +36,11 @@ def make_dataset(
     resampler: Resampler | None = None,
     input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
-    """Batches of images and labels.
+    """Batches of images, or of boxes and what surrounds them, and their labels.
 
     An image's label is that of the category that it shows as a whole: the recorded one, or that of
-    its boxes if they agree.
+    its boxes if they agree. A box has its own. Where there are `boxes`, what is said of images here
+    holds for each box of an image.
 
     Args:
         file_pattern: the TFRecord files.
@@ -48,6 +53,7 @@ def make_dataset(
             smaller.
         augmentation: of the images in training.
         central_fraction: outside of training, of the height and of the width that is seen.
+        boxes: what is seen of boxes; None for whole images.
         shrink_while_decoding: see `crops.decode`.
         seed: makes the batches of training repeatable; without training they always are.
         shuffle_buffer: number of examples from which the next one is drawn.
@@ -67,19 +73,24 @@ def make_dataset(
     """
 
     def keep(data: tf.data.Dataset) -> tf.data.Dataset:
-        data = keep_single_instance(data) if single_instance else data
-        return data.filter(lambda serialized: _label_of(serialized, lookup) > 0)
-
-    def with_pixels(serialized: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        example = examples.decode_image(serialized)
-        jpeg = example["encoded"]
+        """What is of use; of boxes, one by one."""
+        if is_training and single_instance:
+            data = keep_single_instance(data)
+        if boxes:
+            return boxes.one_by_one(data)
         if is_training:
-            image = _varied(jpeg, seed, augmentation, image_size, shrink_while_decoding)
+            data = data.filter(lambda serialized: _label_of(serialized, lookup) > 0)
+        return data
+
+    def with_pixels(element: Any, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        example = boxes(*element) if boxes else _whole_image(element, lookup)
+        jpeg, window = example["encoded"], example["window"]
+        if is_training:
+            image = _varied(jpeg, window, seed, augmentation, image_size, shrink_while_decoding)
         else:
-            window = crops.central_window(tf.image.extract_jpeg_shape(jpeg)[:2], central_fraction)
-            image = crops.decode(jpeg, window, image_size, shrink_while_decoding)
-        label = _label_of(serialized, lookup)
-        return {"image": image, "label": label, "image_id": example["image_id"]}
+            middle = crops.part_of(window, crops.central_window(window[2:], central_fraction))
+            image = crops.decode(jpeg, middle, image_size, shrink_while_decoding)
+        return {"image": image, "label": example["label"], "image_id": example["image_id"]}
 
     data = stream(
         file_pattern,
@@ -87,7 +98,7 @@ def make_dataset(
         seed=seed,
         shuffle_buffer=shuffle_buffer,
         cache=cache,
-        keep=keep if is_training else None,
+        keep=keep,
         resampler=resampler,
         input_context=input_context,
     )
@@ -101,19 +112,32 @@ def _label_of(serialized: tf.Tensor, lookup: LabelLookup) -> tf.Tensor:
     return tf.reduce_max(tf.concat([labels, [0]], axis=0))
 
 
+def _whole_image(serialized: tf.Tensor, lookup: LabelLookup) -> dict[str, tf.Tensor]:
+    """What an image is to a classifier, as `BoxExamples` has it of a box."""
+    example = examples.decode_image(serialized)
+    size = tf.image.extract_jpeg_shape(example["encoded"])[:2]
+    whole = tf.concat([[0, 0], size], axis=0)
+    return {**example, "label": _label_of(serialized, lookup), "window": whole}
+
+
 def _varied(
-    jpeg: tf.Tensor, seed: tf.Tensor, config: AugmentationConfig, side: int, shrink: bool
+    jpeg: tf.Tensor,
+    window: tf.Tensor,
+    seed: tf.Tensor,
+    config: AugmentationConfig,
+    side: int,
+    shrink: bool,
 ) -> tf.Tensor:
-    """An image as training sees it this time."""
+    """What is in a window of an image, as training sees it this time."""
     seeds = tf.random.split([seed, 0], 3)
-    window = crops.random_window(
-        tf.image.extract_jpeg_shape(jpeg)[:2],
+    part = crops.random_window(
+        window[2:],
         seeds[0],
         (config.min_area, config.max_area),
         (config.min_aspect, config.max_aspect),
     )
     flips, distorts = tf.unstack(tf.random.stateless_uniform([2], seeds[1]))
-    image = crops.decode(jpeg, window, side, shrink, flip=flips < 0.5)
+    image = crops.decode(jpeg, crops.part_of(window, part), side, shrink, flip=flips < 0.5)
     return tf.cond(
         distorts < config.color_share, lambda: colors.distort(image, seeds[2]), lambda: image
     )

@@ -33,7 +33,7 @@ class ServedClassifier(tf.Module):
         super().__init__()
         self._model = model
         self._names = tf.constant(names)
-        self._fraction = config.central_fraction
+        self._fraction = config.fraction_seen()
         self._side = config.image_size
         self._shrink = config.shrink_while_decoding
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 from inatdet.classification import inputs
+from inatdet.classification.box_examples import BoxExamples
 from inatdet.classification.model import Classifier, Outcome
 from inatdet.data.counts import LabelCounts
 from inatdet.networks import checkpoints
@@ -27,7 +29,10 @@ _METRICS = ("loss/cross_entropy", "accuracy/top_1", "accuracy/top_5")  # the fie
 class ClassifierTask(LabelledTask):
     """Trains `Classifier` on TFRecords at one granularity."""
 
-    NEEDED = "labels"
+    @property
+    def needed(self) -> str:
+        """What images must have to be trained on; see the base class."""
+        return "boxes" if self.task_config.is_of_boxes() else "labels"
 
     @property
     def logit_adjustment(self) -> float:
@@ -35,15 +40,20 @@ class ClassifierTask(LabelledTask):
         return self.task_config.model.logit_adjustment
 
     def read_counts(self, params: InputConfig) -> LabelCounts:
-        """How many images of each label there are; see the base class."""
+        """How many images, or boxes, of each label there are; see the base class."""
+        if self.task_config.is_of_boxes():
+            counts = read_label_counts(params.input_path, *self.labels(), params.single_instance)
+            # Each box is an example.
+            return dataclasses.replace(counts, total_images=sum(counts.boxes), images=counts.boxes)
         if not params.single_instance:
             return read_image_label_counts(params.input_path, *self.labels())
         counts = read_label_counts(params.input_path, *self.labels(), single_instance=True)
         return dataclasses.replace(counts, total_images=sum(counts.images), boxes=counts.images)
 
-    def categories_of(self, serialized: tf.Tensor) -> tf.Tensor:
-        """The category id of what an example shows as a whole, if there is one."""
-        return examples.decode_image_category(serialized)
+    def categories_of(self, example: Any) -> tf.Tensor:
+        """The category id of what an image shows as a whole, if there is one, or of a box."""
+        boxes = self._boxes()
+        return boxes.category_of(*example) if boxes else examples.decode_image_category(example)
 
     def build_model(self) -> Classifier:
         """The classifier, with as many labels as the taxonomy has at this granularity."""
@@ -63,7 +73,8 @@ class ClassifierTask(LabelledTask):
             image_size=config.image_size,
             is_training=params.is_training,
             augmentation=config.augmentation,
-            central_fraction=config.central_fraction,
+            central_fraction=config.fraction_seen(),
+            boxes=self._boxes(),
             shrink_while_decoding=config.shrink_while_decoding,
             shuffle_buffer=params.shuffle_buffer,
             cache=params.cache,
@@ -72,6 +83,13 @@ class ClassifierTask(LabelledTask):
             seed=config.seed,
             input_context=input_context,
         )
+
+    def _boxes(self) -> BoxExamples | None:
+        """What is seen of boxes, if the classifier learns from these."""
+        config = self.task_config
+        if not config.is_of_boxes():
+            return None
+        return BoxExamples(LabelLookup(*self.labels()), config.box.context)
 
     def initialize(self, model: Classifier) -> None:
         """Loads the checkpoint that `init_checkpoint` names, or else the network's weights."""

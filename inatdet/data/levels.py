@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
 from inatdet.data.categories import Category
 from inatdet.data.granularity import ORDER, Granularity, place_in_order
+
+GENERIC_NAME = "animal"
+"""The name of the only label at the generic granularity."""
 
 _KINGDOM = "kingdom"
 _BELOW_CLASS = set(ORDER[1 : ORDER.index("class")]) - {"subclass", "superorder"}
@@ -55,6 +59,35 @@ class Misfit:
 
     granularity: Granularity
     reason: str
+
+
+def levels_of_all(
+    species: Sequence[Category], others: Sequence[Category], super_classes: Sequence[str]
+) -> Iterator[Level]:
+    """The levels that every taxonomy has, from fine to coarse.
+
+    Args:
+        species: the categories with a label of their own, in the order of their labels.
+        others: the categories without one.
+        super_classes: in the order of their labels.
+    """
+    number = {name: i + 1 for i, name in enumerate(super_classes)}
+    categories = (*species, *others)
+    labels = {
+        Granularity.SPECIES: {c.id: i + 1 for i, c in enumerate(species)},
+        Granularity.SUPER: {
+            c.id: number[c.supercategory] for c in categories if c.supercategory in number
+        },
+        Granularity.GENERIC: {c.id: 1 for c in categories},
+    }
+    names = {
+        Granularity.SPECIES: tuple(category.name for category in species),
+        Granularity.SUPER: tuple(super_classes),
+        Granularity.GENERIC: (GENERIC_NAME,),
+    }
+    for granularity, of in labels.items():
+        of_species = np.array([of[category.id] for category in species], np.int64)
+        yield Level(granularity, names[granularity], MappingProxyType(of), of_species)
 
 
 def level_of_rank(rank: str, species: Sequence[Category], others: Iterable[Category]) -> Level:

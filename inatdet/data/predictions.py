@@ -13,6 +13,7 @@ from inatdet.data.annotations import positions
 from inatdet.data.granularity import Granularity
 from inatdet.data.guesses import rank_categories
 from inatdet.data.labels import NO_LABEL
+from inatdet.data.prediction_arrays import check_shapes, matrix, scores_of, whole_numbers
 from inatdet.data.prediction_checks import (
     SUM_ROUNDING,
     check_image_ids,
@@ -100,10 +101,10 @@ class Predictions:
         """
         granularity = Granularity(granularity)
         taxonomy.check(granularity)
-        ids = _whole_numbers(name, image_ids, "image ids").reshape(-1)
-        given = _matrix(_whole_numbers(name, labels, "labels"))
-        values = None if probabilities is None else _matrix(_numbers(name, probabilities))
-        _check_shapes(name, ids, given, values)
+        ids = whole_numbers(name, image_ids, "image ids").reshape(-1)
+        given = matrix(whole_numbers(name, labels, "labels"))
+        values = None if probabilities is None else matrix(scores_of(name, probabilities))
+        check_shapes(name, ids, given, values)
         check_image_ids(name, ids)
         notes: tuple[str, ...] = ()
         if not are_category_ids:
@@ -178,14 +179,14 @@ class Predictions:
         """
         granularity = Granularity(granularity)
         taxonomy.check(granularity)
-        ids = _whole_numbers(name, image_ids, "image ids").reshape(-1)
-        given = _numbers(name, scores)
-        _check_shapes(name, ids, given, None)
+        ids = whole_numbers(name, image_ids, "image ids").reshape(-1)
+        given = scores_of(name, scores)
+        check_shapes(name, ids, given, None)
         check_image_ids(name, ids)
         if category_ids is None:
             columns = ScoreColumns.of_labels(name, given.shape[1], granularity, taxonomy)
         elif granularity is Granularity.SPECIES:
-            categories = _whole_numbers(name, category_ids, "category ids").reshape(-1)
+            categories = whole_numbers(name, category_ids, "category ids").reshape(-1)
             columns = ScoreColumns.of_categories(name, categories, given.shape[1], taxonomy)
         else:
             raise InputError(f"{name}: only species have category ids; give {granularity} labels")
@@ -267,45 +268,3 @@ class Predictions:
         every = np.arange(1, self.taxonomy.num_labels(self.trained_on) + 1, dtype=np.int32)
         table = np.concatenate([[NO_LABEL], self.taxonomy.coarsen(every, self.trained_on, level)])
         return sums_of_best(labels, probabilities, table.astype(np.int32))
-
-
-def _whole_numbers(name: str, given: npt.ArrayLike, what: str) -> np.ndarray:
-    numbers = _array(name, given, what)
-    if numbers.size and not np.issubdtype(numbers.dtype, np.integer):
-        raise InputError(f"{name}: {what} must be whole numbers, not {numbers.dtype}")
-    return numbers.astype(np.int64)
-
-
-def _numbers(name: str, given: npt.ArrayLike) -> np.ndarray:
-    numbers = _array(name, given, "scores")
-    if not np.issubdtype(numbers.dtype, np.number) or np.iscomplexobj(numbers):
-        raise InputError(f"{name}: scores must be numbers, not {numbers.dtype}")
-    return numbers
-
-
-def _array(name: str, given: npt.ArrayLike, what: str) -> np.ndarray:
-    try:
-        return np.asarray(given)
-    except ValueError as error:
-        raise InputError(
-            f"{name}: {what} do not form a table, as rows have different lengths; fill them up"
-        ) from error
-
-
-def _matrix(values: np.ndarray) -> np.ndarray:
-    return values.reshape(-1, 1) if values.ndim == 1 else values
-
-
-def _check_shapes(
-    name: str, image_ids: np.ndarray, labels: np.ndarray, probabilities: np.ndarray | None
-) -> None:
-    if labels.ndim != 2 or len(labels) != len(image_ids) or not labels.shape[1]:
-        raise InputError(
-            f"{name}: {len(image_ids):,} images have labels or scores of the shape {labels.shape}; "
-            "each needs one row"
-        )
-    if probabilities is not None and probabilities.shape != labels.shape:
-        raise InputError(
-            f"{name}: has labels of the shape {labels.shape}, but probabilities of the shape "
-            f"{probabilities.shape}; each label needs its own"
-        )

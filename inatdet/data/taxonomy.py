@@ -10,47 +10,22 @@ All label numbers in the project come from here.
 from __future__ import annotations
 
 import functools
-import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
+from inatdet.data import taxonomy_file
 from inatdet.data.categories import Category
-from inatdet.data.entries import folded, name_fault, short
 from inatdet.data.granularity import ORDER, Granularity, place_in_order
-from inatdet.data.levels import Level, Misfit, ladder, level_of_rank, table
-from inatdet.errors import InputError, cannot_read
-from inatdet.files import check_version, open_regular, write_text
-
-PAPER_SUPER_CLASSES: tuple[str, ...] = (
-    "Insecta",
-    "Aves",
-    "Reptilia",
-    "Mammalia",
-    "Amphibia",
-    "Mollusca",
-    "Animalia",
-    "Arachnida",
-    "Actinopterygii",
-)
-"""The nine super-classes with boxes, in the order of the paper's Table 5."""
-
-GENERIC_NAME = "animal"
-"""The name of the only label at the generic granularity."""
-
-TAXONOMY_FILE = "taxonomy.json"
-"""The name of the file of label spaces that lies beside TFRecords and checkpoints."""
-
-IMAGE_TAXONOMY_FILE = "image_taxonomy.json"
-"""The name of the file of the label spaces of whole images, where TFRecords have image labels."""
-
-_FORMAT = "inatdet taxonomy"
-_VERSION = 2  # added the ranks of categories
-_WRITE_AGAIN = "write the file again with `inatdet tfrecords`"
+from inatdet.data.label_maps import label_map
+from inatdet.data.levels import Level, Misfit, ladder, level_of_rank, levels_of_all, table
+from inatdet.data.super_classes import check_super_classes, in_order
+from inatdet.data.taxonomy_file import SavedTaxonomy
+from inatdet.errors import InputError
+from inatdet.files import write_text
 
 
 @dataclass(frozen=True)
@@ -101,11 +76,9 @@ class Taxonomy:
             raise InputError("no category has a box, so there is nothing to detect")
         found = list(dict.fromkeys(c.supercategory for c in categories if c.id in boxed))
         if super_classes is None:
-            if set(found) <= set(PAPER_SUPER_CLASSES):
-                found.sort(key=PAPER_SUPER_CLASSES.index)
-            super_classes = found
+            super_classes = in_order(found)
         else:
-            _check_super_classes(super_classes, found, {c.supercategory for c in categories})
+            check_super_classes(super_classes, found, {c.supercategory for c in categories})
         by_id = sorted(categories, key=lambda category: category.id)
         return cls(
             species=tuple(c for c in by_id if c.id in boxed),
@@ -239,14 +212,7 @@ class Taxonomy:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the label spaces as JSON, for `load`."""
-        content = {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "super_classes": list(self.super_classes),
-            "species": [{"label": i + 1, **_entry(c)} for i, c in enumerate(self.species)],
-            "unboxed": [_entry(category) for category in self.unboxed],
-        }
-        write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+        taxonomy_file.write(path, SavedTaxonomy(self.super_classes, self.species, self.unboxed))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Taxonomy:
@@ -256,54 +222,17 @@ class Taxonomy:
             InputError: the file is missing, is not a taxonomy or contradicts itself, or its format
                 version is newer than this code.
         """
-        path = os.fspath(path)
+        saved = taxonomy_file.read(path)
         try:
-            with open_regular(path, "r") as file:
-                content = json.load(file)
-        except OSError as error:
-            raise cannot_read(path, error) from error
-        except InputError:
-            raise
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}: is not valid JSON ({error}); {_WRITE_AGAIN}") from error
-        if not isinstance(content, dict) or content.get("format") != _FORMAT:
-            raise InputError(
-                f"{path}: is not a taxonomy (its format is not {_FORMAT!r}); {_WRITE_AGAIN}"
+            taxonomy = cls.from_categories(
+                saved.species + saved.unboxed,
+                [category.id for category in saved.species],
+                saved.super_classes,
             )
-        check_version(path, content.get("version"), _VERSION, _WRITE_AGAIN)
-        try:
-            return cls._from_content(content)
+            if taxonomy.species != saved.species:
+                raise ValueError("does not list its species by id")
         except ValueError as error:
-            raise InputError(f"{path}: {error}; {_WRITE_AGAIN}") from error
-
-    @classmethod
-    def _from_content(cls, content: Mapping[str, Any]) -> Taxonomy:
-        super_classes = content.get("super_classes")
-        if not isinstance(super_classes, list) or not all(
-            not name_fault(name) for name in super_classes
-        ):
-            raise ValueError("has no list of names as its super_classes")
-        super_classes = [folded(name) for name in super_classes]
-        lists: dict[str, list[Category]] = {}
-        for key in ("species", "unboxed"):
-            entries = content.get(key)
-            if not isinstance(entries, list):
-                raise ValueError(f"has no list of {key}")
-            lists[key] = []
-            for i, entry in enumerate(entries):
-                try:
-                    lists[key].append(_category(entry))
-                except ValueError as error:
-                    raise ValueError(f"entry {i + 1} of {key} {error}") from error
-                if key == "species" and entry.get("label") != i + 1:
-                    raise ValueError(f"entry {i + 1} of species does not have label {i + 1}")
-        taxonomy = cls.from_categories(
-            lists["species"] + lists["unboxed"],
-            [category.id for category in lists["species"]],
-            super_classes,
-        )
-        if taxonomy.species != tuple(lists["species"]):
-            raise ValueError("does not list its species by id")
+            raise taxonomy_file.unusable(path, error) from error
         return taxonomy
 
     def write_label_maps(self, directory: str | os.PathLike[str], prefix: str = "") -> None:
@@ -314,12 +243,8 @@ class Taxonomy:
             prefix: of the names of these files.
         """
         for granularity in self.levels:
-            items = (
-                f"item {{\n  id: {i + 1}\n  name: '{_escape(name)}'\n}}\n"
-                for i, name in enumerate(self.names(granularity))
-            )
             path = os.path.join(directory, f"{prefix}{granularity}_label_map.pbtxt")
-            write_text(path, "".join(items))
+            write_text(path, label_map(self.names(granularity)))
 
     def _level(self, granularity: Granularity) -> Level:
         level = self._levels.get(granularity)
@@ -350,70 +275,6 @@ class Taxonomy:
             ranks, key=lambda rank: (rank not in ORDER, place_in_order(rank), rank)
         )
         return ladder(
-            self._always(), [level_of_rank(r, self.species, self.unboxed) for r in by_importance]
+            levels_of_all(self.species, self.unboxed, self.super_classes),
+            [level_of_rank(rank, self.species, self.unboxed) for rank in by_importance],
         )
-
-    def _always(self) -> Iterator[Level]:
-        """The levels that every taxonomy has."""
-        number = {name: i + 1 for i, name in enumerate(self.super_classes)}
-        labels = {
-            Granularity.SPECIES: {c.id: i + 1 for i, c in enumerate(self.species)},
-            Granularity.SUPER: {
-                c.id: number[c.supercategory] for c in self.categories if c.supercategory in number
-            },
-            Granularity.GENERIC: {c.id: 1 for c in self.categories},
-        }
-        names = {
-            Granularity.SPECIES: tuple(category.name for category in self.species),
-            Granularity.SUPER: self.super_classes,
-            Granularity.GENERIC: (GENERIC_NAME,),
-        }
-        for granularity, of in labels.items():
-            of_species = np.array([of[category.id] for category in self.species], np.int64)
-            yield Level(granularity, names[granularity], MappingProxyType(of), of_species)
-
-
-def _category(entry: Any) -> Category:
-    """A category of a saved file.
-
-    Raises:
-        ValueError: as `Category.from_entry`.
-    """
-    category = Category.from_entry(entry)
-    ranks = entry.get("ranks", {})
-    if not isinstance(ranks, dict) or any(map(name_fault, ranks.values())):
-        raise ValueError("has no mapping of names as its ranks")
-    return category.with_ranks({rank: folded(name) for rank, name in ranks.items()})
-
-
-def _entry(category: Category) -> dict[str, Any]:
-    """A category as it is saved."""
-    fields = {"id": category.id, "name": category.name, "supercategory": category.supercategory}
-    return fields | ({"ranks": dict(category.ranks)} if category.ranks else {})
-
-
-def _check_super_classes(given: Sequence[str], boxed: Sequence[str], listed: set[str]) -> None:
-    """Raises `InputError` unless those given are distinct, known and cover all boxes."""
-    if len(set(given)) != len(given):
-        raise InputError(f"the super-classes {_listed(given)} have a repeat; name each once")
-    for name in given:
-        if name not in listed:
-            raise InputError(f"no category has the super-class {short(name)}; check the spelling")
-    for name in boxed:
-        if name not in given:
-            raise InputError(
-                f"the super-class {short(name)} has boxes but is not among those given "
-                f"({_listed(given)}); add it, or leave its boxes out of the annotations"
-            )
-
-
-def _listed(names: Sequence[str]) -> str:
-    """The first few names, for messages."""
-    return ", ".join(map(short, names[:9])) + (", ..." if names[9:] else "")
-
-
-def _escape(name: str) -> str:
-    """Escapes a string for protobuf's text format, in single quotes."""
-    # The text format has octal codes for control characters; UTF-8 needs no escape.
-    escaped = name.replace("\\", "\\\\").replace("'", "\\'")
-    return "".join(c if c.isprintable() or ord(c) > 127 else f"\\{ord(c):03o}" for c in escaped)

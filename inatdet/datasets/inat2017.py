@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from inatdet.data.categories import Category
-from inatdet.data.taxonomy import PAPER_SUPER_CLASSES
+from inatdet.data.super_classes import PAPER_SUPER_CLASSES
 
 FINE_CLASSES: Mapping[str, int] = dict(
     zip(PAPER_SUPER_CLASSES, (1021, 964, 289, 186, 115, 93, 77, 56, 53), strict=True)

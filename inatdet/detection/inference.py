@@ -22,7 +22,8 @@ from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
 from inatdet.tfrecords.damage import reading_errors
-from inatdet.tfrecords.journal import count_boxed_images
+from inatdet.tfrecords.journal import count_boxed_images, count_images
+from inatdet.tfrecords.unboxed import any_boxed
 from inatdet.training import applying, averaging, devices, experiment
 
 
@@ -40,7 +41,9 @@ def detect(
     most_per_image: int = 0,
     notify: Callable[[str], None] = lambda message: None,
 ) -> int:
-    """Detects in every image of some TFRecords; those that have only image labels are skipped.
+    """Detects in every image of some TFRecords.
+
+    Images that have only a label are skipped, unless all images are such.
 
     Args:
         params: the settings that the model was trained with.
@@ -59,7 +62,8 @@ def detect(
             best of each image, as the settings say.
         most_per_image: how many detections an image may have; 0 for what `per_class.lift_limits`
             says.
-        notify: called with a note where classes have fewer detections than they may.
+        notify: called with a note where no image is annotated with boxes, or classes have fewer
+            detections than they may.
 
     Returns:
         How many images were detected in.
@@ -87,8 +91,15 @@ def detect(
         task = DetectionTask(params.task, logging_dir=model_dir)
         model = task.build_model()
         averaging.restore(model, checkpoint)
+    with reading_errors(input_pattern):
+        unboxed = not any_boxed(input_pattern)
+    if unboxed:
+        notify(
+            f"note: {input_pattern}: no image is annotated with boxes, so there is nothing to "
+            "evaluate these detections with"
+        )
     batches = strategy.distribute_datasets_from_function(
-        lambda context: task.build_inputs(params.task.validation_data, context)
+        lambda context: task.build_inputs(params.task.validation_data, context, unboxed)
     )
 
     # With the data's own signature, new shapes need no new graph.
@@ -122,7 +133,7 @@ def detect(
             )
             for path, target in zip(paths, targets)
         ]
-        total = count_boxed_images(input_pattern)
+        total = (count_images if unboxed else count_boxed_images)(input_pattern)
         sinks: Sequence[DetectionsWriter | BestOfClasses] = writers
         if most_per_class:
             limits = ClassLimits(params.task.model, taxonomy, targets, most_per_class, total)
@@ -138,10 +149,7 @@ def detect(
                 at_limit += int((views[0].count.numpy() >= most_per_image).sum())
             bar.update(images - bar.n)
         if not images:
-            raise InputError(
-                f"{input_pattern}: holds no image annotated with boxes; write TFRecords with "
-                "--annotations"
-            )
+            raise InputError(f"{input_pattern}: holds no image; write TFRecords again")
         if most_per_class:
             bar.close()
             limits.write(writers)

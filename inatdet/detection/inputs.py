@@ -83,6 +83,7 @@ def make_dataset(
     shuffle_buffer: int = 2048,
     cache: bool = False,
     single_instance: bool = False,
+    unboxed: bool = False,
     resampler: Resampler | None = None,
     input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
@@ -94,7 +95,7 @@ def make_dataset(
     pixels further up and left (none at scale 1): the only difference in preprocessing.
 
     Boxes without a label at the level are left out, and crowd boxes in training. So are images that
-    are there for their labels alone, whose boxes nobody drew.
+    are there for their labels alone, whose boxes nobody drew, if `unboxed` does not keep them.
 
     Args:
         file_pattern: the TFRecord files.
@@ -111,6 +112,8 @@ def make_dataset(
         shuffle_buffer: number of examples from which the next one is drawn.
         cache: keeps the examples, still encoded, in memory.
         single_instance: in training, only images with exactly one box.
+        unboxed: also images whose boxes nobody drew; in training they would pass for images without
+            animals.
         resampler: in training, shows some images more or less often than once per epoch.
         input_context: which part of the files is this worker's; with fewer files than workers,
             which part of the examples.
@@ -126,13 +129,16 @@ def make_dataset(
         InputError: if no file matches. Damaged files and images are noticed only when they are
             read; see `inatdet.tfrecords.damage`.
     """
+    keep = None if unboxed else keep_boxed
+    if is_training and single_instance:
+        keep = keep_single_instance
     data = stream(
         file_pattern,
         is_training=is_training,
         seed=seed,
         shuffle_buffer=shuffle_buffer,
         cache=cache,
-        keep=keep_single_instance if is_training and single_instance else keep_boxed,
+        keep=keep,
         resampler=resampler,
         input_context=input_context,
     )

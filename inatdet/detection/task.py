@@ -47,7 +47,10 @@ class DetectionTask(LabelledTask):
         return forms.build(self.task_config.model, self.num_classes(), self.priors())
 
     def build_inputs(
-        self, params: InputConfig, input_context: tf.distribute.InputContext | None = None
+        self,
+        params: InputConfig,
+        input_context: tf.distribute.InputContext | None = None,
+        unboxed: bool = False,
     ) -> tf.data.Dataset:
         """Batches for one replica; see `inputs.make_dataset`."""
         config = self.task_config
@@ -61,6 +64,7 @@ class DetectionTask(LabelledTask):
             shuffle_buffer=params.shuffle_buffer,
             cache=params.cache,
             single_instance=params.single_instance,
+            unboxed=unboxed,
             resampler=self.resampler(params),
             seed=config.seed,
             input_context=input_context,

@@ -17,7 +17,7 @@ import numpy as np
 from inatdet.data.detections import Detections
 from inatdet.data.labels import NO_LABEL
 from inatdet.evaluation.average_precision import MAX_DETECTIONS, GroundTruth, result_columns
-from inatdet.evaluation.overlaps import overlaps
+from inatdet.evaluation.overlaps import on_own_label
 
 _MOST_IMAGES = 0.5  # share of the images with detections that have as many as any
 _CUT = 0.05  # share of those images in which right detections were probably cut off
@@ -104,7 +104,7 @@ def right_detections(truth: GroundTruth, detections: Detections) -> Detections:
     """
     level = detections.trained_on
     found = detections.select(detections.labels[level] != NO_LABEL)
-    right = found.select(overlaps(truth, result_columns(found, level)).own_label)
+    right = found.select(on_own_label(truth, result_columns(found, level)))
     return right.select(_first_of_each(right.image_ids, right.labels[level], -right.scores))
 
 

@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from inatdet.evaluation.average_precision import GroundTruth
 from inatdet.evaluation.matching import Labelled
 
 
-@dataclass(frozen=True, eq=False)
-class Overlaps:
-    """Where detections reach an IoU of .5 with a true box.
+def on_own_label(truth: GroundTruth, columns: np.ndarray) -> np.ndarray:
+    """Which detections reach an IoU of .5 with a true box of their own label.
 
     For a crowd, the share of the detection that lies on it takes the place of IoU.
-
-    Attributes:
-        any_label: bool `[detections]`: with any of the image's true boxes.
-        own_label: bool `[detections]`: with one of the detection's own label.
-    """
-
-    any_label: np.ndarray
-    own_label: np.ndarray
-
-
-def overlaps(truth: GroundTruth, columns: np.ndarray) -> Overlaps:
-    """Compares each detection with all true boxes of its image.
 
     Args:
         truth: the true boxes.
         columns: the detections; see `average_precision.result_columns`.
+
+    Returns:
+        bool `[detections]`.
     """
-    met = Labelled.of(truth, columns).met
-    any_label, own_label = np.zeros((2, len(columns)), bool)
-    rows, boxes = met.reaching_half()
-    any_label[rows] = True
-    own_label[rows[columns[rows, 6] == truth.labels[boxes]]] = True
-    return Overlaps(any_label, own_label)
+    found = np.zeros(len(columns), bool)
+    rows, boxes = Labelled.of(truth, columns).met.reaching_half()
+    found[rows[columns[rows, 6] == truth.labels[boxes]]] = True
+    return found
 
 
 def best_of_each_image(image_ids: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:

@@ -15,7 +15,8 @@ turns it into tables. Where the weights were averaged in training, the averages 
 names what is in the boxes of a detector, of whatever framework, and writes detections that
 `inatdet evaluate --detections=species=species.parquet` reads. A box becomes a detection of each of
 its --labels_per_box best labels, whose score is that of the box times the probability of the label.
-Boxes that overlap a better one of their image by an IoU above 0.6 are left out.
+Boxes that overlap a better one of their image by an IoU above 0.6 are left out. Classifiers of
+whole images can do that, and those that were trained on boxes (task.view=box) as they learned it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from inatdet.data.annotations import Image
-from inatdet.data.box_choice import BoxChoice
+from inatdet.data.box_choice import MOST_CONTEXT, BoxChoice
 from inatdet.data.detections import Detections
 from inatdet.data.formats.detections import read_detections
 from inatdet.data.formats.images import read_images
@@ -80,11 +81,16 @@ def define_flags() -> None:
     )
     flags.DEFINE_float(
         "box_context",
-        choice.context,
-        "The share of a box's width and height that is seen on each of its sides, too.",
+        None,
+        "The share of a box's width and height that is seen on each of its sides, too; by default "
+        "that of the classifier's settings.",
     )
     # Not as bounds of the flag, which NaN would pass.
-    flags.register_validator("box_context", lambda share: 0 <= share <= 9, "must be from 0 to 9")
+    flags.register_validator(
+        "box_context",
+        lambda share: share is None or 0 <= share <= MOST_CONTEXT,
+        f"must be from 0 to {MOST_CONTEXT}",
+    )
     flags.DEFINE_integer(
         "labels_per_box", choice.labels, "How many labels of a box to write.", lower_bound=1
     )
@@ -123,7 +129,12 @@ def main(argv: Sequence[str]) -> None:
     model = (params, checkpoint, values.model_dir, source)
     if not values.boxes:
         count = classify(
-            *model, values.output, values.k, command=command(), any_labels=values.any_labels
+            *model,
+            values.output,
+            values.k,
+            command=command(),
+            any_labels=values.any_labels,
+            notify=progress,
         )
         done = f"the best labels of {count:,} images"
     else:

@@ -3,7 +3,8 @@
     inatdet detect --model_dir=MODEL --input='RECORDS/val-*' --output=detections.parquet
 
 The newest checkpoint is used, with the settings and the labels that were saved beside it. Boxes are
-in pixels of the original images. `inatdet evaluate` turns the file into tables.
+in pixels of the original images. `inatdet evaluate` turns the file into tables. Images that have
+only a label are passed over, unless the records hold no others.
 
 By default the file has the best detections of each image. AP-Fixed and AP-Pool need the best of
 each class instead:

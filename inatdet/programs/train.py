@@ -4,7 +4,7 @@ r"""Trains a detector or a classifier.
         --params_override=task.train_data.input_path='RECORDS/train-*',task.taxonomy=RECORDS/taxonomy.json
 
 The experiment that the settings name decides what is trained: with pipelines/classification.yaml,
-a classifier of whole images.
+a classifier of whole images, or of boxes with task.view=box.
 
 The loop is Model Garden's: checkpoints and TensorBoard scalars go to MODEL, and after an
 interruption the same command resumes from the newest checkpoint.

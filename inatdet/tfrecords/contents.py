@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from inatdet.data.categories import Category
-from inatdet.data.taxonomy import IMAGE_TAXONOMY_FILE, TAXONOMY_FILE, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
+from inatdet.data.taxonomy_file import IMAGE_TAXONOMY_FILE, TAXONOMY_FILE
 from inatdet.errors import InputError
 from inatdet.files import matching
 from inatdet.tfrecords.journal import summary_of

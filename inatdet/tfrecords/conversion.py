@@ -14,7 +14,8 @@ from inatdet.data.checking import OnBad
 from inatdet.data.entries import short
 from inatdet.data.granularity import Granularity
 from inatdet.data.label_spaces import check_label_spaces
-from inatdet.data.taxonomy import IMAGE_TAXONOMY_FILE, TAXONOMY_FILE, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
+from inatdet.data.taxonomy_file import IMAGE_TAXONOMY_FILE, TAXONOMY_FILE
 from inatdet.errors import InputError
 from inatdet.files import open_regular
 from inatdet.outputs import check_folder

@@ -15,7 +15,8 @@ import tqdm
 from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import IMAGE_TAXONOMY_FILE, TAXONOMY_FILE, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
+from inatdet.data.taxonomy_file import IMAGE_TAXONOMY_FILE, TAXONOMY_FILE
 from inatdet.errors import InputError
 from inatdet.locks import only_writer, only_writer_of
 from inatdet.tfrecords.archive import ImagesArchive

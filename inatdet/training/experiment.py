@@ -12,7 +12,8 @@ from official.core import exp_factory
 from official.modeling import hyperparams
 
 from inatdet.data.granularity import ALWAYS, Granularity
-from inatdet.data.taxonomy import TAXONOMY_FILE, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
+from inatdet.data.taxonomy_file import TAXONOMY_FILE
 from inatdet.errors import InputError, cannot_read
 from inatdet.files import atomic_path
 from inatdet.networks import checkpoints

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -39,8 +40,12 @@ class LabelledTask(Task, abc.ABC):
         """
 
     @abc.abstractmethod
-    def categories_of(self, serialized: tf.Tensor) -> tf.Tensor:
-        """The category ids int64 `[any]` that decide how often a serialized example is shown."""
+    def categories_of(self, example: Any) -> tf.Tensor:
+        """The category ids int64 `[any]` that decide how often an example is shown.
+
+        Args:
+            example: as its stream holds it; serialized, unless the task's inputs parse it earlier.
+        """
 
     def labels(self) -> tuple[Taxonomy, Granularity]:
         """The label spaces, and the level that the model is trained at."""

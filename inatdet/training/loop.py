@@ -119,7 +119,7 @@ def _train(
         except tf.errors.OutOfRangeError as error:
             raise InputError(
                 f"{' and '.join(patterns)}: holds no image to train on; write TFRecords of images "
-                f"with {task.NEEDED}, or turn task.train_data.single_instance off"
+                f"with {task.needed}, or turn task.train_data.single_instance off"
             ) from error
         finally:
             trainer.end_inputs()

@@ -18,12 +18,12 @@ LoopAction = Callable[[dict[str, tf.Tensor]], None]
 
 
 class Task(base_task.Task):
-    """A Model Garden task with hooks for the loop; by default they do nothing.
+    """A Model Garden task with hooks for the loop; by default they do nothing."""
 
-    `NEEDED` says in a word what images must have to be trained on.
-    """
-
-    NEEDED = "boxes"
+    @property
+    def needed(self) -> str:
+        """What images must have to be trained on, in a word."""
+        return "boxes"
 
     @classmethod
     def create_optimizer(

@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from inatdet.classification.box_crops import BoxesByImage, box_crops, windows
+from inatdet.classification.box_crops import BoxesByImage, box_crops
 from inatdet.classification.config import ClassificationTask
+from inatdet.classification.crops import box_windows
 from inatdet.data.detections import Detections
 from tests import records
 
@@ -74,9 +75,11 @@ def test_windows_are_those_by_hand():
         # Quarters, which are exact, many of them beyond an edge.
         np.concatenate([rng.integers(-80, 400, (200, 2)), rng.integers(0, 300, (200, 2))], 1) / 4,
         [[0, 0, 60, 40], [59.5, 39.5, 0.25, 0.25], [60, 0, 5, 5], [-5, 0, 5, 5], [3, 3, 0, 9]],
+        # So little that it would be left out.
+        [[59.995, 39.995, 0.005, 0.005], [-3, -3, 3.01, 3.01]],
     ])  # fmt: skip
     for context in (0.0, 0.25):
-        found, valid = windows(tf.constant(boxes, tf.float32), tf.constant([40, 60]), context)
+        found, valid = box_windows(tf.constant(boxes, tf.float32), tf.constant([40, 60]), context)
         for box, window, is_valid in zip(boxes, found.numpy().tolist(), valid.numpy()):
             expected = window_by_hand(box, 40, 60, context)
             assert is_valid == (expected is not None)

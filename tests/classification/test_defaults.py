@@ -7,7 +7,12 @@ import re
 
 import pytest
 
-from inatdet.classification.config import AugmentationConfig, ClassificationTask, ClassifierConfig
+from inatdet.classification.config import (
+    AugmentationConfig,
+    BoxConfig,
+    ClassificationTask,
+    ClassifierConfig,
+)
 from inatdet.classification.experiments import read_experiment
 from inatdet.classification.task import ClassifierTask
 from tests.fidelity import (
@@ -46,6 +51,9 @@ OTHERS = {
     "task.granularity": "species",
     "task.image_size": 299,
     "task.central_fraction": 0.875,
+    "task.view": "image",
+    "task.box.context": 0.1,
+    "task.box.central_fraction": 1.0,
     "task.shrink_while_decoding": True,
     "task.reference_batch_size": 32,
     "task.accumulate_steps": 1,
@@ -96,7 +104,8 @@ def test_a_default(params, path):
     [
         (ClassifierConfig(), MODEL),
         (AugmentationConfig(), AUGMENTATION),
-        (ClassificationTask(), ("image_size", "central_fraction", "shrink_while_decoding")),
+        (ClassificationTask(), ("view", "image_size", "central_fraction", "shrink_while_decoding")),
+        (BoxConfig(), ("context", "central_fraction")),
     ],
 )
 def test_every_field_is_described_and_has_a_source(config, names):

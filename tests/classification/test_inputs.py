@@ -132,7 +132,9 @@ def test_half_of_the_images_are_flipped_and_three_tenths_recolored(monkeypatch):
     monkeypatch.setattr(inputs.colors, "distort", lambda image, seed: image + 10)
     jpeg = tf.io.encode_jpeg(np.zeros((20, 20, 3), np.uint8))
     varied = tf.function(
-        lambda seed: inputs._varied(jpeg, seed, AugmentationConfig(), 2, True)[0, 0, 0]
+        lambda seed: inputs._varied(
+            jpeg, tf.constant([0, 0, 20, 20]), seed, AugmentationConfig(), 2, True
+        )[0, 0, 0]
     )
     shown = np.array([float(varied(tf.constant(seed, tf.int64))) for seed in range(600)])
     flips, recolored = shown % 10, shown >= 10

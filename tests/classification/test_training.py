@@ -135,6 +135,7 @@ def test_a_seed_repeats_a_run(data, first_run, tmp_path):
     ("override", "words"),
     [
         ("task.granularity=super", "task.granularity=species, not task.granularity=super"),
+        ("task.view=box", "task.view=image, not task.view=box"),
         ("task.image_size=40", "task.image_size=32, not task.image_size=40"),
         ("task.model.network=mobilenet_v1", "task.model.network=inception_v3, not task.model.net"),
         ("task.model.width=0.5", "task.model.width=1.0, not task.model.width=0.5"),

@@ -11,7 +11,7 @@ import inatdet
 from inatdet.data import ranking
 from inatdet.data.categories import Category
 from inatdet.data.granularity import Granularity
-from inatdet.data.ranking import best, softmax, sums, sums_of_best
+from inatdet.data.ranking import Sums, best, softmax, sums_of_best
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 
@@ -59,9 +59,12 @@ def test_the_best_columns_of_many_ties(scores, most):
 
 
 def test_sums_leave_out_what_has_no_label():
-    found, summed = sums(np.array([[0.1, 0.2, 0.3, 0.4]]), np.array([2, 0, 7, 2]))
-    assert found.tolist() == [2, 7]
-    np.testing.assert_allclose(summed, [[0.5, 0.3]])
+    sums = Sums(np.array([2, 0, 7, 2]))
+    assert sums.labels.tolist() == [2, 7]
+    np.testing.assert_allclose(sums(np.array([[0.1, 0.2, 0.3, 0.4]])), [[0.5, 0.3]])
+    assert Sums(np.array([0, 0]))(np.ones((3, 2))).shape == (3, 0)
+    in_order = Sums(np.array([2, 2, 7]))(np.array([[0.1, 0.2, 0.4]]))
+    np.testing.assert_allclose(in_order, [[0.3, 0.4]])
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64])

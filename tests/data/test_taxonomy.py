@@ -9,7 +9,8 @@ import pytest
 
 from inatdet.data.categories import Category
 from inatdet.data.granularity import ALWAYS, Granularity
-from inatdet.data.taxonomy import PAPER_SUPER_CLASSES, Taxonomy
+from inatdet.data.super_classes import PAPER_SUPER_CLASSES
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 
 SPECIES, SUPER, GENERIC = Granularity.SPECIES, Granularity.SUPER, Granularity.GENERIC

@@ -7,7 +7,7 @@ from PIL import Image
 
 from inatdet.data.formats.coco import read_coco_annotations
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import PAPER_SUPER_CLASSES
+from inatdet.data.super_classes import PAPER_SUPER_CLASSES
 from inatdet.datasets.mini import dataset as mini
 from inatdet.datasets.mini import scenes
 from inatdet.datasets.mini.scenes import scene

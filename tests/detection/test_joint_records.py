@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from inatdet.detection import inputs
 from inatdet.errors import InputError
 from inatdet.tfrecords.contents import check_categories, check_labels
 from inatdet.tfrecords.lookup import LabelLookup
+from inatdet.tfrecords.unboxed import any_boxed
 from inatdet.tfrecords.writing import convert
 from tests.tfrecords.conversions import dataset_in
 from tests.tfrecords.labelled import boxed_ids, labelled
@@ -72,6 +74,17 @@ def test_records_of_image_labels_alone_hold_nothing_for_detectors(folders):
     _, boxes_only, only_labels = folders
     for is_training in (False, True):
         assert list(batches(only_labels, boxes_only, is_training=is_training)) == []
+    found = [int(b["image_id"][0]) for b in batches(only_labels, boxes_only, unboxed=True)]
+    assert len(found) == len(set(found)) == 22
+
+
+@pytest.mark.parametrize("has_summary", [True, False])
+def test_whether_any_image_has_boxes(folders, tmp_path, has_summary):
+    for folder, expected in zip(folders, (True, True, False)):
+        copy = shutil.copytree(folder, tmp_path / os.path.basename(folder))
+        if not has_summary:
+            os.remove(copy / "train.json")
+        assert any_boxed(str(copy / "train-*")) is expected
 
 
 def test_models_of_boxes_and_of_images_fit_them(folders):

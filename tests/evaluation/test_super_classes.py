@@ -5,7 +5,8 @@ import pytest
 
 from inatdet.data.categories import Category
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import PAPER_SUPER_CLASSES, Taxonomy
+from inatdet.data.super_classes import PAPER_SUPER_CLASSES
+from inatdet.data.taxonomy import Taxonomy
 from inatdet.evaluation import granularities, super_classes
 from inatdet.evaluation.average_precision import METRICS, ClassResults
 from inatdet.evaluation.granularities import Merge

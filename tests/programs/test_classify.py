@@ -220,7 +220,7 @@ def test_what_cannot_be_written_is_noticed_before_the_work(model_dir, tmp_path):
 def boxes(count=30, seed=3):
     """A detector's boxes in the images 0 to 12, of which there are 11: some empty or outside."""
     rng = np.random.default_rng(seed)
-    found = rng.uniform(0, 60, (count, 4))
+    found = rng.integers(0, 240, (count, 4)) / 4  # exact, so that no edge is rounded
     found[:, 2:] += 8
     found[4, 2] = 0
     found[9, :2] = 500

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 
 import numpy as np
@@ -11,9 +12,12 @@ from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection import inference
 from inatdet.errors import InputError
+from inatdet.tfrecords.writing import convert
 from inatdet.training import applying
 from tests import devices, records, untrained
 from tests.settings import small
+from tests.tfrecords.conversions import dataset_in
+from tests.tfrecords.labelled import ONLY_LABELS, labelled
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +131,21 @@ def test_records_without_a_record_are_no_result(model_dir, tmp_path):
     with pytest.raises(InputError, match=r"holds no image \(1 empty files\)"):
         detect(model_dir, str(empty), tmp_path / "x.parquet")
     assert os.listdir(tmp_path) == [empty.name]
+
+
+def test_images_without_boxes_are_detected_in_where_there_are_no_others(model_dir, tmp_path):
+    dataset = dataclasses.replace(labelled(dataset_in(tmp_path / "data")), annotations=None)
+    convert(dataset)
+    pattern = os.path.join(dataset.output_dir, "train-*")
+    output, told = tmp_path / "x.parquet", []
+    count = detect(model_dir, pattern, output, any_labels=True, notify=told.append)
+    expected = set(range(100, 118)) | set(ONLY_LABELS)
+    assert count == len(expected)
+    found = read_detections(output, Granularity.SPECIES, records.taxonomy())
+    assert set(found.image_ids.tolist()) <= expected
+    assert len(set(found.image_ids.tolist())) > len(expected) / 2
+    note = f"note: {pattern}: no image is annotated with boxes, so there is nothing to evaluate"
+    assert told == [f"{note} these detections with"]
 
 
 def test_records_of_another_program_are_named(model_dir, tmp_path):

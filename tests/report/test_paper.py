@@ -7,7 +7,7 @@ import pytest
 
 import inatdet
 from inatdet.data.categories import Category
-from inatdet.data.taxonomy import PAPER_SUPER_CLASSES
+from inatdet.data.super_classes import PAPER_SUPER_CLASSES
 from inatdet.datasets.inat2017 import FINE_CLASSES, is_inat2017
 from inatdet.evaluation.average_precision import METRICS
 from inatdet.report.paper import TABLE_5, TABLE_6

@@ -15,7 +15,8 @@ import tensorflow as tf
 
 from inatdet.data.counts import LabelCounts
 from inatdet.data.granularity import Granularity
-from inatdet.data.taxonomy import TAXONOMY_FILE, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
+from inatdet.data.taxonomy_file import TAXONOMY_FILE
 from inatdet.tfrecords.examples import decode
 from inatdet.tfrecords.label_counts import read_label_counts
 from inatdet.tfrecords.writing import Conversion

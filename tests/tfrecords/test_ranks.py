@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from inatdet.data.formats.coco import read_coco_annotations
 from inatdet.data.granularity import ALWAYS, Granularity
-from inatdet.data.taxonomy import TAXONOMY_FILE, Taxonomy
+from inatdet.data.taxonomy import Taxonomy
+from inatdet.data.taxonomy_file import TAXONOMY_FILE
 from inatdet.errors import InputError
 from inatdet.tfrecords import writing
 from inatdet.tfrecords.label_counts import read_label_counts

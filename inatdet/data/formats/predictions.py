@@ -8,12 +8,9 @@ from collections.abc import Iterable
 from inatdet.data.annotations import Image
 from inatdet.data.formats.parquet_arrays import MAGIC
 from inatdet.data.formats.predictions_numpy import WRITE_NPZ, read_numpy_predictions
-from inatdet.data.formats.predictions_parquet import (
-    PredictionsWriter,
-    is_ours,
-    read_parquet_predictions,
-)
+from inatdet.data.formats.predictions_parquet import is_ours, read_parquet_predictions
 from inatdet.data.formats.predictions_table import FORMS, read_table_predictions
+from inatdet.data.formats.predictions_writer import PredictionsWriter
 from inatdet.data.formats.signatures import check_is_text
 from inatdet.data.predictions import Predictions
 from inatdet.data.ranking import KEPT

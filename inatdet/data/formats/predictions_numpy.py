@@ -34,7 +34,7 @@ WRITE_NPZ = (
 )
 
 _IMAGES, _CATEGORIES = "image_ids", "category_ids"
-_BLOCK = 1 << 25  # bytes of scores read at a time
+_BLOCK = 1 << 22  # bytes of scores read at a time; few, for the reason in `ranking`
 _MOST_DENSE = 1100  # Zlib makes at most 1,032 bytes of one
 
 
