@@ -11,8 +11,8 @@ from typing import Any
 from inatdet.data.categories import Category
 from inatdet.data.taxonomy import IMAGE_TAXONOMY_FILE, TAXONOMY_FILE, Taxonomy
 from inatdet.errors import InputError
-from inatdet.files import matching
-from inatdet.tfrecords.journal import summary_of
+from inatdet.files import matching, sha256_of
+from inatdet.tfrecords.journal import split_of, summary_of
 
 _NAMED = 3
 
@@ -86,6 +86,40 @@ def check_complete(file_pattern: str) -> None:
                 f"{path}: has {size:,} bytes, but {written:,} were written; copy it again, or "
                 "write it again (make tfrecords)"
             )
+
+
+def summary_sha256(file_pattern: str) -> str:
+    """The SHA-256 of the summary beside records, which has checksums of their files; or nothing.
+
+    Args:
+        file_pattern: the records.
+    """
+    split = split_of(file_pattern)
+    path = f"{split}.json"
+    return sha256_of(path) if split and os.path.isfile(path) else ""
+
+
+def stamp_of(file_pattern: str) -> str:
+    """A hash that changes when records do, wherever they are, without reading them.
+
+    It is of the names, sizes and checksums of their files; where no summary has the checksums, of
+    when the files were last changed.
+
+    Args:
+        file_pattern: the records.
+    """
+    shards = summary_of(file_pattern).get("files")
+    checksums = {
+        shard.get("file"): shard.get("crc32c")
+        for shard in (shards if isinstance(shards, list) else [])
+        if isinstance(shard, dict)
+    }
+    digest = hashlib.sha256()
+    for path in matching(file_pattern):
+        name, found = os.path.basename(path), os.stat(path)
+        checksum = checksums.get(name) or found.st_mtime_ns
+        digest.update(f"{name}\0{found.st_size} {checksum}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def labels_sha256(taxonomy: Taxonomy) -> str:
