@@ -75,6 +75,7 @@ def box_crops(
     context: float,
     config: ClassificationTask,
     input_context: tf.distribute.InputContext | None = None,
+    skip: int = 0,
 ) -> tf.data.Dataset:
     """Batches of the crops of boxes, image by image.
 
@@ -84,6 +85,7 @@ def box_crops(
         context: see `windows`.
         config: the size of the crops, and of the batches.
         input_context: which part of the images is this worker's.
+        skip: the first so many batches of this part are left out.
 
     Returns:
         Batches with `image` float32 `[b, side, side, 3]`, 0..255; `row` int64 `[b]` of the
@@ -100,6 +102,16 @@ def box_crops(
             )
         )
 
+    left_out = skip * config.validation_data.batch_size
+
+    def rest(
+        before: tf.Tensor, part: tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+    ) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+        """Without the boxes that are left out; `before` counts those of earlier parts."""
+        jpeg, rows, of_image = part
+        begin = tf.maximum(left_out - before, 0)
+        return before + tf.size(rows, tf.int64), (jpeg, rows[begin:], of_image[begin:])
+
     def pixels(jpeg: tf.Tensor, rows: tf.Tensor, of_image: tf.Tensor) -> dict[str, tf.Tensor]:
         window, valid = windows(of_image, tf.image.extract_jpeg_shape(jpeg)[:2], context)
         side = config.image_size
@@ -110,10 +122,12 @@ def box_crops(
         )
         return {"image": image, "row": rows, "valid": valid}
 
+    data = source.images(input_context).flat_map(parts)
+    if skip:
+        data = data.scan(tf.constant(0, tf.int64), rest)
+        data = data.filter(lambda jpeg, rows, of_image: tf.size(rows) > 0)
     return (
-        source.images(input_context)
-        .flat_map(parts)
-        .map(pixels, tf.data.AUTOTUNE, deterministic=True)
+        data.map(pixels, tf.data.AUTOTUNE, deterministic=True)
         .rebatch(config.validation_data.batch_size)
         .prefetch(tf.data.AUTOTUNE)
     )

@@ -46,9 +46,12 @@ class DetectionTask(LabelledTask):
         return forms.build(self.task_config.model, self.num_classes(), self.priors())
 
     def build_inputs(
-        self, params: InputConfig, input_context: tf.distribute.InputContext | None = None
+        self,
+        params: InputConfig,
+        input_context: tf.distribute.InputContext | None = None,
+        skip: int = 0,
     ) -> tf.data.Dataset:
-        """Batches for one replica; see `inputs.make_dataset`."""
+        """Batches for one replica, without the first few; see `inputs.make_dataset`."""
         config = self.task_config
         return inputs.make_dataset(
             params.input_path,
@@ -63,6 +66,7 @@ class DetectionTask(LabelledTask):
             resampler=self.resampler(params),
             seed=config.seed,
             input_context=input_context,
+            skip=skip,
         )
 
     def training_actions(

@@ -16,6 +16,9 @@ names what is in the boxes of a detector, of whatever framework, and writes dete
 `inatdet evaluate --detections=species=species.parquet` reads. A box becomes a detection of each of
 its --labels_per_box best labels, whose score is that of the box times the probability of the label.
 Boxes that overlap a better one of their image by an IoU above 0.6 are left out.
+
+What is done is kept in OUTPUT.parts until the file is whole; after an interruption, the same
+command goes on from there.
 """
 
 from __future__ import annotations
@@ -123,7 +126,12 @@ def main(argv: Sequence[str]) -> None:
     model = (params, checkpoint, values.model_dir, source)
     if not values.boxes:
         count = classify(
-            *model, values.output, values.k, command=command(), any_labels=values.any_labels
+            *model,
+            values.output,
+            values.k,
+            command=command(),
+            any_labels=values.any_labels,
+            notify=progress,
         )
         done = f"the best labels of {count:,} images"
     else:
