@@ -15,6 +15,7 @@ What the others write must be the undisturbed run's file, byte by byte.
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import glob
 import itertools
@@ -42,6 +43,7 @@ _KILLS = flags.DEFINE_integer("kills", 20, "How often each is killed.", lower_bo
 _SEED = flags.DEFINE_integer("seed", 0, "Of the moments.")
 
 _WAYS = ("SIGKILL", "SIGTERM", "SIGINT", "power cut")
+_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 _TRAIN_STEPS = 60
 _TINY = (
     "task.model.backbone.type=resnet,task.model.backbone.resnet.model_id=10,"
@@ -108,13 +110,15 @@ class Programs:
         program = int(self._process.stdout.readline())
         begin = time.monotonic()
         if not select.select([self._process.stdout], [], [], after)[0]:
-            os.kill(program, number)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.kill(program, number)
         code = int(self._process.stdout.readline())
         took = time.monotonic() - begin
         with open(self._said, encoding="utf-8", errors="replace") as file:
             said = file.read()
-        # 130 and 143 are the answers to SIGINT and SIGTERM.
-        if code not in (0, -signal.SIGKILL, 130, 143):
+        # 130 and 143 are the answers to SIGINT and SIGTERM, which may also come before anybody heeds
+        # them.
+        if code not in (0, 130, 143) and -code not in _SIGNALS:
             raise RuntimeError(f"{arguments[0]} ended with {code}: {said[-2000:]}")
         return Ended(code == 0, said, took)
 
