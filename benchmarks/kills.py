@@ -42,6 +42,11 @@ _PROGRAMS = flags.DEFINE_list("programs", ["train", "detect", "classify", "boxes
 _KILLS = flags.DEFINE_integer("kills", 20, "How often each is killed.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the moments.")
 
+_NEEDS = {
+    "detect": ("train",),
+    "classify": ("classifier",),
+    "boxes": ("classifier", "train", "detect"),
+}
 _WAYS = ("SIGKILL", "SIGTERM", "SIGINT", "power cut")
 _SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 _TRAIN_STEPS = 60
@@ -116,8 +121,7 @@ class Programs:
         took = time.monotonic() - begin
         with open(self._said, encoding="utf-8", errors="replace") as file:
             said = file.read()
-        # 130 and 143 are the answers to SIGINT and SIGTERM, which may also come before anybody heeds
-        # them.
+        # 130 and 143 answer to SIGINT and SIGTERM, which may also come before anybody heeds them.
         if code not in (0, 130, 143) and -code not in _SIGNALS:
             raise RuntimeError(f"{arguments[0]} ended with {code}: {said[-2000:]}")
         return Ended(code == 0, said, took)
@@ -255,18 +259,23 @@ def main(argv: Sequence[str]) -> None:
         ),
     ]
     programs = Programs(os.path.join(work, "said.txt"))
-    programs.run(
-        (
-            "train",
-            "--config_file=pipelines/mini_classification.yaml",
-            f"--model_dir={classifier}",
-            f"--params_override={_TINY_CLASSIFIER},{data}",
+    asked = set(_PROGRAMS.value)
+    needed = asked | {name for one in asked for name in _NEEDS.get(one, ())}
+    if "classifier" in needed:
+        programs.run(
+            (
+                "train",
+                "--config_file=pipelines/mini_classification.yaml",
+                f"--model_dir={classifier}",
+                f"--params_override={_TINY_CLASSIFIER},{data}",
+            )
         )
-    )
     rows = []
     for job in jobs:
+        if job.name not in needed:
+            continue
         seconds = programs.run(job.arguments).seconds
-        if job.name not in _PROGRAMS.value:
+        if job.name not in asked:
             continue
         if job.name == "train":
             kept = os.path.join(work, "undisturbed")
