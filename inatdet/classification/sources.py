@@ -95,8 +95,8 @@ class Records:
         return count_images(self.place)
 
     def stamp(self) -> str:
-        """See `contents.stamp_of`."""
-        return contents.stamp_of(self.place)
+        """See `applying.stamp_of`."""
+        return applying.stamp_of(self.place)
 
     def summary_sha256(self) -> str:
         """See `contents.summary_sha256`."""

@@ -22,7 +22,7 @@ from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
 from inatdet.parts import Parts, Values, joined
-from inatdet.tfrecords.contents import stamp_of, summary_sha256
+from inatdet.tfrecords.contents import summary_sha256
 from inatdet.tfrecords.damage import reading_errors
 from inatdet.tfrecords.journal import count_boxed_images
 from inatdet.training import applying, averaging, devices, experiment
@@ -93,7 +93,7 @@ def detect(
         checkpoint,
         model_dir,
         strategy,
-        records=stamp_of(input_pattern),
+        records=applying.stamp_of(input_pattern),
         flags={"levels": list(map(str, targets)), "most_per_class": most_per_class},
     )
     with contextlib.ExitStack() as stack:

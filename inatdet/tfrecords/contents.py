@@ -99,27 +99,18 @@ def summary_sha256(file_pattern: str) -> str:
     return sha256_of(path) if split and os.path.isfile(path) else ""
 
 
-def stamp_of(file_pattern: str) -> str:
-    """A hash that changes when records do, wherever they are, without reading them.
-
-    It is of the names, sizes and checksums of their files; where no summary has the checksums, of
-    when the files were last changed.
+def checksums_of(file_pattern: str) -> dict[str, str]:
+    """The CRC32C of records' files by name, as far as the summary beside them says.
 
     Args:
         file_pattern: the records.
     """
     shards = summary_of(file_pattern).get("files")
-    checksums = {
-        shard.get("file"): shard.get("crc32c")
+    return {
+        str(shard.get("file")): str(shard.get("crc32c") or "")
         for shard in (shards if isinstance(shards, list) else [])
         if isinstance(shard, dict)
     }
-    digest = hashlib.sha256()
-    for path in matching(file_pattern):
-        name, found = os.path.basename(path), os.stat(path)
-        checksum = checksums.get(name) or found.st_mtime_ns
-        digest.update(f"{name}\0{found.st_size} {checksum}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
 
 
 def labels_sha256(taxonomy: Taxonomy) -> str:

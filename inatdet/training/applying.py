@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Collection
 from typing import Any
@@ -13,7 +14,7 @@ from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
-from inatdet.tfrecords.contents import check_categories, check_complete, labels_sha256
+from inatdet.tfrecords import contents
 from inatdet.tfrecords.reading import find_files
 from inatdet.training import label_priors
 from inatdet.training.config import Experiment
@@ -51,9 +52,27 @@ def check_records(file_pattern: str, taxonomy: Taxonomy, any_labels: bool) -> No
         InputError: they are not.
     """
     find_files(file_pattern)
-    check_complete(file_pattern)
+    contents.check_complete(file_pattern)
     if not any_labels:
-        check_categories(file_pattern, taxonomy)
+        contents.check_categories(file_pattern, taxonomy)
+
+
+def stamp_of(file_pattern: str) -> str:
+    """A hash that changes when records do, wherever they are, without reading them.
+
+    It is of the names, sizes and checksums of their files; where no summary has the checksums, of
+    when the files were last changed.
+
+    Args:
+        file_pattern: the records.
+    """
+    checksums = contents.checksums_of(file_pattern)
+    digest = hashlib.sha256()
+    for path in find_files(file_pattern):
+        name, found = os.path.basename(path), tf.io.gfile.stat(path)
+        checksum = checksums.get(name) or found.mtime_nsec
+        digest.update(f"{name}\0{found.length} {checksum}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def marginal_path(output: str, granularity: Granularity) -> str:
@@ -103,7 +122,7 @@ def made_with(
     return {
         "checkpoint": checkpoints.sha256_of(checkpoint),
         "settings": {"task": task, "runtime": params.runtime.as_dict()},
-        "labels": labels_sha256(taxonomy),
+        "labels": contents.labels_sha256(taxonomy),
         "label shares": label_priors.sha256_beside(model_dir),
         "devices": {
             "replicas": strategy.num_replicas_in_sync,
