@@ -21,7 +21,7 @@ FLOORS = (
             "outputs",
             "result_folder",
         ),
-        *("unfinished", "version", "web"),
+        *("parts", "unfinished", "version", "web"),
     },
     {"data"},
     {"datasets", "networks", "tfrecords"},

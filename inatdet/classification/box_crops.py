@@ -50,6 +50,7 @@ def box_crops(
     context: float,
     config: ClassificationTask,
     input_context: tf.distribute.InputContext | None = None,
+    skip: int = 0,
 ) -> tf.data.Dataset:
     """Batches of the crops of boxes, image by image.
 
@@ -59,6 +60,7 @@ def box_crops(
         context: see `crops.box_windows`.
         config: which part of them is seen, the size of the crops, and of the batches.
         input_context: which part of the images is this worker's.
+        skip: the first so many batches of this part are left out.
 
     Returns:
         Batches with `image` float32 `[b, side, side, 3]`, 0..255; `row` int64 `[b]` of the
@@ -75,6 +77,16 @@ def box_crops(
             )
         )
 
+    left_out = skip * config.validation_data.batch_size
+
+    def rest(
+        before: tf.Tensor, part: tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+    ) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+        """Without the boxes that are left out; `before` counts those of earlier parts."""
+        jpeg, rows, of_image = part
+        begin = tf.maximum(left_out - before, 0)
+        return before + tf.size(rows, tf.int64), (jpeg, rows[begin:], of_image[begin:])
+
     def pixels(jpeg: tf.Tensor, rows: tf.Tensor, of_image: tf.Tensor) -> dict[str, tf.Tensor]:
         window, valid = crops.box_windows(of_image, tf.image.extract_jpeg_shape(jpeg)[:2], context)
         side, fraction = config.image_size, config.box.central_fraction
@@ -86,10 +98,12 @@ def box_crops(
         image = tf.map_fn(seen, window, fn_output_signature=tf.TensorSpec([side, side, 3]))
         return {"image": image, "row": rows, "valid": valid}
 
+    data = source.images(input_context).flat_map(parts)
+    if skip:
+        data = data.scan(tf.constant(0, tf.int64), rest)
+        data = data.filter(lambda jpeg, rows, of_image: tf.size(rows) > 0)
     return (
-        source.images(input_context)
-        .flat_map(parts)
-        .map(pixels, tf.data.AUTOTUNE, deterministic=True)
+        data.map(pixels, tf.data.AUTOTUNE, deterministic=True)
         .rebatch(config.validation_data.batch_size)
         .prefetch(tf.data.AUTOTUNE)
     )

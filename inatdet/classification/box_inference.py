@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ from inatdet import locks, outputs
 from inatdet.classification.box_crops import BoxesByImage, box_crops
 from inatdet.classification.config import ClassificationExperiment
 from inatdet.classification.inference import Runner, settings_of
-from inatdet.classification.ranking import Ranking
+from inatdet.classification.ranking import Best, Ranking
 from inatdet.classification.sources import Source
 from inatdet.data.box_choice import BoxChoice
 from inatdet.data.detections import Detections
@@ -21,7 +22,8 @@ from inatdet.data.formats.detections import DetectionsWriter
 from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
-from inatdet.training import applying, experiment
+from inatdet.parts import Parts, Values, joined, sha256_of_arrays
+from inatdet.training import applying, devices, experiment
 
 
 def classify_boxes(
@@ -49,14 +51,16 @@ def classify_boxes(
         model_dir: the folder with its taxonomy.
         source: the images.
         found: the detector's boxes; their labels do not matter.
-        output: the Parquet file to write; it appears only when complete.
+        output: the Parquet file to write; it appears only when complete. What is done until then is
+            beside it, in `inatdet.parts`, and a run that was interrupted is gone on with.
         choice: which boxes are classified, what is seen of them, and how many labels are kept.
         coarser: granularities at which to write detections by summed probabilities as well, each to
             `applying.marginal_path(output, granularity)`.
         strategy: the devices, instead of those of `params.runtime`.
         command: the command line that is running, which the file records.
         any_labels: whether the images may have other categories than the classifier.
-        notify: called with a note where boxes were left out.
+        notify: called with a note where an earlier run is gone on with, and where boxes were left
+            out.
 
     Returns:
         How many boxes were classified.
@@ -82,46 +86,61 @@ def classify_boxes(
             "more; lower --min_score"
         )
     context = params.task.box.context if choice.context is None else choice.context
+    devices.set_precision(params.runtime)
+    strategy = strategy or devices.strategy_of(params.runtime)
+    made_with = applying.made_with(
+        params,
+        taxonomy,
+        checkpoint,
+        model_dir,
+        strategy,
+        images=source.stamp(),
+        boxes=sha256_of_arrays(found.image_ids[rows], found.scores[rows], found.boxes[rows]),
+        flags={"levels": list(map(str, ranking.levels)), **dataclasses.asdict(choice)},
+    )
     boxes = BoxesByImage(found, rows)
-    seen = empty = 0
     with contextlib.ExitStack() as stack:
-        stack.enter_context(applying.words_for_an_interruption())
         for path in paths:
             stack.enter_context(locks.only_writer_of(path))
-        runner = Runner(params, checkpoint, model_dir, ranking, strategy)
-        checkpoint_sha256 = checkpoints.sha256_of(checkpoint)
+        done = stack.enter_context(Parts(paths, made_with, "boxes", notify))
         writers = {
-            level: stack.enter_context(
+            str(level): stack.enter_context(
                 DetectionsWriter(
                     path,
                     level,
                     taxonomy,
                     model=_model(found, checkpoint),
                     settings=_settings(params, found, choice, context, level),
-                    checkpoint_sha256=checkpoint_sha256,
+                    checkpoint_sha256=checkpoints.sha256_of(checkpoint),
                     command=command,
+                    records_sha256=source.summary_sha256(),
                 )
             )
             for path, level in zip(paths, ranking.levels)
         }
-        bar = stack.enter_context(tqdm(total=len(rows), unit=" boxes", disable=None))
+        for values in done.saved():
+            _append(writers, values)
+        bar = stack.enter_context(
+            tqdm(total=len(rows), initial=done.counts["boxes"], unit=" boxes", disable=None)
+        )
         stack.enter_context(source.errors())
-        for inputs, best in runner(
-            lambda worker: box_crops(source, boxes, context, params.task, worker)
+        runner = Runner(params, checkpoint, model_dir, ranking, strategy)
+        for replicas in runner(
+            lambda worker: box_crops(
+                source,
+                boxes,
+                context,
+                params.task,
+                worker,
+                applying.batches_of(done.steps, worker),
+            )
         ):
-            valid = inputs["valid"].numpy()
-            of_batch = inputs["row"].numpy()
-            for level, (labels, probabilities) in best.items():
-                _write(
-                    writers[Granularity(level)],
-                    found,
-                    of_batch[valid],
-                    labels.numpy()[valid],
-                    probabilities.numpy()[valid],
-                )
-            seen += len(valid)
-            empty += int((~valid).sum())
-            bar.update(len(valid))
+            values = joined([_values(found, *one) for one in replicas])
+            _append(writers, values)
+            valid = np.concatenate([inputs["valid"].numpy() for inputs, _ in replicas])
+            done.add(values, {"boxes": len(valid), "empty": int((~valid).sum())})
+            bar.update(done.counts["boxes"] - bar.n)
+        seen, empty = done.counts["boxes"], done.counts["empty"]
         if seen == empty:
             raise InputError(
                 f"{found.path}: none of its boxes is in an image of {source.place}; give the "
@@ -132,21 +151,26 @@ def classify_boxes(
     return seen - empty
 
 
-def _write(
-    writer: DetectionsWriter,
-    found: Detections,
-    rows: np.ndarray,
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-) -> None:
-    """Adds boxes under each of their labels `[boxes, k]`."""
-    k = labels.shape[1]
-    writer.append(
-        np.repeat(found.image_ids[rows], k),
-        labels.reshape(-1),
-        (found.scores[rows, np.newaxis] * probabilities).reshape(-1),
-        np.repeat(found.boxes[rows], k, axis=0),
-    )
+def _values(found: Detections, inputs: dict[str, tf.Tensor], best: dict[str, Best]) -> Values:
+    """The columns of a batch of boxes by level, each box under each of its labels."""
+    valid = inputs["valid"].numpy()
+    rows = inputs["row"].numpy()[valid]
+    values = {}
+    for level, (labels, probabilities) in best.items():
+        k = labels.shape[1]
+        scores = found.scores[rows, np.newaxis] * probabilities.numpy()[valid]
+        values[level] = (
+            np.repeat(found.image_ids[rows], k),
+            labels.numpy()[valid].reshape(-1),
+            scores.astype(np.float32).reshape(-1),
+            np.repeat(found.boxes[rows].astype(np.float32), k, axis=0),
+        )
+    return values
+
+
+def _append(writers: Mapping[str, DetectionsWriter], values: Values) -> None:
+    for level, columns in values.items():
+        writers[level].append(*columns)
 
 
 def _model(found: Detections, checkpoint: str) -> str:

@@ -11,18 +11,22 @@ from tqdm import tqdm
 from inatdet import locks, outputs
 from inatdet.classification import crops
 from inatdet.classification.config import ClassificationExperiment, ClassificationTask
-from inatdet.classification.ranking import Best, Ranking, as_ranked
+from inatdet.classification.ranking import Best, Ranking
 from inatdet.classification.restoring import restored
 from inatdet.classification.sources import Source
 from inatdet.data.formats.predictions import PredictionsWriter
 from inatdet.data.granularity import Granularity
-from inatdet.data.ranking import KEPT
+from inatdet.data.ranking import KEPT, Ranked
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
+from inatdet.parts import Parts, Values, joined
 from inatdet.training import applying, devices, experiment
 
 Pixels = Callable[[tf.distribute.InputContext | None], tf.data.Dataset]
 """Batches for one replica: `image` float32 `[b, side, side, 3]`, 0..255, and what tells which."""
+
+Replica = tuple[dict[str, tf.Tensor], dict[str, Best]]
+"""A replica's batch, and its best labels by level."""
 
 
 def classify(
@@ -47,12 +51,14 @@ def classify(
         checkpoint: the path of its weights, without extension.
         model_dir: the folder with its taxonomy.
         source: the images.
-        output: the Parquet file to write; it appears only when complete.
+        output: the Parquet file to write; it appears only when complete. What is done until then is
+            beside it, in `inatdet.parts`, and a run that was interrupted is gone on with.
         most: the best so many labels of an image are written, at each level.
         strategy: the devices, instead of those of `params.runtime`.
         command: the command line that is running, which the file records.
         any_labels: whether the images may have other categories than the model.
-        notify: called with a note where the classifier was trained on boxes.
+        notify: called with a note where the classifier was trained on boxes, and where an earlier
+            run is gone on with.
 
     Returns:
         How many images were classified.
@@ -78,11 +84,20 @@ def classify(
             "note: this classifier was trained on boxes and takes each whole image for one; "
             "--boxes=DETECTIONS names what is in boxes"
         )
-    images = 0
+    devices.set_precision(params.runtime)
+    strategy = strategy or devices.strategy_of(params.runtime)
+    made_with = applying.made_with(
+        params,
+        taxonomy,
+        checkpoint,
+        model_dir,
+        strategy,
+        images=source.stamp(),
+        flags={"levels": list(map(str, ranking.levels)), "k": most},
+    )
     with contextlib.ExitStack() as stack:
-        stack.enter_context(applying.words_for_an_interruption())
         stack.enter_context(locks.only_writer_of(output))
-        runner = Runner(params, checkpoint, model_dir, ranking, strategy)
+        done = stack.enter_context(Parts([output], made_with, "images", notify))
         writer = stack.enter_context(
             PredictionsWriter(
                 output,
@@ -93,26 +108,64 @@ def classify(
                 settings=settings_of(config) | {"central_fraction": config.fraction_seen()},
                 checkpoint_sha256=checkpoints.sha256_of(checkpoint),
                 command=command,
+                records_sha256=source.summary_sha256(),
             )
         )
-        bar = stack.enter_context(tqdm(total=source.count(), unit=" images", disable=None))
+        for values in done.saved():
+            _append(writer, values)
+        bar = stack.enter_context(
+            tqdm(
+                total=source.count(),
+                initial=done.counts["images"],
+                unit=" images",
+                disable=None,
+            )
+        )
         stack.enter_context(source.errors())
-        for inputs, found in runner(lambda context: middles(source, config, context)):
-            image_ids = inputs["image_id"].numpy()
-            writer.append(image_ids, as_ranked(found))
-            images += len(image_ids)
-            bar.update(len(image_ids))
-        if not images:
+        runner = Runner(params, checkpoint, model_dir, ranking, strategy)
+        for replicas in runner(
+            lambda context: middles(
+                source, config, context, applying.batches_of(done.steps, context)
+            )
+        ):
+            values = joined([_values(*one) for one in replicas])
+            _append(writer, values)
+            done.add(values, {"images": len(values[_IDS][0])})
+            bar.update(done.counts["images"] - bar.n)
+        if not done.counts["images"]:
             raise InputError(f"{source.place}: holds no image; give one that does")
-    return images
+    return done.counts["images"]
+
+
+_IDS = "image_ids"  # a name that no level has
+
+
+def _values(inputs: dict[str, tf.Tensor], found: dict[str, Best]) -> Values:
+    """A batch's columns: the ids of the images, and labels and probabilities by level."""
+    ranked = {level: (labels.numpy(), best.numpy()) for level, (labels, best) in found.items()}
+    return {_IDS: [inputs["image_id"].numpy()], **ranked}
+
+
+def _append(writer: PredictionsWriter, values: Values) -> None:
+    ranked = {Granularity(level): Ranked(*of) for level, of in values.items() if level != _IDS}
+    writer.append(values[_IDS][0], ranked)
 
 
 def middles(
     source: Source,
     config: ClassificationTask,
     context: tf.distribute.InputContext | None = None,
+    skip: int = 0,
 ) -> tf.data.Dataset:
-    """Batches of the part of each image that a classifier sees; with `image_id` int64 `[b]`."""
+    """Batches of the part of each image that a classifier sees; with `image_id` int64 `[b]`.
+
+    Args:
+        source: the images.
+        config: the size of the part, and of the batches.
+        context: which part of the images is this worker's.
+        skip: the first so many batches are left out.
+    """
+    size = config.validation_data.batch_size
 
     def middle(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         jpeg = example["encoded"]
@@ -121,8 +174,8 @@ def middles(
         image = crops.decode(jpeg, window, config.image_size, config.shrink_while_decoding)
         return {"image": image, "image_id": example["image_id"]}
 
-    data = source.images(context).map(middle, tf.data.AUTOTUNE, deterministic=True)
-    return data.batch(config.validation_data.batch_size).prefetch(tf.data.AUTOTUNE)
+    data = source.images(context, skip * size).map(middle, tf.data.AUTOTUNE, deterministic=True)
+    return data.batch(size).prefetch(tf.data.AUTOTUNE)
 
 
 class Runner:
@@ -133,7 +186,7 @@ class Runner:
         checkpoint: the path of its weights, without extension.
         model_dir: the folder with its taxonomy.
         ranking: of the labels.
-        strategy: the devices, instead of those of `params.runtime`.
+        strategy: the devices, whose precision is set.
 
     Raises:
         InputError: if the checkpoint does not fit the settings.
@@ -145,16 +198,15 @@ class Runner:
         checkpoint: str,
         model_dir: str,
         ranking: Ranking,
-        strategy: tf.distribute.Strategy | None,
+        strategy: tf.distribute.Strategy,
     ):
-        devices.set_precision(params.runtime)
-        self._strategy = strategy or devices.strategy_of(params.runtime)
+        self._strategy = strategy
         with self._strategy.scope():
             self._model = restored(params, checkpoint, model_dir)
         self._ranking = ranking
 
-    def __call__(self, pixels: Pixels) -> Iterator[tuple[dict[str, tf.Tensor], dict[str, Best]]]:
-        """Yields batches with the best labels of their images by level.
+    def __call__(self, pixels: Pixels) -> Iterator[list[Replica]]:
+        """Yields, for each step, the replicas' batches with the best labels of their images.
 
         Args:
             pixels: gives the batches for a replica.
@@ -172,7 +224,7 @@ class Runner:
 
         for batch in batches:
             parts = (applying.local_parts(self._strategy, part) for part in (batch, step(batch)))
-            yield from zip(*parts)
+            yield list(zip(*parts))
 
 
 def settings_of(config: ClassificationTask) -> dict[str, object]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from inatdet.data.granularity import Granularity
-from inatdet.data.ranking import Ranked
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.training import applying
 
@@ -60,11 +59,3 @@ class Ranking:
         # Of equal ones, the lower label comes first.
         best, place = tf.math.top_k(probabilities, min(self._most, probabilities.shape[-1]))
         return place + 1, best
-
-
-def as_ranked(found: Mapping[str, Best]) -> dict[Granularity, Ranked]:
-    """What `Ranking` found, as the table of predictions has it."""
-    return {
-        Granularity(level): Ranked(labels.numpy(), best.numpy())
-        for level, (labels, best) in found.items()
-    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -16,9 +17,10 @@ from inatdet.data.jpeg import BadFileError, open_jpeg
 from inatdet.data.reading_ahead import map_ahead
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
-from inatdet.tfrecords import examples
+from inatdet.tfrecords import contents, examples
 from inatdet.tfrecords.damage import reading_errors
 from inatdet.tfrecords.journal import count_images
+from inatdet.tfrecords.sources import ImagesFolder
 from inatdet.tfrecords.streaming import stream
 from inatdet.training import applying
 
@@ -54,11 +56,20 @@ class Source(Protocol):
     def count(self) -> int | None:
         """How many images there are, if that is known."""
 
-    def images(self, context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+    def stamp(self) -> str:
+        """A hash that changes when the images do, as far as this shows without reading them."""
+
+    def summary_sha256(self) -> str:
+        """The SHA-256 of the summary beside records; empty where there is none."""
+
+    def images(
+        self, context: tf.distribute.InputContext | None = None, skip: int = 0
+    ) -> tf.data.Dataset:
         """Each image once: `encoded` string `[]`, a JPEG; and `image_id` int64 `[]`.
 
         Args:
             context: which part of them is this worker's.
+            skip: the first so many of this part are left out.
         """
 
     def errors(self) -> contextlib.AbstractContextManager[None]:
@@ -83,9 +94,19 @@ class Records:
         """As the summary beside the records says."""
         return count_images(self.place)
 
-    def images(self, context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+    def stamp(self) -> str:
+        """See `applying.stamp_of`."""
+        return applying.stamp_of(self.place)
+
+    def summary_sha256(self) -> str:
+        """See `contents.summary_sha256`."""
+        return contents.summary_sha256(self.place)
+
+    def images(
+        self, context: tf.distribute.InputContext | None = None, skip: int = 0
+    ) -> tf.data.Dataset:
         """In the order of the files."""
-        data = stream(self.place, is_training=False, input_context=context)
+        data = stream(self.place, is_training=False, input_context=context).skip(skip)
         return data.map(examples.decode_image)
 
     def errors(self) -> contextlib.AbstractContextManager[None]:
@@ -122,13 +143,26 @@ class ImageFiles:
         """All that are listed."""
         return len(self._listed)
 
-    def images(self, context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+    def stamp(self) -> str:
+        """Of the list, and of the files' sizes and when they were last changed."""
+        every = range(len(self._listed))
+        files = ImagesFolder(self.place, self._listed, every, _THREADS).stamp(every)
+        listed = [(image.id, image.file_name) for image in self._listed]
+        return hashlib.sha256(f"{files} {listed}".encode("utf-8", "backslashreplace")).hexdigest()
+
+    def summary_sha256(self) -> str:
+        """Nothing: there is no such summary."""
+        return ""
+
+    def images(
+        self, context: tf.distribute.InputContext | None = None, skip: int = 0
+    ) -> tf.data.Dataset:
         """In the order of the list."""
         workers, worker = 1, 0
         if context:
             workers, worker = context.num_input_pipelines, context.input_pipeline_id
         return tf.data.Dataset.from_generator(
-            lambda: self._read(self._listed[worker::workers]), output_signature=_ENCODED
+            lambda: self._read(self._listed[worker::workers][skip:]), output_signature=_ENCODED
         )
 
     def _read(self, listed: Sequence[Image]) -> Iterator[dict[str, bytes | int]]:

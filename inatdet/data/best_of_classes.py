@@ -97,6 +97,16 @@ class BestOfClasses:
         for one, start, size in zip(present[~fits], first[~fits], sizes[~fits]):
             self._cut(int(one), added[start : start + size])
 
+    def may_be_kept(self, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Whether detections, added or not, are good enough so far; bool `[n]`.
+
+        Args:
+            labels: `[n]`, 1..classes.
+            scores: `[n]`.
+        """
+        kept: np.ndarray = np.asarray(scores, np.float32) >= self._least[np.asarray(labels) - 1]
+        return kept
+
     def _cut(self, one: int, more: np.ndarray) -> None:
         """Keeps the best of a class and of more rows."""
         limit, start = int(self._limits[one]), int(self._starts[one])

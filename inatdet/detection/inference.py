@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -21,6 +21,8 @@ from inatdet.detection.postprocess import BatchDetections
 from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
+from inatdet.parts import Parts, Values, joined
+from inatdet.tfrecords.contents import summary_sha256
 from inatdet.tfrecords.damage import reading_errors
 from inatdet.tfrecords.journal import count_boxed_images, count_images
 from inatdet.tfrecords.unboxed import any_boxed
@@ -50,7 +52,8 @@ def detect(
         checkpoint: the path of its weights, without extension.
         model_dir: the folder with its taxonomy.
         input_pattern: a pattern of TFRecord files.
-        output: the Parquet file to write; it appears only when complete.
+        output: the Parquet file to write; it appears only when complete. What is done until then is
+            beside it, in `inatdet.parts`, and a run that was interrupted is gone on with.
         coarser: granularities at which to write detections by summed probabilities as well
             (`marginals.marginal`), each to `applying.marginal_path(output, granularity)`.
         strategy: the devices, instead of those of `params.runtime`.
@@ -62,8 +65,8 @@ def detect(
             best of each image, as the settings say.
         most_per_image: how many detections an image may have; 0 for what `per_class.lift_limits`
             says.
-        notify: called with a note where no image is annotated with boxes, or classes have fewer
-            detections than they may.
+        notify: called with a note where no image is annotated with boxes, where an earlier run is
+            gone on with, and where classes have fewer detections than they may.
 
     Returns:
         How many images were detected in.
@@ -85,12 +88,8 @@ def detect(
     for path in paths:
         outputs.check_file(path)
     applying.check_records(input_pattern, taxonomy, any_labels)
-    groups = {target: applying.groups(taxonomy, granularity, target) for target in coarser}
+    groups = [applying.groups(taxonomy, granularity, target) for target in coarser]
     params.task.validation_data.override({"input_path": input_pattern, "is_training": False})
-    with strategy.scope():
-        task = DetectionTask(params.task, logging_dir=model_dir)
-        model = task.build_model()
-        averaging.restore(model, checkpoint)
     with reading_errors(input_pattern):
         unboxed = not any_boxed(input_pattern)
     if unboxed:
@@ -98,27 +97,19 @@ def detect(
             f"note: {input_pattern}: no image is annotated with boxes, so there is nothing to "
             "evaluate these detections with"
         )
-    batches = strategy.distribute_datasets_from_function(
-        lambda context: task.build_inputs(params.task.validation_data, context, unboxed)
+    made_with = applying.made_with(
+        params,
+        taxonomy,
+        checkpoint,
+        model_dir,
+        strategy,
+        records=applying.stamp_of(input_pattern),
+        flags={"levels": list(map(str, targets)), "most_per_class": most_per_class},
     )
-
-    # With the data's own signature, new shapes need no new graph.
-    @tf.function(input_signature=[batches.element_spec])
-    def step(batch: dict[str, tf.Tensor]) -> list[BatchDetections]:
-        def on_replica(one: dict[str, tf.Tensor]) -> list[BatchDetections]:
-            fine = model.classify(one, training=False)
-            views = [fine, *(marginal(fine, *groups[target]) for target in coarser)]
-            return [model.detections_of(view, one["image_size"]) for view in views]
-
-        return strategy.run(on_replica, args=(batch,))
-
-    checkpoint_sha256 = checkpoints.sha256_of(checkpoint)
-    most_per_image = params.task.model.detections.max_detections
-    images = at_limit = 0
     with contextlib.ExitStack() as stack:
-        stack.enter_context(applying.words_for_an_interruption())
         for path in paths:
             stack.enter_context(locks.only_writer_of(path))
+        done = stack.enter_context(Parts(paths, made_with, "images", notify))
         writers = [
             stack.enter_context(
                 DetectionsWriter(
@@ -127,8 +118,9 @@ def detect(
                     taxonomy,
                     model=checkpoints.short_name(checkpoint),
                     settings=_settings(params.task, target, most_per_class),
-                    checkpoint_sha256=checkpoint_sha256,
+                    checkpoint_sha256=checkpoints.sha256_of(checkpoint),
                     command=command,
+                    records_sha256=summary_sha256(input_pattern),
                 )
             )
             for path, target in zip(paths, targets)
@@ -138,24 +130,68 @@ def detect(
         if most_per_class:
             limits = ClassLimits(params.task.model, taxonomy, targets, most_per_class, total)
             sinks = limits.best
-        bar = stack.enter_context(tqdm(total=total, unit=" images", disable=None))
+        for values in done.saved():
+            _append(sinks, targets, values)
+        bar = stack.enter_context(
+            tqdm(total=total, initial=done.counts["images"], unit=" images", disable=None)
+        )
         stack.enter_context(reading_errors(input_pattern))
-        for batch in batches:
-            parts = (applying.local_parts(strategy, part) for part in (batch, step(batch)))
-            for inputs, views in zip(*parts):
-                for sink, found in zip(sinks, views):
-                    _write(sink, inputs, found)
-                images += len(inputs["image_id"])
-                at_limit += int((views[0].count.numpy() >= most_per_image).sum())
-            bar.update(images - bar.n)
-        if not images:
+        for replicas in _found(
+            params, checkpoint, model_dir, groups, strategy, done.steps, unboxed
+        ):
+            values = joined([_values(targets, *one) for one in replicas])
+            _append(sinks, targets, values)
+            if most_per_class:
+                values = limits.still_possible(values)
+            done.add(values, _counts(params.task, replicas))
+            bar.update(done.counts["images"] - bar.n)
+        if not done.counts["images"]:
             raise InputError(f"{input_pattern}: holds no image; write TFRecords again")
         if most_per_class:
             bar.close()
             limits.write(writers)
-    if most_per_class and (note := limits.shortfall(at_limit)):
+    if most_per_class and (note := limits.shortfall(done.counts["at_limit"])):
         notify(note)
-    return images
+    return done.counts["images"]
+
+
+_Replica = tuple[dict[str, tf.Tensor], list[BatchDetections]]
+"""A replica's batch, and its detections at each level."""
+
+
+def _found(
+    params: DetectionExperiment,
+    checkpoint: str,
+    model_dir: str,
+    groups: Sequence[tuple[np.ndarray, int]],
+    strategy: tf.distribute.Strategy,
+    done: int,
+    unboxed: bool,
+) -> Iterator[list[_Replica]]:
+    """What each step finds, one after another, behind those that are done."""
+    with strategy.scope():
+        task = DetectionTask(params.task, logging_dir=model_dir)
+        model = task.build_model()
+        averaging.restore(model, checkpoint)
+    batches = strategy.distribute_datasets_from_function(
+        lambda context: task.build_inputs(
+            params.task.validation_data, context, unboxed, applying.batches_of(done, context)
+        )
+    )
+
+    # With the data's own signature, new shapes need no new graph.
+    @tf.function(input_signature=[batches.element_spec])
+    def step(batch: dict[str, tf.Tensor]) -> list[BatchDetections]:
+        def on_replica(one: dict[str, tf.Tensor]) -> list[BatchDetections]:
+            fine = model.classify(one, training=False)
+            views = [fine, *(marginal(fine, *group) for group in groups)]
+            return [model.detections_of(view, one["image_size"]) for view in views]
+
+        return strategy.run(on_replica, args=(batch,))
+
+    for batch in batches:
+        parts = (applying.local_parts(strategy, part) for part in (batch, step(batch)))
+        yield list(zip(*parts))
 
 
 def _settings(
@@ -171,15 +207,36 @@ def _settings(
     return settings
 
 
-def _write(
-    sink: DetectionsWriter | BestOfClasses, batch: dict[str, tf.Tensor], found: BatchDetections
+def _values(
+    targets: Sequence[Granularity], batch: dict[str, tf.Tensor], views: Sequence[BatchDetections]
+) -> Values:
+    """The columns of a batch's detections by level, as the writers take them."""
+    values = {}
+    for target, found in zip(targets, views):
+        boxes = to_original(found.boxes, batch["image_size"], batch["original_size"]).numpy()
+        real = found.scores.numpy() > 0
+        values[str(target)] = (
+            np.repeat(batch["image_id"].numpy(), real.sum(axis=1)),
+            found.labels.numpy()[real],
+            found.scores.numpy()[real],
+            boxes[real],
+        )
+    return values
+
+
+def _append(
+    sinks: Sequence[DetectionsWriter | BestOfClasses],
+    targets: Sequence[Granularity],
+    values: Values,
 ) -> None:
-    image_ids = batch["image_id"].numpy()
-    boxes = to_original(found.boxes, batch["image_size"], batch["original_size"]).numpy()
-    real = found.scores.numpy() > 0
-    sink.append(
-        np.repeat(image_ids, real.sum(axis=1)),
-        found.labels.numpy()[real],
-        found.scores.numpy()[real],
-        boxes[real],
-    )
+    for sink, target in zip(sinks, targets):
+        sink.append(*values[str(target)])
+
+
+def _counts(task_config: FasterRCNNTask, replicas: Sequence[_Replica]) -> dict[str, int]:
+    """How many images a step saw, and how many of them have all the detections that they may."""
+    most = task_config.model.detections.max_detections
+    return {
+        "images": sum(len(batch["image_id"]) for batch, _ in replicas),
+        "at_limit": sum(int((views[0].count.numpy() >= most).sum()) for _, views in replicas),
+    }

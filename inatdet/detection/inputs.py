@@ -86,6 +86,7 @@ def make_dataset(
     unboxed: bool = False,
     resampler: Resampler | None = None,
     input_context: tf.distribute.InputContext | None = None,
+    skip: int = 0,
 ) -> tf.data.Dataset:
     """Batches of images and boxes.
 
@@ -117,6 +118,7 @@ def make_dataset(
         resampler: in training, shows some images more or less often than once per epoch.
         input_context: which part of the files is this worker's; with fewer files than workers,
             which part of the examples.
+        skip: the first so many batches are left out, before their images are decoded.
 
     Returns:
         Batches with `image` float32 `[b, h, w, 3]`, 0..255, padded with zeros at the bottom and on
@@ -147,6 +149,8 @@ def make_dataset(
         data = _batches(data, batch_size, is_training)
         if is_training:
             data = data.shuffle(_BATCHES_MIXED, seed=seed)
+    if skip:
+        data = data.skip(skip)
     to_pixels = _batch_with_pixels if batch_size > 1 else _image_with_pixels
     return map_with_seeds(
         data,

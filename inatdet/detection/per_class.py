@@ -12,6 +12,7 @@ from inatdet.data.formats.detections import DetectionsWriter
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection.config import DetectionsConfig, DetectorConfig
+from inatdet.parts import Values
 
 MOST_PER_IMAGE = 1000
 """How many detections an image may have by default where classes have a limit over all images."""
@@ -67,6 +68,17 @@ class ClassLimits:
         if images is not None:
             possible = max(1, images * config.detections.max_detections)
         self.best = [BestOfClasses(np.minimum(limits, possible)) for limits in self._limits]
+
+    def still_possible(self, values: Values) -> Values:
+        """Detections without those that can no longer be among the best of their classes.
+
+        Args:
+            values: columns by level, as `BestOfClasses.append` takes them.
+        """
+        return {
+            level: [column[best.may_be_kept(*columns[1:3])] for column in columns]
+            for best, (level, columns) in zip(self.best, values.items())
+        }
 
     def write(self, writers: Sequence[DetectionsWriter]) -> None:
         """Writes what was kept, one file per level."""

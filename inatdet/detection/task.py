@@ -51,8 +51,9 @@ class DetectionTask(LabelledTask):
         params: InputConfig,
         input_context: tf.distribute.InputContext | None = None,
         unboxed: bool = False,
+        skip: int = 0,
     ) -> tf.data.Dataset:
-        """Batches for one replica; see `inputs.make_dataset`."""
+        """Batches for one replica, without the first few; see `inputs.make_dataset`."""
         config = self.task_config
         return inputs.make_dataset(
             params.input_path,
@@ -68,6 +69,7 @@ class DetectionTask(LabelledTask):
             resampler=self.resampler(params),
             seed=config.seed,
             input_context=input_context,
+            skip=skip,
         )
 
     def training_actions(

@@ -17,6 +17,9 @@ names what is in the boxes of a detector, of whatever framework, and writes dete
 its --labels_per_box best labels, whose score is that of the box times the probability of the label.
 Boxes that overlap a better one of their image by an IoU above 0.6 are left out. Classifiers of
 whole images can do that, and those that were trained on boxes (task.view=box) as they learned it.
+
+What is done is kept in OUTPUT.parts until the file is whole; after an interruption, the same
+command goes on from there.
 """
 
 from __future__ import annotations

@@ -6,6 +6,9 @@ The newest checkpoint is used, with the settings and the labels that were saved 
 in pixels of the original images. `inatdet evaluate` turns the file into tables. Images that have
 only a label are passed over, unless the records hold no others.
 
+What is done is kept in OUTPUT.parts until the file is whole; after an interruption, the same
+command goes on from there.
+
 By default the file has the best detections of each image. AP-Fixed and AP-Pool need the best of
 each class instead:
 

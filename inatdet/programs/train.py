@@ -18,7 +18,7 @@ from absl import flags
 
 from inatdet.errors import InputError
 from inatdet.programs.libraries import quiet_libraries
-from inatdet.programs.running import progress
+from inatdet.programs.running import command, progress
 from inatdet.training.modes import MODES
 
 
@@ -42,4 +42,4 @@ def main(argv: Sequence[str]) -> None:
     from inatdet.training.loop import train
 
     params = read_experiment(values.config_file, values.params_override, values.experiment)
-    train(params, values.mode, values.model_dir, notify=progress)
+    train(params, values.mode, values.model_dir, notify=progress, command=command())

@@ -12,8 +12,8 @@ from inatdet.data.categories import Category
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.data.taxonomy_file import IMAGE_TAXONOMY_FILE, TAXONOMY_FILE
 from inatdet.errors import InputError
-from inatdet.files import matching
-from inatdet.tfrecords.journal import summary_of
+from inatdet.files import matching, sha256_of
+from inatdet.tfrecords.journal import split_of, summary_of
 
 _NAMED = 3
 
@@ -87,6 +87,31 @@ def check_complete(file_pattern: str) -> None:
                 f"{path}: has {size:,} bytes, but {written:,} were written; copy it again, or "
                 "write it again (make tfrecords)"
             )
+
+
+def summary_sha256(file_pattern: str) -> str:
+    """The SHA-256 of the summary beside records, which has checksums of their files; or nothing.
+
+    Args:
+        file_pattern: the records.
+    """
+    split = split_of(file_pattern)
+    path = f"{split}.json"
+    return sha256_of(path) if split and os.path.isfile(path) else ""
+
+
+def checksums_of(file_pattern: str) -> dict[str, str]:
+    """The CRC32C of records' files by name, as far as the summary beside them says.
+
+    Args:
+        file_pattern: the records.
+    """
+    shards = summary_of(file_pattern).get("files")
+    return {
+        str(shard.get("file")): str(shard.get("crc32c") or "")
+        for shard in (shards if isinstance(shards, list) else [])
+        if isinstance(shard, dict)
+    }
 
 
 def labels_sha256(taxonomy: Taxonomy) -> str:

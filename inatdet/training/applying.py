@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,12 @@ import tensorflow as tf
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
-from inatdet.tfrecords.contents import check_categories, check_complete
+from inatdet.networks import checkpoints
+from inatdet.tfrecords import contents
 from inatdet.tfrecords.reading import find_files
+from inatdet.training import label_priors
+from inatdet.training.config import Experiment
+from inatdet.version import versions
 
 
 def check_coarser(
@@ -48,9 +52,27 @@ def check_records(file_pattern: str, taxonomy: Taxonomy, any_labels: bool) -> No
         InputError: they are not.
     """
     find_files(file_pattern)
-    check_complete(file_pattern)
+    contents.check_complete(file_pattern)
     if not any_labels:
-        check_categories(file_pattern, taxonomy)
+        contents.check_categories(file_pattern, taxonomy)
+
+
+def stamp_of(file_pattern: str) -> str:
+    """A hash that changes when records do, wherever they are, without reading them.
+
+    It is of the names, sizes and checksums of their files; where no summary has the checksums, of
+    when the files were last changed.
+
+    Args:
+        file_pattern: the records.
+    """
+    checksums = contents.checksums_of(file_pattern)
+    digest = hashlib.sha256()
+    for path in find_files(file_pattern):
+        name, found = os.path.basename(path), tf.io.gfile.stat(path)
+        checksum = checksums.get(name) or found.mtime_nsec
+        digest.update(f"{name}\0{found.length} {checksum}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def marginal_path(output: str, granularity: Granularity) -> str:
@@ -73,10 +95,51 @@ def local_parts(strategy: tf.distribute.Strategy, values: object) -> list[Any]:
     return [tf.nest.pack_sequence_as(values, flat) for flat in zip(*parts)]
 
 
-@contextlib.contextmanager
-def words_for_an_interruption() -> Iterator[None]:
-    """Says, when its block is interrupted, that nothing is left of it."""
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        raise KeyboardInterrupt("nothing was written, so the same command begins again") from error
+def made_with(
+    params: Experiment,
+    taxonomy: Taxonomy,
+    checkpoint: str,
+    model_dir: str,
+    strategy: tf.distribute.Strategy,
+    **more: object,
+) -> dict[str, object]:
+    """All that a model's results depend on, for `inatdet.parts`.
+
+    Args:
+        params: the settings.
+        taxonomy: the model's label spaces.
+        checkpoint: the path of its weights, without extension.
+        model_dir: the folder that its other files are in.
+        strategy: the devices.
+        more: what the images are, and what is asked of the model.
+
+    Raises:
+        InputError: there is no such checkpoint.
+    """
+    task = params.task.as_dict()
+    # Where things are does not matter: what they are is below, or in `more`.
+    del task["taxonomy"], task["validation_data"]["input_path"]
+    return {
+        "checkpoint": checkpoints.sha256_of(checkpoint),
+        "settings": {"task": task, "runtime": params.runtime.as_dict()},
+        "labels": contents.labels_sha256(taxonomy),
+        "label shares": label_priors.sha256_beside(model_dir),
+        "devices": {
+            "replicas": strategy.num_replicas_in_sync,
+            "kinds": sorted({device.device_type for device in tf.config.list_logical_devices()}),
+        },
+        "versions": versions(),
+        **more,
+    }
+
+
+def batches_of(steps: int, context: tf.distribute.InputContext | None) -> int:
+    """How many of a worker's batches some steps take.
+
+    Args:
+        steps: of all replicas.
+        context: which part of the images is this worker's.
+    """
+    if context is None:
+        return steps
+    return steps * context.num_replicas_in_sync // context.num_input_pipelines

@@ -66,6 +66,8 @@ class TrainingTask(cfg.TaskConfig):
         seed: makes the initial weights, the order and flips of the images and the random sampling
             in the model repeatable; none by default. (Sums over threads can still differ in their
             last digits.)
+        wait_for_disk: how many seconds training waits where a checkpoint cannot be saved, as on a
+            full disk, before it gives up.
         train_data: the images that are trained on.
         validation_data: the images of the validation losses, and those that are detected in.
     """
@@ -75,6 +77,7 @@ class TrainingTask(cfg.TaskConfig):
     accumulate_steps: int = 1
     reference_batch_size: int = 1
     seed: int | None = None
+    wait_for_disk: int = 3600
     train_data: InputConfig = dataclasses.field(
         default_factory=lambda: InputConfig(is_training=True)
     )

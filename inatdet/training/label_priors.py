@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from inatdet.data.counts import LabelCounts
 from inatdet.errors import InputError
-from inatdet.files import write_text
+from inatdet.files import sha256_of, write_text
 from inatdet.tfrecords.sampling import Sampling, factors_of
 from inatdet.training.config import InputConfig
 
@@ -55,6 +55,12 @@ def of(
 def save(shares: np.ndarray, model_dir: str) -> None:
     """Writes the shares of the labels beside the checkpoints."""
     write_text(os.path.join(model_dir, _FILE), json.dumps({"share": shares.tolist()}))
+
+
+def sha256_beside(model_dir: str) -> str:
+    """The SHA-256 of the file that `save` wrote; empty if there is none."""
+    path = os.path.join(model_dir, _FILE)
+    return sha256_of(path) if os.path.isfile(path) else ""
 
 
 def read(model_dir: str, num_classes: int) -> np.ndarray:

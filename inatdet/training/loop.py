@@ -8,7 +8,6 @@ import logging
 import os
 from collections.abc import Callable
 
-import orbit
 import tensorflow as tf
 import tf_keras
 from official.core import task_factory, train_lib, train_utils
@@ -19,7 +18,7 @@ from inatdet.networks import checkpoints
 from inatdet.tfrecords import contents
 from inatdet.tfrecords.damage import reading_errors
 from inatdet.tfrecords.reading import find_files
-from inatdet.training import averaging, devices, experiment, resuming
+from inatdet.training import averaging, devices, experiment, history, resuming, saving
 from inatdet.training.config import Experiment, TrainingTask, images_per_step, scale_to_replicas
 from inatdet.training.progress import ProgressLine, StopOnNonFiniteLoss, losses_text
 from inatdet.training.task import Task
@@ -37,6 +36,7 @@ def train(
     model_dir: str,
     strategy: tf.distribute.Strategy | None = None,
     notify: Callable[[str], None] = _log.info,
+    command: str = "",
 ) -> dict[str, float]:
     """Trains, or computes the validation losses.
 
@@ -48,6 +48,7 @@ def train(
             checkpoint there.
         strategy: the devices, instead of those of `params.runtime`.
         notify: receives one line for each loop of steps, each validation and each remark.
+        command: the command line that is running, which the folder's history names.
 
     Returns:
         The last values of a training run's losses (empty when nothing was left to train).
@@ -55,7 +56,7 @@ def train(
     Raises:
         InputError: for settings that do not fit the data, the machine, or the model in the folder,
             which is then left as it was; and while another process trains there.
-        RunError: when a loss is not finite.
+        RunError: when a loss is not finite, or checkpoints cannot be saved for too long.
         KeyboardInterrupt: when interrupted, with the words for what is left.
     """
     checkpoints.check_folder_name(model_dir)
@@ -64,7 +65,7 @@ def train(
     strategy = strategy or devices.strategy_of(params.runtime)
     with locks.only_writer(model_dir) if "train" in mode else contextlib.nullcontext():
         try:
-            return _train(params, mode, model_dir, strategy, notify)
+            return _train(params, mode, model_dir, strategy, notify, command)
         except KeyboardInterrupt as error:
             newest = checkpoints.latest(model_dir)
             raise KeyboardInterrupt(
@@ -80,6 +81,7 @@ def _train(
     model_dir: str,
     strategy: tf.distribute.Strategy,
     notify: Callable[[str], None],
+    command: str,
 ) -> dict[str, float]:
     """Compares, builds and restores, in this order, before anything is written; then runs."""
     replicas = strategy.num_replicas_in_sync
@@ -115,7 +117,9 @@ def _train(
             averaging.begin(trainer.optimizer)  # in case the checkpoint has no averages
     with reading_errors(*patterns), trainer.interruption.heard():
         try:
-            return _run(trainer, task, params, mode, model_dir, checkpoint, strategy, notify)
+            return _run(
+                trainer, task, params, mode, model_dir, checkpoint, strategy, notify, command
+            )
         except tf.errors.OutOfRangeError as error:
             raise InputError(
                 f"{' and '.join(patterns)}: holds no image to train on; write TFRecords of images "
@@ -156,6 +160,7 @@ def _run(
     checkpoint: str | None,
     strategy: tf.distribute.Strategy,
     notify: Callable[[str], None],
+    command: str,
 ) -> dict[str, float]:
     """Runs the steps and validations of a mode; see `train`."""
     step, last_step = trainer.global_step, params.trainer.train_steps
@@ -168,10 +173,8 @@ def _run(
         lambda output: last.update({name: float(value) for name, value in output.items()}),
         *task.training_actions(params.trainer.steps_per_loop * per_step, notify),
     ]
-    summaries = orbit.utils.SummaryManager(
-        os.path.join(model_dir, params.trainer.validation_summary_subdir),
-        tf.summary.scalar,
-        global_step=step,
+    summaries = saving.Summaries(
+        os.path.join(model_dir, params.trainer.validation_summary_subdir), step, notify
     )
     eval_actions = [
         lambda output: notify(
@@ -182,10 +185,13 @@ def _run(
     if "eval" in mode:
         eval_actions += task.evaluation_actions(trainer.model, strategy, summaries, step)
     os.makedirs(model_dir, exist_ok=True)
-    with (
-        open(os.path.join(model_dir, _ORBIT_LOG), "a", encoding="utf-8") as log,
-        contextlib.redirect_stdout(log),
-    ):
+    saver = saving.Saver(
+        model_dir,
+        params.task.wait_for_disk,
+        lambda: bool(trainer.interruption.asked.numpy()),
+        notify,
+    )
+    with contextlib.redirect_stdout(saving.Log(os.path.join(model_dir, _ORBIT_LOG))):
         runner = train_lib.OrbitExperimentRunner(
             distribution_strategy=strategy,
             task=task,
@@ -194,17 +200,19 @@ def _run(
             model_dir=model_dir,
             train_actions=train_actions,
             eval_actions=eval_actions,
+            summary_manager=saving.Summaries(os.path.join(model_dir, "train"), step, notify),
             eval_summary_manager=summaries,
             trainer=trainer,
-            controller_cls=functools.partial(Controller, checkpoint=checkpoint),
+            controller_cls=functools.partial(Controller, checkpoint=checkpoint, saver=saver),
         )
+        start = int(step.numpy())
         # The checkpoint has been restored, so these are the settings of its model.
         if "train" in mode:
+            history.add(params, model_dir, start, command, notify)
             experiment.save(params, model_dir)
             task.save_companions(model_dir)
             resuming.save_records(params.task.train_data.input_path, model_dir)
             resuming.remove_leftovers(model_dir)
-        start = int(step.numpy())
         if start:
             notify(f"resuming from step {start} in {model_dir}")
         progress.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,9 +10,10 @@ import orbit
 import tensorflow as tf
 from official.core import base_trainer
 
-from inatdet.training import averaging
+from inatdet.training import averaging, resuming
 from inatdet.training.accumulation import Batch
 from inatdet.training.interruption import Interruption
+from inatdet.training.saving import Saver
 
 
 class Trainer(base_trainer.Trainer):
@@ -63,6 +65,7 @@ class Controller(orbit.Controller):
 
     Args:
         checkpoint: the path of the checkpoint to begin with; None for initial weights.
+        saver: saves where the disk may be full.
         train_actions: what to do after each loop.
         steps_per_loop: after how many steps values are reported. A run that goes on in the middle
             of a loop first completes it, so that summaries stay at the same steps.
@@ -72,11 +75,12 @@ class Controller(orbit.Controller):
         self,
         *args: Any,
         checkpoint: str | None,
+        saver: Saver,
         train_actions: Sequence[orbit.Action],
         steps_per_loop: int,
         **settings: Any,
     ):
-        self._checkpoint = checkpoint
+        self._checkpoint, self._saver = checkpoint, saver
         super().__init__(
             *args,
             # The last action, because the first refuses to save what is not finite.
@@ -111,6 +115,21 @@ class Controller(orbit.Controller):
         saved = self.checkpoint_manager.latest_checkpoint or self._checkpoint or "-0"
         if not saved.endswith(f"-{step}"):
             self.save_checkpoint()
+
+    def _maybe_save_checkpoint(self, check_interval: bool = True) -> bool:
+        """Orbit's, which everything that saves goes through; it waits where saving fails."""
+        manager, save = self.checkpoint_manager, super()._maybe_save_checkpoint
+        if manager is None:
+            return save(check_interval)
+        step, before = int(self.global_step.numpy()), manager._last_checkpoint_step
+
+        def clean_up() -> None:
+            manager._last_checkpoint_step = before  # or it would not try this step again
+            resuming.remove_leftovers(manager.directory)
+
+        return self._saver(
+            f"the checkpoint of step {step}", functools.partial(save, check_interval), clean_up
+        )
 
     def _end_if_asked(self, output: Mapping[str, tf.Tensor] | None = None) -> None:
         del output

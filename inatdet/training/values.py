@@ -74,6 +74,7 @@ _NOT_NEGATIVE = frozenset(
         "rpn_objectness_weight",
         "seed",
         "values",
+        "wait_for_disk",
         "warmup_learning_rate",
         "warmup_steps",
         "weight_decay",

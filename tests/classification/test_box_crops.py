@@ -48,12 +48,13 @@ def detections(image_ids, boxes):
     )
 
 
-def batches_of(pixels, found, rows=None, context=0.1, batch_size=4):
+def batches_of(pixels, found, rows=None, context=0.1, batch_size=4, skip=0):
     config = ClassificationTask(image_size=SIDE)
     config.validation_data.batch_size = batch_size
     rows = np.arange(len(found)) if rows is None else rows
     boxes = BoxesByImage(found, rows)
-    return list(box_crops(Pictures(pixels), boxes, context, config).as_numpy_iterator())
+    crops = box_crops(Pictures(pixels), boxes, context, config, skip=skip)
+    return list(crops.as_numpy_iterator())
 
 
 def window_by_hand(box, height, width, context):
@@ -126,3 +127,19 @@ def test_only_the_chosen_boxes_of_images_that_are_there():
     assert order.tolist() == [*range(4, 23), 2, 0, 24]
     assert [len(batch["row"]) for batch in batches] == [7, 7, 7, 1]
     assert batches_of(pixels, detections([77], [[0, 0, 9, 9]])) == []
+
+
+def test_the_first_batches_are_left_out():
+    rng = np.random.default_rng(4)
+    pixels = {i: smooth(rng, 30, 40) for i in range(4)}
+    image_ids = np.repeat([2, 0, 3], [19, 1, 6])  # image 1 has none; 8 crops are cut at once
+    boxes = np.concatenate([rng.uniform(0, 20, (26, 2)), rng.uniform(4, 9, (26, 2))], axis=1)
+    found = detections(image_ids, boxes)
+    every = batches_of(pixels, found)
+    assert len(every) == 7
+    for skip in (3, 9):
+        rest = batches_of(pixels, found, skip=skip)
+        assert len(rest) == max(0, 7 - skip)
+        for batch, expected in zip(rest, every[skip:]):
+            for name, value in batch.items():
+                np.testing.assert_array_equal(value, expected[name])

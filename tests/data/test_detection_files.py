@@ -331,3 +331,22 @@ def test_other_parquet_files(tmp_path):
 def test_a_missing_file(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         read_detections(tmp_path / "none.parquet", Granularity.SPECIES, TAXONOMY)
+
+
+def test_a_file_is_the_same_however_its_rows_come(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = 57
+    columns = (rng.integers(0, 9, rows), rng.integers(1, 4, rows), rng.random(rows))
+    boxes = rng.random((rows, 4))
+    files = set()
+    for case, pieces in enumerate([1, 2, 9, 57]):
+        cuts = np.sort(rng.integers(0, rows + 1, pieces - 1))  # some pieces are empty
+        path = tmp_path / f"{case}.parquet"
+        with DetectionsWriter(path, Granularity.SPECIES, TAXONOMY, rows_per_group=10) as writer:
+            for part in np.split(np.arange(rows), cuts):
+                writer.append(*(column[part] for column in (*columns, boxes)))
+        files.add(path.read_bytes())
+        with pq.ParquetFile(path) as file:
+            groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        assert groups == [10] * 5 + [7]
+    assert len(files) == 1

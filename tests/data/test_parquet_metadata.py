@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import platform
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ from inatdet.data.formats.parquet_metadata import Label
 from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
+from inatdet.version import VERSION
 
 CATEGORIES = [Category(5, "Corvus", "Aves"), Category(0, "Ápis", "Insecta")]
 TAXONOMY = Taxonomy.from_categories(CATEGORIES, {5, 0})
@@ -47,13 +49,18 @@ def change(path, **fields):
 @pytest.mark.parametrize("granularity", ALWAYS)
 def test_provenance_is_stored(tmp_path, granularity):
     path = write(
-        tmp_path / "d.parquet", granularity, checkpoint_sha256="ab12", command="inatdet detect"
-    )
+        tmp_path / "d.parquet", granularity, checkpoint_sha256="ab12", command="inatdet detect",
+        records_sha256="cd34",
+    )  # fmt: skip
     metadata = read_metadata(path)
     assert metadata.version == 2
     assert metadata.granularity == str(granularity)
     assert (metadata.model, metadata.settings) == ("m/ckpt-7", {"nms_iou": 0.6})
     assert (metadata.checkpoint_sha256, metadata.command) == ("ab12", "inatdet detect")
+    assert metadata.records_sha256 == "cd34"
+    assert metadata.versions["inatdet"] == VERSION
+    assert metadata.versions["numpy"] == np.__version__
+    assert metadata.versions["python"] == platform.python_version()
     expected = hashlib.sha256(SPACES[granularity].encode()).hexdigest()
     assert metadata.label_space_sha256 == expected
     if granularity is Granularity.SPECIES:
@@ -63,7 +70,10 @@ def test_provenance_is_stored(tmp_path, granularity):
 def test_version_1_is_read(tmp_path):
     path = write(tmp_path / "d.parquet")
     now = read_detections(path, Granularity.SPECIES, TAXONOMY)
-    change(path, version=1, label_space_sha256=None, checkpoint_sha256=None, command=None)
+    change(
+        path, version=1, label_space_sha256=None, checkpoint_sha256=None, command=None,
+        records_sha256=None, versions=None,
+    )  # fmt: skip
     before = read_detections(path, Granularity.SPECIES, TAXONOMY)
     assert read_metadata(path).label_space_sha256 == ""
     assert (before.model, before.settings) == (now.model, now.settings)

@@ -420,3 +420,15 @@ def test_other_errors_pass_through(tmp_path):
     pattern = write(tmp_path, good_records())
     with pytest.raises(tf.errors.InvalidArgumentError), reading_errors(pattern):
         tf.debugging.assert_equal(1, 2)
+
+
+def test_the_first_batches_are_left_out(tmp_path):
+    sizes = [(40, 60), (60, 40), (40, 60), (50, 50), (60, 40), (40, 60), (60, 40)]
+    pattern = write(tmp_path, [example_of(i, *size) for i, size in enumerate(sizes)], shards=2)
+    every = list(dataset(pattern, batch_size=2).as_numpy_iterator())
+    rest = list(dataset(pattern, batch_size=2, skip=2).as_numpy_iterator())
+    assert len(rest) == len(every) - 2 > 0
+    for batch, expected in zip(rest, every[2:]):
+        assert batch.keys() == expected.keys()
+        for name, value in batch.items():
+            np.testing.assert_array_equal(value, expected[name])

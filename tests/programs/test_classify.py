@@ -1,8 +1,10 @@
 import contextlib
 import copy
 import functools
+import itertools
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ import tensorflow as tf
 from absl import flags
 from PIL import Image as PILImage
 
-from inatdet.classification import experiments, inference
+from inatdet import parts
+from inatdet.classification import box_inference, experiments, inference
 from inatdet.classification.box_inference import classify_boxes
 from inatdet.classification.inference import classify
 from inatdet.classification.restoring import restored
@@ -32,6 +35,7 @@ from inatdet.tfrecords import examples
 from inatdet.training import applying, experiment
 from tests import devices, records, untrained
 from tests.classification.conftest import tiny
+from tests.interrupting import Killed, differing, ended_at, made_with_of
 from tests.settings import small
 
 SPECIES, SUPER, GENERIC = Granularity.SPECIES, Granularity.SUPER, Granularity.GENERIC
@@ -202,10 +206,50 @@ def test_an_interruption_leaves_nothing_and_says_so(data, model_dir, tmp_path, m
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(inference, "as_ranked", interrupt)
+    monkeypatch.setattr(inference, "_values", interrupt)
     with pytest.raises(KeyboardInterrupt, match="nothing was written, so the same command begins"):
         run(model_dir, Records(data), tmp_path / "x.parquet")
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("of_files", [False, True])
+def test_a_killed_run_is_gone_on_with(data, images_dir, model_dir, tmp_path, monkeypatch, of_files):
+    monkeypatch.setattr(parts, "SECONDS", 0)
+    source = files(images_dir) if of_files else Records(data)
+    changes = {"validation_data": {"batch_size": 2}}
+    expected, output = tmp_path / "expected.parquet", tmp_path / "found" / "x.parquet"
+    run(model_dir, source, expected, changes)
+    with monkeypatch.context() as patch:
+        seen = ended_at(patch, inference, 2, Killed())
+        with pytest.raises(Killed):
+            run(model_dir, source, output, changes)
+    told = []
+    with monkeypatch.context() as patch:
+        seen_then = ended_at(patch, inference)
+        assert run(model_dir, source, output, changes, notify=told.append) == 11
+    assert [*itertools.chain(*seen, *seen_then)] == list(range(11)), "no image is seen twice"
+    assert told == [f"going on behind 4 images, from {output}.parts"]
+    assert output.read_bytes() == expected.read_bytes()
+    assert os.listdir(output.parent) == ["x.parquet"]
+
+
+def test_parts_are_those_of_the_same_images_and_flags_alone(data, images_dir, model_dir, tmp_path):
+    def made_with(source=None, changes=None, **more):
+        source = source or files(folder)
+        call = functools.partial(run, model_dir, source, tmp_path / "x", changes, **more)
+        return made_with_of(inference, call)
+
+    folder = tmp_path / "images"
+    shutil.copytree(images_dir, folder)
+    base = made_with()
+    assert differing(base, made_with(any_labels=True, command="x")) == set()
+    assert differing(base, made_with(most=2)) == {"flags"}
+    assert differing(base, made_with(changes={"central_fraction": 0.5})) == {"settings"}
+    assert differing(base, made_with(files(folder, 10))) == {"images"}
+    assert differing(base, made_with(Records(data))) == {"images"}
+    assert differing(base, made_with(files(images_dir))) == set(), "being elsewhere does not count"
+    os.utime(folder / "3.jpg", ns=(0, 0))
+    assert differing(base, made_with()) == {"images"}
 
 
 def test_what_cannot_be_written_is_noticed_before_the_work(model_dir, tmp_path):
@@ -364,3 +408,49 @@ def test_flags_that_do_not_go_together(given, words):
         pytest.raises(InputError, match=words),
     ):
         program.main(rest)
+
+
+def test_killed_naming_of_boxes_is_gone_on_with(data, model_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "SECONDS", 0)
+    found, choice = boxes(), BoxChoice(min_score=0.2, iou=1.0)
+    changes = {"validation_data": {"batch_size": 4}}
+    expected, output = tmp_path / "expected" / "x.parquet", tmp_path / "found" / "x.parquet"
+
+    def name(output, told):
+        return classify_boxes(
+            settings(model_dir, **changes), f"{model_dir}/ckpt-7", model_dir, Records(data),
+            found, str(output), choice, [SUPER], notify=told.append,
+        )  # fmt: skip
+
+    told, told_then = [], []
+    count = name(expected, told)
+    with monkeypatch.context() as patch:
+        seen = ended_at(patch, box_inference, 3, Killed())
+        with pytest.raises(Killed):
+            name(output, [])
+    with monkeypatch.context() as patch:
+        seen_then = ended_at(patch, box_inference)
+        assert name(output, told_then) == count
+    rows = [*itertools.chain(*seen, *seen_then)]
+    assert len(rows) == len(set(rows)) == count + 2, "no box is seen twice"
+    assert told_then == [f"going on behind 12 boxes, from {output}.parts", *told]
+    for file_name in ("x.parquet", "x.super.parquet"):
+        assert (output.parent / file_name).read_bytes() == (
+            expected.parent / file_name
+        ).read_bytes()
+    assert len(os.listdir(output.parent)) == 2
+
+
+def test_parts_are_those_of_the_same_boxes(data, model_dir, tmp_path):
+    def made_with(found, **choice):
+        call = functools.partial(
+            name_boxes, model_dir, Records(data), found, tmp_path / "x", BoxChoice(iou=1, **choice)
+        )
+        return made_with_of(box_inference, call)
+
+    base = made_with(boxes())
+    assert differing(base, made_with(boxes())) == set()
+    assert differing(base, made_with(boxes(seed=4))) == {"boxes"}
+    assert differing(base, made_with(boxes(), labels=2)) == {"flags"}
+    assert differing(base, made_with(boxes(), context=0.5)) == {"flags"}
+    assert differing(base, made_with(boxes(), min_score=0.5)) == {"boxes", "flags"}

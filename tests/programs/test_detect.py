@@ -1,10 +1,13 @@
 import dataclasses
+import itertools
 import os
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from inatdet import parts
 from inatdet.data.best_of_classes import BestOfClasses
 from inatdet.data.categories import Category
 from inatdet.data.formats.detections import read_detections
@@ -15,6 +18,7 @@ from inatdet.errors import InputError
 from inatdet.tfrecords.writing import convert
 from inatdet.training import applying
 from tests import devices, records, untrained
+from tests.interrupting import Killed, differing, ended_at, made_with_of
 from tests.settings import small
 from tests.tfrecords.conversions import dataset_in
 from tests.tfrecords.labelled import ONLY_LABELS, labelled
@@ -165,7 +169,7 @@ def test_an_interruption_leaves_nothing_and_says_so(data, model_dir, tmp_path, m
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(inference, "_write", interrupt)
+    monkeypatch.setattr(inference, "_values", interrupt)
     with pytest.raises(KeyboardInterrupt, match="nothing was written, so the same command begins"):
         detect(model_dir, data, tmp_path / "x.parquet")
     assert os.listdir(tmp_path) == []
@@ -217,7 +221,96 @@ def test_an_interruption_while_the_best_are_written(data, model_dir, tmp_path, m
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(inference.ClassLimits, "write", interrupt)
-    with pytest.raises(KeyboardInterrupt, match="nothing was written, so the same command begins"):
-        detect(model_dir, data, tmp_path / "x.parquet", most_per_class=5)
-    assert os.listdir(tmp_path) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(inference.ClassLimits, "write", interrupt)
+        with pytest.raises(KeyboardInterrupt, match=r"goes on from .*/x\.parquet\.parts"):
+            detect(model_dir, data, tmp_path / "x.parquet", most_per_class=5)
+    assert os.listdir(tmp_path) == ["x.parquet.parts"]
+    seen = ended_at(monkeypatch, inference)
+    assert detect(model_dir, data, tmp_path / "x.parquet", most_per_class=5) == 11
+    assert seen == [], "all images were seen before"
+    assert os.listdir(tmp_path) == ["x.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("several", "flags"),
+    [
+        (False, {"coarser": [Granularity.SUPER]}),
+        pytest.param(True, {}, marks=pytest.mark.slow),
+        pytest.param(False, {"most_per_class": 4, "most_per_image": 30}, marks=pytest.mark.slow),
+    ],
+)
+def test_a_killed_run_is_gone_on_with(data, model_dir, tmp_path, monkeypatch, several, flags):
+    monkeypatch.setattr(parts, "SECONDS", 0)
+    if several:
+        flags = {"strategy": devices.mirrored()}
+    expected, output = tmp_path / "expected" / "x.parquet", tmp_path / "found" / "x.parquet"
+    detect(model_dir, data, expected, **flags)
+    with monkeypatch.context() as patch:
+        seen = ended_at(patch, inference, 2, Killed())
+        with pytest.raises(Killed):
+            detect(model_dir, data, output, **flags)
+    assert os.listdir(output.parent) == ["x.parquet.parts"]
+    with monkeypatch.context() as patch:
+        seen_then, told = ended_at(patch, inference), []
+        assert detect(model_dir, data, output, notify=told.append, **flags) == 11
+    assert told[0] == f"going on behind {sum(map(len, seen))} images, from {output}.parts"
+    assert sorted(itertools.chain(*seen, *seen_then)) == list(range(11)), "no image is seen twice"
+    for name in os.listdir(expected.parent):
+        assert (output.parent / name).read_bytes() == (expected.parent / name).read_bytes()
+    assert sorted(os.listdir(output.parent)) == sorted(os.listdir(expected.parent))
+
+
+def test_parts_are_those_of_the_same_model_records_and_flags_alone(data, model_dir, tmp_path):
+    folder, pattern = tmp_path / "records", f"{tmp_path}/records/train-*"
+    shutil.copytree(os.path.dirname(data), folder)
+    model = tmp_path / "model"
+    shutil.copytree(model_dir, model)
+
+    def made_with(override="", **more):
+        params = small(f"task.validation_data.batch_size=3{override}")
+        return made_with_of(
+            inference,
+            lambda: inference.detect(
+                params, f"{model}/ckpt-7", str(model), pattern, str(tmp_path / "x"), **more
+            ),
+        )
+
+    def changed(path, content=None):
+        """What depends on a file; it is changed back."""
+        before = path.read_bytes()
+        stat = path.stat()
+        path.write_bytes(before + b"x" if content is None else content)
+        found = differing(base, made_with(any_labels=True))
+        path.write_bytes(before)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        return found
+
+    base = made_with()
+    assert differing(base, made_with(any_labels=True, command="x")) == set()
+    assert made_with_of(inference, lambda: detect(model_dir, data, tmp_path / "y")) == base
+    assert differing(base, made_with(coarser=[Granularity.SUPER])) == {"flags"}
+    assert differing(base, made_with(most_per_class=9)) == {"flags", "settings"}
+    assert differing(base, made_with(most_per_image=9)) == {"settings"}
+    for override in (
+        "task.validation_data.batch_size=2", "task.short_edge=90", "task.model.rpn.nms_iou=.6",
+        "runtime.mixed_precision_dtype=bfloat16",
+    ):  # fmt: skip
+        assert differing(base, made_with(f",{override}")) == {"settings"}
+    assert differing(base, made_with(strategy=devices.mirrored())) == {"devices"}
+    assert changed(folder / "train-00000-of-00001.tfrecord") == {"records"}
+    assert changed(model / "ckpt-7.index") == {"checkpoint"}
+    (model / "label_priors.json").write_text("{}")
+    assert differing(base, made_with()) == {"label shares"}
+    (model / "label_priors.json").unlink()
+    other = Taxonomy.from_categories(
+        [*records.CATEGORIES[:2], Category(3, "Caerula maior", "Insecta")], {0, 3, 7}
+    )
+    other.save(tmp_path / "other.json")
+    assert changed(model / "taxonomy.json", (tmp_path / "other.json").read_bytes()) == {"labels"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(applying, "versions", lambda: {"inatdet": "0.0.1"})
+        assert differing(base, made_with()) == {"versions"}
+    shutil.move(folder, tmp_path / "elsewhere")
+    pattern = f"{tmp_path}/elsewhere/train-*"
+    assert differing(base, made_with()) == set(), "being elsewhere does not count"

@@ -14,7 +14,7 @@ from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError, RunError
 from inatdet.tfrecords.label_counts import SplitCounts
-from inatdet.training import loop
+from inatdet.training import history, loop
 from tests import devices, records, untrained
 from tests.settings import INCEPTION_OVERRIDE, training_on
 
@@ -98,6 +98,10 @@ def check_resumption(data, model_dir, more=""):
     again = run(training_on(data, 40, more), "train", model_dir)
     assert again.last == {}
     assert f"{model_dir} is already trained: 40 of 40 steps" in again.lines
+
+    starts = history.read(str(model_dir))
+    assert [start["from_step"] for start in starts] == [0, 20, 40]
+    assert [start["settings"]["trainer"]["train_steps"] for start in starts] == [20, 40, 40]
 
 
 def test_a_seed_repeats_a_run(first_run, data, tmp_path):

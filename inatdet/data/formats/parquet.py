@@ -69,6 +69,7 @@ class DetectionsWriter(PiecewiseWriter):
         rows_per_group: how many rows to collect before they are written to the disk.
         checkpoint_sha256: the SHA-256 of the checkpoint that made the detections.
         command: the command that writes the file.
+        records_sha256: of the summary beside the TFRecords with the images; see `Metadata`.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class DetectionsWriter(PiecewiseWriter):
         rows_per_group: int = _ROWS_AT_ONCE,
         checkpoint_sha256: str = "",
         command: str = "",
+        records_sha256: str = "",
     ):
         metadata = describe(
             taxonomy,
@@ -90,6 +92,7 @@ class DetectionsWriter(PiecewiseWriter):
             settings=dict(settings or {}),
             checkpoint_sha256=checkpoint_sha256,
             command=command,
+            records_sha256=records_sha256,
         )
         super().__init__(path, _SCHEMA.with_metadata(encode(metadata)), rows_per_group)
 

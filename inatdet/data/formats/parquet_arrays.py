@@ -27,7 +27,8 @@ _Writer = TypeVar("_Writer", bound="PiecewiseWriter")
 class PiecewiseWriter:
     """Writes a Parquet file piece by piece.
 
-    The file appears under its name only when the `with` block succeeds.
+    The file appears under its name only when the `with` block succeeds. It is the same however its
+    rows were divided into pieces.
 
     Args:
         path: the file.
@@ -65,13 +66,16 @@ class PiecewiseWriter:
 
     def _add(self, columns: list[pa.Array]) -> None:
         self._waiting.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
-        if sum(len(batch) for batch in self._waiting) >= self._rows_per_group:
-            self._flush()
+        rows = sum(len(batch) for batch in self._waiting)
+        if rows >= self._rows_per_group:
+            self._flush(rows - rows % self._rows_per_group)
 
-    def _flush(self) -> None:
-        table = pa.Table.from_batches(self._waiting, self._schema)
-        self._writer.write_table(table, row_group_size=self._rows_per_group)
-        self._waiting = []
+    def _flush(self, rows: int) -> None:
+        """Writes the first rows of those that wait, in groups of `rows_per_group`."""
+        # In one piece, because Arrow may begin a page where a piece begins.
+        table = pa.Table.from_batches(self._waiting, self._schema).combine_chunks()
+        self._writer.write_table(table.slice(0, rows), row_group_size=self._rows_per_group)
+        self._waiting = table.slice(rows).to_batches()
 
     def __exit__(
         self,
@@ -83,7 +87,7 @@ class PiecewiseWriter:
             self._stack.__exit__(kind, error, traceback)
             return
         with self._stack:  # so that the temporary file goes if the last piece does not fit
-            self._flush()
+            self._flush(sum(len(batch) for batch in self._waiting))
 
 
 @contextlib.contextmanager

@@ -5,7 +5,8 @@ labels can be matched by category id and by name with those of the ground truth,
 derived from another file.
 
 Version 2 added `label_space_sha256`, `checkpoint_sha256` and `command`; version 1 is still read.
-Files of predictions, which came later, have `content` and `coarser` besides.
+Files of predictions, which came later, have `content` and `coarser` besides. `records_sha256` and
+`versions` came later, too, and nothing depends on them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.files import check_version
+from inatdet.version import versions
 
 KEY = b"inatdet"
 """Of our metadata among those of a Parquet schema."""
@@ -76,6 +78,9 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
         label_space_sha256: see `label_space_sha256`; empty before version 2.
         checkpoint_sha256: of the model's checkpoint; empty if unknown.
         command: the command that wrote the file; empty if unknown.
+        records_sha256: of the summary beside the TFRecords that the images came from; empty if they
+            had none, or came from elsewhere.
+        versions: of this package, Python and libraries, by name; empty if unknown.
     """
 
     version: int = _VERSION
@@ -88,6 +93,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     label_space_sha256: str = ""
     checkpoint_sha256: str = ""
     command: str = ""
+    records_sha256: str = ""
+    versions: dict[str, str] = {}
 
 
 class _Beginning(msgspec.Struct):
@@ -138,6 +145,7 @@ def describe(
         labels=labels,
         coarser=coarser,
         label_space_sha256=label_space_sha256(_all_labels(labels, coarser)),
+        versions=versions(),
         **said,
     )
 

@@ -36,6 +36,7 @@ class PredictionsWriter(PiecewiseWriter):
         settings: how it made them; anything that JSON can hold.
         checkpoint_sha256: the SHA-256 of the checkpoint that made them.
         command: the command that writes the file.
+        records_sha256: of the summary beside the TFRecords with the images; see `Metadata`.
         rows_per_group: how many images to collect before they are written to the disk.
     """
 
@@ -51,6 +52,7 @@ class PredictionsWriter(PiecewiseWriter):
         settings: Mapping[str, Any] | None = None,
         checkpoint_sha256: str = "",
         command: str = "",
+        records_sha256: str = "",
         rows_per_group: int = _ROWS_PER_GROUP,
     ):
         coarser = [level for level in taxonomy.coarser_or_equal(granularity)[1:] if level in levels]
@@ -65,6 +67,7 @@ class PredictionsWriter(PiecewiseWriter):
             settings=dict(settings or {}),
             checkpoint_sha256=checkpoint_sha256,
             command=command,
+            records_sha256=records_sha256,
         )
         self._levels = (granularity, *coarser)
         self._taxonomy = taxonomy

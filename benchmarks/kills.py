@@ -1,0 +1,291 @@
+"""Kills programs at random moments, starts them again, and counts what survived.
+
+    python -m benchmarks.kills --records=runs/mini/records --work_dir=DIR
+    python -m benchmarks.kills --records=... --work_dir=DIR --programs=detect --kills=100
+
+The records are those of `make demo`. Each program, with a tiny model, runs once undisturbed and is
+then killed and started again until it has been killed often enough and finished. Moments are drawn
+from the time that the undisturbed run took. In turn it gets SIGKILL; SIGTERM; SIGINT; and SIGKILL
+after which the newest checkpoint or part is cut off somewhere, as a power cut may leave it.
+
+Training must always go on from a whole checkpoint, never from an older one than there was, and end.
+What the others write must be the undisturbed run's file, byte by byte.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import glob
+import itertools
+import json
+import os
+import random
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from absl import app, flags
+
+from benchmarks.measuring import print_table
+from inatdet.files import sha256_of
+
+_RECORDS = flags.DEFINE_string("records", None, "The mini dataset's.", required=True)
+_WORK_DIR = flags.DEFINE_string("work_dir", None, "Folder for the models.", required=True)
+_PROGRAMS = flags.DEFINE_list("programs", ["train", "detect", "classify", "boxes"], "Which.")
+_KILLS = flags.DEFINE_integer("kills", 20, "How often each is killed.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 0, "Of the moments.")
+
+_NEEDS = {
+    "detect": ("train",),
+    "classify": ("classifier",),
+    "boxes": ("classifier", "train", "detect"),
+}
+_WAYS = ("SIGKILL", "SIGTERM", "SIGINT", "power cut")
+_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+_TRAIN_STEPS = 60
+_TINY = (
+    "task.model.backbone.type=resnet,task.model.backbone.resnet.model_id=10,"
+    "task.model.backbone.resnet.depth_multiplier=0.25,"
+    "task.model.rpn.channels=32,task.model.rpn.max_proposals=16,"
+    "task.short_edge=96,task.long_edge=160,task.train_data.batch_size=2,task.seed=1,"
+    "task.validation_data.batch_size=4,"
+    f"trainer.train_steps={_TRAIN_STEPS},trainer.steps_per_loop=5,trainer.summary_interval=5,"
+    "trainer.checkpoint_interval=5,trainer.max_to_keep=3"
+)
+_TINY_CLASSIFIER = (
+    "task.model.network=resnet,task.model.backbone.resnet.model_id=10,"
+    "task.model.backbone.resnet.depth_multiplier=0.25,task.model.width=1,task.image_size=64,"
+    "task.validation_data.batch_size=8,"
+    "trainer.train_steps=5,trainer.steps_per_loop=5,trainer.summary_interval=5,"
+    "trainer.checkpoint_interval=5"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A program to kill.
+
+    Attributes:
+        name: for the table.
+        arguments: its own.
+        target: the file or folder that it writes.
+        newest: patterns of the files of which the newest is cut off in a power cut.
+    """
+
+    name: str
+    arguments: Sequence[str]
+    target: str
+    newest: Sequence[str]
+
+
+class Programs:
+    """Runs programs, which start fast: see `benchmarks.peers.preloaded`.
+
+    Args:
+        said: a file for what they say.
+    """
+
+    def __init__(self, said: str):
+        self._said = said
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.peers.preloaded"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+        )
+
+    def run(self, arguments: Sequence[str], number: int = 0, after: float | None = None) -> Ended:
+        """Runs a program to its end, or until it gets a signal.
+
+        Args:
+            arguments: the program's.
+            number: of the signal.
+            after: when, in seconds; never by default.
+        """
+        request = json.dumps({"arguments": list(arguments), "said": self._said})
+        self._process.stdin.write(f"{request}\n".encode())
+        program = int(self._process.stdout.readline())
+        begin = time.monotonic()
+        if not select.select([self._process.stdout], [], [], after)[0]:
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.kill(program, number)
+        code = int(self._process.stdout.readline())
+        took = time.monotonic() - begin
+        with open(self._said, encoding="utf-8", errors="replace") as file:
+            said = file.read()
+        # 130 and 143 answer to SIGINT and SIGTERM, which may also come before anybody heeds them.
+        if code not in (0, 130, 143) and -code not in _SIGNALS:
+            raise RuntimeError(f"{arguments[0]} ended with {code}: {said[-2000:]}")
+        return Ended(code == 0, said, took)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """How a program ended: whether it had finished, what it said, and the seconds it took."""
+
+    finished: bool
+    said: str
+    seconds: float
+
+
+def cut_off_newest(job: Job) -> None:
+    """Cuts off the newest file of a job anywhere."""
+    found = [path for pattern in job.newest for path in glob.glob(pattern, recursive=True)]
+    if found:
+        newest = max(found, key=os.path.getmtime)
+        os.truncate(newest, random.randint(0, max(0, os.path.getsize(newest) - 1)))
+
+
+def remove(job: Job) -> None:
+    """Removes what a job wrote."""
+    for path in glob.glob(job.target + "*"):
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        else:
+            os.remove(path)
+
+
+def disturbed(
+    programs: Programs, job: Job, seconds: float, is_right: Callable[[list[str]], bool]
+) -> tuple[str, ...]:
+    """Kills a job as often as asked for and lets it finish; a row of the table."""
+    ways: collections.Counter[str] = collections.Counter()
+    resumed = rounds = right = 0
+    said: list[str] = []
+    while ways.total() < _KILLS.value or said:
+        way = _WAYS[ways.total() % len(_WAYS)]
+        number = getattr(signal, "SIGKILL" if way == "power cut" else way)
+        after = random.uniform(0.1, 1.0) * seconds if ways.total() < _KILLS.value else None
+        ended = programs.run(job.arguments, number, after)
+        said.append(ended.said)
+        resumed += "going on behind" in ended.said or "resuming from step" in ended.said
+        if ended.finished:
+            rounds, right = rounds + 1, right + is_right(said)
+            said = []
+            if ways.total() < _KILLS.value:
+                remove(job)
+            continue
+        ways[way] += 1
+        print(f"{job.name}: {ways.total()} times, last {way}", file=sys.stderr)
+        if way == "power cut":
+            cut_off_newest(job)
+    how = ", ".join(f"{count} {way}" for way, count in ways.items())
+    return job.name, how, str(resumed), f"{right} of {rounds}"
+
+
+def same_file(path: str, expected: str) -> Callable[[list[str]], bool]:
+    """Whether a file is the undisturbed run's, and nothing is left beside it."""
+
+    def is_right(said: list[str]) -> bool:
+        del said
+        beside = glob.glob(path + ".*")
+        return os.path.exists(path) and sha256_of(path) == expected and not beside
+
+    return is_right
+
+
+def trained(model_dir: str) -> Callable[[list[str]], bool]:
+    """Whether training always went on from the newest whole checkpoint, and ended."""
+
+    def is_right(said: list[str]) -> bool:
+        from inatdet.networks import checkpoints
+
+        steps = [
+            int(step) for text in said for step in re.findall(r"resuming from step (\d+) in", text)
+        ]
+        # A checkpoint that was cut off may cost those since the one before.
+        onwards = all(after >= before - 5 for before, after in itertools.pairwise(steps))
+        last = os.path.join(model_dir, f"ckpt-{_TRAIN_STEPS}")
+        return onwards and checkpoints.newest_whole(model_dir) == last
+
+    return is_right
+
+
+def main(argv: Sequence[str]) -> None:
+    """Kills and prints."""
+    del argv
+    random.seed(_SEED.value)
+    records, work = os.path.abspath(_RECORDS.value), os.path.abspath(_WORK_DIR.value)
+    os.makedirs(work, exist_ok=True)
+    data = f"task.train_data.input_path={records}/train-*,task.taxonomy={records}/taxonomy.json"
+    model, classifier = os.path.join(work, "model"), os.path.join(work, "classifier")
+    found, named = os.path.join(work, "found.parquet"), os.path.join(work, "named.parquet")
+    boxes = os.path.join(work, "boxes.parquet")
+    inputs = f"--input={records}/train-*"
+    jobs = [
+        Job(
+            "train",
+            (
+                "train",
+                "--config_file=pipelines/mini_species.yaml",
+                f"--model_dir={model}",
+                f"--params_override={_TINY},{data}",
+            ),
+            model,
+            [f"{model}/ckpt-*"],
+        ),
+        Job(
+            "detect",
+            ("detect", f"--model_dir={model}", inputs, f"--output={found}"),
+            found,
+            [f"{found}.parts/*/*.part"],
+        ),
+        Job(
+            "classify",
+            ("classify", f"--model_dir={classifier}", inputs, f"--output={named}"),
+            named,
+            [f"{named}.parts/*/*.part"],
+        ),
+        Job(
+            "boxes",
+            (
+                "classify",
+                f"--model_dir={classifier}",
+                inputs,
+                f"--boxes={found}",
+                "--boxes_per_image=3",
+                f"--output={boxes}",
+            ),
+            boxes,
+            [f"{boxes}.parts/*/*.part"],
+        ),
+    ]
+    programs = Programs(os.path.join(work, "said.txt"))
+    asked = set(_PROGRAMS.value)
+    needed = asked | {name for one in asked for name in _NEEDS.get(one, ())}
+    if "classifier" in needed:
+        programs.run(
+            (
+                "train",
+                "--config_file=pipelines/mini_classification.yaml",
+                f"--model_dir={classifier}",
+                f"--params_override={_TINY_CLASSIFIER},{data}",
+            )
+        )
+    rows = []
+    for job in jobs:
+        if job.name not in needed:
+            continue
+        seconds = programs.run(job.arguments).seconds
+        if job.name not in asked:
+            continue
+        if job.name == "train":
+            is_right = trained(model)
+        else:
+            is_right = same_file(job.target, sha256_of(job.target))
+        remove(job)
+        rows.append(disturbed(programs, job, seconds, is_right))
+        print(f"{rows[-1]}, undisturbed {seconds:.0f} s", file=sys.stderr)
+    print_table(("program", "killed", "starts that went on", "right at the end"), rows)
+
+
+if __name__ == "__main__":
+    app.run(main)
