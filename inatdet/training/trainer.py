@@ -9,7 +9,7 @@ import orbit
 import tensorflow as tf
 from official.core import base_trainer
 
-from inatdet.training import averaging
+from inatdet.training import asynchronous, averaging
 from inatdet.training.accumulation import Batch
 from inatdet.training.interruption import Interruption
 
@@ -17,13 +17,28 @@ from inatdet.training.interruption import Interruption
 class Trainer(base_trainer.Trainer):
     """A trainer with `task.accumulate_steps` batches per step, whose loops can be ended early.
 
+    Args:
+        interruption: whether to end them; one of its own by default.
+
     Attributes:
         interruption: whether to end them.
+        steps: hands them out to workers, in asynchronous training; else None.
     """
 
-    def __init__(self, *args: Any, **settings: Any):
-        self.interruption = Interruption()
+    def __init__(self, *args: Any, interruption: Interruption | None = None, **settings: Any):
+        self.interruption = interruption or Interruption()
+        self.steps: asynchronous.Steps | None = None
         super().__init__(*args, **settings)
+
+    def distribute_dataset(
+        self, dataset_or_fn: Callable[..., tf.data.Dataset], *args: Any, **settings: Any
+    ) -> Any:
+        """The batches of each replica; every worker has its own part of the data."""
+        if not self._is_async:
+            return super().distribute_dataset(dataset_or_fn, *args, **settings)
+        return asynchronous.per_worker_dataset(
+            self.coordinator_for_async(), dataset_or_fn, *args, **settings
+        )
 
     def next_train_inputs(self, iterator) -> tuple[Batch, ...]:
         """The batches of the next step."""
@@ -36,17 +51,29 @@ class Trainer(base_trainer.Trainer):
 
     def create_train_loop_fn(self) -> Callable[..., None]:
         """Orbit's loop in a graph, but for one more condition."""
-        asked = self.interruption.asked
+        if self._is_async:
+            self.steps = asynchronous.Steps(
+                self.coordinator_for_async(),
+                self.train_step,
+                self.global_step,
+                self.interruption.asked,
+            )
+            return self.steps
 
         @tf.function
         def loop(iterator, num_steps: tf.Tensor) -> None:
-            done = tf.constant(0)
-            while tf.logical_and(done < num_steps, tf.logical_not(asked)):
+            done, ends = tf.constant(0), tf.constant(False)
+            while tf.logical_and(done < num_steps, tf.logical_not(ends)):
                 with tf.name_scope(""):  # or the names of all summaries would begin with while/
                     self.train_step(iterator)
                 done += 1
+                ends = self.interruption.agreed(self.strategy)
 
         return loop
+
+    def train_loop_end(self) -> dict[str, Any]:
+        """The values of a loop; in asynchronous training, also the steps of each worker so far."""
+        return super().train_loop_end() | (self.steps.named() if self.steps else {})
 
 
 class Controller(orbit.Controller):

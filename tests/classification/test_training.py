@@ -51,6 +51,13 @@ def validation_loss(data, folder, restore):
     return float(metrics[0].result())
 
 
+def test_a_finished_run_is_validated_as_it_was(data, first_run):
+    folder, lines, _ = first_run
+    watched = []
+    loop.train(training_on(data, 10), "continuous_eval", str(folder), notify=watched.append)
+    assert watched == [line for line in lines if line.startswith("validation at step 10")]
+
+
 def test_progress_shows_loss_and_accuracy(first_run):
     _, lines, last = first_run
     (line,) = [line for line in lines if line.startswith("step 10/10 | loss ")]

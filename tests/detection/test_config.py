@@ -205,6 +205,19 @@ def test_more_gpus_than_there_are():
         devices.strategy_of(params.runtime)
 
 
+@pytest.mark.parametrize("strategy", ["parameter_server", "multi_worker_mirrored", "mirrored"])
+def test_what_a_cluster_trained_is_applied_by_one_process(strategy):
+    params = read_experiment([], f"runtime.distribution_strategy={strategy}")
+    found = devices.strategy_of(params.runtime)
+    assert isinstance(found, tf.distribute.OneDeviceStrategy)
+
+
+def test_strategies_that_do_not_exist():
+    params = read_experiment([], "runtime.distribution_strategy=mirored")
+    with pytest.raises(InputError, match="'mirored'; it must be one of one_device, mirrored, "):
+        devices.strategy_of(params.runtime)
+
+
 def test_registration_may_be_repeated():
     for _ in range(2):
         experiments.register()
