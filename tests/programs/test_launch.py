@@ -13,7 +13,7 @@ import tensorflow as tf
 from tests import records
 from tests.settings import SMALL
 
-LIMIT = 300  # seconds after which a test has hung
+LIMIT = 900  # seconds after which a test has hung
 
 
 class Launched:

@@ -22,7 +22,7 @@ from inatdet.networks import classifiers
 from inatdet.training import cluster, devices
 from tests.classification import settings
 from tests.classification.conftest import tiny
-from tests.training import test_accumulation
+from tests.training import four_images
 
 STEPS = 10
 
@@ -30,9 +30,9 @@ STEPS = 10
 def detector(folder):
     params = read_experiment(
         ["pipelines/mini_species.yaml"],
-        f"{test_accumulation.SETTINGS},task.taxonomy={folder}/taxonomy.json",
+        f"{four_images.SETTINGS},task.taxonomy={folder}/taxonomy.json",
     )
-    return DetectionTask(params.task), test_accumulation.images
+    return DetectionTask(params.task), four_images.images
 
 
 def classifier(folder):
