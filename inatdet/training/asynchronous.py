@@ -68,7 +68,8 @@ class Steps:
     Args:
         coordinator: of the workers.
         train_step: takes an iterator and makes one step.
-        global_step: counts the steps of all workers, in `train_step`.
+        updates: counts the updates of the weights, as an optimizer's `iterations`. (A step's own
+            counter does not wait for its update.)
         asked_to_end: bool variable; when it is true, steps that have not begun are not taken.
 
     Attributes:
@@ -81,7 +82,7 @@ class Steps:
         self,
         coordinator: tf.distribute.coordinator.ClusterCoordinator,
         train_step: Callable[[Any], None],
-        global_step: tf.Variable,
+        updates: tf.Variable,
         asked_to_end: tf.Variable,
     ):
         self.taken: Counter[int] = Counter()
@@ -93,11 +94,11 @@ class Steps:
             number = tf.distribute.coordinator.experimental_get_current_worker_index()
             worker, age = tf.constant(_NOT_TAKEN, tf.int64), tf.constant(0, tf.int64)
             if tf.logical_not(asked_to_end):
-                before = global_step.read_value()
+                before = updates.read_value()
                 with tf.name_scope(""):  # or the names of all summaries would begin with cond/
                     train_step(iterator)
                 worker = number
-                age = global_step.read_value() - before - 1
+                age = updates.read_value() - before - 1
             return tf.stack([worker, age])
 
         self._one_step = one_step

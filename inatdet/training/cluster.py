@@ -160,7 +160,7 @@ def parsed(text: str) -> Cluster:
     jobs, task = content.get("cluster", {}), content.get("task", {})
     if not isinstance(jobs, dict) or not isinstance(task, dict):
         raise _wrong("has a cluster or a task that is not an object")
-    job, index = task.get("type"), task.get("index", 0)
+    job, index = task.get("type", ""), task.get("index", 0)
     for name in (*jobs, job):
         if name not in JOBS:
             raise _wrong(f"has a process of type {name!r}; it must be one of {', '.join(JOBS)}")

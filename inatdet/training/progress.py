@@ -107,7 +107,9 @@ class ProgressLine:
             return
         step, now = int(self._global_step.numpy()), time.monotonic()
         steps = step - self._last[0]
-        seconds = (now - self._last[1]) / max(steps, 1)
+        if not steps:  # the run was asked to end before any began
+            return
+        seconds = (now - self._last[1]) / steps
         self._last = (step, now)
         output["images_per_second"] = tf.constant(self._images_per_step / max(seconds, 1e-9))
         self._notify(

@@ -55,7 +55,7 @@ class Trainer(base_trainer.Trainer):
             self.steps = asynchronous.Steps(
                 self.coordinator_for_async(),
                 self.train_step,
-                self.global_step,
+                self.optimizer.iterations,
                 self.interruption.asked,
             )
             return self.steps

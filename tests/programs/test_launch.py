@@ -80,8 +80,8 @@ def test_asynchronous_training_outlives_its_processes(data, tmp_path):
         os.kill(run.pid("worker 1"), signal.SIGKILL)
         assert "was ended by SIGKILL" in run.wait_for("worker 1 ")
         assert "the others go on" in run.wait_for("starting worker 1 again")
-        run.wait_for("step ")  # without it
         run.wait_for("started worker 1 ")
+        run.wait_for("step ")
         run.process.send_signal(signal.SIGTERM)
         assert run.code() == 143, run.lines
     reached = step_in(model_dir)

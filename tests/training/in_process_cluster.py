@@ -121,14 +121,20 @@ def main(folder):
         this, cfg.RuntimeConfig(distribution_strategy="parameter_server"), 60, print
     )
     coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
-    found = {"steps": counted_steps(coordinator)}
-    found["one file"] = images_of_workers(coordinator, data, data)
-    found["four files"] = images_of_workers(coordinator, data, in_four_files(data, folder))
-    found["detector"] = trained(
-        strategy, folder / "detector", training_on(data, 10, "task.accumulate_steps=2")
-    )
-    found["classifier"] = trained(strategy, folder / "classifier", settings.training_on(data, 10))
-    found["resumed"] = trained(strategy, folder / "classifier", settings.training_on(data, 15))
+    four = in_four_files(data, folder)
+    accumulated = training_on(data, 10, "task.accumulate_steps=2")
+    classifier = folder / "classifier"
+    found = {}
+    for name, find in {
+        "steps": lambda: counted_steps(coordinator),
+        "one file": lambda: images_of_workers(coordinator, data, data),
+        "four files": lambda: images_of_workers(coordinator, data, four),
+        "detector": lambda: trained(strategy, folder / "detector", accumulated),
+        "classifier": lambda: trained(strategy, classifier, settings.training_on(data, 10)),
+        "resumed": lambda: trained(strategy, classifier, settings.training_on(data, 15)),
+    }.items():
+        found[name] = find()
+        print(name, file=sys.stderr, flush=True)
     print(json.dumps(found), flush=True)
     del servers
 

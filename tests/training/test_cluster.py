@@ -114,7 +114,7 @@ def test_no_cluster_where_one_is_needed():
         ("{", "is not JSON"),
         ("[]", "is not an object"),
         ({"cluster": [], "task": {}}, "not an object"),
-        ({"cluster": HOSTS}, "type None"),
+        ({"cluster": HOSTS}, "type ''"),
         ({"cluster": HOSTS, "task": {"type": "master", "index": 0}}, "type 'master'"),
         ({"cluster": {"boss": ["a:1"]}, "task": {"type": "chief", "index": 0}}, "type 'boss'"),
         ({"cluster": HOSTS, "task": {"type": "worker", "index": 2}}, "the task worker 2, which"),
