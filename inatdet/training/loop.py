@@ -21,7 +21,8 @@ from inatdet.tfrecords.damage import reading_errors
 from inatdet.tfrecords.reading import find_files
 from inatdet.training import averaging, devices, experiment, resuming
 from inatdet.training.config import Experiment, TrainingTask, images_per_step, scale_to_replicas
-from inatdet.training.progress import ProgressLine, StopOnNonFiniteLoss, losses_text
+from inatdet.training.data_order import DataOrder
+from inatdet.training.progress import BadLossError, ProgressLine, StopOnBadLoss, losses_text
 from inatdet.training.task import Task
 from inatdet.training.trainer import Controller, Trainer
 
@@ -98,24 +99,27 @@ def _train(
         task = task_factory.get_task(params.task, logging_dir=model_dir)
     if "train" in mode:
         task.prepare()
+        step = checkpoints.step_of(checkpoint) if checkpoint else 0
+        task.order = DataOrder.read(model_dir, step, params.task, replicas)
     params.lock()
     if params.task.seed is not None:
         tf_keras.utils.set_random_seed(params.task.seed)
-    with strategy.scope():
-        trainer = train_utils.create_trainer(
-            params,
-            task,
-            train="train" in mode,
-            evaluate="eval" in mode,
-            trainer_cls=Trainer,
-        )
-        # Orbit restores it without noticing if it is of another model.
-        if checkpoint:
-            checkpoints.restore(trainer.model, checkpoint)
-            averaging.begin(trainer.optimizer)  # in case the checkpoint has no averages
-    with reading_errors(*patterns), trainer.interruption.heard():
+    with reading_errors(*patterns):
+        with strategy.scope():
+            trainer = train_utils.create_trainer(
+                params,
+                task,
+                train="train" in mode,
+                evaluate="eval" in mode,
+                trainer_cls=Trainer,
+            )
+            # Orbit restores it without noticing if it is of another model.
+            if checkpoint:
+                checkpoints.restore(trainer.model, checkpoint)
+                averaging.begin(trainer.optimizer)  # in case the checkpoint has no averages
         try:
-            return _run(trainer, task, params, mode, model_dir, checkpoint, strategy, notify)
+            with trainer.interruption.heard():
+                return _run(trainer, task, params, mode, model_dir, checkpoint, strategy, notify)
         except tf.errors.OutOfRangeError as error:
             raise InputError(
                 f"{' and '.join(patterns)}: holds no image to train on; write TFRecords of images "
@@ -161,7 +165,13 @@ def _run(
     progress = ProgressLine(step, last_step, per_step, notify)
     last: dict[str, float] = {}
     train_actions = [
-        StopOnNonFiniteLoss(step, lambda: checkpoints.latest(model_dir)),
+        StopOnBadLoss(
+            step,
+            lambda: checkpoints.latest(model_dir),
+            lambda: trainer.images,
+            params.trainer.loss_upper_bound,
+            params.trainer.recovery_begin_steps,
+        ),
         progress,
         lambda output: last.update({name: float(value) for name, value in output.items()}),
         *task.training_actions(params.trainer.steps_per_loop * per_step, notify),
@@ -179,6 +189,13 @@ def _run(
     ]
     if "eval" in mode:
         eval_actions += task.evaluation_actions(trainer.model, strategy, summaries, step)
+
+    def recovered(error: BadLossError, failed: int, begin: int) -> None:
+        notify(f"warning: {error.what}; going on from step {begin} with the images after these")
+        task.order.go_back(failed, begin)
+        task.order.save(model_dir)
+        progress.start()
+
     os.makedirs(model_dir, exist_ok=True)
     with (
         open(os.path.join(model_dir, _ORBIT_LOG), "a", encoding="utf-8") as log,
@@ -188,19 +205,26 @@ def _run(
             distribution_strategy=strategy,
             task=task,
             mode=mode,
-            params=params,
+            # The controller does what Model Garden does with recovery_max_trials.
+            params=params.replace(trainer={"recovery_max_trials": -1}),
             model_dir=model_dir,
             train_actions=train_actions,
             eval_actions=eval_actions,
             eval_summary_manager=summaries,
             trainer=trainer,
-            controller_cls=functools.partial(Controller, checkpoint=checkpoint),
+            controller_cls=functools.partial(
+                Controller,
+                checkpoint=checkpoint,
+                most_recoveries=max(params.trainer.recovery_max_trials, 0),
+                recovered=recovered,
+            ),
         )
         # The checkpoint has been restored, so these are the settings of its model.
         if "train" in mode:
             experiment.save(params, model_dir)
             task.save_companions(model_dir)
             resuming.save_records(params.task.train_data.input_path, model_dir)
+            task.order.save(model_dir)
             resuming.remove_leftovers(model_dir)
         start = int(step.numpy())
         if start:
