@@ -19,7 +19,7 @@ from inatdet.errors import InputError
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.damage import reading_errors
 from inatdet.tfrecords.journal import count_images
-from inatdet.tfrecords.streaming import stream
+from inatdet.tfrecords.streaming import in_file_order
 from inatdet.training import applying
 
 _THREADS = 8  # that wait for the disk
@@ -85,7 +85,7 @@ class Records:
 
     def images(self, context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
         """In the order of the files."""
-        data = stream(self.place, is_training=False, input_context=context)
+        data = in_file_order(self.place, input_context=context)
         return data.map(examples.decode_image)
 
     def errors(self) -> contextlib.AbstractContextManager[None]:

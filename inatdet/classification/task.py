@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 
@@ -11,8 +12,10 @@ import tf_keras
 from inatdet.classification import inputs
 from inatdet.classification.model import Classifier, Outcome
 from inatdet.data.counts import LabelCounts
+from inatdet.errors import InputError
 from inatdet.networks import checkpoints
 from inatdet.tfrecords import examples
+from inatdet.tfrecords.journal import count_images
 from inatdet.tfrecords.label_counts import read_image_label_counts, read_label_counts
 from inatdet.tfrecords.lookup import LabelLookup
 from inatdet.training import averaging
@@ -59,19 +62,20 @@ class ClassifierTask(LabelledTask):
         return inputs.make_dataset(
             params.input_path,
             LabelLookup(*self.labels()),
-            batch_size=params.batch_size,
             image_size=config.image_size,
-            is_training=params.is_training,
             augmentation=config.augmentation,
             central_fraction=config.central_fraction,
             shrink_while_decoding=config.shrink_while_decoding,
-            shuffle_buffer=params.shuffle_buffer,
-            cache=params.cache,
-            single_instance=params.single_instance,
-            resampler=self.resampler(params),
-            seed=config.seed,
-            input_context=input_context,
+            all_labelled=params.is_training and self._are_all_labelled(params),
+            **self.reading(params, input_context),
         )
+
+    def _are_all_labelled(self, params: InputConfig) -> bool:
+        """Whether all images have a label, as far as it was counted."""
+        images = count_images(params.input_path)
+        with contextlib.suppress(InputError):
+            return images is not None and self.read_counts(params).total_images == images
+        return False
 
     def initialize(self, model: Classifier) -> None:
         """Loads the checkpoint that `init_checkpoint` names, or else the network's weights."""

@@ -34,15 +34,19 @@ from inatdet.training import (
 )
 from inatdet.training.cluster import Cluster
 from inatdet.training.config import Experiment, TrainingTask, images_per_step, scale_to_replicas
+from inatdet.training.data_order import DataOrder
 from inatdet.training.interruption import Interruption
 from inatdet.training.modes import WATCH
-from inatdet.training.progress import ProgressLine, StopOnNonFiniteLoss, losses_text
+from inatdet.training.progress import BadLossError, ProgressLine, StopOnBadLoss, losses_text
 from inatdet.training.trainer import Controller, Trainer
 
 _log = logging.getLogger(__name__)
 
 # The file for what Orbit prints; the progress lines say the same in fewer words.
 _ORBIT_LOG = "orbit.log"
+
+# What TensorFlow raises when another process is no longer there.
+_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
 
 
 def train(
@@ -112,10 +116,6 @@ def train(
             ) from error
 
 
-_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
-"""What TensorFlow raises when another process is no longer there."""
-
-
 def _train(
     params: Experiment,
     mode: str,
@@ -144,25 +144,29 @@ def _train(
         task = task_factory.get_task(params.task, logging_dir=model_dir)
     if "train" in mode:
         task.prepare()
+        step = checkpoints.step_of(checkpoint) if checkpoint else 0
+        task.order = DataOrder.read(model_dir, step, params.task, replicas)
+        task.order.seed = together.of_first(strategy, task.order.seed)
     params.lock()
     if params.task.seed is not None:
         tf_keras.utils.set_random_seed(params.task.seed)
-    with strategy.scope():
-        trainer = train_utils.create_trainer(
-            params,
-            task,
-            train="train" in mode,
-            evaluate="eval" in mode,
-            trainer_cls=functools.partial(Trainer, interruption=interruption),
-        )
-        # Orbit restores it without noticing if it is of another model.
-        if checkpoint:
-            checkpoints.restore(trainer.model, checkpoint)
-            averaging.begin(trainer.optimizer)  # in case the checkpoint has no averages
-    with reading_errors(*patterns), trainer.interruption.heard():
+    with reading_errors(*patterns):
+        with strategy.scope():
+            trainer = train_utils.create_trainer(
+                params,
+                task,
+                train="train" in mode,
+                evaluate="eval" in mode,
+                trainer_cls=functools.partial(Trainer, interruption=interruption),
+            )
+            # Orbit restores it without noticing if it is of another model.
+            if checkpoint:
+                checkpoints.restore(trainer.model, checkpoint)
+                averaging.begin(trainer.optimizer)  # in case the checkpoint has no averages
+        writes = processes is None or processes.is_first
         try:
-            writes = processes is None or processes.is_first
-            return _run(trainer, mode, model_dir, checkpoint, writes, notify)
+            with trainer.interruption.heard():
+                return _run(trainer, mode, model_dir, checkpoint, writes, notify)
         except tf.errors.OutOfRangeError as error:
             raise InputError(
                 f"{' and '.join(patterns)}: holds no image to train on; write TFRecords of images "
@@ -216,7 +220,13 @@ def _run(
     progress = ProgressLine(step, last_step, per_step, notify)
     last: dict[str, float] = {}
     train_actions = [
-        StopOnNonFiniteLoss(step, lambda: checkpoints.latest(model_dir)),
+        StopOnBadLoss(
+            step,
+            lambda: checkpoints.latest(model_dir),
+            lambda: trainer.images,
+            params.trainer.loss_upper_bound,
+            params.trainer.recovery_begin_steps,
+        ),
         progress,
         lambda output: last.update({name: float(value) for name, value in output.items()}),
         *task.training_actions(params.trainer.steps_per_loop * per_step, notify),
@@ -236,6 +246,13 @@ def _run(
         ]
         if "eval" in mode:
             eval_actions += task.evaluation_actions(trainer.model, strategy, summaries, step)
+
+        def recovered(error: BadLossError, failed: int, begin: int) -> None:
+            notify(f"warning: {error.what}; going on from step {begin} with the images after these")
+            task.order.go_back(failed, begin)
+            task.order.save(place)
+            progress.start()
+
         os.makedirs(place, exist_ok=True)
         log = stack.enter_context(open(os.path.join(place, _ORBIT_LOG), "a", encoding="utf-8"))
         stack.enter_context(contextlib.redirect_stdout(log))
@@ -243,14 +260,22 @@ def _run(
             distribution_strategy=strategy,
             task=task,
             mode=mode,
-            # Ending when asked to is `interruption`'s, whatever the strategy.
-            params=params.replace(trainer={"preemption_on_demand_checkpoint": False}),
+            # The controller does what Model Garden does with recovery_max_trials, and ending when
+            # asked to is `interruption`'s, whatever the strategy.
+            params=params.replace(
+                trainer={"recovery_max_trials": -1, "preemption_on_demand_checkpoint": False}
+            ),
             model_dir=place,
             train_actions=train_actions,
             eval_actions=eval_actions,
             eval_summary_manager=summaries,
             trainer=trainer,
-            controller_cls=functools.partial(Controller, checkpoint=checkpoint),
+            controller_cls=functools.partial(
+                Controller,
+                checkpoint=checkpoint,
+                most_recoveries=max(params.trainer.recovery_max_trials, 0),
+                recovered=recovered,
+            ),
         )
         if not writes:  # it saves as well, because saving takes all processes, but not for anyone
             stack.callback(shutil.rmtree, runner.checkpoint_manager.directory, ignore_errors=True)
@@ -260,6 +285,7 @@ def _run(
             experiment.save(params, model_dir)
             task.save_companions(model_dir)
             resuming.save_records(params.task.train_data.input_path, model_dir)
+            task.order.save(model_dir)
             resuming.remove_leftovers(model_dir)
         start = int(step.numpy())
         if start and mode != WATCH:

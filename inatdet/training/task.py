@@ -12,6 +12,7 @@ from official.core import config_definitions as cfg
 from official.modeling import optimization
 
 from inatdet.training.averaging import Averaging
+from inatdet.training.data_order import DataOrder
 
 LoopAction = Callable[[dict[str, tf.Tensor]], None]
 """Called after each loop of steps, or each validation, with the values that it gave."""
@@ -21,9 +22,14 @@ class Task(base_task.Task):
     """A Model Garden task with hooks for the loop; by default they do nothing.
 
     `NEEDED` says in a word what images must have to be trained on.
+
+    Attributes:
+        order: of the images that are trained on, set before the inputs are built; without it they
+            begin anew.
     """
 
     NEEDED = "boxes"
+    order: DataOrder | None = None
 
     @classmethod
     def create_optimizer(

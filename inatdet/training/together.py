@@ -32,3 +32,11 @@ def check_step(strategy: tf.distribute.Strategy, step: tf.Variable, model_dir: s
             f"{model_dir}: the processes of the cluster found checkpoints of different steps there "
             f"({', '.join(map(str, sorted(steps)))}); all of them must see the same folder"
         )
+
+
+def of_first(strategy: tf.distribute.Strategy, number: int) -> int:
+    """What the first of all processes gives; each of them calls this."""
+    if not takes_steps(strategy):
+        return number
+    own = strategy.run(lambda: tf.constant([number], tf.int64))
+    return int(strategy.gather(own, axis=0)[0])

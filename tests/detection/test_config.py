@@ -104,6 +104,12 @@ def test_the_rule_can_be_switched_off():
         ([], "task.validation_pictures=-1", "0, which shows none"),
         ([], "runtime.enable_xla=true", "set task.model.head.xla=true"),
         ([], "task.train_data.sampling=all", "sampling is 'all'; it must be one of none, repeat"),
+        ([], "task.train_data.on_bad=ignore", "on_bad is 'ignore'; it must be one of error, skip"),
+        (
+            [],
+            "task.train_data.on_bad=skip,runtime.distribution_strategy=parameter_server",
+            "impossible with parameter_server: workers cannot say what they leave out",
+        ),
         ([], "task.train_data.repeat_threshold=0", "share of images and must be above 0"),
         ([], "task.short_edge=2000", "no longer than the long one"),
         ([], "task.train_data.bach_size=2", "setting task.train_data.bach_size; is task.train_da"),
