@@ -30,7 +30,7 @@ PIPELINE ?= $(if $(CLASSIFIER),$(call pipeline,classification),$(or $(strip \
 OVERRIDES ?=
 ## Number of GPUs; 0 is the CPU, above 0 the CUDA libraries are installed.
 NUM_GPUS ?= 0
-## Several processes: parameter_server (the paper's) or multi_worker_mirrored
+## Several processes: parameter_server or multi_worker_mirrored
 STRATEGY ?= mirrored
 ## Processes that compute gradients with such a STRATEGY; by default NUM_GPUS, or 2.
 WORKERS ?=
