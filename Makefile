@@ -30,6 +30,10 @@ PIPELINE ?= $(if $(CLASSIFIER),$(call pipeline,classification),$(or $(strip \
 OVERRIDES ?=
 ## Number of GPUs; 0 is the CPU, above 0 the CUDA libraries are installed.
 NUM_GPUS ?= 0
+## Several processes: parameter_server or multi_worker_mirrored
+STRATEGY ?= mirrored
+## Processes that compute gradients with such a STRATEGY; by default NUM_GPUS, or 2.
+WORKERS ?=
 ## Output folder; by default runs/mini, or runs/ and the last part of DATA_DIR.
 WORK_DIR ?= runs/$(RUN)
 ## The model's folder: WORK_DIR/models/GRANULARITY or WORK_DIR/classifiers/NETWORK
@@ -76,6 +80,12 @@ TASKS := detection classification both
 ifneq ($(words $(TASK))$(filter-out $(TASKS),$(TASK)),1)
 $(error TASK is '$(TASK)'; it must be one of $(TASKS))
 endif
+CLUSTERS := multi_worker_mirrored parameter_server
+STRATEGIES := one_device mirrored $(CLUSTERS)
+ifneq ($(words $(STRATEGY))$(filter-out $(STRATEGIES),$(STRATEGY)),1)
+$(error STRATEGY is '$(STRATEGY)'; it must be one of $(STRATEGIES))
+endif
+CLUSTER := $(filter $(CLUSTERS),$(STRATEGY))
 # The one whose folder is MODEL_DIR.
 DETECTOR := $(if $(filter detection,$(TASK)),$(GRANULARITY))
 CLASSIFIER := $(if $(filter classification,$(TASK)),$(NETWORK))
@@ -277,15 +287,22 @@ $(RECORDS)/$(VAL_SPLIT).json: $(VAL_SOURCE) $(call escaped,$(VAL_LABELS)) \
 
 SETTINGS = runtime.num_gpus=$(NUM_GPUS)$(if $(OVERRIDES),$(comma)$(OVERRIDES))
 
+# What starts several processes says itself how many GPUs each of them has.
+LAUNCH = launch --strategy=$(CLUSTER) --num_gpus=$(NUM_GPUS) $(if $(WORKERS),--workers=$(WORKERS) )--
+TRAIN_SETTINGS = $(if $(CLUSTER),$(OVERRIDES),$(if $(filter one_device,$(STRATEGY)),$(strip \
+    )runtime.distribution_strategy=one_device$(comma))$(SETTINGS))
+
 .PHONY: train
 ## Trains the model of GRANULARITY or NETWORK; resumes after an interruption.
 train: $(if $(filter both,$(TASK)),one-task) tfrecords
-	$(PY) -m inatdet train --config_file='$(PIPELINE)' --mode=train --model_dir='$(MODEL_DIR)' \
+	$(PY) -m inatdet $(if $(CLUSTER),$(LAUNCH) )train --config_file='$(PIPELINE)' --mode=train \
+	    --model_dir='$(MODEL_DIR)' \
 	    --params_override="task.granularity=$(GRANULARITY),$(strip \
 	    )task.taxonomy=$(if $(CLASSIFIER),$(IMAGE_TAXONOMY),$(RECORDS)/taxonomy.json),$(strip \
 	    $(if $(CLASSIFIER),task.model.network=$(CLASSIFIER)$(comma)))$(strip \
 	    )task.train_data.input_path=$(RECORDS)/$(TRAIN_SPLIT)-*.tfrecord,$(strip \
-	    )task.validation_data.input_path=$(RECORDS)/$(VAL_SPLIT)-*.tfrecord,$(SETTINGS)"
+	    )task.validation_data.input_path=$(RECORDS)/$(VAL_SPLIT)-*.tfrecord$(strip \
+	    $(if $(TRAIN_SETTINGS),$(comma)$(TRAIN_SETTINGS)))"
 
 .PHONY: one-task
 one-task:

@@ -118,6 +118,34 @@ def test_train_on_a_dataset(dataset):
     ]
 
 
+def test_train_with_several_processes(dataset):
+    variables = ("GRANULARITY=super", f"DATA_DIR={dataset}", "STRATEGY=parameter_server")
+    result = make("-n", "train", *variables, "NUM_GPUS=9")
+    assert result.returncode == 0, result.stderr
+    name, flags = calls(result.stdout)[-1]
+    assert name == "inatdet launch"
+    assert flags[:2] == [("strategy", "parameter_server"), ("num_gpus", "9")]
+    assert "runtime." not in dict(flags)["params_override"]  # the launcher's to say
+    assert " -- train --config_file=" in result.stdout
+    result = make("-n", "train", *variables, "WORKERS=3", "OVERRIDES=a.b=c")
+    flags = dict(calls(result.stdout)[-1][1])
+    assert (flags["num_gpus"], flags["workers"]) == ("0", "3")
+    assert flags["params_override"].endswith(".tfrecord,a.b=c")
+
+
+def test_strategies_of_one_process():
+    for strategy, said in (
+        ("mirrored", ""),
+        ("one_device", ",runtime.distribution_strategy=one_device"),
+    ):
+        name, flags = calls(make("-n", "train", f"STRATEGY={strategy}").stdout)[-1]
+        assert name == "inatdet train"
+        assert dict(flags)["params_override"].endswith(f".tfrecord{said},runtime.num_gpus=0")
+    result = make("-n", "train", "STRATEGY=both")
+    assert result.returncode == 2
+    assert "STRATEGY is 'both'; it must be one of one_device mirrored multi" in result.stderr
+
+
 def test_without_a_dataset_the_mini_one_is_made(tmp_path):
     result = make("-n", "train", f"WORK_DIR={tmp_path}", "OVERRIDES=trainer.train_steps=7,a.b=c")
     programs = calls(result.stdout)

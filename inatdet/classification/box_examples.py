@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import tensorflow as tf
 
 from inatdet.classification import crops
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.lookup import LabelLookup
+from inatdet.tfrecords.sampling import PART
 
 
 class BoxExamples:
@@ -60,14 +64,13 @@ class BoxExamples:
         of_image, of_boxes = self._parse(serialized)
         return of_image | {name: column[number] for name, column in of_boxes.items()}
 
-    def category_of(self, serialized: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-        """The category id of a box, int64 `[1]`; see `__call__`."""
+    def labels(self, serialized: tf.Tensor) -> tf.Tensor:
+        """The labels of an example's boxes, int32 `[n]`."""
         _, of_boxes = self._parse(serialized)
-        return of_boxes["category_id"][number][tf.newaxis]
+        return of_boxes["label"]
 
     def _count(self, serialized: tf.Tensor) -> tf.Tensor:
-        _, of_boxes = self._parse(serialized)
-        return tf.size(of_boxes["label"], tf.int64)
+        return tf.size(self.labels(serialized), tf.int64)
 
     def _parse(self, serialized: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         """What an example says of its image, and of its boxes, one row each."""
@@ -81,6 +84,56 @@ class BoxExamples:
         columns = {"category_id": example["category_ids"], "label": label, "window": window}
         of_image = {name: example[name] for name in ("encoded", "image_id")}
         return of_image, {name: tf.boolean_mask(column, kept) for name, column in columns.items()}
+
+
+@dataclass(frozen=True)
+class BoxCopies:
+    """Divides the examples of a stream into boxes, some of which come more often than others.
+
+    Attributes:
+        boxes: of the examples.
+        factors: how often a box of each label 1, 2, ... is expected in an epoch; empty for once.
+    """
+
+    boxes: BoxExamples
+    factors: tuple[float, ...] = ()
+
+    def expected(self, serialized: tf.Tensor) -> tf.Tensor:
+        """The expected boxes of a serialized example per epoch, float32 `[]`."""
+        return tf.reduce_sum(self._of_boxes(serialized))
+
+    def repeated(
+        self,
+        data: tf.data.Dataset,
+        draw_of: Callable[[dict[str, tf.Tensor]], tf.Tensor],
+    ) -> tf.data.Dataset:
+        """Boxes, one by one; see `sampling.Copying`."""
+        drawn = data.map(
+            lambda example: (example, self._drawn(example["record"], draw_of(example))),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        return drawn.flat_map(
+            lambda example, numbers: tf.data.Dataset.from_tensor_slices(numbers).map(
+                lambda number: example | {PART: number}
+            )
+        )
+
+    def _of_boxes(self, serialized: tf.Tensor) -> tf.Tensor:
+        labels = self.boxes.labels(serialized)
+        if not self.factors:
+            return tf.ones_like(labels, tf.float32)
+        return tf.gather(tf.constant(self.factors, tf.float32), labels - 1)
+
+    def _drawn(self, serialized: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+        """The numbers of the boxes that come, int64 `[any]`, by systematic sampling."""
+        factors, expected = self._of_boxes(serialized), self.expected(serialized)
+        whole = tf.floor(expected)
+        copies = tf.cast(whole, tf.int64) + tf.cast(draw < expected - whole, tf.int64)
+        places = tf.cast(tf.range(copies), tf.float64) + tf.cast(draw, tf.float64)
+        ends = tf.cumsum(tf.cast(factors, tf.float64))
+        found = tf.searchsorted(ends, places, side="right", out_type=tf.int64)
+        return tf.minimum(found, tf.size(ends, tf.int64) - 1)
 
 
 def _in_pixels(boxes: tf.Tensor, size: tf.Tensor) -> tf.Tensor:

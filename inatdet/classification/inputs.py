@@ -10,12 +10,15 @@ from typing import Any
 import tensorflow as tf
 
 from inatdet.classification import colors, crops
-from inatdet.classification.box_examples import BoxExamples
+from inatdet.classification.box_examples import BoxCopies, BoxExamples
 from inatdet.classification.config import AugmentationConfig
 from inatdet.tfrecords import examples
+from inatdet.tfrecords.copies import CopiesFile
+from inatdet.tfrecords.left_out import LeftOut
 from inatdet.tfrecords.lookup import LabelLookup
-from inatdet.tfrecords.sampling import Resampler, keep_single_instance
-from inatdet.tfrecords.streaming import map_with_seeds, stream
+from inatdet.tfrecords.order import BEGINNING, ELEMENTS, Start, draw_seed
+from inatdet.tfrecords.sampling import Copying, is_single_instance
+from inatdet.tfrecords.streaming import TrainingStream, in_file_order, map_with_seeds
 
 
 def make_dataset(
@@ -30,10 +33,14 @@ def make_dataset(
     boxes: BoxExamples | None = None,
     shrink_while_decoding: bool = True,
     seed: int | None = None,
+    start: Start = BEGINNING,
     shuffle_buffer: int = 2048,
     cache: bool = False,
     single_instance: bool = False,
-    resampler: Resampler | None = None,
+    all_labelled: bool = False,
+    resampler: Copying | None = None,
+    copies_file: CopiesFile | None = None,
+    left_out: LeftOut | None = None,
     input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Batches of images, or of boxes and what surrounds them, and their labels.
@@ -56,31 +63,32 @@ def make_dataset(
         boxes: what is seen of boxes; None for whole images.
         shrink_while_decoding: see `crops.decode`.
         seed: makes the batches of training repeatable; without training they always are.
+        start: what training saw before, with the same seed; it goes on from there.
         shuffle_buffer: number of examples from which the next one is drawn.
         cache: keeps the examples, still encoded, in memory.
         single_instance: in training, only images with exactly one box.
-        resampler: in training, shows some images more or less often than once per epoch.
-        input_context: which part of the files is this worker's; with fewer files than workers,
-            which part of the examples.
+        all_labelled: whether all images that training may show are known to have a label.
+        resampler: in training, shows some images more or less often than once per epoch; where
+            there are `boxes`, a `BoxCopies`.
+        copies_file: see `TrainingStream`.
+        left_out: in training, leaves damaged images out and knows which; by default they are
+            errors.
+        input_context: which part of the images is this worker's.
 
     Returns:
         Batches with `image` float32 `[b, image_size, image_size, 3]`, 0..255; `label` int32 `[b]`,
-        0 for an image without one; and `image_id` int64 `[b]`.
+        0 for an image without one; and `image_id` int64 `[b]`. In training also `seed` int64 `[b]`,
+        for what the model draws.
 
     Raises:
         InputError: if no file matches. Damaged files and images are noticed only when they are
             read; see `inatdet.tfrecords.damage`.
     """
 
-    def keep(data: tf.data.Dataset) -> tf.data.Dataset:
-        """What is of use; of boxes, one by one."""
-        if is_training and single_instance:
-            data = keep_single_instance(data)
-        if boxes:
-            return boxes.one_by_one(data)
-        if is_training:
-            data = data.filter(lambda serialized: _label_of(serialized, lookup) > 0)
-        return data
+    def is_used(serialized: tf.Tensor) -> tf.Tensor:
+        # Boxes without a label are left out one by one.
+        is_labelled = tf.constant(True) if boxes else _label_of(serialized, lookup) > 0
+        return is_labelled & is_single_instance(serialized) if single_instance else is_labelled
 
     def with_pixels(element: Any, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         example = boxes(*element) if boxes else _whole_image(element, lookup)
@@ -90,20 +98,35 @@ def make_dataset(
         else:
             middle = crops.part_of(window, crops.central_window(window[2:], central_fraction))
             image = crops.decode(jpeg, middle, image_size, shrink_while_decoding)
-        return {"image": image, "label": example["label"], "image_id": example["image_id"]}
+        batch = {"image": image, "label": example["label"], "image_id": example["image_id"]}
+        return batch | {"seed": seed} if is_training else batch
 
-    data = stream(
+    if not is_training:
+        data = in_file_order(file_pattern, cache=cache, input_context=input_context)
+        data = boxes.one_by_one(data) if boxes else data
+        no_seed = tf.constant(0, tf.int64)
+        data = data.map(
+            lambda *one: with_pixels(one if boxes else one[0], no_seed),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+        return data.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    stream = TrainingStream(
         file_pattern,
-        is_training=is_training,
-        seed=seed,
+        seed=draw_seed() if seed is None else seed,
         shuffle_buffer=shuffle_buffer,
         cache=cache,
-        keep=keep,
-        resampler=resampler,
+        keep=is_used if single_instance or not (all_labelled or boxes) else None,
+        resampler=resampler or (BoxCopies(boxes) if boxes else None),
+        copies_file=copies_file,
+        left_out=left_out,
         input_context=input_context,
     )
-    data = map_with_seeds(data, with_pixels, is_training=is_training, seed=seed)
-    return data.batch(batch_size, drop_remainder=is_training).prefetch(tf.data.AUTOTUNE)
+    origin, batches = start.of_pipeline(stream.pipelines, batch_size)
+    images = origin + batches * batch_size
+    data = map_with_seeds(
+        stream.after(images), with_pixels, stream.order.seeds(ELEMENTS), first=images
+    )
+    return data.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
 def _label_of(serialized: tf.Tensor, lookup: LabelLookup) -> tf.Tensor:

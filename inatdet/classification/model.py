@@ -91,13 +91,16 @@ class Classifier(tf_keras.Model):
         """
         self.features.set_weights(self._features(self._config.weights).get_weights())
 
-    def call(self, image: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(
+        self, image: tf.Tensor, training: bool | None = None, seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """Classifies images.
 
         Args:
             image: `[batch, height, width, 3]`, red, green, blue in 0..255.
             training: whether batch norm, where it is trained, uses the batch's statistics, and
                 features are dropped.
+            seed: int64 `[2]`, repeats which features are dropped; None draws anew.
 
         Returns:
             Logits, float32 `[batch, classes]`, those of the labels 1, 2, ...
@@ -105,6 +108,10 @@ class Classifier(tf_keras.Model):
         scaled = classifiers.scale_pixels(self._network, image)
         features = self.features(scaled, training=False if self._is_frozen else training)
         pooled = tf.reduce_mean(tf.cast(features, tf.float32), axis=[1, 2])
+        if training and seed is not None:
+            return self.logits(
+                tf.nn.experimental.stateless_dropout(pooled, self.dropout.rate, seed)
+            )
         return self.logits(self.dropout(pooled, training=training))
 
     def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
@@ -126,10 +133,12 @@ class Classifier(tf_keras.Model):
 
         Args:
             batch: `image` `[batch, height, width, 3]`, 0..255, and `label` int32 `[batch]`; images
-                of label 0 do not count.
+                of label 0 do not count; maybe `seed` int64 `[batch]`, which repeats the dropout.
             training: see `call`; only then are labels smoothed.
         """
-        logits = self(batch["image"], training=training)
+        # Another number than those that the input draws for the first image.
+        seed = tf.stack([batch["seed"][0], 1]) if "seed" in batch else None
+        logits = self(batch["image"], training=training, seed=seed)
         smoothing = self._config.label_smoothing if training else 0.0
         return outcome(logits, batch["label"], smoothing)
 

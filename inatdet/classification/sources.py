@@ -21,7 +21,7 @@ from inatdet.tfrecords import contents, examples
 from inatdet.tfrecords.damage import reading_errors
 from inatdet.tfrecords.journal import count_images
 from inatdet.tfrecords.sources import ImagesFolder
-from inatdet.tfrecords.streaming import stream
+from inatdet.tfrecords.streaming import in_file_order
 from inatdet.training import applying
 
 _THREADS = 8  # that wait for the disk
@@ -106,7 +106,7 @@ class Records:
         self, context: tf.distribute.InputContext | None = None, skip: int = 0
     ) -> tf.data.Dataset:
         """In the order of the files."""
-        data = stream(self.place, is_training=False, input_context=context).skip(skip)
+        data = in_file_order(self.place, input_context=context).skip(skip)
         return data.map(examples.decode_image)
 
     def errors(self) -> contextlib.AbstractContextManager[None]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 from inatdet.classification import inputs
-from inatdet.classification.box_examples import BoxExamples
+from inatdet.classification.box_examples import BoxCopies, BoxExamples
 from inatdet.classification.model import Classifier, Outcome
 from inatdet.data.counts import LabelCounts
+from inatdet.errors import InputError
 from inatdet.networks import checkpoints
 from inatdet.tfrecords import examples
+from inatdet.tfrecords.journal import count_images
 from inatdet.tfrecords.label_counts import read_image_label_counts, read_label_counts
 from inatdet.tfrecords.lookup import LabelLookup
+from inatdet.tfrecords.sampling import Copying
 from inatdet.training import averaging
 from inatdet.training.accumulation import Batch
 from inatdet.training.config import InputConfig
@@ -50,10 +53,14 @@ class ClassifierTask(LabelledTask):
         counts = read_label_counts(params.input_path, *self.labels(), single_instance=True)
         return dataclasses.replace(counts, total_images=sum(counts.images), boxes=counts.images)
 
-    def categories_of(self, example: Any) -> tf.Tensor:
-        """The category id of what an image shows as a whole, if there is one, or of a box."""
-        boxes = self._boxes()
-        return boxes.category_of(*example) if boxes else examples.decode_image_category(example)
+    def categories_of(self, serialized: tf.Tensor) -> tf.Tensor:
+        """The category id of what an image shows as a whole, if there is one."""
+        return examples.decode_image_category(serialized)
+
+    def resampler(self, params: InputConfig) -> Copying | None:
+        """What shows some images, or boxes, more often than others; see the base class."""
+        resampler, boxes = super().resampler(params), self._boxes()
+        return BoxCopies(boxes, resampler.factors) if resampler and boxes else resampler
 
     def build_model(self) -> Classifier:
         """The classifier, with as many labels as the taxonomy has at this granularity."""
@@ -65,23 +72,17 @@ class ClassifierTask(LabelledTask):
         self, params: InputConfig, input_context: tf.distribute.InputContext | None = None
     ) -> tf.data.Dataset:
         """Batches for one replica; see `inputs.make_dataset`."""
-        config = self.task_config
+        config, boxes = self.task_config, self._boxes()
         return inputs.make_dataset(
             params.input_path,
             LabelLookup(*self.labels()),
-            batch_size=params.batch_size,
             image_size=config.image_size,
-            is_training=params.is_training,
             augmentation=config.augmentation,
             central_fraction=config.fraction_seen(),
-            boxes=self._boxes(),
+            boxes=boxes,
             shrink_while_decoding=config.shrink_while_decoding,
-            shuffle_buffer=params.shuffle_buffer,
-            cache=params.cache,
-            single_instance=params.single_instance,
-            resampler=self.resampler(params),
-            seed=config.seed,
-            input_context=input_context,
+            all_labelled=params.is_training and not boxes and self._are_all_labelled(params),
+            **self.reading(params, input_context),
         )
 
     def _boxes(self) -> BoxExamples | None:
@@ -90,6 +91,13 @@ class ClassifierTask(LabelledTask):
         if not config.is_of_boxes():
             return None
         return BoxExamples(LabelLookup(*self.labels()), config.box.context)
+
+    def _are_all_labelled(self, params: InputConfig) -> bool:
+        """Whether all images have a label, as far as it was counted."""
+        images = count_images(params.input_path)
+        with contextlib.suppress(InputError):
+            return images is not None and self.read_counts(params).total_images == images
+        return False
 
     def initialize(self, model: Classifier) -> None:
         """Loads the checkpoint that `init_checkpoint` names, or else the network's weights."""

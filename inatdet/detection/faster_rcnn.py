@@ -85,7 +85,7 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
         Args:
             batch: `image` `[batch, height, width, 3]`, 0..255; `image_size` int32 `[batch, 2]`;
                 `boxes` `[batch, m, 4]`, `ymin, xmin, ymax, xmax` in pixels; `labels` int32
-                `[batch, m]`, 0 for padding.
+                `[batch, m]`, 0 for padding. With `seed` int64 `[]`, the sampling is repeatable.
             training: whether batch norm, where it is trained, uses the batch's statistics.
 
         Returns:
@@ -94,9 +94,12 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
         image_size, truth = batch["image_size"], GroundTruth(batch["boxes"], batch["labels"])
         outputs = self.first_stage(batch["image"], image_size, training)
         inside = anchor_grid.inside_image(outputs.anchors, image_size)
-        first = self.first_stage.losses(outputs, inside, truth)
+        first_seed, second_seed = _seeds(batch)
+        first = self.first_stage.losses(outputs, inside, truth, first_seed)
         found = self.first_stage.propose(outputs, inside, image_size)
-        second = self.second_stage.losses(outputs.features, found, image_size, truth, training)
+        second = self.second_stage.losses(
+            outputs.features, found, image_size, truth, training, second_seed
+        )
         return (
             Losses(first.classes, first.boxes, second.classes, second.boxes),
             Diagnostics(
@@ -147,6 +150,13 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
         return postprocess.detections_of(
             classified, image_size, self._config.detections, self._config.box_code_scales
         )
+
+
+def _seeds(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor | None, tf.Tensor | None]:
+    """Of the sampling in the two stages; other numbers than those that the input draws."""
+    if "seed" not in batch:
+        return None, None
+    return tf.stack([batch["seed"], 1]), tf.stack([batch["seed"], 2])
 
 
 def _mean_count(flags: tf.Tensor) -> tf.Tensor:

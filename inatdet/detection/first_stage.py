@@ -79,7 +79,11 @@ class FirstStage(abc.ABC):
         )
 
     def losses(
-        self, outputs: AnchorOutputs, usable: tf.Tensor, truth: targets.GroundTruth
+        self,
+        outputs: AnchorOutputs,
+        usable: tf.Tensor,
+        truth: targets.GroundTruth,
+        seed: tf.Tensor | None = None,
     ) -> StageLosses:
         """Samples anchors against the ground truth and computes the stage's losses.
 
@@ -87,6 +91,7 @@ class FirstStage(abc.ABC):
             outputs: for every anchor.
             usable: bool `[batch, anchors]`; the others are not sampled.
             truth: the ground truth.
+            seed: of the sampling; see `targets.sample`.
         """
         config = self._config
         matches = targets.match(
@@ -97,7 +102,7 @@ class FirstStage(abc.ABC):
             negative_iou=config.rpn.negative_iou,
             force=True,
         )
-        chosen = targets.sample(matches, config.rpn.sample_size, config.rpn.positive_fraction)
+        chosen = targets.sample(matches, config.rpn.sample_size, config.rpn.positive_fraction, seed)
         objectness = classification_loss(
             tf.gather(outputs.objectness, chosen.indices, batch_dims=1),
             tf.cast(chosen.positive, tf.int32),

@@ -11,27 +11,15 @@ import math
 
 import tensorflow as tf
 
+from inatdet.detection import grouping
 from inatdet.tfrecords import examples
+from inatdet.tfrecords.copies import CopiesFile
+from inatdet.tfrecords.journal import count_boxed_images, count_images
+from inatdet.tfrecords.left_out import LeftOut
 from inatdet.tfrecords.lookup import LabelLookup
-from inatdet.tfrecords.sampling import Resampler, keep_boxed, keep_single_instance
-from inatdet.tfrecords.streaming import map_with_seeds, stream
-
-# Images share a batch if their aspect ratios lie in the same step of the logarithm, which bounds
-# the padding: a batch has at most exp(step) = 1.10 times the pixels of its images. With a third of
-# the way from 1:1 to 4:3, the ratios 1:1, 4:3 and 16:9 are in the middle of a step and 3:2 is well
-# inside one, so that a few pixels more or less do not separate such images.
-_ASPECT_STEP = math.log(4 / 3) / 3
-
-# In training, this many batches are formed at once, so that most have images of a single size,
-# which need neither padding nor the copies for it. Not beyond 16:9 and 9:16, where images are rare
-# and would wait a long time for one another.
-_BATCHES_AT_ONCE = 8
-_LAST_USUAL_GROUP = round(math.log(16 / 9) / _ASPECT_STEP)
-
-# The batches that are formed at once come from one group, whose images differ from the others: they
-# have one shape, and often fewer kinds of scenes. One after another they would pull the weights and
-# the moving statistics of batch norm to and fro, so the batches of several groups are shuffled.
-_BATCHES_MIXED = 4 * _BATCHES_AT_ONCE
+from inatdet.tfrecords.order import BEGINNING, CHUNKS, ELEMENTS, Start, draw_seed
+from inatdet.tfrecords.sampling import Resampler, is_single_instance
+from inatdet.tfrecords.streaming import TrainingStream, in_file_order, map_with_seeds
 
 
 def resized_shape(
@@ -67,7 +55,7 @@ def largest_batches(short_edge: int, long_edge: int) -> list[tuple[int, int]]:
     Only nearly square images can be wide and high in one batch, so that both of its sides exceed
     the shorter edge.
     """
-    square = min(math.ceil(short_edge * math.exp(_ASPECT_STEP / 2)), long_edge)
+    square = min(math.ceil(short_edge * math.exp(grouping.ASPECT_STEP / 2)), long_edge)
     return [(square, square), (short_edge, long_edge), (long_edge, short_edge)]
 
 
@@ -80,11 +68,14 @@ def make_dataset(
     long_edge: int,
     is_training: bool,
     seed: int | None = None,
+    start: Start = BEGINNING,
     shuffle_buffer: int = 2048,
     cache: bool = False,
     single_instance: bool = False,
     unboxed: bool = False,
     resampler: Resampler | None = None,
+    copies_file: CopiesFile | None = None,
+    left_out: LeftOut | None = None,
     input_context: tf.distribute.InputContext | None = None,
     skip: int = 0,
 ) -> tf.data.Dataset:
@@ -101,63 +92,97 @@ def make_dataset(
     Args:
         file_pattern: the TFRecord files.
         lookup: gives the labels of the boxes' categories.
-        batch_size: images per batch. Above one, only images of similar aspect ratio share a batch;
-            in training, images of equal size if enough of them come close together, and the
-            batches are shuffled as well.
+        batch_size: images per batch. Above one, images of similar aspect ratio share a batch; in
+            training, images of equal size if enough of them come close together; see `grouping`.
         short_edge: pixels of the shorter side after resizing.
         long_edge: pixels of the longer side, at most.
         is_training: shuffles, flips half of the images and repeats forever; every batch is full.
             Otherwise each image comes once, images of similar aspect ratio in file order, and the
             last batch of each aspect ratio may be smaller.
         seed: makes the batches of training repeatable; without training they always are.
+        start: what training saw before, with the same seed; it goes on from there.
         shuffle_buffer: number of examples from which the next one is drawn.
         cache: keeps the examples, still encoded, in memory.
         single_instance: in training, only images with exactly one box.
         unboxed: also images whose boxes nobody drew; in training they would pass for images without
             animals.
         resampler: in training, shows some images more or less often than once per epoch.
-        input_context: which part of the files is this worker's; with fewer files than workers,
-            which part of the examples.
-        skip: the first so many batches are left out, before their images are decoded.
+        copies_file: see `TrainingStream`.
+        left_out: in training, leaves damaged images out and knows which; by default they are
+            errors.
+        input_context: which part of the images is this worker's.
+        skip: outside of training, the first so many batches are left out, before their images are
+            decoded.
 
     Returns:
         Batches with `image` float32 `[b, h, w, 3]`, 0..255, padded with zeros at the bottom and on
         the right to the size of the largest image; `image_size` int32 `[b, 2]`, height and width
         after resizing, without padding; `original_size` int32 `[b, 2]`; `image_id` int64 `[b]`;
         `boxes` float32 `[b, n, 4]`, `ymin, xmin, ymax, xmax` in pixels of the resized image, padded
-        with zeros; `labels` int32 `[b, n]`, padded with 0.
+        with zeros; `labels` int32 `[b, n]`, padded with 0. In training also `seed` int64 `[]`, for
+        what the model draws.
 
     Raises:
         InputError: if no file matches. Damaged files and images are noticed only when they are
             read; see `inatdet.tfrecords.damage`.
     """
-    keep = None if unboxed else keep_boxed
-    if is_training and single_instance:
-        keep = keep_single_instance
-    data = stream(
+    is_boxed = None if unboxed or _are_all_boxed(file_pattern) else examples.is_boxed
+    to_pixels = _batch_with_pixels if batch_size > 1 else _image_with_pixels
+    if not is_training:
+        data = in_file_order(
+            file_pattern, keep=is_boxed, cache=cache, input_context=input_context
+        ).map(lambda serialized: _parse(serialized, lookup, is_training))
+        data = _in_file_order(data, batch_size) if batch_size > 1 else data
+        no_seed = tf.constant(0, tf.int64)
+        return (
+            data.skip(skip)
+            .map(
+                lambda one: to_pixels(one, no_seed, short_edge, long_edge, is_training),
+                num_parallel_calls=tf.data.AUTOTUNE,
+            )
+            .prefetch(tf.data.AUTOTUNE)
+        )
+    stream = TrainingStream(
         file_pattern,
-        is_training=is_training,
-        seed=seed,
+        seed=draw_seed() if seed is None else seed,
         shuffle_buffer=shuffle_buffer,
         cache=cache,
-        keep=keep,
+        keep=is_single_instance if single_instance else is_boxed,
         resampler=resampler,
+        copies_file=copies_file,
+        left_out=left_out,
         input_context=input_context,
     )
+    origin, batches = start.of_pipeline(stream.pipelines, batch_size)
+    data = _training_examples(stream, origin, batches, batch_size)
     data = data.map(lambda serialized: _parse(serialized, lookup, is_training))
-    if batch_size > 1:
-        data = _batches(data, batch_size, is_training)
-        if is_training:
-            data = data.shuffle(_BATCHES_MIXED, seed=seed)
-    if skip:
-        data = data.skip(skip)
-    to_pixels = _batch_with_pixels if batch_size > 1 else _image_with_pixels
+    data = data.padded_batch(batch_size) if batch_size > 1 else data
     return map_with_seeds(
         data,
-        lambda one, seed: to_pixels(one, seed, short_edge, long_edge, is_training),
-        is_training=is_training,
-        seed=seed,
+        lambda one, seed: to_pixels(one, seed, short_edge, long_edge, True) | {"seed": seed},
+        stream.order.seeds(ELEMENTS),
+        first=origin + batches,
     ).prefetch(tf.data.AUTOTUNE)
+
+
+def _are_all_boxed(file_pattern: str) -> bool:
+    """Whether somebody drew the boxes of all images, as far as it is known."""
+    images = count_images(file_pattern)
+    return images is not None and images == count_boxed_images(file_pattern)
+
+
+def _training_examples(
+    stream: TrainingStream, origin: int, batches: int, batch_size: int
+) -> tf.data.Dataset:
+    """Serialized examples after so many batches; those of a batch follow one another."""
+    if batch_size == 1:
+        return stream.after(origin + batches)
+    rounds, skipped = divmod(batches, grouping.BATCHES_PER_ROUND)
+    before = origin + rounds * grouping.BATCHES_READ_PER_ROUND * batch_size
+    data = grouping.grouped(
+        stream.after(before), batch_size, examples.decode_size, stream.order.seeds(CHUNKS), rounds
+    )
+    return data.skip(skipped * batch_size)
 
 
 def _parse(serialized: tf.Tensor, lookup: LabelLookup, is_training: bool) -> dict[str, tf.Tensor]:
@@ -175,44 +200,13 @@ def _parse(serialized: tf.Tensor, lookup: LabelLookup, is_training: bool) -> dic
     }
 
 
-def _aspect_group(example: dict[str, tf.Tensor]) -> tf.Tensor:
-    height, width = tf.unstack(tf.cast(example["size"], tf.float32))
-    return tf.cast(tf.round(tf.math.log(width / height) / _ASPECT_STEP), tf.int64)
-
-
-def _batches(data: tf.data.Dataset, batch_size: int, is_training: bool) -> tf.data.Dataset:
+def _in_file_order(data: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
     """Examples of similar aspect ratio, batched; the boxes are padded."""
-    if not is_training:
-        return data.group_by_window(
-            _aspect_group, lambda _, group: group.padded_batch(batch_size), window_size=batch_size
-        )
-    many = batch_size * _BATCHES_AT_ONCE
-
-    def batches_of(_: tf.Tensor, group: tf.data.Dataset) -> tf.data.Dataset:
-        group = group.padded_batch(many).map(lambda window: _equal_sizes_first(window, batch_size))
-        return group.unbatch().map(_without_padding).padded_batch(batch_size)
-
-    def window_size(group: tf.Tensor) -> tf.Tensor:
-        usual = tf.abs(group) <= _LAST_USUAL_GROUP
-        return tf.cast(tf.where(usual, many, batch_size), tf.int64)
-
-    return data.group_by_window(_aspect_group, batches_of, window_size_func=window_size)
-
-
-def _equal_sizes_first(window: dict[str, tf.Tensor], batch_size: int) -> dict[str, tf.Tensor]:
-    """Images of equal size together, if they fill a batch; then the others, in their order."""
-    size = window["size"]
-    same = tf.cast(tf.reduce_all(size[:, tf.newaxis] == size, axis=-1), tf.int32)
-    fills = tf.reduce_sum(same, axis=1) >= batch_size
-    key = tf.where(fills, tf.argmax(same, axis=1, output_type=tf.int32), tf.shape(size)[0])
-    order = tf.argsort(key, stable=True)
-    return {name: tf.gather(value, order) for name, value in window.items()}
-
-
-def _without_padding(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    real = example["labels"] > 0
-    boxes = tf.boolean_mask(example["boxes"], real)
-    return example | {"boxes": boxes, "labels": tf.boolean_mask(example["labels"], real)}
+    return data.group_by_window(
+        lambda example: grouping.aspect_group(example["size"]),
+        lambda _, group: group.padded_batch(batch_size),
+        window_size=batch_size,
+    )
 
 
 def _image_with_pixels(

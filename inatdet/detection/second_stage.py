@@ -87,6 +87,7 @@ class SecondStage(abc.ABC):
         image_size: tf.Tensor,
         truth: targets.GroundTruth,
         training: bool | None,
+        seed: tf.Tensor | None = None,
     ) -> StageLosses:
         """Samples proposals against the ground truth and computes the stage's losses.
 
@@ -96,6 +97,7 @@ class SecondStage(abc.ABC):
             image_size: int32 `[batch, 2]`, height and width without padding.
             truth: the ground truth.
             training: whether batch norm, where it is trained, uses the batch's statistics.
+            seed: of the sampling; see `targets.sample`.
         """
         config = self._config
         boxes, is_box = proposals.boxes, proposals.valid
@@ -110,7 +112,9 @@ class SecondStage(abc.ABC):
             negative_iou=config.head.positive_iou,
             force=False,
         )
-        chosen = targets.sample(matches, config.head.sample_size, config.head.positive_fraction)
+        chosen = targets.sample(
+            matches, config.head.sample_size, config.head.positive_fraction, seed
+        )
         boxes = tf.gather(boxes, chosen.indices, batch_dims=1)
         logits, pooled = self(features, boxes, image_size, training)
         codes = self._box_head.box_codes(pooled)

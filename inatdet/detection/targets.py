@@ -101,7 +101,9 @@ def match(
     return Matches(best_box, positive, negative)
 
 
-def sample(matches: Matches, size: int, positive_fraction: float) -> Sample:
+def sample(
+    matches: Matches, size: int, positive_fraction: float, seed: tf.Tensor | None = None
+) -> Sample:
     """Draws a minibatch at random: positives first, then negatives to fill it.
 
     Args:
@@ -109,11 +111,13 @@ def sample(matches: Matches, size: int, positive_fraction: float) -> Sample:
         size: boxes to draw per image.
         positive_fraction: the largest share of positives; if there are fewer, negatives take
             their places, and if those are too few, the minibatch is smaller.
+        seed: int64 `[2]`, repeats a draw; None draws anew.
 
     Returns:
         The sample; the positives come first.
     """
-    key = tf.random.uniform(tf.shape(matches.positive))
+    shape = tf.shape(matches.positive)
+    key = tf.random.uniform(shape) if seed is None else tf.random.stateless_uniform(shape, seed)
     missing = tf.maximum(0, size - tf.shape(key)[1])
     max_positive = int(size * positive_fraction)
     positive_key = _pad_keys(tf.where(matches.positive, key, -1.0), missing)

@@ -58,25 +58,19 @@ class DetectionTask(LabelledTask):
         return inputs.make_dataset(
             params.input_path,
             LabelLookup(*self.labels()),
-            batch_size=params.batch_size,
             short_edge=config.short_edge,
             long_edge=config.long_edge,
-            is_training=params.is_training,
-            shuffle_buffer=params.shuffle_buffer,
-            cache=params.cache,
-            single_instance=params.single_instance,
             unboxed=unboxed,
-            resampler=self.resampler(params),
-            seed=config.seed,
-            input_context=input_context,
             skip=skip,
+            **self.reading(params, input_context),
         )
 
     def training_actions(
         self, images_per_loop: int, notify: Callable[[str], None]
     ) -> list[LoopAction]:
-        """A remark if nothing can be learned, because no anchor fits into the images."""
-        return [AnchorsFit(images_per_loop, notify)]
+        """Also a remark if nothing can be learned, because no anchor fits into the images."""
+        actions = super().training_actions(images_per_loop, notify)
+        return [*actions, AnchorsFit(images_per_loop, notify)]
 
     def evaluation_actions(
         self,

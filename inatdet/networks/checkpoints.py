@@ -84,6 +84,15 @@ def newest(model_dir: str) -> str:
     return checkpoint
 
 
+def step_of(checkpoint: str) -> int:
+    """How many steps a checkpoint's model was trained; 0 if it does not say."""
+    try:
+        reader = tf.train.load_checkpoint(checkpoint)
+        return int(reader.get_tensor("global_step/.ATTRIBUTES/VARIABLE_VALUE"))
+    except (tf.errors.OpError, LookupError, RuntimeError, ValueError):
+        return 0
+
+
 def short_name(checkpoint: str) -> str:
     """The last two parts of a checkpoint's path: which model, which step."""
     return "/".join(os.path.abspath(checkpoint).split(os.sep)[-2:])

@@ -8,9 +8,12 @@ import re
 import signal
 import sys
 
-# TF_CPP_MIN_LOG_LEVEL does not reach these: they are logged before the log is set up.
+# TF_CPP_MIN_LOG_LEVEL does not reach these: they are logged before the log is set up, or are
+# further lines of a message about another process that is gone.
 _FOR_DEVELOPERS = re.compile(
     rb"[IWE]0000 00:00:\d+\.\d+ |WARNING: All log messages before absl::InitializeLog"
+    rb"|Additional GRPC error information|:UNKNOWN:Error received from peer"
+    rb"|This could happen if the remote target has been disconnected"
 )
 
 

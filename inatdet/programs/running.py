@@ -47,6 +47,7 @@ PROGRAMS = (
     "statistics",
     "tfrecords",
     "train",
+    "launch",
     "detect",
     "classify",
     "evaluate",

@@ -7,7 +7,8 @@ The experiment that the settings name decides what is trained: with pipelines/cl
 a classifier of whole images, or of boxes with task.view=box.
 
 The loop is Model Garden's: checkpoints and TensorBoard scalars go to MODEL, and after an
-interruption the same command resumes from the newest checkpoint.
+interruption the same command resumes from the newest checkpoint. Several processes train together
+with `inatdet launch`.
 """
 
 from __future__ import annotations
@@ -27,8 +28,16 @@ def define_flags() -> None:
     flags.DEFINE_string("experiment", "", "Whose defaults, instead of those the files name.")
     flags.DEFINE_multi_string("config_file", [], "A YAML file of settings; may be repeated.")
     flags.DEFINE_string("params_override", "", "More settings: a.b=c,d.e=f or a YAML file.")
-    flags.DEFINE_enum("mode", "train", MODES, "What to do; eval computes validation losses.")
+    flags.DEFINE_enum(
+        "mode",
+        "train",
+        MODES,
+        "What to do; eval computes validation losses, continuous_eval those of each checkpoint.",
+    )
     flags.DEFINE_string("model_dir", None, "Where checkpoints and summaries go.", required=True)
+    flags.DEFINE_float(
+        "start_timeout", 600, "Seconds that the processes of a cluster wait for one another.", 0
+    )
 
 
 def main(argv: Sequence[str]) -> None:
@@ -42,4 +51,11 @@ def main(argv: Sequence[str]) -> None:
     from inatdet.training.loop import train
 
     params = read_experiment(values.config_file, values.params_override, values.experiment)
-    train(params, values.mode, values.model_dir, notify=progress, command=command())
+    train(
+        params,
+        values.mode,
+        values.model_dir,
+        notify=progress,
+        command=command(),
+        start_timeout=values.start_timeout,
+    )

@@ -84,6 +84,20 @@ def _of_this_version(parsed: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return tf.identity(parsed[keys.ENCODED])
 
 
+def decode_size(serialized: tf.Tensor) -> tf.Tensor:
+    """Parses only the size of an example's image, inside a graph.
+
+    Args:
+        serialized: string `[]`, a record of `encoding.encode`.
+
+    Returns:
+        Height and width in pixels, int32 `[2]`.
+    """
+    side = tf.io.FixedLenFeature([], tf.int64)
+    parsed = tf.io.parse_single_example(serialized, {keys.HEIGHT: side, keys.WIDTH: side})
+    return tf.cast(tf.stack([parsed[keys.HEIGHT], parsed[keys.WIDTH]]), tf.int32)
+
+
 def decode_categories(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Parses only the categories of an example, inside a graph.
 

@@ -57,6 +57,40 @@ class FrameWriter:
         return str(self._checksum.hexdigest().decode())
 
 
+def lengths(file: BinaryIO, size: int) -> Iterator[int]:
+    """The lengths of a file's records, without reading these.
+
+    Args:
+        file: open for reading, in binary mode.
+        size: of the file.
+
+    Yields:
+        Bytes of a record's data; -1, and then nothing more, where its length is damaged or the file
+        ends within it.
+    """
+    end = 0
+    while end < size:
+        file.seek(end)
+        header = file.read(_HEADER)
+        length = _length_in(header)
+        end += _HEADER + length + _CHECKSUM.size
+        if length < 0 or end > size:
+            yield -1
+            return
+        yield length
+
+
+def _length_in(header: bytes) -> int:
+    """The length of a record, as its head says; -1 if that is damaged."""
+    if len(header) < _HEADER:
+        return -1
+    (length,) = _LENGTH.unpack_from(header)
+    (crc,) = _CHECKSUM.unpack_from(header, _LENGTH.size)
+    if crc != masked_crc(header[: _LENGTH.size]) or length > LARGEST_RECORD:
+        return -1
+    return int(length)
+
+
 class Frame(NamedTuple):
     """A record as it stands in a file.
 
@@ -97,9 +131,8 @@ class FrameReader:
             if len(header) < _HEADER:
                 yield Frame(number, offset, b"", "the file ends within it")
                 break
-            (length,) = _LENGTH.unpack_from(header)
-            (crc,) = _CHECKSUM.unpack_from(header, _LENGTH.size)
-            if crc != masked_crc(header[: _LENGTH.size]) or length > LARGEST_RECORD:
+            length = _length_in(header)
+            if length < 0:
                 yield Frame(number, offset, b"", "its length is damaged, or these are no TFRecords")
                 break
             data, footer = self._read(length), self._read(_CHECKSUM.size)

@@ -21,6 +21,7 @@ from inatdet.files import check_version, matching, write_text
 
 _FORMAT = "inatdet tfrecords"
 _VERSION = 2  # shards have checksums; those of version 1 are not the same in every run
+_SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})")
 _REMEDY = "remove it and run `inatdet tfrecords` again"
 
 
@@ -200,10 +201,16 @@ def split_of(file_pattern: str) -> str | None:
         of a split, or those of several splits.
     """
     shards = matching(file_pattern)
-    split = re.match(r"(.+)-\d{5}-of-(\d{5})", min(shards, default=""))
+    split = _SHARD.match(min(shards, default=""))
     if not split or len(shards) != int(split[2]):
         return None
     return split[1] if all(shard.startswith(f"{split[1]}-") for shard in shards) else None
+
+
+def shard_of(path: str) -> str | None:
+    """The folder and name of the split that a shard is of, by its name; None of another file."""
+    shard = _SHARD.match(path)
+    return shard[1] if shard else None
 
 
 def summary_of(file_pattern: str) -> dict[str, Any]:

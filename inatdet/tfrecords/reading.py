@@ -7,8 +7,6 @@ import tensorflow as tf
 from inatdet.errors import InputError
 from inatdet.files import matching
 
-_FILES_AT_ONCE = 8  # how many files have their examples mixed in training
-
 
 def find_files(file_pattern: str) -> list[str]:
     """The files that match a pattern, sorted; `InputError` if there are none, or all are empty."""
@@ -29,20 +27,12 @@ def find_files(file_pattern: str) -> list[str]:
 
 
 def read_files(
-    files: list[str],
-    *,
-    is_training: bool,
-    repeatable: bool,
-    seed: int | None,
-    input_context: tf.distribute.InputContext | None,
+    files: list[str], input_context: tf.distribute.InputContext | None
 ) -> tf.data.Dataset:
-    """Serialized examples: in training those of several files mixed, otherwise in file order.
+    """Serialized examples in file order.
 
     Args:
         files: TFRecord files.
-        is_training: whether to mix files.
-        repeatable: whether the order must be the same in every run.
-        seed: of the order of files.
         input_context: which part of the files is this worker's; with fewer files than workers,
             which part of the examples.
     """
@@ -51,16 +41,5 @@ def read_files(
     if input_context:
         workers, worker = input_context.num_input_pipelines, input_context.input_pipeline_id
     if workers > len(files):
-        # Each worker reads all files and keeps its share, so all must see the same order.
-        data = tf.data.TFRecordDataset(data)
-        return data.shard(workers, worker)
-    if workers > 1:
-        data = data.shard(workers, worker)
-    if not is_training:
-        return tf.data.TFRecordDataset(data)
-    return data.shuffle(len(files), seed=seed).interleave(
-        tf.data.TFRecordDataset,
-        cycle_length=_FILES_AT_ONCE,
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=repeatable,
-    )
+        return tf.data.TFRecordDataset(data).shard(workers, worker)
+    return tf.data.TFRecordDataset(data.shard(workers, worker) if workers > 1 else data)

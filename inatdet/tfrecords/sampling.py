@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -49,6 +50,38 @@ def boxed_categories(serialized: tf.Tensor) -> tf.Tensor:
     return tf.boolean_mask(category_ids, ~is_crowd)
 
 
+PART = "part"
+"""In an example, the number of the part that is meant, where not all of it is."""
+
+
+class Copying(Protocol):
+    """Repeats and drops examples, or divides them into parts.
+
+    Attributes:
+        factors: what it goes by, one number per label 1, 2, ...
+    """
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """See the class."""
+
+    def expected(self, serialized: tf.Tensor) -> tf.Tensor:
+        """The expected copies of a serialized example, or of its parts, per epoch, float32 `[]`."""
+
+    def repeated(
+        self,
+        data: tf.data.Dataset,
+        draw_of: Callable[[dict[str, tf.Tensor]], tf.Tensor],
+    ) -> tf.data.Dataset:
+        """Repeats, drops or divides examples.
+
+        Args:
+            data: examples with a `record`, serialized, each once.
+            draw_of: from an example to a number from 0 to 1, drawn again in each epoch: one more
+                than the whole copies expected where it is less than what is left of them.
+        """
+
+
 @dataclass(frozen=True)
 class Resampler:
     """Repeats and drops encoded examples.
@@ -66,33 +99,39 @@ class Resampler:
     factors: tuple[float, ...]
     categories: Callable[[tf.Tensor], tf.Tensor] = boxed_categories
 
-    def __call__(self, data: tf.data.Dataset, seed: int | None) -> tf.data.Dataset:
-        """Repeats and drops examples.
-
-        Args:
-            data: serialized examples, each once.
-            seed: makes the draws repeatable; they differ between repetitions of the dataset.
-        """
-        draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-        counted = tf.data.Dataset.zip(data, draws).map(
-            lambda serialized, draw: (serialized, self._copies(serialized, draw)),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
-        return counted.flat_map(
-            lambda serialized, copies: tf.data.Dataset.from_tensors(serialized).repeat(copies)
-        )
-
-    def _copies(self, serialized: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+    def expected(self, serialized: tf.Tensor) -> tf.Tensor:
+        """The expected copies of a serialized example per epoch, float32 `[]`."""
         labels = self.lookup(self.categories(serialized))
         labels = tf.unique(tf.boolean_mask(labels, labels > 0)).y
         factors = tf.gather(tf.constant(self.factors, tf.float32), labels - 1)
         if self.sampling is Sampling.REPEAT_FACTOR:
-            expected = tf.reduce_max(tf.concat([factors, [1.0]], axis=0))
-        else:
-            expected = tf.reduce_sum(factors)
+            return tf.reduce_max(tf.concat([factors, [1.0]], axis=0))
+        return tf.reduce_sum(factors)
+
+    def repeated(
+        self,
+        data: tf.data.Dataset,
+        draw_of: Callable[[dict[str, tf.Tensor]], tf.Tensor],
+    ) -> tf.data.Dataset:
+        """Repeats and drops examples.
+
+        Args:
+            data: examples with a `record`, serialized, each once.
+            draw_of: from an example to a number from 0 to 1, drawn again in each epoch.
+        """
+        counted = data.map(
+            lambda example: (example, self._copies(example["record"], draw_of(example))),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        return counted.flat_map(
+            lambda example, copies: tf.data.Dataset.from_tensors(example).repeat(copies)
+        )
+
+    def _copies(self, serialized: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+        expected = self.expected(serialized)
         whole = tf.floor(expected)
-        more = tf.random.stateless_uniform([], [draw, 1]) < expected - whole
-        return tf.cast(whole, tf.int64) + tf.cast(more, tf.int64)
+        return tf.cast(whole, tf.int64) + tf.cast(draw < expected - whole, tf.int64)
 
 
 def factors_of(sampling: Sampling, counts: LabelCounts, threshold: float) -> np.ndarray:
@@ -118,16 +157,7 @@ def factors_of(sampling: Sampling, counts: LabelCounts, threshold: float) -> np.
     return np.where(occurs, factors, 0.0)
 
 
-def keep_single_instance(data: tf.data.Dataset) -> tf.data.Dataset:
-    """Only the examples with exactly one box that is not around a crowd."""
-
-    def is_single(serialized: tf.Tensor) -> tf.Tensor:
-        _, is_crowd = examples.decode_categories(serialized)
-        return tf.equal(tf.size(is_crowd), 1) & ~tf.reduce_any(is_crowd)
-
-    return data.filter(is_single)
-
-
-def keep_boxed(data: tf.data.Dataset) -> tf.data.Dataset:
-    """Only the examples whose boxes somebody drew; see `examples.is_boxed`."""
-    return data.filter(examples.is_boxed)
+def is_single_instance(serialized: tf.Tensor) -> tf.Tensor:
+    """Whether a serialized example has exactly one box, and that is not around a crowd."""
+    _, is_crowd = examples.decode_categories(serialized)
+    return tf.equal(tf.size(is_crowd), 1) & ~tf.reduce_any(is_crowd)

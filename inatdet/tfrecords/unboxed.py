@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from inatdet.tfrecords import examples
 from inatdet.tfrecords.journal import count_boxed_images
-from inatdet.tfrecords.sampling import keep_boxed
-from inatdet.tfrecords.streaming import stream
+from inatdet.tfrecords.streaming import in_file_order
 
 
 def any_boxed(file_pattern: str) -> bool:
@@ -18,5 +18,5 @@ def any_boxed(file_pattern: str) -> bool:
     images = count_boxed_images(file_pattern)
     if images is not None:
         return images > 0
-    boxed = stream(file_pattern, is_training=False, keep=keep_boxed)
+    boxed = in_file_order(file_pattern, keep=examples.is_boxed)
     return any(True for _ in boxed.take(1))

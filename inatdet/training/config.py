@@ -8,6 +8,7 @@ from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
 from inatdet.choices import Choice
+from inatdet.data.checking import OnBad
 from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
 from inatdet.networks.inception_v3 import BatchNorm
@@ -37,6 +38,8 @@ class InputConfig(hyperparams.Config):
             [Gupta et al., "LVIS", 2019]; or `class_balanced` [Shen et al., "Relay
             Backpropagation", 2016]; see `inatdet.tfrecords.sampling.Sampling`.
         repeat_threshold: share of images below which a label's images are repeated [LVIS: .001].
+        on_bad: what training does about records that are damaged, and images that cannot be
+            decoded: `error`, or `skip` to leave them out [ours], which takes a second decoding.
     """
 
     input_path: str = ""
@@ -47,6 +50,7 @@ class InputConfig(hyperparams.Config):
     single_instance: bool = False
     sampling: str = "none"
     repeat_threshold: float = 0.001
+    on_bad: str = "error"
 
 
 @dataclasses.dataclass
@@ -64,8 +68,8 @@ class TrainingTask(cfg.TaskConfig):
             grows and the steps shrink in proportion (the linear scaling rule of Goyal et al.,
             "Accurate, Large Minibatch SGD", 2017). 0 leaves both as they are.
         seed: makes the initial weights, the order and flips of the images and the random sampling
-            in the model repeatable; none by default. (Sums over threads can still differ in their
-            last digits.)
+            in the model repeatable; none by default, when that of the images is drawn and kept in
+            the model's folder. (Sums over threads can still differ in their last digits.)
         wait_for_disk: how many seconds training waits where a checkpoint cannot be saved, as on a
             full disk, before it gives up.
         train_data: the images that are trained on.
@@ -97,6 +101,7 @@ class TrainingTask(cfg.TaskConfig):
         except (TypeError, ValueError) as error:
             raise InputError(f"task.granularity: {error}") from error
         check_choice("task.train_data.sampling", self.train_data.sampling, Sampling)
+        check_choice("task.train_data.on_bad", self.train_data.on_bad, OnBad)
         if not self.train_data.repeat_threshold > 0:
             raise InputError(
                 f"task.train_data.repeat_threshold is {self.train_data.repeat_threshold}; it is a "
@@ -152,6 +157,14 @@ class Experiment(cfg.ExperimentConfig):
             raise InputError(
                 f"trainer.validation_steps is {trainer.validation_steps}; it must be above 0, or "
                 "-1 for all images"
+            )
+        if (
+            self.runtime.distribution_strategy == "parameter_server"
+            and self.task.train_data.on_bad == OnBad.SKIP
+        ):
+            raise InputError(
+                "task.train_data.on_bad is skip, which is impossible with parameter_server: "
+                "workers cannot say what they leave out; use error"
             )
         self.task.check()
 

@@ -2,7 +2,8 @@
 
 Python runs its signal handlers between two of its own instructions, and a loop of training steps is
 one instruction, which may take minutes. So a thread, which hears of a signal at once, sets a
-variable that the loop looks at before each step.
+variable that the loop looks at after each step. Where several processes take each step together,
+they ask one another, so that a signal to one of them ends all after the same step.
 """
 
 from __future__ import annotations
@@ -23,15 +24,34 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interruption:
     """Whether a run was asked to end.
 
+    Args:
+        shared: whether processes take steps together and must end together; then this is created
+            outside of their strategy's scope.
+
     Attributes:
         asked: bool variable, on the CPU, that the loop of steps reads.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shared: bool = False) -> None:
         with tf.device("CPU:0"):
             self.asked = tf.Variable(False, trainable=False, name="asked_to_end")
+            # Of any process; it says which steps were the last for all of them.
+            self._agreed = tf.Variable(False, trainable=False) if shared else None
         self._number: int | None = None
         self._in_steps = False
+
+    def agreed(self, strategy: tf.distribute.Strategy) -> tf.Tensor:
+        """Whether steps are to end: bool `[]`, the same in all processes; in a graph.
+
+        Args:
+            strategy: all of whose processes call this after the same step.
+        """
+        if self._agreed is None:
+            return self.asked.read_value()
+        asked = strategy.run(lambda: tf.cast(self.asked.read_value(), tf.int32))
+        ends = strategy.reduce(tf.distribute.ReduceOp.SUM, asked, axis=None) > 0
+        self._agreed.assign(ends)
+        return ends
 
     @contextlib.contextmanager
     def heard(self) -> Iterator[None]:
@@ -60,7 +80,7 @@ class Interruption:
             self._in_steps = False
 
     def end_if_asked(self, save: Callable[[], None]) -> None:
-        """Ends the run if a signal came in `in_steps`.
+        """Ends the run if a signal came in `in_steps`, to this process or one that it agrees with.
 
         Args:
             save: is called before.
@@ -68,7 +88,9 @@ class Interruption:
         Raises:
             KeyboardInterrupt: one came.
         """
-        if self._number is not None:
+        own = self._number is not None
+        if own if self._agreed is None else self._agreed.numpy():
+            self._number = self._number or signal.SIGTERM
             save()
             raise KeyboardInterrupt
 

@@ -6,6 +6,8 @@ import contextlib
 import functools
 import logging
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -13,21 +15,39 @@ import tf_keras
 from official.core import task_factory, train_lib, train_utils
 
 from inatdet import locks, outputs
-from inatdet.errors import InputError
+from inatdet.errors import InputError, RunError, reason_of
 from inatdet.networks import checkpoints
 from inatdet.tfrecords import contents
 from inatdet.tfrecords.damage import reading_errors
 from inatdet.tfrecords.reading import find_files
-from inatdet.training import averaging, devices, experiment, history, resuming, saving
+from inatdet.training import (
+    asynchronous,
+    averaging,
+    cluster,
+    devices,
+    experiment,
+    history,
+    meeting,
+    resuming,
+    saving,
+    together,
+    watching,
+)
+from inatdet.training.cluster import Cluster
 from inatdet.training.config import Experiment, TrainingTask, images_per_step, scale_to_replicas
-from inatdet.training.progress import ProgressLine, StopOnNonFiniteLoss, losses_text
-from inatdet.training.task import Task
+from inatdet.training.data_order import DataOrder
+from inatdet.training.interruption import Interruption
+from inatdet.training.modes import WATCH
+from inatdet.training.progress import BadLossError, ProgressLine, StopOnBadLoss, losses_text
 from inatdet.training.trainer import Controller, Trainer
 
 _log = logging.getLogger(__name__)
 
 # The file for what Orbit prints; the progress lines say the same in fewer words.
 _ORBIT_LOG = "orbit.log"
+
+# What TensorFlow raises when another process is no longer there.
+_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
 
 
 def train(
@@ -37,6 +57,7 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     notify: Callable[[str], None] = _log.info,
     command: str = "",
+    start_timeout: float = meeting.SECONDS,
 ) -> dict[str, float]:
     """Trains, or computes the validation losses.
 
@@ -45,10 +66,11 @@ def train(
             with Model Garden.
         mode: one of `inatdet.training.modes.MODES`.
         model_dir: where checkpoints, summaries and settings go. Training resumes from the newest
-            checkpoint there.
-        strategy: the devices, instead of those of `params.runtime`.
+            checkpoint there. All processes of a cluster read it; the first of them writes it.
+        strategy: the devices, instead of those of `params.runtime` and of the cluster.
         notify: receives one line for each loop of steps, each validation and each remark.
         command: the command line that is running, which the folder's history names.
+        start_timeout: how many seconds the processes of a cluster wait for one another.
 
     Returns:
         The last values of a training run's losses (empty when nothing was left to train).
@@ -56,22 +78,45 @@ def train(
     Raises:
         InputError: for settings that do not fit the data, the machine, or the model in the folder,
             which is then left as it was; and while another process trains there.
-        RunError: when a loss is not finite, or checkpoints cannot be saved for too long.
+        RunError: when a loss is not finite, checkpoints cannot be saved for too long, or other
+            processes of the cluster are lost.
         KeyboardInterrupt: when interrupted, with the words for what is left.
     """
     checkpoints.check_folder_name(model_dir)
-    outputs.check_folder(model_dir)
+    processes = cluster.of(params.runtime) if "train" in mode and not strategy else None
+    if processes and processes.serves:
+        is_done = functools.partial(watching.is_done, model_dir)
+        asynchronous.serve(processes, is_done, start_timeout, notify)
+        return {}
+    if processes and processes.evaluates:
+        mode, processes = WATCH, None
+    writes = processes is None or processes.is_first
+    if writes:
+        outputs.check_folder(model_dir)
     devices.set_precision(params.runtime)
-    strategy = strategy or devices.strategy_of(params.runtime)
-    with locks.only_writer(model_dir) if "train" in mode else contextlib.nullcontext():
+    with locks.only_writer(model_dir) if writes and "train" in mode else contextlib.nullcontext():
         try:
-            return _train(params, mode, model_dir, strategy, notify, command)
+            if processes:
+                if params.runtime.distribution_strategy == cluster.ASYNCHRONOUS:
+                    asynchronous.check(params, mode)
+                strategy = devices.strategy_in(processes, params.runtime, start_timeout, notify)
+            strategy = strategy or devices.strategy_of(params.runtime)
+            return _train(params, mode, model_dir, strategy, processes, notify, command)
         except KeyboardInterrupt as error:
             newest = checkpoints.latest(model_dir)
             raise KeyboardInterrupt(
                 f"the same command goes on from {newest}"
                 if newest and "train" in mode
                 else "nothing was saved yet, so the same command begins again"
+            ) from error
+        except _LOST as error:
+            if not processes:
+                raise
+            newest = checkpoints.latest(model_dir)
+            raise RunError(
+                "another process of the cluster has ended or cannot be reached; start all again, "
+                f"which {f'goes on from {newest}' if newest else 'begins anew'} "
+                f"({reason_of(error)})"
             ) from error
 
 
@@ -80,6 +125,7 @@ def _train(
     mode: str,
     model_dir: str,
     strategy: tf.distribute.Strategy,
+    processes: Cluster | None,
     notify: Callable[[str], None],
     command: str,
 ) -> dict[str, float]:
@@ -87,39 +133,45 @@ def _train(
     replicas = strategy.num_replicas_in_sync
     factor = scale_to_replicas(params, replicas)
     patterns = _patterns(params.task, mode)
+    if mode == WATCH:
+        watching.first_checkpoint(model_dir, params.trainer.continuous_eval_timeout, notify)
     checkpoint = resuming.checkpoint_to_resume(model_dir, notify)
     differing = _compare(params, mode, model_dir, patterns)
-    if differing:
+    if differing and mode != WATCH:
         notify(f"resuming with {differing}")
     if factor != 1.0:
         notify(
             f"{images_per_step(params.task, replicas)} images per step, {factor:g} times the "
             f"reference: learning rate times {factor:g}, {params.trainer.train_steps} steps"
         )
+    interruption = Interruption(shared=True) if together.takes_steps(strategy) else None
     with strategy.scope():
         task = task_factory.get_task(params.task, logging_dir=model_dir)
     if "train" in mode:
         task.prepare()
+        step = checkpoints.step_of(checkpoint) if checkpoint else 0
+        task.order = DataOrder.read(model_dir, step, params.task, replicas)
+        task.order.seed = together.of_first(strategy, task.order.seed)
     params.lock()
     if params.task.seed is not None:
         tf_keras.utils.set_random_seed(params.task.seed)
-    with strategy.scope():
-        trainer = train_utils.create_trainer(
-            params,
-            task,
-            train="train" in mode,
-            evaluate="eval" in mode,
-            trainer_cls=Trainer,
-        )
-        # Orbit restores it without noticing if it is of another model.
-        if checkpoint:
-            checkpoints.restore(trainer.model, checkpoint)
-            averaging.begin(trainer.optimizer)  # in case the checkpoint has no averages
-    with reading_errors(*patterns), trainer.interruption.heard():
-        try:
-            return _run(
-                trainer, task, params, mode, model_dir, checkpoint, strategy, notify, command
+    with reading_errors(*patterns):
+        with strategy.scope():
+            trainer = train_utils.create_trainer(
+                params,
+                task,
+                train="train" in mode,
+                evaluate="eval" in mode,
+                trainer_cls=functools.partial(Trainer, interruption=interruption),
             )
+            # Orbit restores it without noticing if it is of another model.
+            if checkpoint:
+                checkpoints.restore(trainer.model, checkpoint)
+                averaging.begin(trainer.optimizer)  # in case the checkpoint has no averages
+        writes = processes is None or processes.is_first
+        try:
+            with trainer.interruption.heard():
+                return _run(trainer, mode, model_dir, checkpoint, writes, notify, command)
         except tf.errors.OutOfRangeError as error:
             raise InputError(
                 f"{' and '.join(patterns)}: holds no image to train on; write TFRecords of images "
@@ -153,70 +205,114 @@ def _compare(params: Experiment, mode: str, model_dir: str, patterns: list[str])
 
 def _run(
     trainer: Trainer,
-    task: Task,
-    params: Experiment,
     mode: str,
     model_dir: str,
     checkpoint: str | None,
-    strategy: tf.distribute.Strategy,
+    writes: bool,
     notify: Callable[[str], None],
     command: str,
 ) -> dict[str, float]:
-    """Runs the steps and validations of a mode; see `train`."""
+    """Runs the steps and validations of a mode; see `train`.
+
+    Args:
+        trainer: built, and the checkpoint of the same model.
+        mode: see `train`.
+        model_dir: see `train`.
+        checkpoint: the path of the checkpoint to begin with, if any.
+        writes: whether this process writes what others read.
+        notify: see `train`.
+        command: see `train`.
+    """
+    task, params, strategy = trainer.task, trainer.config, trainer.strategy
     step, last_step = trainer.global_step, params.trainer.train_steps
     per_step = images_per_step(params.task, strategy.num_replicas_in_sync)
     progress = ProgressLine(step, last_step, per_step, notify)
     last: dict[str, float] = {}
     train_actions = [
-        StopOnNonFiniteLoss(step, lambda: checkpoints.latest(model_dir)),
+        StopOnBadLoss(
+            step,
+            lambda: checkpoints.latest(model_dir),
+            lambda: trainer.images,
+            params.trainer.loss_upper_bound,
+            params.trainer.recovery_begin_steps,
+        ),
         progress,
         lambda output: last.update({name: float(value) for name, value in output.items()}),
         *task.training_actions(params.trainer.steps_per_loop * per_step, notify),
     ]
-    summaries = saving.Summaries(
-        os.path.join(model_dir, params.trainer.validation_summary_subdir), step, notify
-    )
-    eval_actions = [
-        lambda output: notify(
-            f"validation at step {int(step.numpy())}"
-            f" | loss {losses_text(output, 'validation_loss')}"
+    with contextlib.ExitStack() as stack:
+        place = model_dir if writes else stack.enter_context(tempfile.TemporaryDirectory())
+        summaries = saving.Summaries(
+            os.path.join(place, params.trainer.validation_summary_subdir), step, notify
         )
-    ]
-    if "eval" in mode:
-        eval_actions += task.evaluation_actions(trainer.model, strategy, summaries, step)
-    os.makedirs(model_dir, exist_ok=True)
-    saver = saving.Saver(
-        model_dir,
-        params.task.wait_for_disk,
-        lambda: bool(trainer.interruption.asked.numpy()),
-        notify,
-    )
-    with contextlib.redirect_stdout(saving.Log(os.path.join(model_dir, _ORBIT_LOG))):
+        eval_actions = [
+            lambda output: notify(
+                f"validation at step {int(step.numpy())}"
+                f" | loss {losses_text(output, 'validation_loss')}"
+            )
+        ]
+        if "eval" in mode:
+            eval_actions += task.evaluation_actions(trainer.model, strategy, summaries, step)
+
+        def recovered(error: BadLossError, failed: int, begin: int) -> None:
+            notify(f"warning: {error.what}; going on from step {begin} with the images after these")
+            task.order.go_back(failed, begin)
+            task.order.save(place)
+            progress.start()
+
+        os.makedirs(place, exist_ok=True)
+        saver = saving.Saver(
+            place,
+            params.task.wait_for_disk,
+            lambda: bool(trainer.interruption.asked.numpy()),
+            notify,
+        )
+        log = saving.Log(os.path.join(place, _ORBIT_LOG))
+        stack.enter_context(contextlib.redirect_stdout(log))
         runner = train_lib.OrbitExperimentRunner(
             distribution_strategy=strategy,
             task=task,
             mode=mode,
-            params=params,
-            model_dir=model_dir,
+            # The controller does what Model Garden does with recovery_max_trials, and ending when
+            # asked to is `interruption`'s, whatever the strategy.
+            params=params.replace(
+                trainer={"recovery_max_trials": -1, "preemption_on_demand_checkpoint": False}
+            ),
+            model_dir=place,
             train_actions=train_actions,
             eval_actions=eval_actions,
-            summary_manager=saving.Summaries(os.path.join(model_dir, "train"), step, notify),
+            summary_manager=saving.Summaries(os.path.join(place, "train"), step, notify),
             eval_summary_manager=summaries,
             trainer=trainer,
-            controller_cls=functools.partial(Controller, checkpoint=checkpoint, saver=saver),
+            controller_cls=functools.partial(
+                Controller,
+                checkpoint=checkpoint,
+                saver=saver,
+                most_recoveries=max(params.trainer.recovery_max_trials, 0),
+                recovered=recovered,
+            ),
         )
+        if not writes:  # it saves as well, because saving takes all processes, but not for anyone
+            stack.callback(shutil.rmtree, runner.checkpoint_manager.directory, ignore_errors=True)
+        together.check_step(strategy, step, model_dir)
         start = int(step.numpy())
         # The checkpoint has been restored, so these are the settings of its model.
-        if "train" in mode:
+        if "train" in mode and writes:
             history.add(params, model_dir, start, command, notify)
             experiment.save(params, model_dir)
             task.save_companions(model_dir)
             resuming.save_records(params.task.train_data.input_path, model_dir)
+            task.order.save(model_dir)
             resuming.remove_leftovers(model_dir)
-        if start:
+        if start and mode != WATCH:
             notify(f"resuming from step {start} in {model_dir}")
         progress.start()
-        runner.run()
+        if mode == WATCH:
+            watching.validate(runner.controller, params.trainer, model_dir)
+        else:
+            runner.run()
+    if trainer.steps and trainer.steps.taken:
+        notify(trainer.steps.text())
     if mode == "train" and start >= last_step:
         notify(f"{model_dir} is already trained: {start} of {last_step} steps")
     return last

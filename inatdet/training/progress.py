@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from inatdet.errors import RunError
+from inatdet.tfrecords.left_out import LeftOut
+
+_NAMED = 32  # images of a step that a message names at most
 
 
 def duration(seconds: float) -> str:
@@ -41,34 +45,100 @@ def _listed(output: dict[str, tf.Tensor], group: str, shown: Callable[[float], s
     )
 
 
-class StopOnNonFiniteLoss:
-    """An Orbit train action that ends the run before a model with non-finite losses is saved.
+class BadLossError(RunError):
+    """A loss is not finite, or larger than it may be.
+
+    Attributes:
+        what: which one, after which images.
+    """
+
+    def __init__(self, what: str, then: str):
+        super().__init__(f"{what}; {then}")
+        self.what = what
+
+
+class StopOnBadLoss:
+    """An Orbit train action that ends the run before a model with such losses is saved.
 
     Args:
         global_step: the step counter.
         last_checkpoint: gives the newest checkpoint's path, or None.
+        images: gives the ids of the images of the steps that may be why, by step.
+        largest: what the training loss may be.
+        from_step: from which step on it may not be larger.
     """
 
-    def __init__(self, global_step: tf.Variable, last_checkpoint: Callable[[], str | None]):
+    def __init__(
+        self,
+        global_step: tf.Variable,
+        last_checkpoint: Callable[[], str | None],
+        images: Callable[[], Mapping[int, Sequence[int]]] = dict,
+        largest: float = math.inf,
+        from_step: int = 0,
+    ):
         self._global_step = global_step
         self._last_checkpoint = last_checkpoint
+        self._images = images
+        self._largest, self._from_step = largest, from_step
 
     def __call__(self, output: dict[str, tf.Tensor]) -> None:
         """Checks every loss of a loop.
 
         Raises:
-            RunError: if one is infinite or NaN.
+            BadLossError: if one is infinite, NaN, or too large.
         """
-        losses = {name: value for name, value in output.items() if "loss" in name}
-        bad = [name for name, value in losses.items() if not np.isfinite(float(value))]
+        losses = {name: float(value) for name, value in output.items() if "loss" in name}
+        bad = [name for name, value in losses.items() if not np.isfinite(value)]
+        step = int(self._global_step.numpy())
+        what = f"not finite by step {step}: {', '.join(bad)}"
         if not bad:
-            return
+            total = losses.get("training_loss", 0.0)
+            if step < self._from_step or total <= self._largest:
+                return
+            what = f"by step {step}, training_loss is {total:.3g}, above {self._largest:g}"
         saved = self._last_checkpoint()
-        raise RunError(
-            f"not finite by step {int(self._global_step.numpy())}: {', '.join(bad)}; "
+        raise BadLossError(
+            "; ".join([what, *_of_images(self._images())]),
             f"{f'the last checkpoint is {saved}' if saved else 'nothing was saved yet'}; "
-            "lower the learning rate or use a warm-up, and run the same command again"
+            "lower the learning rate or use a warm-up, and run the same command again, or set "
+            "trainer.recovery_max_trials to go on without such batches",
         )
+
+
+def _of_images(steps: Mapping[int, Sequence[int]]) -> list[str]:
+    """`step 7 saw the images 3, 4`, for each step."""
+    named = []
+    for step, ids in steps.items():
+        if ids:
+            more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+            images = f"image{'s' if len(ids) > 1 else ''} {', '.join(map(str, ids[:_NAMED]))}"
+            named.append(f"step {step} saw the {images}{more}")
+    return named
+
+
+class LeftOutRemark:
+    """A train action that says which damaged records were left out, when there are new ones.
+
+    Args:
+        left_out: knows them.
+        notify: receives the remarks.
+    """
+
+    def __init__(self, left_out: LeftOut, notify: Callable[[str], None]):
+        self._left_out, self._notify = left_out, notify
+        self._told = 0
+
+    def __call__(self, output: dict[str, tf.Tensor]) -> None:
+        """Speaks after a loop."""
+        del output
+        count = self._left_out.count
+        if count > self._told:
+            images = "image is" if count == 1 else "images are"
+            self._notify(
+                f"warning: {count} damaged {images} left out so far: {self._left_out}; `inatdet "
+                "check --records` lists all damage"
+            )
+        self._told = count
 
 
 class ProgressLine:
@@ -107,7 +177,9 @@ class ProgressLine:
             return
         step, now = int(self._global_step.numpy()), time.monotonic()
         steps = step - self._last[0]
-        seconds = (now - self._last[1]) / max(steps, 1)
+        if not steps:  # the run was asked to end before any began
+            return
+        seconds = (now - self._last[1]) / steps
         self._last = (step, now)
         output["images_per_second"] = tf.constant(self._images_per_step / max(seconds, 1e-9))
         self._notify(

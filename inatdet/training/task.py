@@ -12,6 +12,7 @@ from official.core import config_definitions as cfg
 from official.modeling import optimization
 
 from inatdet.training.averaging import Averaging
+from inatdet.training.data_order import DataOrder
 
 LoopAction = Callable[[dict[str, tf.Tensor]], None]
 """Called after each loop of steps, or each validation, with the values that it gave."""
@@ -19,6 +20,9 @@ LoopAction = Callable[[dict[str, tf.Tensor]], None]
 
 class Task(base_task.Task):
     """A Model Garden task with hooks for the loop; by default they do nothing."""
+
+    order: DataOrder | None = None
+    """Of the images that are trained on; set before the inputs are built, or they begin anew."""
 
     @property
     def needed(self) -> str:

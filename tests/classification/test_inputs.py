@@ -11,6 +11,7 @@ from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.lookup import LabelLookup
+from inatdet.tfrecords.order import Start
 from tests import records
 from tests.classification.settings import training_on
 
@@ -141,6 +142,17 @@ def test_half_of_the_images_are_flipped_and_three_tenths_recolored(monkeypatch):
     assert abs(flips.mean() - 0.5) < 0.07
     assert abs(recolored.mean() - 0.3) < 0.07
     assert abs((flips[recolored]).mean() - 0.5) < 0.12
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_training_goes_on_where_it_was(without_labels, cache):
+    settings = {"seed": 3, "shuffle_buffer": 2, "batch_size": 3, "cache": cache}
+    expected = list(batches(without_labels, True, **settings).take(12))
+    for before in (1, 5, 9):
+        found = batches(without_labels, True, start=Start(0, 3 * before), **settings)
+        for one, other in zip(expected[before:], found):
+            for name, value in one.items():
+                np.testing.assert_array_equal(value, other[name], err_msg=name)
 
 
 @pytest.mark.parametrize("workers", [2, 3])

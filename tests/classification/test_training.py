@@ -8,11 +8,13 @@ import tensorflow as tf
 
 from inatdet.classification.experiments import read_saved
 from inatdet.classification.task import ClassifierTask
-from inatdet.errors import InputError
+from inatdet.errors import InputError, RunError
 from inatdet.networks import checkpoints, classifiers
 from inatdet.programs.experiments import read_experiment
+from inatdet.tfrecords.order import Start
 from inatdet.training import averaging, loop
 from inatdet.training import experiment as shared
+from inatdet.training.data_order import DataOrder
 from inatdet.training.resuming import compare_settings
 from tests import records
 from tests.classification.conftest import tiny
@@ -49,6 +51,13 @@ def validation_loss(data, folder, restore):
     for batch in task.build_inputs(params.task.validation_data):
         task.validation_step(batch, model, metrics)
     return float(metrics[0].result())
+
+
+def test_a_finished_run_is_validated_as_it_was(data, first_run):
+    folder, lines, _ = first_run
+    watched = []
+    loop.train(training_on(data, 10), "continuous_eval", str(folder), notify=watched.append)
+    assert watched == [line for line in lines if line.startswith("validation at step 10")]
 
 
 def test_progress_shows_loss_and_accuracy(first_run):
@@ -129,6 +138,75 @@ def test_a_seed_repeats_a_run(data, first_run, tmp_path):
             np.testing.assert_allclose(
                 again.get_tensor(name), once.get_tensor(name), rtol=1e-3, atol=1e-5, err_msg=name
             )
+
+
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(data, first_run, tmp_path):
+    folder, lines = tmp_path / "model", []
+    shutil.copytree(first_run[0], folder)
+    for path in [folder / "checkpoint", *folder.glob("ckpt-10.*")]:
+        path.unlink()
+    loop.train(training_on(data, 10), "train", str(folder), notify=lines.append)
+    assert f"resuming from step 5 in {folder}" in lines
+    same_checkpoints(first_run[0], folder)
+
+
+def same_checkpoints(folder, other):
+    """Compares all that is in the newest checkpoints of two folders, bit by bit."""
+    one, two = (tf.train.load_checkpoint(checkpoints.newest(str(f))) for f in (folder, other))
+    names = {
+        name
+        for name, shape in one.get_variable_to_shape_map().items()
+        if "CHECKPOINTABLE" not in name
+    }
+    assert len(names) > 10
+    for name in names - {"save_counter/.ATTRIBUTES/VARIABLE_VALUE"}:
+        np.testing.assert_array_equal(one.get_tensor(name), two.get_tensor(name), err_msg=name)
+
+
+@pytest.fixture
+def bad_batches(monkeypatch):
+    """The numbers of the batches of a run, from 0, whose pixels are no numbers."""
+    bad, build = [], ClassifierTask.build_inputs
+
+    def spoiled(number, batch):
+        is_bad = tf.reduce_any(number == tf.constant(bad, tf.int64))
+        return batch | {"image": batch["image"] + tf.where(is_bad, np.nan, 0.0)}
+
+    def build_inputs(self, params, input_context=None):
+        return build(self, params, input_context).enumerate().map(spoiled)
+
+    monkeypatch.setattr(ClassifierTask, "build_inputs", build_inputs)
+    return bad
+
+
+def images_of_step(data, step):
+    """What an uninterrupted run sees."""
+    params = training_on(data, 1)
+    batches = inputs_of(params).skip(step - 1).take(1)
+    return next(iter(batches))["image_id"].numpy().tolist()
+
+
+def inputs_of(params):
+    return ClassifierTask(params.task).build_inputs(params.task.train_data)
+
+
+def test_after_a_loss_that_is_not_finite_a_run_goes_back_and_on(data, tmp_path, bad_batches):
+    expected = {step: images_of_step(data, step) for step in (7, 8)}
+    bad_batches += [7, 17]  # of step 8, and after going back to step 5 of step 13
+    params = training_on(data, 15, "trainer.recovery_max_trials=1")
+    lines = []
+    with pytest.raises(
+        RunError, match=r"not finite by step 15: .*; step 13 saw the images"
+    ) as error:
+        loop.train(params, "train", str(tmp_path), notify=lines.append)
+    assert f"the last checkpoint is {tmp_path}/ckpt-10; " in str(error.value)
+    (line,) = [line for line in lines if line.startswith("warning")]
+    words = [f"step {step} saw the images {', '.join(map(str, expected[step]))}" for step in (8, 7)]
+    assert line.startswith("warning: not finite by step 10: ")
+    assert f"; {words[0]}; {words[1]}; going on from step 5 with the images after these" in line
+    order = DataOrder.read(str(tmp_path), 10, params.task, 1)
+    assert order.start() == Start(0, 60)
+    assert not any(line.startswith("step 10/15 | loss nan") for line in lines)
 
 
 @pytest.mark.parametrize(

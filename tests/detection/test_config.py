@@ -104,6 +104,12 @@ def test_the_rule_can_be_switched_off():
         ([], "task.validation_pictures=-1", "0, which shows none"),
         ([], "runtime.enable_xla=true", "set task.model.head.xla=true"),
         ([], "task.train_data.sampling=all", "sampling is 'all'; it must be one of none, repeat"),
+        ([], "task.train_data.on_bad=ignore", "on_bad is 'ignore'; it must be one of error, skip"),
+        (
+            [],
+            "task.train_data.on_bad=skip,runtime.distribution_strategy=parameter_server",
+            "impossible with parameter_server: workers cannot say what they leave out",
+        ),
         ([], "task.train_data.repeat_threshold=0", "share of images and must be above 0"),
         ([], "task.short_edge=2000", "no longer than the long one"),
         ([], "task.train_data.bach_size=2", "setting task.train_data.bach_size; is task.train_da"),
@@ -202,6 +208,19 @@ def test_settings_in_one_line(line, settings):
 def test_more_gpus_than_there_are():
     params = read_experiment([], "runtime.num_gpus=99")
     with pytest.raises(InputError, match="TensorFlow sees 0; set NUM_GPUS=0"):
+        devices.strategy_of(params.runtime)
+
+
+@pytest.mark.parametrize("strategy", ["parameter_server", "multi_worker_mirrored", "mirrored"])
+def test_what_a_cluster_trained_is_applied_by_one_process(strategy):
+    params = read_experiment([], f"runtime.distribution_strategy={strategy}")
+    found = devices.strategy_of(params.runtime)
+    assert isinstance(found, tf.distribute.OneDeviceStrategy)
+
+
+def test_strategies_that_do_not_exist():
+    params = read_experiment([], "runtime.distribution_strategy=mirored")
+    with pytest.raises(InputError, match="'mirored'; it must be one of one_device, mirrored, "):
         devices.strategy_of(params.runtime)
 
 

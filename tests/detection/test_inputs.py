@@ -15,6 +15,7 @@ from inatdet.errors import InputError
 from inatdet.tfrecords import encoding
 from inatdet.tfrecords.damage import find_damage, reading_errors
 from inatdet.tfrecords.lookup import LabelLookup
+from inatdet.tfrecords.order import Start
 
 TAXONOMY = Taxonomy.from_categories(
     (Category(5, "Avis rubra", "Aves"), Category(0, "Rana viridis", "Amphibia")), {0, 5}
@@ -432,3 +433,49 @@ def test_the_first_batches_are_left_out(tmp_path):
         assert batch.keys() == expected.keys()
         for name, value in batch.items():
             np.testing.assert_array_equal(value, expected[name])
+
+
+def whole(batch):
+    """Everything in a batch, to be compared."""
+    return {name: value.numpy() for name, value in batch.items()}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"batch_size": 1},
+        {"batch_size": 4},
+        {"batch_size": 4, "cache": True, "single_instance": True},
+        {"batch_size": 2, "input_context": tf.distribute.InputContext(2, 1, 2)},
+    ],
+)
+def test_training_goes_on_where_it_was(tmp_path, settings, monkeypatch):
+    monkeypatch.setattr(inputs.grouping, "BATCHES_PER_CHUNK", 3)
+    monkeypatch.setattr(inputs.grouping, "CHUNKS_PER_ROUND", 2)
+    monkeypatch.setattr(inputs.grouping, "BATCHES_READ_PER_ROUND", 6)
+    monkeypatch.setattr(inputs.grouping, "BATCHES_PER_ROUND", 4)
+    shapes = [(24, 32), (32, 24), (24, 24), (20, 33)]
+    pattern = write(tmp_path, [example_of(i, *shapes[i % 4]) for i in range(19)], shards=3)
+    pipelines = settings["input_context"].num_input_pipelines if "input_context" in settings else 1
+    settings = settings | {"is_training": True, "seed": 2, "short_edge": 24, "shuffle_buffer": 3}
+
+    def batches(count, **more):
+        return [whole(batch) for batch in dataset(pattern, **settings, **more).take(count)]
+
+    expected = batches(16)
+    for before in (1, 6, 11):
+        start = Start(0, before * settings["batch_size"] * pipelines)
+        found = batches(16 - before, start=start)
+        for one, other in zip(expected[before:], found, strict=True):
+            assert one.keys() == other.keys()
+            for name, value in one.items():
+                np.testing.assert_array_equal(value, other[name], err_msg=name)
+
+
+def test_another_batch_size_goes_on_with_what_was_not_seen(tmp_path):
+    pattern = write(tmp_path, [example_of(i, 24, 32) for i in range(20)])
+    settings = {"is_training": True, "seed": 2, "short_edge": 24}
+    one_by_one = ids(dataset(pattern, **settings).take(200))
+    # All of one shape, so that a chunk of 128 comes as it is, but for the order of the batches.
+    rest = ids(dataset(pattern, **settings, batch_size=4, start=Start(12, 0)).take(32))
+    assert sorted(rest) == sorted(one_by_one[12:140])

@@ -13,8 +13,15 @@ from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection import inputs
 from inatdet.tfrecords import encoding
+from inatdet.tfrecords.copies import CopiesFile, expected_copies
 from inatdet.tfrecords.lookup import LabelLookup
-from inatdet.tfrecords.sampling import Resampler, Sampling, factors_of, keep_single_instance
+from inatdet.tfrecords.order import Order
+from inatdet.tfrecords.sampling import (
+    Resampler,
+    Sampling,
+    factors_of,
+    is_single_instance,
+)
 
 TAXONOMY = Taxonomy.from_categories(
     [Category(i, f"Species {i}", "Aves" if i < 3 else "Insecta") for i in range(5)], set(range(5))
@@ -55,7 +62,7 @@ def numpy_counts():
     return LabelCounts(len(IMAGES), tuple(images.tolist()), tuple(boxes.tolist()))
 
 
-def expected_copies(sampling):
+def expected_copies_by_hand(sampling):
     """The formulas of the papers, image by image."""
     counts = numpy_counts()
     shown = [label for label in range(1, 6) if counts.images[label - 1]]
@@ -78,10 +85,15 @@ def resampler(sampling):
 
 def epochs(sampling, count, seed):
     """int `[count, images]`: how often each image came in each repetition."""
-    data = resampler(sampling)(tf.data.Dataset.from_tensor_slices(RECORDS), seed)
+    data = tf.data.Dataset.from_tensor_slices(
+        {"record": RECORDS, "number": np.arange(len(RECORDS))}
+    )
+    order = Order((len(RECORDS),), seed, 1000)
     seen = np.zeros([count, len(IMAGES)], int)
     for epoch in range(count):
-        for image_id, times in Counter(RECORD_ID[r] for r in data.as_numpy_iterator()).items():
+        draws = order.copy_draws(epoch, 0)
+        shown = resampler(sampling).repeated(data, lambda one, draws=draws: draws[one["number"]])
+        for image_id, times in Counter(int(one["number"]) for one in shown).items():
             seen[epoch, image_id] = times
     return seen
 
@@ -89,7 +101,7 @@ def epochs(sampling, count, seed):
 @pytest.mark.slow
 @pytest.mark.parametrize("sampling", [Sampling.REPEAT_FACTOR, Sampling.CLASS_BALANCED])
 def test_images_come_as_often_as_the_paper_says(sampling):
-    expected = expected_copies(sampling)
+    expected = expected_copies_by_hand(sampling)
     seen = epochs(sampling, 120, seed=5)
     assert (seen >= np.floor(expected - 1e-6)).all()
     assert (seen <= np.ceil(expected + 1e-6)).all()
@@ -101,7 +113,7 @@ def test_images_come_as_often_as_the_paper_says(sampling):
 
 
 def test_every_label_is_as_likely_as_another_when_balanced():
-    expected = expected_copies(Sampling.CLASS_BALANCED)
+    expected = expected_copies_by_hand(Sampling.CLASS_BALANCED)
     assert expected.sum() == pytest.approx(len(IMAGES))  # an epoch stays as long
     single = np.array([len(set(labels)) == 1 for labels in IMAGES])
     of_two = sum(e for e, labels in zip(expected, IMAGES) if set(labels) == {2})
@@ -127,14 +139,60 @@ def test_factors_of_labels_that_no_image_has():
 
 
 def test_only_images_with_one_box():
-    kept = keep_single_instance(tf.data.Dataset.from_tensor_slices(RECORDS))
+    kept = tf.data.Dataset.from_tensor_slices(RECORDS).filter(is_single_instance)
     found = [RECORD_ID[record] for record in kept.as_numpy_iterator()]
     assert found == [i for i, labels in enumerate(IMAGES) if len(labels) == 1]
-    alone = serialized(60).replace(b"no picture", b"NO PICTURE")
-    crowd = tf.train.Example.FromString(alone)
+    crowd = tf.train.Example.FromString(serialized(60))
     crowd.features.feature["image/object/is_crowd"].int64_list.value[:] = [1]
-    data = tf.data.Dataset.from_tensors(crowd.SerializeToString())
-    assert list(keep_single_instance(data)) == []
+    assert not is_single_instance(crowd.SerializeToString())
+
+
+def test_expected_copies_of_records_in_files(tmp_path):
+    """Of two files, the second cut off."""
+    files = [str(tmp_path / name) for name in "ab"]
+    for file, content in zip(files, (RECORDS[:20], RECORDS[20:])):
+        with tf.io.TFRecordWriter(file) as writer:
+            for record in content:
+                writer.write(record)
+    sizes = [20, len(RECORDS) - 20]
+    for sampling in (Sampling.REPEAT_FACTOR, Sampling.CLASS_BALANCED):
+        found = expected_copies(files, sizes, None, resampler(sampling))
+        assert [len(part) for part in found] == sizes
+        np.testing.assert_allclose(np.concatenate(found), expected_copies_by_hand(sampling), 1e-5)
+    single = [len(labels) == 1 for labels in IMAGES]
+    found = expected_copies(files, sizes, is_single_instance, None)
+    np.testing.assert_array_equal(np.concatenate(found), single)
+    both = expected_copies(files, sizes, is_single_instance, resampler(Sampling.CLASS_BALANCED))
+    np.testing.assert_allclose(
+        np.concatenate(both), single * expected_copies_by_hand(Sampling.CLASS_BALANCED), 1e-5
+    )
+    with open(files[1], "r+b") as file:
+        file.truncate(100)
+    with pytest.raises(tf.errors.DataLossError):
+        expected_copies(files, sizes, is_single_instance, None)
+    found = expected_copies(files, sizes, is_single_instance, None, ignore_errors=True)
+    assert found[0].tolist() == single[:20]
+    assert found[1].tolist() == [0.0] * sizes[1]
+
+
+def test_what_was_counted_is_kept_for_the_same_records_and_settings(tmp_path):
+    file = tmp_path / "a.tfrecord"
+    file.write_bytes(b"x" * 10)
+    path, expected, counted = str(tmp_path / "copies.npz"), [np.float32([0, 1.5])], []
+
+    def read(settings="one", sizes=(2,)):
+        before = len(counted)
+        count = lambda: counted.append(1) or expected  # noqa: E731
+        (found,) = CopiesFile(path, settings).read_or([str(file)], sizes, count)
+        np.testing.assert_array_equal(found, expected[0])
+        return len(counted) > before
+
+    assert [read(), read(), read("other"), read("other"), read()] == [1, 0, 1, 0, 1]
+    file.write_bytes(b"x" * 11)
+    assert [read(), read()] == [1, 0]
+    for damage in (b"", b"no archive", (tmp_path / "copies.npz").read_bytes()[:-30]):
+        (tmp_path / "copies.npz").write_bytes(damage)
+        assert [read(), read()] == [1, 0]
 
 
 def read_ids(folder, pipelines=1, which=0, **settings):

@@ -38,7 +38,28 @@ def test_the_line_has_step_losses_speed_and_time_left(monkeypatch):
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_ends_the_run(bad):
-    stop = progress.StopOnNonFiniteLoss(tf.Variable(70), lambda: "model/ckpt-50")
+    stop = progress.StopOnBadLoss(tf.Variable(70), lambda: "model/ckpt-50")
     stop(output_of(training_loss=1.0, loss__classes=1.0, sampled__proposals=float("nan")))
     with pytest.raises(RunError, match=r"by step 70: loss/classes; .*model/ckpt-50"):
         stop(output_of(training_loss=1.0, loss__classes=bad))
+
+
+def test_the_images_that_may_be_why_are_named():
+    steps = {63: [3, 4], 62: [5], 61: []}
+    stop = progress.StopOnBadLoss(tf.Variable(70), lambda: None, lambda: steps)
+    words = "classes; step 63 saw the images 3, 4; step 62 saw the image 5; nothing was saved yet; "
+    with pytest.raises(progress.BadLossError, match=words):
+        stop(output_of(loss__classes=float("nan")))
+    steps[63] = list(range(100))
+    with pytest.raises(progress.BadLossError, match=r" 30, 31 and 68 more; step 62"):
+        stop(output_of(loss__classes=float("nan")))
+
+
+def test_a_loss_above_the_bound_from_a_step_on():
+    step = tf.Variable(70)
+    stop = progress.StopOnBadLoss(step, lambda: None, largest=10.0, from_step=71)
+    stop(output_of(training_loss=11.0))
+    step.assign(71)
+    stop(output_of(training_loss=10.0, loss__classes=12.0))
+    with pytest.raises(progress.BadLossError, match="by step 71, training_loss is 11, above 10; "):
+        stop(output_of(training_loss=11.0))

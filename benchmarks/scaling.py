@@ -1,0 +1,233 @@
+"""Images per second of several processes here, and the time of a step on many GPUs on paper.
+
+    python -m benchmarks.scaling --records=runs/mini/records
+    python -m benchmarks.scaling --processes=0 --step_seconds=0.12 --gpus_per_machine=8
+
+First, `inatdet launch` trains the mini detector with 1, 2 and 4 processes, synchronously and
+asynchronously, and the medians of the images per second that it reports are compared with those of
+plain `inatdet train`. The processes share the cores of this machine, so this shows what
+distribution costs, and not what it gains: where one process already uses all cores, the best
+possible ratio is 1.
+
+Then a model, whose assumptions are flags. A synchronous step takes the time of the gradients, and
+what a ring all-reduce takes beyond the part of them that it can overlap with: each GPU sends and
+receives 2 (n - 1) / n times the bytes of the gradients through the slowest link of the ring, which
+is that between machines as soon as there are two, shared by nobody else, and 2 (n - 1) messages
+wait for one another. An asynchronous worker computes, and moves all weights one way and all
+gradients the other, through its share of its machine's link and through those of the servers, which
+all workers share. Input is decoded on the processor cores; how many images a core gives is measured
+here.
+
+The bytes are those of the trained weights of the detector with --num_classes labels, in float32.
+What would remain if the gradients of the last layers were sent as the rows that are not zero is
+given too: softmax makes the gradient of the class layer dense, but only the true classes of the
+positive proposals have box codes in the loss.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from absl import app, flags
+
+from benchmarks import clusters, measuring
+
+_RECORDS = flags.DEFINE_string("records", "runs/mini/records", "Folder of the mini TFRecords.")
+_CONFIG = flags.DEFINE_string("config_file", "pipelines/mini_super.yaml", "What is trained here.")
+_PROCESSES = flags.DEFINE_list("processes", ["1", "2", "4"], "How many; 0 measures none.")
+_STEPS = flags.DEFINE_integer("steps", 120, "Steps of each run here.")
+_NUM_CLASSES = flags.DEFINE_integer("num_classes", 2854, "Labels of the model on paper.")
+_STEP = flags.DEFINE_float("step_seconds", 0.9, "Gradients of one step on one GPU.")
+_IMAGES = flags.DEFINE_integer("images_per_gpu", 1, "Images of one step on one GPU.")
+_PER_MACHINE = flags.DEFINE_integer("gpus_per_machine", 8, "GPUs that share a fast link.")
+_INSIDE = flags.DEFINE_float("gbit_inside", 400.0, "Gbit/s of a GPU's link within a machine.")
+_BETWEEN = flags.DEFINE_float("gbit_between", 25.0, "Gbit/s of a machine's link to others.")
+_LATENCY = flags.DEFINE_float("latency_us", 30.0, "Microseconds of a message between machines.")
+_OVERLAP = flags.DEFINE_float(
+    "overlap", 0.5, "Share of the gradients' time that sums overlap with."
+)
+_SERVERS = flags.DEFINE_integer("servers", 1, "Parameter servers, each on a machine of its own.")
+_CORES = flags.DEFINE_integer("cores_per_machine", 64, "Processor cores of a machine of GPUs.")
+_COUNTS = flags.DEFINE_list("gpus", ["1", "2", "4", "8", "9", "16", "32", "64"], "GPUs on paper.")
+
+
+@dataclass(frozen=True)
+class Model:
+    """The trained weights of a detector.
+
+    Attributes:
+        total: all bytes of its gradients.
+        classes: those of the layer that gives the logits.
+        boxes: those of the layer that gives the box codes.
+        boxes_row: those of one class in the latter.
+        positives: the positive proposals of an image, at most.
+    """
+
+    total: int
+    classes: int
+    boxes: int
+    boxes_row: int
+    positives: int
+
+    @classmethod
+    def of(cls, num_classes: int) -> Model:
+        """Builds the detector and counts."""
+        from inatdet.detection import forms
+        from inatdet.detection.experiments import read_experiment
+
+        config = read_experiment(["pipelines/species.yaml"]).task.model
+        model = forms.build(config, num_classes)
+        sizes = {
+            variable.name: variable.dtype.size * variable.shape.num_elements()
+            for variable in model.trainable_variables
+        }
+        layers = {
+            layer: sum(size for name, size in sizes.items() if f"{layer}/" in name)
+            for layer in ("classes", "boxes")
+        }
+        return cls(
+            sum(sizes.values()),
+            layers["classes"],
+            layers["boxes"],
+            layers["boxes"] // num_classes,
+            round(config.head.sample_size * config.head.positive_fraction),
+        )
+
+    @property
+    def sparse(self) -> int:
+        """All bytes, if of the box codes only the rows of an image's classes were sent."""
+        return self.total - self.boxes + min(self.boxes, self.positives * self.boxes_row)
+
+
+def synchronous_seconds(gpus: int, size: float) -> dict[str, float]:
+    """The parts of a synchronous step that follow one another."""
+    machines = -(-gpus // _PER_MACHINE.value)
+    gbit = _INSIDE.value if machines == 1 else _BETWEEN.value
+    moved = 2 * (gpus - 1) / gpus * size * 8 / (gbit * 1e9)
+    moved += 2 * (gpus - 1) * _LATENCY.value * 1e-6 * (machines > 1)
+    return {
+        "gradients": _STEP.value,
+        "sums": max(0.0, moved - _OVERLAP.value * _STEP.value) if gpus > 1 else 0.0,
+    }
+
+
+def asynchronous_rate(workers: int, size: float) -> tuple[float, float]:
+    """Steps per second of all workers, and the most that the servers could take."""
+    machines = -(-workers // _PER_MACHINE.value)
+    of_worker = _BETWEEN.value * 1e9 / 8 * machines / workers  # its share of its machine's link
+    alone = workers / (_STEP.value + 2 * size / of_worker)
+    most = _SERVERS.value * _BETWEEN.value * 1e9 / 8 / size  # each direction has the whole link
+    return min(alone, most), most
+
+
+def images_per_core() -> float:
+    """Images of 800 pixels that one core decodes and resizes in a second, flips included."""
+    from benchmarks import photographs
+    from inatdet.detection import inputs
+
+    with tempfile.TemporaryDirectory() as folder:
+        pattern = photographs.write_records(Path(folder), photographs.draw(120))
+        data = inputs.make_dataset(
+            pattern,
+            photographs.lookup(),
+            batch_size=1,
+            short_edge=600,
+            long_edge=1024,
+            is_training=True,
+            shuffle_buffer=120,
+        )
+        batches = iter(data)
+        next(batches)
+        start = measuring.processor_seconds()
+        for _ in range(240):
+            next(batches)
+        return 240 / (measuring.processor_seconds() - start)
+
+
+def measure_here() -> None:
+    """Trains with several processes on this machine."""
+    steps = f"trainer.train_steps={_STEPS.value},trainer.steps_per_loop=20"
+    steps += ",trainer.summary_interval=20,trainer.checkpoint_interval=100000"
+    rows, plain = [], 0.0
+    ways = [("one_device", 1)]
+    for strategy in ("multi_worker_mirrored", "parameter_server"):
+        ways += [(strategy, int(count)) for count in _PROCESSES.value]
+    for strategy, workers in ways:
+        with tempfile.TemporaryDirectory() as folder:
+            run = clusters.train(
+                Path(folder) / "model", _RECORDS.value, _CONFIG.value, strategy, workers, steps
+            )
+        rate = run.images_per_second
+        plain = plain or rate
+        said = run.last if strategy == "parameter_server" else ""
+        rows.append((strategy, workers, f"{rate:.1f}", f"{rate / plain:.2f}", said))
+    print(f"{os.cpu_count()} cores, which the processes share; {_CONFIG.value}\n")
+    measuring.print_table(("strategy", "workers", "images/s", "of plain", "steps"), rows)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Measures and prints."""
+    del argv
+    if _PROCESSES.value != ["0"]:
+        measure_here()
+    model, per_core = Model.of(_NUM_CLASSES.value), images_per_core()
+    mb = 1e6
+    measuring.print_table(
+        (f"gradients with {_NUM_CLASSES.value} classes", "MB"),
+        [
+            ("all", f"{model.total / mb:.1f}"),
+            ("of these, class layer", f"{model.classes / mb:.1f}"),
+            ("of these, box layer", f"{model.boxes / mb:.1f}"),
+            (f"all, box layer as {model.positives} rows an image", f"{model.sparse / mb:.1f}"),
+        ],
+    )
+    rows = []
+    for gpus in map(int, _COUNTS.value):
+        cells: list[object] = [gpus]
+        for size in (model.total, model.sparse):
+            step = sum(synchronous_seconds(gpus, size).values())
+            cells += [f"{step:.3f} s", f"{100 * _STEP.value / step:.0f}%"]
+        for size in (model.total, model.sparse):
+            rate, _ = asynchronous_rate(gpus, size)
+            cells.append(f"{100 * rate * _STEP.value / gpus:.0f}%")
+        need = gpus * _IMAGES.value / _STEP.value
+        cores = _CORES.value * -(-gpus // _PER_MACHINE.value)
+        cells += [f"{need:.1f}", f"{need / cores:.2f}"]
+        rows.append(cells)
+    measuring.print_table(
+        (
+            *("GPUs", "synchronous step", "efficiency", "sparse", "efficiency"),
+            *("asynchronous efficiency", "sparse", "images/s needed", "per core"),
+        ),
+        rows,
+    )
+    print(f"One core gives {per_core:.1f} images/s.\n")
+    print(first_to_break(int(_COUNTS.value[-1]), model, per_core))
+
+
+def first_to_break(gpus: int, model: Model, per_core: float) -> str:
+    """Which part limits the largest number of GPUs first, in a sentence."""
+    machines = -(-gpus // _PER_MACHINE.value)
+    _, servers = asynchronous_rate(gpus, model.total)
+    sums = synchronous_seconds(gpus, model.total)["sums"]
+    input_limit = per_core * _CORES.value * machines / _IMAGES.value
+    limits = {
+        "the servers' links (asynchronous)": servers * _STEP.value / gpus,
+        "the sums of gradients (synchronous)": _STEP.value / (_STEP.value + sums),
+        "decoding images": input_limit * _STEP.value / gpus,
+    }
+    parts = ", ".join(f"{name} {100 * min(share, 1):.0f}%" for name, share in limits.items())
+    worst = min(limits, key=lambda name: limits[name])
+    return (
+        f"With {gpus} GPUs, of their speed remain by each part alone: {parts}. "
+        f"{worst[0].upper()}{worst[1:]} {'are' if worst != 'decoding images' else 'is'} the first "
+        "to limit them."
+    )
+
+
+if __name__ == "__main__":
+    app.run(main)
