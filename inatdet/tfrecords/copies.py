@@ -59,7 +59,8 @@ class CopiesFile:
         key = hashlib.sha256(json.dumps([_VERSION, self.settings, shards]).encode()).hexdigest()
         ends = np.cumsum(sizes)[:-1]
         try:
-            with np.load(self.path) as content:
+            # Opened here, because NumPy leaves a file that is no archive open.
+            with open(self.path, "rb") as file, np.load(file) as content:
                 if content["key"] == key and len(content["copies"]) == sum(sizes):
                     return np.split(content["copies"], ends)
         except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile):
