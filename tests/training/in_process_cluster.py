@@ -134,7 +134,7 @@ def main(folder):
         "resumed": lambda: trained(strategy, classifier, settings.training_on(data, 15)),
     }.items():
         found[name] = find()
-        print(name, found[name], file=sys.stderr, flush=True)
+        print(name, file=sys.stderr, flush=True)
     print(json.dumps(found), flush=True)
     del servers
 
