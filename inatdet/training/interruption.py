@@ -90,8 +90,9 @@ class Interruption:
         """
         own = self._number is not None
         if own if self._agreed is None else self._agreed.numpy():
-            self._number = self._number or signal.SIGTERM
             save()
+            # Not before: a signal to this process, too, must not end it while it saves.
+            self._number = self._number or signal.SIGTERM
             raise KeyboardInterrupt
 
     @contextlib.contextmanager

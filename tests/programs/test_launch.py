@@ -88,7 +88,7 @@ def test_asynchronous_training_outlives_its_processes(data, tmp_path):
     assert reached > 5
     # The same goes on; a server that is lost takes everything back to the newest checkpoint.
     last = 5 * (reached // 5) + 40
-    with Launched(data, model_dir, "parameter_server", last, "--evaluator") as run:
+    with Launched(data, model_dir, "parameter_server", last, "--evaluator", "--workers=1") as run:
         run.wait_for(f"resuming from step {reached} in")
         run.wait_for("step ")
         os.kill(run.pid("ps 0"), signal.SIGKILL)

@@ -132,3 +132,26 @@ def test_who_ignores_a_signal_still_does(handled):
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     assert not interruption.asked.numpy()
+
+
+def test_a_process_that_agrees_to_end_saves_before_its_own_signal_counts(handled):
+    interruption = Interruption(shared=True)
+    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+    # Another process was asked; this one learns of it after a step, and is asked while it saves.
+    strategy.reduce = lambda op, value, axis: tf.constant(1)
+    saved = []
+
+    def save():
+        os.kill(os.getpid(), signal.SIGTERM)
+        saved.append(1)
+
+    def run():
+        with interruption.heard(), interruption.in_steps():
+            interruption.end_if_asked(lambda: pytest.fail("nobody was asked yet"))
+            assert interruption.agreed(strategy)
+            interruption.end_if_asked(save)
+
+    with pytest.raises(KeyboardInterrupt, match="as before"):
+        run()
+    assert saved == [1]
+    assert handled == [signal.SIGTERM]

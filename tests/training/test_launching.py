@@ -124,7 +124,7 @@ if (job, index, starts) == ({job!r}, last, 1):
 if (job, index, starts) == ({job!r}, last, 2):
     note("again")
 if (job, index) == ({"worker" if synchronous else "chief"!r}, 0):
-    while len(open(f"{{folder}}/started").read().split("\\n")) < {4 if not synchronous else 3}:
+    while len(open(f"{{folder}}/started").readlines()) < {2 if synchronous else 3} * starts:
         time.sleep(.01)
     note("others-started")
     wait_for("again")
