@@ -34,7 +34,8 @@ def batches_by_hand(size, batch_size):
             whole = len(members) // batch_size * batch_size
             found += [frozenset(members[i : i + batch_size]) for i in range(0, whole, batch_size)]
             left += members[whole:]
-    return found, sorted(left)
+        left.sort()
+    return found, left
 
 
 def arranged(size, batch_size, ends=False, seed=1):
