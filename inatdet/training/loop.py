@@ -192,6 +192,7 @@ def _run(
 
     def recovered(error: BadLossError, failed: int, begin: int) -> None:
         notify(f"warning: {error.what}; going on from step {begin} with the images after these")
+        assert task.order  # as in all training
         task.order.go_back(failed, begin)
         task.order.save(model_dir)
         progress.start()
@@ -224,7 +225,8 @@ def _run(
             experiment.save(params, model_dir)
             task.save_companions(model_dir)
             resuming.save_records(params.task.train_data.input_path, model_dir)
-            task.order.save(model_dir)
+            if task.order:
+                task.order.save(model_dir)
             resuming.remove_leftovers(model_dir)
         start = int(step.numpy())
         if start:
