@@ -14,6 +14,7 @@ import tensorflow as tf
 from inatdet.tfrecords import examples
 
 _NAMED = 3
+_TRIED_AT_ONCE = 16
 _SCALE = 8  # of the trial decoding, which reads all of a JPEG but computes few pixels
 
 Example = dict[str, tf.Tensor]
@@ -54,8 +55,9 @@ class LeftOut:
 
     def without_bad_images(self, data: tf.data.Dataset) -> tf.data.Dataset:
         """Examples without those whose JPEG cannot be decoded."""
-        tried = data.map(
-            lambda example: (example, _is_decodable(example["record"])),
+        tried = data.interleave(
+            _tried,
+            cycle_length=_TRIED_AT_ONCE,
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
@@ -123,11 +125,12 @@ class LeftOut:
         return f"{self._files[file]}: the image of record {number + 1} cannot be decoded as a JPEG"
 
 
-def _is_decodable(record: tf.Tensor) -> tf.Tensor:
-    def decoded(record: tf.Tensor) -> tf.Tensor:
-        jpeg = examples.decode_image(record)["encoded"]
-        return tf.size(tf.io.decode_jpeg(jpeg, channels=3, ratio=_SCALE))
+def _tried(example: Example) -> tf.data.Dataset:
+    """An example, and whether its JPEG can be decoded: in a dataset, where errors can be caught."""
 
-    # In a dataset, where failing does not end everything.
-    sizes = tf.data.Dataset.from_tensors(record).map(decoded).ignore_errors()
-    return sizes.reduce(False, lambda *_: True)
+    def decoded(example: Example) -> tuple[Example, tf.Tensor]:
+        jpeg = examples.decode_image(example["record"])["encoded"]
+        return example, tf.size(tf.io.decode_jpeg(jpeg, channels=3, ratio=_SCALE)) > 0
+
+    whole = tf.data.Dataset.from_tensors(example).map(decoded).ignore_errors()
+    return whole.concatenate(tf.data.Dataset.from_tensors((example, False))).take(1)

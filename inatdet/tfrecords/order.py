@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -22,7 +22,7 @@ BUFFERS_PER_BLOCK = 16
 # What random numbers are for, so that different uses of one seed have nothing in common.
 _FILES, _SHUFFLE, _COPIES, ELEMENTS, CHUNKS = range(5)
 
-Number = int | tf.Tensor
+Number: TypeAlias = "int | tf.Tensor"
 
 
 class Start(NamedTuple):

@@ -180,7 +180,8 @@ class TrainingStream:
             with tf.init_scope():
                 copies = self._counted_copies()
         places = [order.place_after(images, copies) for order in self._orders()]
-        return Place(*tf.unstack(tf.gather(tf.constant(places, tf.int64), self.order.pipeline)))
+        which = self.order.pipeline if len(places) > 1 else 0
+        return Place(*tf.unstack(tf.constant(places, tf.int64)[which]))
 
     def _counted_copies(self) -> Copies:
         """How often an epoch shows each record, in expectation."""
@@ -208,7 +209,7 @@ class TrainingStream:
                 any(True for _ in self._read(order.pieces(0)).filter(is_shown).take(1))
                 for order in self._orders()
             ]
-        if any(found) and not all(found):
+        if self.pipelines > 1 and not all(found):
             raise InputError(
                 f"{self._pattern}: one of {self.pipelines} workers has no image to train on in its "
                 "part of the records; use fewer workers"
@@ -216,7 +217,9 @@ class TrainingStream:
         return not all(found)
 
     def _orders(self) -> list[Order]:
-        """The orders of all pipelines."""
+        """The order of this pipeline; those of all, in turn, if its number is a tensor."""
+        if isinstance(self.order.pipeline, int):
+            return [self.order]
         return [dataclasses.replace(self.order, pipeline=i) for i in range(self.pipelines)]
 
 

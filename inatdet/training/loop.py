@@ -256,6 +256,7 @@ def _run(
 
         def recovered(error: BadLossError, failed: int, begin: int) -> None:
             notify(f"warning: {error.what}; going on from step {begin} with the images after these")
+            assert task.order  # as in all training
             task.order.go_back(failed, begin)
             task.order.save(place)
             progress.start()
@@ -302,7 +303,8 @@ def _run(
             experiment.save(params, model_dir)
             task.save_companions(model_dir)
             resuming.save_records(params.task.train_data.input_path, model_dir)
-            task.order.save(model_dir)
+            if task.order:
+                task.order.save(model_dir)
             resuming.remove_leftovers(model_dir)
         if start and mode != WATCH:
             notify(f"resuming from step {start} in {model_dir}")

@@ -144,6 +144,7 @@ def test_half_of_the_images_are_flipped_and_three_tenths_recolored(monkeypatch):
     assert abs((flips[recolored]).mean() - 0.5) < 0.12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache", [False, True])
 def test_training_goes_on_where_it_was(without_labels, cache):
     settings = {"seed": 3, "shuffle_buffer": 2, "batch_size": 3, "cache": cache}

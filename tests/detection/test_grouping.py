@@ -34,7 +34,8 @@ def batches_by_hand(size, batch_size):
             whole = len(members) // batch_size * batch_size
             found += [frozenset(members[i : i + batch_size]) for i in range(0, whole, batch_size)]
             left += members[whole:]
-    return found, sorted(left)
+        left.sort()
+    return found, left
 
 
 def arranged(size, batch_size, ends=False, seed=1):
@@ -45,8 +46,8 @@ def arranged(size, batch_size, ends=False, seed=1):
     return np.reshape(order[: whole * batch_size], [whole, batch_size]), order[whole * batch_size :]
 
 
-@pytest.mark.parametrize("batch_size", [2, 3, 8])
-@pytest.mark.parametrize("count", [0, 1, 7, 64, 300])
+@pytest.mark.parametrize("batch_size", [2, 8])
+@pytest.mark.parametrize("count", [0, 1, 300])
 def test_equal_images_then_similar_ones_then_those_that_wait(batch_size, count):
     size = np.reshape(sizes(count, seed=count), [count, 2])
     batches, waiting = arranged(size, batch_size)
@@ -65,6 +66,7 @@ def test_batches_are_mixed_by_the_seed():
     assert sum(a != b for a, b in itertools.pairwise(wide)) >= len(wide) // 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [2, 3, 8])
 def test_at_the_end_of_a_round_less_than_three_batches_are_left(batch_size):
     count = 40 * batch_size
@@ -115,6 +117,7 @@ def stream(size, batch_size, first_round=0):
     return data.map(lambda record: tf.strings.to_number(record, tf.int32)).batch(batch_size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [2, 5])
 def test_every_round_has_its_own_images_in_as_many_batches(short_rounds, batch_size):
     size = sizes(997)

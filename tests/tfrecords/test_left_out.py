@@ -72,13 +72,14 @@ def epoch(data, left_out, count=60, **settings):
     return Counter(ids)
 
 
+@pytest.mark.slow
 def test_whole_records_are_all_shown(data):
     left_out = LeftOut()
     assert epoch(data, left_out) == dict.fromkeys(range(IMAGES), 3)
     assert (left_out.count, str(left_out)) == (0, "")
 
 
-@pytest.mark.parametrize("cache", [False, True])
+@pytest.mark.parametrize("cache", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_images_that_cannot_be_decoded(data, cache):
     for number in (2, 5):
         spoil_image(file(data, 1), number)
@@ -91,6 +92,7 @@ def test_images_that_cannot_be_decoded(data, cache):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [1, 2, 100, 1500])
 def test_a_trial_fails_where_decoding_does(data, cut):
     spoil_image(file(data), 0, cut)
@@ -106,7 +108,10 @@ def test_a_trial_fails_where_decoding_does(data, cut):
         assert left_out.count == 0
 
 
-@pytest.mark.parametrize("offset", [0, 9, 12, 500])  # its length, that's checksum, its data
+# In its length, the checksum of that, and its data.
+@pytest.mark.parametrize(
+    "offset", [0, *(pytest.param(i, marks=pytest.mark.slow) for i in (9, 500))]
+)
 def test_a_damaged_frame_ends_its_file(data, offset):
     flip_bit(file(data), begin_of(file(data), 6) + offset)
     left_out = LeftOut()
@@ -116,6 +121,7 @@ def test_a_damaged_frame_ends_its_file(data, offset):
     assert left_out.count >= 1
 
 
+@pytest.mark.slow
 def test_a_file_that_is_cut_off(data):
     path = file(data)
     with open(path, "r+b") as opened:
@@ -125,6 +131,7 @@ def test_a_file_that_is_cut_off(data):
     assert str(left_out) == f"{path}: damaged after 6 records, the rest is not read"
 
 
+@pytest.mark.slow
 def test_by_default_they_are_errors(data):
     flip_bit(file(data), begin_of(file(data), 6) + 500)
     with pytest.raises(InputError, match=r"00000-of-00002.*: damaged after 6 records"), \
@@ -132,6 +139,7 @@ def test_by_default_they_are_errors(data):
         epoch(data, None)
 
 
+@pytest.mark.slow
 def test_where_more_than_half_is_damaged_it_is_an_error(data):
     for number in range(10):
         spoil_image(file(data), number)

@@ -24,12 +24,12 @@ def records(order, epoch):
     return list(chain.from_iterable(found)), list(chain.from_iterable(blocks))
 
 
-@pytest.mark.parametrize("sizes", [SIZES, (31,), (1,) * 31, (30, 1), (0, 31, 0)])
-@pytest.mark.parametrize("pipelines", [1, 2, 3, 7])
+@pytest.mark.parametrize("sizes", [SIZES, (31,), (0, 30, 1)])
+@pytest.mark.parametrize("pipelines", [1, 2, 3])
 def test_pipelines_share_the_records_of_each_epoch(sizes, pipelines):
     whole = [(f, n) for f, size in enumerate(sizes) for n in range(size)]
     orders = [order(sizes, pipelines=pipelines, pipeline=i) for i in range(pipelines)]
-    for epoch in (0, 1, 50):
+    for epoch in (0, 50):
         parts = [records(one, epoch)[0] for one in orders]
         assert sorted(chain.from_iterable(parts)) == whole
         assert {len(part) for part in parts} <= {31 // pipelines, -(-31 // pipelines)}
