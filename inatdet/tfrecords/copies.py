@@ -60,7 +60,7 @@ class CopiesFile:
         ends = np.cumsum(sizes)[:-1]
         try:
             # Opened here, because NumPy leaves a file that is no archive open.
-            with open(self.path, "rb") as file, np.load(file) as content:
+            with open(self.path, "rb") as saved, np.load(saved) as content:
                 if content["key"] == key and len(content["copies"]) == sum(sizes):
                     return np.split(content["copies"], ends)
         except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile):
