@@ -11,7 +11,7 @@ from PIL import Image as PILImage
 
 from inatdet.classification import experiments, inputs, serving
 from inatdet.classification.box_crops import BoxesByImage, box_crops
-from inatdet.classification.box_examples import BoxExamples
+from inatdet.classification.box_examples import BoxCopies, BoxExamples
 from inatdet.classification.box_inference import classify_boxes
 from inatdet.classification.config import AugmentationConfig
 from inatdet.classification.inference import classify, middles
@@ -26,9 +26,10 @@ from inatdet.data.formats.predictions import read_predictions
 from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
 from inatdet.networks import classifiers
-from inatdet.tfrecords import encoding
+from inatdet.tfrecords import encoding, examples
 from inatdet.tfrecords.label_counts import SplitCounts
 from inatdet.tfrecords.lookup import LabelLookup
+from inatdet.tfrecords.streaming import TrainingStream
 from inatdet.training.resuming import compare_settings
 from tests import records, untrained
 from tests.classification.conftest import tiny
@@ -259,6 +260,39 @@ def test_the_long_tail_is_counted_in_boxes(tmp_path):
     params.task.train_data.sampling = "none"
     (task := ClassifierTask(params.task, logging_dir=str(tmp_path))).prepare()
     np.testing.assert_allclose(task.priors(), [0.6, 0.2, 0.2])
+
+
+@pytest.mark.parametrize("factors", [(), (0.6, 1.0, 2.5)])
+def test_training_on_boxes_goes_on_where_it_was(data, factors):
+    """Also where some come more often: each as often as its label's factor in expectation."""
+    copies = BoxCopies(
+        BoxExamples(LabelLookup(records.taxonomy(), Granularity.SPECIES), 0.1), factors
+    )
+
+    def shown(after, count):
+        stream = TrainingStream(data, seed=4, shuffle_buffer=2, resampler=copies)
+        taken = stream.after(after).take(count).as_numpy_iterator()
+        return [(examples.decode(record)["image_id"].numpy(), number) for record, number in taken]
+
+    whole = shown(0, 120)
+    for images in (1, 25, 60):
+        assert shown(images, 120 - images) == whole[images:]
+    own = collections.Counter(box.image_id for box in LEARNED)
+    every = {(image_id, number) for image_id, count in own.items() for number in range(count)}
+    if factors:
+        assert set(whole) <= every
+        per_epoch = sum(factors[LABEL_OF[box.category_id] - 1] for box in LEARNED)
+        times = collections.Counter(shown(0, round(12 * per_epoch)))
+        for image_id in own:
+            boxes = [box for box in LEARNED if box.image_id == image_id]
+            for number, box in enumerate(boxes):
+                expected = 12 * factors[LABEL_OF[box.category_id] - 1]
+                # In each epoch the whole part, or one more.
+                low, high = 12 * np.floor(expected / 12), 12 * np.ceil(expected / 12)
+                assert low - 3 <= times[image_id, number] <= high + 3
+    else:
+        assert sorted(whole[: len(every)]) == sorted(whole[len(every) : 2 * len(every)])
+        assert set(whole[: len(every)]) == every
 
 
 @pytest.fixture(scope="module")
