@@ -59,14 +59,14 @@ class CopiesFile:
         key = hashlib.sha256(json.dumps([_VERSION, self.settings, shards]).encode()).hexdigest()
         ends = np.cumsum(sizes)[:-1]
         try:
-            with np.load(self.path) as content:
+            with open(self.path, "rb") as file, np.load(file) as content:
                 if content["key"] == key and len(content["copies"]) == sum(sizes):
                     return np.split(content["copies"], ends)
         except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile):
             pass  # there is none yet, or it is damaged
         copies = count()
-        with atomic_path(self.path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, key=key, copies=np.concatenate(copies))
+        with atomic_path(self.path) as temporary, open(temporary, "wb") as written:
+            np.savez(written, key=key, copies=np.concatenate(copies))
         return copies
 
 
