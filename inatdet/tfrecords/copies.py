@@ -66,8 +66,8 @@ class CopiesFile:
         except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile):
             pass  # there is none yet, or it is damaged
         copies = count()
-        with atomic_path(self.path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, key=key, copies=np.concatenate(copies))
+        with atomic_path(self.path) as temporary, open(temporary, "wb") as written:
+            np.savez(written, key=key, copies=np.concatenate(copies))
         return copies
 
 
