@@ -104,7 +104,7 @@ def check_command(command, strategy):
     }
     settings = dict(one.split("=") for one in flags["--params_override"].split(","))
     assert settings["runtime.distribution_strategy"] == strategy
-    assert settings["task.train_data.input_path"] == "/work/records/train-*.tfrecord"
+    assert settings["task.train_data.input_path"] == "/mnt/inat/records/train-*.tfrecord"
     assert "train" in MODES  # the default of --mode
 
 
