@@ -93,6 +93,10 @@ class _Awaited:
         """Takes one off the list."""
         self.members = [other for other in self.members if other != member]
 
+    def has_gone(self, member: tuple[str, int]) -> None:
+        """Waits again for one that had come."""
+        self.members.append(member)
+
     def check(self, deadline: float) -> None:
         """Says whom one waits for, once; raises `RunError` after the deadline."""
         now = time.monotonic()
@@ -124,8 +128,14 @@ def _receive(
         listener = stack.enter_context(socket.create_server(("", port)))
         selector = stack.enter_context(selectors.DefaultSelector())
         selector.register(listener, selectors.EVENT_READ)
-        while awaited.members:
+        while True:
             awaited.check(deadline)
+            # One that ended meanwhile would never hear that it may go on; it is started again.
+            for member in [member for member, one in came.items() if _has_hung_up(one)]:
+                del came[member]
+                awaited.has_gone(member)
+            if not awaited.members:
+                break
             if not selector.select(timeout=_PAUSE):
                 continue
             connection = stack.enter_context(listener.accept()[0])
@@ -142,6 +152,18 @@ def _receive(
             with contextlib.suppress(OSError):
                 connection.settimeout(5.0)
                 connection.recv(1)
+
+
+def _has_hung_up(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    finally:
+        connection.setblocking(True)
 
 
 def _reported(connection: socket.socket, others: list[tuple[str, int]]) -> tuple[str, int] | None:

@@ -85,6 +85,8 @@ def training(tmp_path):
         checkpoint_manager=manager,
         checkpoint=None,
         saver=Saver(str(folder), 60, lambda: bool(asked.numpy()), told.append),
+        most_recoveries=0,
+        recovered=lambda *_: None,
         train_actions=[],
         steps_per_loop=5,
     )
