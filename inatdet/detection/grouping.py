@@ -83,7 +83,8 @@ def grouped(
         )
         return state, tf.gather(record, shown)
 
-    return chunks.scan(nothing, step).unbatch()
+    # The next chunk is gathered while the images of this one are decoded.
+    return chunks.scan(nothing, step).prefetch(1).unbatch()
 
 
 def arranged(
