@@ -262,6 +262,7 @@ def test_the_long_tail_is_counted_in_boxes(tmp_path):
     np.testing.assert_allclose(task.priors(), [0.6, 0.2, 0.2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factors", [(), (0.6, 1.0, 2.5)])
 def test_training_on_boxes_goes_on_where_it_was(data, factors):
     """Also where some come more often: each as often as its label's factor in expectation."""

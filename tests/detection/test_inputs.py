@@ -299,8 +299,13 @@ def test_evaluation_sees_each_image_once_in_the_files_order(tmp_path, batch_size
         assert [i for i in seen if tuple(shapes[i]) == shape] == of_shape
 
 
-@pytest.mark.parametrize("cache", [False, True])
-@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize(
+    ("batch_size", "cache"),
+    [
+        (4, False),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in [(1, False), (1, True), (4, True)]),
+    ],
+)
 def test_training_is_repeatable_by_its_seed(tmp_path, batch_size, cache):
     pattern = write(tmp_path, [example_of(i, 24, 32) for i in range(12)], shards=3)
 
@@ -440,18 +445,14 @@ def whole(batch):
     return {name: value.numpy() for name, value in batch.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
+        {"batch_size": 1},
         {"batch_size": 4},
-        *(
-            pytest.param(settings, marks=pytest.mark.slow)
-            for settings in (
-                {"batch_size": 1},
-                {"batch_size": 4, "cache": True, "single_instance": True},
-                {"batch_size": 2, "input_context": tf.distribute.InputContext(2, 1, 2)},
-            )
-        ),
+        {"batch_size": 4, "cache": True, "single_instance": True},
+        {"batch_size": 2, "input_context": tf.distribute.InputContext(2, 1, 2)},
     ],
 )
 def test_training_goes_on_where_it_was(tmp_path, settings, monkeypatch):
