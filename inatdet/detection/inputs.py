@@ -21,6 +21,8 @@ from inatdet.tfrecords.order import BEGINNING, CHUNKS, ELEMENTS, Start, draw_see
 from inatdet.tfrecords.sampling import Resampler, is_single_instance
 from inatdet.tfrecords.streaming import TrainingStream, in_file_order, map_with_seeds
 
+_AHEAD = 4  # batches that are ready before they are wanted
+
 
 def resized_shape(
     height: tf.Tensor | int, width: tf.Tensor | int, short_edge: int, long_edge: int
@@ -157,12 +159,16 @@ def make_dataset(
     data = _training_examples(stream, origin, batches, batch_size)
     data = data.map(lambda serialized: _parse(serialized, lookup, is_training))
     data = data.padded_batch(batch_size) if batch_size > 1 else data
-    return map_with_seeds(
+    data = map_with_seeds(
         data,
         lambda one, seed: to_pixels(one, seed, short_edge, long_edge, True) | {"seed": seed},
         stream.order.seeds(ELEMENTS),
         first=origin + batches,
-    ).prefetch(tf.data.AUTOTUNE)
+    ).prefetch(_AHEAD)
+    # The thread that tunes it sleeps for up to a minute, for which ending the iterator would wait.
+    untuned = tf.data.Options()
+    untuned.autotune.enabled = False
+    return data.with_options(untuned)
 
 
 def _are_all_boxed(file_pattern: str) -> bool:

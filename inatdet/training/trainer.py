@@ -64,9 +64,9 @@ class Trainer(base_trainer.Trainer):
         averaging.begin(self.optimizer)
 
     def end_inputs(self) -> None:
-        """Ends the reading of records: iterators left to the interpreter's end hold it up.
+        """Ends the reading of records.
 
-        After some minutes of training, for up to a minute.
+        Iterators that are left to the interpreter can hold its end up for a minute.
         """
         self._train_iter = self._eval_iter = None
 
