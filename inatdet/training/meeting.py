@@ -131,9 +131,9 @@ def _receive(
         while True:
             awaited.check(deadline)
             # One that ended meanwhile would never hear that it may go on; it is started again.
-            for member in [member for member, one in came.items() if _has_hung_up(one)]:
-                del came[member]
-                awaited.has_gone(member)
+            for gone in [member for member, one in came.items() if _has_hung_up(one)]:
+                del came[gone]
+                awaited.has_gone(gone)
             if not awaited.members:
                 break
             if not selector.select(timeout=_PAUSE):
