@@ -99,6 +99,7 @@ def classify_boxes(
         flags={"levels": list(map(str, ranking.levels)), **dataclasses.asdict(choice)},
     )
     boxes = BoxesByImage(found, rows)
+    checkpoint_sha256, records_sha256 = checkpoints.sha256_of(checkpoint), source.summary_sha256()
     with contextlib.ExitStack() as stack:
         for path in paths:
             stack.enter_context(locks.only_writer_of(path))
@@ -111,9 +112,9 @@ def classify_boxes(
                     taxonomy,
                     model=_model(found, checkpoint),
                     settings=_settings(params, found, choice, context, level),
-                    checkpoint_sha256=checkpoints.sha256_of(checkpoint),
+                    checkpoint_sha256=checkpoint_sha256,
                     command=command,
-                    records_sha256=source.summary_sha256(),
+                    records_sha256=records_sha256,
                 )
             )
             for path, level in zip(paths, ranking.levels)

@@ -106,6 +106,8 @@ def detect(
         records=applying.stamp_of(input_pattern),
         flags={"levels": list(map(str, targets)), "most_per_class": most_per_class},
     )
+    checkpoint_sha256 = checkpoints.sha256_of(checkpoint)
+    records_sha256 = summary_sha256(input_pattern)
     with contextlib.ExitStack() as stack:
         for path in paths:
             stack.enter_context(locks.only_writer_of(path))
@@ -118,9 +120,9 @@ def detect(
                     taxonomy,
                     model=checkpoints.short_name(checkpoint),
                     settings=_settings(params.task, target, most_per_class),
-                    checkpoint_sha256=checkpoints.sha256_of(checkpoint),
+                    checkpoint_sha256=checkpoint_sha256,
                     command=command,
-                    records_sha256=summary_sha256(input_pattern),
+                    records_sha256=records_sha256,
                 )
             )
             for path, target in zip(paths, targets)
