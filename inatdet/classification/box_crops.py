@@ -9,6 +9,7 @@ from inatdet.classification import crops
 from inatdet.classification.config import ClassificationTask
 from inatdet.classification.sources import Source
 from inatdet.data.detections import Detections
+from inatdet.tfrecords.streaming import made_ahead
 
 _CROPS_AT_ONCE = 8  # of an image, each some 1 MB
 
@@ -102,8 +103,5 @@ def box_crops(
     if skip:
         data = data.scan(tf.constant(0, tf.int64), rest)
         data = data.filter(lambda jpeg, rows, of_image: tf.size(rows) > 0)
-    return (
-        data.map(pixels, tf.data.AUTOTUNE, deterministic=True)
-        .rebatch(config.validation_data.batch_size)
-        .prefetch(tf.data.AUTOTUNE)
-    )
+    crops_of_images = data.map(pixels, tf.data.AUTOTUNE, deterministic=True)
+    return made_ahead(crops_of_images.rebatch(config.validation_data.batch_size))

@@ -20,7 +20,8 @@ from inatdet.data.ranking import KEPT, Ranked
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
 from inatdet.parts import Parts, Values, joined
-from inatdet.training import applying, devices, experiment
+from inatdet.tfrecords.streaming import made_ahead
+from inatdet.training import applying, devices, experiment, feeding
 
 Pixels = Callable[[tf.distribute.InputContext | None], tf.data.Dataset]
 """Batches for one replica: `image` float32 `[b, side, side, 3]`, 0..255, and what tells which."""
@@ -175,7 +176,7 @@ def middles(
         return {"image": image, "image_id": example["image_id"]}
 
     data = source.images(context, skip * size).map(middle, tf.data.AUTOTUNE, deterministic=True)
-    return data.batch(size).prefetch(tf.data.AUTOTUNE)
+    return made_ahead(data.batch(size))
 
 
 class Runner:
@@ -211,7 +212,7 @@ class Runner:
         Args:
             pixels: gives the batches for a replica.
         """
-        batches = self._strategy.distribute_datasets_from_function(pixels)
+        batches = feeding.distributed(self._strategy, pixels)
 
         # With the data's own signature, the last batch needs no new graph.
         @tf.function(input_signature=[batches.element_spec])

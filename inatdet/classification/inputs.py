@@ -18,7 +18,7 @@ from inatdet.tfrecords.left_out import LeftOut
 from inatdet.tfrecords.lookup import LabelLookup
 from inatdet.tfrecords.order import BEGINNING, ELEMENTS, Start, draw_seed
 from inatdet.tfrecords.sampling import Copying, is_single_instance
-from inatdet.tfrecords.streaming import TrainingStream, in_file_order, map_with_seeds
+from inatdet.tfrecords.streaming import TrainingStream, in_file_order, made_ahead, map_with_seeds
 
 
 def make_dataset(
@@ -109,7 +109,7 @@ def make_dataset(
             lambda *one: with_pixels(one if boxes else one[0], no_seed),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
-        return data.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+        return made_ahead(data.batch(batch_size))
     stream = TrainingStream(
         file_pattern,
         seed=draw_seed() if seed is None else seed,
@@ -126,7 +126,7 @@ def make_dataset(
     data = map_with_seeds(
         stream.after(images), with_pixels, stream.order.seeds(ELEMENTS), first=images
     )
-    return data.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    return made_ahead(data.batch(batch_size, drop_remainder=True))
 
 
 def _label_of(serialized: tf.Tensor, lookup: LabelLookup) -> tf.Tensor:

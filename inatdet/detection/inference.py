@@ -26,7 +26,7 @@ from inatdet.tfrecords.contents import summary_sha256
 from inatdet.tfrecords.damage import reading_errors
 from inatdet.tfrecords.journal import count_boxed_images, count_images
 from inatdet.tfrecords.unboxed import any_boxed
-from inatdet.training import applying, averaging, devices, experiment
+from inatdet.training import applying, averaging, devices, experiment, feeding
 
 
 def detect(
@@ -175,10 +175,11 @@ def _found(
         task = DetectionTask(params.task, logging_dir=model_dir)
         model = task.build_model()
         averaging.restore(model, checkpoint)
-    batches = strategy.distribute_datasets_from_function(
+    batches = feeding.distributed(
+        strategy,
         lambda context: task.build_inputs(
             params.task.validation_data, context, unboxed, applying.batches_of(done, context)
-        )
+        ),
     )
 
     # With the data's own signature, new shapes need no new graph.

@@ -19,9 +19,7 @@ from inatdet.tfrecords.left_out import LeftOut
 from inatdet.tfrecords.lookup import LabelLookup
 from inatdet.tfrecords.order import BEGINNING, CHUNKS, ELEMENTS, Start, draw_seed
 from inatdet.tfrecords.sampling import Resampler, is_single_instance
-from inatdet.tfrecords.streaming import TrainingStream, in_file_order, map_with_seeds
-
-_AHEAD = 4  # batches that are ready before they are wanted
+from inatdet.tfrecords.streaming import TrainingStream, in_file_order, made_ahead, map_with_seeds
 
 
 def resized_shape(
@@ -136,14 +134,11 @@ def make_dataset(
         ).map(lambda serialized: _parse(serialized, lookup, is_training))
         data = _in_file_order(data, batch_size) if batch_size > 1 else data
         no_seed = tf.constant(0, tf.int64)
-        return (
-            data.skip(skip)
-            .map(
-                lambda one: to_pixels(one, no_seed, short_edge, long_edge, is_training),
-                num_parallel_calls=tf.data.AUTOTUNE,
-            )
-            .prefetch(tf.data.AUTOTUNE)
+        data = data.skip(skip).map(
+            lambda one: to_pixels(one, no_seed, short_edge, long_edge, is_training),
+            num_parallel_calls=tf.data.AUTOTUNE,
         )
+        return made_ahead(data)
     stream = TrainingStream(
         file_pattern,
         seed=draw_seed() if seed is None else seed,
@@ -164,11 +159,8 @@ def make_dataset(
         lambda one, seed: to_pixels(one, seed, short_edge, long_edge, True) | {"seed": seed},
         stream.order.seeds(ELEMENTS),
         first=origin + batches,
-    ).prefetch(_AHEAD)
-    # The thread that tunes it sleeps for up to a minute, for which ending the iterator would wait.
-    untuned = tf.data.Options()
-    untuned.autotune.enabled = False
-    return data.with_options(untuned)
+    )
+    return made_ahead(data)
 
 
 def _are_all_boxed(file_pattern: str) -> bool:

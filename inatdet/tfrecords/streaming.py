@@ -17,6 +17,7 @@ from inatdet.tfrecords.sampling import PART, Copying
 from inatdet.tfrecords.sizes import records_in
 
 _FILES_AT_ONCE = 8  # how many files have their records mixed in training
+_AHEAD = 4  # batches that are ready before they are wanted
 
 Keep = Callable[[tf.Tensor], tf.Tensor]
 """From a serialized example to whether it is of use."""
@@ -250,3 +251,15 @@ def map_with_seeds(
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
+
+
+def made_ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Batches that are ready before they are wanted.
+
+    Parallel calls are as many as there are threads, from the start. TensorFlow's tuning of them is
+    a thread that sleeps for up to a minute, and the end of an iterator can wait for it: it is woken
+    before it is told to end, and then goes to sleep again.
+    """
+    untuned = tf.data.Options()
+    untuned.autotune.enabled = False
+    return batches.prefetch(_AHEAD).with_options(untuned)

@@ -11,7 +11,7 @@ import orbit
 import tensorflow as tf
 from official.core import base_trainer
 
-from inatdet.training import asynchronous, averaging, resuming
+from inatdet.training import asynchronous, averaging, feeding, resuming
 from inatdet.training.accumulation import Batch
 from inatdet.training.interruption import Interruption
 from inatdet.training.progress import BadLossError
@@ -46,7 +46,10 @@ class Trainer(base_trainer.Trainer):
     ) -> Any:
         """The batches of each replica; every worker has its own part of the data."""
         if not self._is_async:
-            return super().distribute_dataset(dataset_or_fn, *args, **settings)
+            return feeding.distributed(
+                self.strategy,
+                lambda context: dataset_or_fn(*args, input_context=context, **settings),
+            )
         return asynchronous.per_worker_dataset(
             self.coordinator_for_async(), dataset_or_fn, *args, **settings
         )

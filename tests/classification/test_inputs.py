@@ -183,3 +183,8 @@ def test_rare_labels_are_shown_more_often(tmp_path):
 def test_without_files(tmp_path):
     with pytest.raises(InputError, match="no file matches"):
         batches(str(tmp_path / "none-*"), True)
+
+
+@pytest.mark.parametrize("is_training", [True, False])
+def test_no_thread_tunes_the_input(data, is_training):
+    assert batches(data, is_training).options().autotune.enabled is False

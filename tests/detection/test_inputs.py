@@ -329,6 +329,12 @@ def test_training_is_repeatable_by_its_seed(tmp_path, batch_size, cache):
     assert len(sides) > 12
 
 
+@pytest.mark.parametrize("is_training", [True, False])
+def test_no_thread_tunes_the_input(tmp_path, is_training):
+    pattern = write(tmp_path, [example_of(0, 24, 32)])
+    assert dataset(pattern, is_training=is_training).options().autotune.enabled is False
+
+
 def test_training_without_a_seed_differs(tmp_path):
     pattern = write(tmp_path, [example_of(i, 24, 32) for i in range(40)])
     runs = [ids(dataset(pattern, is_training=True).take(40)) for _ in range(2)]
