@@ -46,6 +46,16 @@ def check(config: BackboneConfig) -> None:
             f"{config.type}, give the path of a checkpoint of Model Garden's image "
             "classification, or '' for random initialization"
         )
+    if config.frozen_until and config.type != INCEPTION_V3:
+        raise InputError(
+            f"task.model.backbone.frozen_until is {config.frozen_until}, which names a block of "
+            f"{INCEPTION_V3}; with {config.type}, leave it out"
+        )
+    if config.frozen_until not in ("", *inception_v3.BLOCKS):
+        raise InputError(
+            f"task.model.backbone.frozen_until is {config.frozen_until!r}; it must be one of "
+            f"{', '.join(inception_v3.BLOCKS)}, or '' to train all layers"
+        )
 
 
 def norm_activation(config: BackboneConfig) -> common.NormActivation:
@@ -142,7 +152,7 @@ def split(config: BackboneConfig, crop_size: int | None) -> SplitBackbone:
     options = _inception_options(config)
     if config.mask_padding:
         trunk, masked = inception_v3.trunk_and_masked(
-            config.width, options["batch_norm"], options["momentum"]
+            **{name: value for name, value in options.items() if name != "padding"}
         )
     else:
         trunk, masked = inception_v3.trunk(**options), None
@@ -224,6 +234,7 @@ def _inception_options(config: BackboneConfig) -> dict[str, Any]:
         "width": config.width,
         "batch_norm": BatchNorm(config.batch_norm),
         "momentum": config.batch_norm_momentum,
+        "frozen_until": config.frozen_until,
     }
 
 
