@@ -23,10 +23,9 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from inatdet import locks, outputs
-from inatdet.detection import pixels
+from inatdet.detection import feature_store, pixels
 from inatdet.detection.config import FasterRCNNTask
 from inatdet.detection.faster_rcnn import FasterRCNN
-from inatdet.detection.feature_store import IMAGES_PER_PART, FeatureReader, FeatureStore
 from inatdet.errors import InputError
 from inatdet.files import write_text
 from inatdet.networks import inception_v3
@@ -54,7 +53,7 @@ class FeatureCache:
 
     def __init__(self, config: FasterRCNNTask):
         self._config = config
-        self._reader: FeatureReader | None = None
+        self._reader: feature_store.FeatureReader | None = None
 
     def features_of(self, encoded: tf.Tensor, flips: tf.Tensor) -> tf.Tensor:
         """Reads features, inside a graph.
@@ -87,7 +86,7 @@ class FeatureCache:
         folder = os.path.join(self._config.feature_cache, name)
         outputs.check_folder(folder)
         with _only_writer(folder, notify):
-            store = FeatureStore(folder, len(_FLIPS))
+            store = feature_store.FeatureStore(folder, len(_FLIPS))
             images, sizes = _complete(folder), np.zeros([0, 2], int)
             if images is None:
                 sizes = self._map_sizes()
@@ -148,7 +147,7 @@ class FeatureCache:
     def _compute(
         self,
         model: FasterRCNN,
-        store: FeatureStore,
+        store: feature_store.FeatureStore,
         folder: str,
         images: int,
         missing: list[int],
@@ -157,9 +156,9 @@ class FeatureCache:
     ) -> None:
         """Computes and writes some parts, once there is room for them."""
         sizes = sizes if len(sizes) else self._map_sizes()
-        wanted = np.zeros(-(-images // IMAGES_PER_PART), bool)
-        wanted[missing] = True
-        wanted = np.repeat(wanted, IMAGES_PER_PART)[:images]
+        wanted = np.zeros(images, bool)
+        for part in missing:
+            wanted[feature_store.images_of(part, images)] = True
         channels = model.backbone_parts[0].output_shape[-1]
         needed = int(sizes[wanted].prod(axis=1).sum()) * channels * _BYTES * len(_FLIPS)
         free, count = outputs.free_space(folder), int(wanted.sum())
@@ -175,18 +174,16 @@ class FeatureCache:
             f"{folder} ({outputs.gigabytes(free)} are free)"
         )
         started = time.monotonic()
+        computed = self._computed(model, wanted)
         with _bar("computing features", images, initial=images - count) as bar:
-            keys: list[int] = []
-            maps: list[np.ndarray] = []
-            computed = self._computed(model, wanted)
             for part in missing:
-                for _ in range(min(IMAGES_PER_PART, images - part * IMAGES_PER_PART)):
+                keys, maps = [], []
+                for _ in feature_store.images_of(part, images):
                     key, features = next(computed)
                     keys.append(key)
                     maps.append(features)
                     bar.update()
                 store.write(part, keys, maps)
-                keys, maps = [], []
         notify(f"computed them in {duration(time.monotonic() - started)}")
 
     def _computed(self, model: FasterRCNN, wanted: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -22,6 +22,17 @@ IMAGES_PER_PART = 64
 _BLOCK = 1 << 24  # values whose checksum is computed at a time
 
 
+def images_of(part: int, images: int) -> range:
+    """The numbers of the images in a part.
+
+    Args:
+        part: its number.
+        images: how many there are in all.
+    """
+    first = part * IMAGES_PER_PART
+    return range(first, min(first + IMAGES_PER_PART, images))
+
+
 class FeatureStore:
     """The feature maps of numbered images, each under a key, in several views.
 
@@ -44,7 +55,7 @@ class FeatureStore:
         for part in range(-(-images // IMAGES_PER_PART)):
             if not self._is_whole(part):
                 missing.append(part)
-            advance(min(IMAGES_PER_PART, images - part * IMAGES_PER_PART))
+            advance(len(images_of(part, images)))
         return missing
 
     def write(self, part: int, keys: Sequence[int], maps: Sequence[np.ndarray]) -> None:
