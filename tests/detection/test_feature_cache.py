@@ -54,7 +54,7 @@ class Trunk:
         def count():
             self.calls += 1
             if self.calls > self._dies_after:
-                raise KeyboardInterrupt
+                raise RuntimeError("no more")
 
         assert not training
         counted = tf.py_function(count, [], [])
@@ -114,8 +114,7 @@ def alone(jpeg, flip, trunk):
 
 
 def folders(task):
-    with_parts = [path for path in tf.io.gfile.glob(f"{task.feature_cache}/*/made_with.json")]
-    return [path.rpartition("/")[0] for path in with_parts]
+    return [path[:-15] for path in tf.io.gfile.glob(f"{task.feature_cache}/*/made_with.json")]
 
 
 def test_each_image_has_its_own_features(task, data):
@@ -175,7 +174,7 @@ def test_other_records_have_other_features(task, tmp_path):
 
 def test_an_interrupted_run_is_gone_on_with(task):
     dies = Trunk(dies_after=5)
-    with pytest.raises(Exception, match="KeyboardInterrupt"):
+    with pytest.raises(tf.errors.UnknownError, match="no more"):
         filled(task, dies)
     trunk = Trunk()
     lines = filled(task, trunk)[1]
@@ -202,7 +201,7 @@ def test_too_little_room(task, monkeypatch):
     needed = IMAGES * 4 * 6 * CHANNELS * 2 * 2
     monkeypatch.setattr(outputs, "free_space", lambda folder: needed - 1)
     trunk = Trunk()
-    with pytest.raises(InputError, match="take .* but only .* are free; free space"):
+    with pytest.raises(InputError, match=r"take .* but only .* are free; free space"):
         filled(task, trunk)
     assert trunk.calls == 0
     monkeypatch.setattr(outputs, "free_space", lambda folder: needed)
