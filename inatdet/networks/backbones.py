@@ -22,6 +22,7 @@ from inatdet.errors import InputError
 from inatdet.networks import checkpoints, inception_v3, keras_files
 from inatdet.networks.config import BackboneConfig
 from inatdet.networks.inception_v3 import BatchNorm
+from inatdet.networks.inception_v3_tables import BLOCKS
 
 INCEPTION_V3 = "inception_v3"
 BY_LEVELS = (
@@ -46,15 +47,26 @@ def check(config: BackboneConfig) -> None:
             f"{config.type}, give the path of a checkpoint of Model Garden's image "
             "classification, or '' for random initialization"
         )
-    if config.frozen_until and config.type != INCEPTION_V3:
+    check_frozen("task.model.backbone.frozen_until", config.frozen_until, config.type)
+
+
+def check_frozen(name: str, frozen_until: str, network: str) -> None:
+    """Raises InputError for a last frozen block that a network does not have.
+
+    Args:
+        name: of the setting.
+        frozen_until: the block; '' for none.
+        network: the network, by its name; only `INCEPTION_V3` has blocks that can be frozen.
+    """
+    if frozen_until and network != INCEPTION_V3:
         raise InputError(
-            f"task.model.backbone.frozen_until is {config.frozen_until}, which names a block of "
-            f"{INCEPTION_V3}; with {config.type}, leave it out"
+            f"{name} is {frozen_until}, which names a block of {INCEPTION_V3}; with {network}, "
+            "leave it out"
         )
-    if config.frozen_until not in ("", *inception_v3.BLOCKS):
+    if frozen_until not in ("", *BLOCKS):
         raise InputError(
-            f"task.model.backbone.frozen_until is {config.frozen_until!r}; it must be one of "
-            f"{', '.join(inception_v3.BLOCKS)}, or '' to train all layers"
+            f"{name} is {frozen_until!r}; it must be one of {', '.join(BLOCKS)}, or '' to train "
+            "all layers"
         )
 
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from inatdet.classification.config import ClassifierConfig
+from inatdet.classification.model import Classifier
 from inatdet.errors import InputError
 from inatdet.networks import backbones, inception_v3
 from inatdet.networks.config import BackboneConfig
@@ -117,3 +119,9 @@ def test_a_frozen_part_can_be_read_into_one_that_is_trained(trunk, tmp_path):
 def test_blocks_that_do_not_exist(settings, words):
     with pytest.raises(InputError, match=words):
         backbones.check(BackboneConfig(**settings))
+
+
+def test_a_classifier_is_frozen_alike():
+    config = ClassifierConfig(width=WIDTH, weights="", frozen_until="mixed7")
+    features = Classifier(config, 3).features
+    assert numbers(features.trainable_variables) == set(range(NUM_TRUNK_CONVS, NUM_CONVS))
