@@ -10,12 +10,13 @@ import dataclasses
 
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
-from official.vision.configs import backbones as model_garden
+from official.vision.configs import backbones
 
 from inatdet.choices import Choice
 from inatdet.data.box_choice import MOST_CONTEXT
 from inatdet.errors import InputError
-from inatdet.networks import backbones, classifiers
+from inatdet.networks import classifiers
+from inatdet.networks.backbones import check_frozen
 from inatdet.training import rmsprop
 from inatdet.training.config import Experiment, InputConfig, TrainingTask, check_choice
 
@@ -48,13 +49,11 @@ class ModelGardenConfig(hyperparams.Config):
     They are Model Garden's own, with its defaults.
     """
 
-    resnet: model_garden.ResNet = dataclasses.field(default_factory=model_garden.ResNet)
-    efficientnet: model_garden.EfficientNet = dataclasses.field(
-        default_factory=model_garden.EfficientNet
-    )
-    mobilenet: model_garden.MobileNet = dataclasses.field(default_factory=model_garden.MobileNet)
-    mobiledet: model_garden.MobileDet = dataclasses.field(default_factory=model_garden.MobileDet)
-    revnet: model_garden.RevNet = dataclasses.field(default_factory=model_garden.RevNet)
+    resnet: backbones.ResNet = dataclasses.field(default_factory=backbones.ResNet)
+    efficientnet: backbones.EfficientNet = dataclasses.field(default_factory=backbones.EfficientNet)
+    mobilenet: backbones.MobileNet = dataclasses.field(default_factory=backbones.MobileNet)
+    mobiledet: backbones.MobileDet = dataclasses.field(default_factory=backbones.MobileDet)
+    revnet: backbones.RevNet = dataclasses.field(default_factory=backbones.RevNet)
 
 
 @dataclasses.dataclass
@@ -74,8 +73,8 @@ class ClassifierConfig(hyperparams.Config):
         batch_norm: `trained` statistics, those of a replica's batch [authors]; `synchronised`,
             those of all replicas; or `frozen`, those of the pretrained network.
         batch_norm_momentum: of the moving statistics [authors].
-        frozen_until: `inception_v3` only: the last block that is not trained, with all before it, as
-            Keras calls it, such as `mixed7`; '' trains all [authors].
+        frozen_until: `inception_v3` only: the last block that is not trained, with all before it,
+            as Keras calls it, such as `mixed7`; '' trains all [authors].
         label_smoothing: the share of the probability that is spread over all labels [authors].
         weight_decay: times half the sum of the squared kernels [authors].
         backbone: the settings of Model Garden's backbones, of which that of `network` counts.
@@ -185,7 +184,7 @@ class ClassificationTask(TrainingTask):
         check_choice("task.view", self.view, View)
         classifiers.find(model.network)
         self.check_batch_norm("task.model.batch_norm", model.batch_norm)
-        backbones.check_frozen("task.model.frozen_until", model.frozen_until, model.network)
+        check_frozen("task.model.frozen_until", model.frozen_until, model.network)
         shares = {
             "task.central_fraction": self.central_fraction,
             "task.box.central_fraction": self.box.central_fraction,
