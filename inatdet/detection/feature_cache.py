@@ -12,6 +12,7 @@ Each image has the features that it has alone. In a padded batch that is what
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -80,18 +81,14 @@ class FeatureCache:
             InputError: the disk has too little room, the folder cannot be written, or an image is
                 damaged.
         """
-        made_with = self._made_with(model)
-        text = json.dumps(made_with, indent=1, sort_keys=True)
-        name = hashlib.sha256(text.encode()).hexdigest()[:16]
+        made_with = json.dumps(self._made_with(model), indent=1, sort_keys=True) + "\n"
+        name = hashlib.sha256(made_with.encode()).hexdigest()[:16]
         folder = os.path.join(self._config.feature_cache, name)
         outputs.check_folder(folder)
+        store = feature_store.FeatureStore(folder, len(_FLIPS))
         with _only_writer(folder, notify):
-            store = feature_store.FeatureStore(folder, len(_FLIPS))
-            images, sizes = _complete(folder), np.zeros([0, 2], int)
-            if images is None:
-                sizes = self._map_sizes()
-                images = len(sizes)
-                write_text(os.path.join(folder, _MADE_WITH), text + "\n")
+            before = _complete(folder)
+            images = before or len(self._map_sizes)
             if not images:
                 raise InputError(
                     f"{self._config.train_data.input_path}: holds no image to train on; write "
@@ -99,16 +96,17 @@ class FeatureCache:
                 )
             with _bar("checking features", images) as bar:
                 missing = store.missing(images, bar.update)
-            if missing and os.path.exists(os.path.join(folder, _COMPLETE)):
+            if missing and before:
                 notify(
                     f"warning: {len(missing)} files of features in {folder} are damaged or lost; "
                     "they are computed again"
                 )
             if missing:
-                self._compute(model, store, folder, images, missing, sizes, notify)
+                write_text(os.path.join(folder, _MADE_WITH), made_with)
+                self._compute(model, store, folder, images, missing, notify)
+                write_text(os.path.join(folder, _COMPLETE), json.dumps({"images": images}) + "\n")
             else:
                 notify(f"using the features of {images:,} images in {folder}")
-            write_text(os.path.join(folder, _COMPLETE), json.dumps({"images": images}) + "\n")
         self._reader = store.open(images)
 
     def _read(self, keys: np.ndarray, flips: np.ndarray) -> np.ndarray:
@@ -130,6 +128,7 @@ class FeatureCache:
             "mask_padding": backbone.mask_padding,
         }
 
+    @functools.cached_property
     def _map_sizes(self) -> np.ndarray:
         """Rows and columns of the feature map of each image, `[images, 2]`."""
         config = self._config
@@ -151,16 +150,14 @@ class FeatureCache:
         folder: str,
         images: int,
         missing: list[int],
-        sizes: np.ndarray,
         notify: Callable[[str], None],
     ) -> None:
         """Computes and writes some parts, once there is room for them."""
-        sizes = sizes if len(sizes) else self._map_sizes()
         wanted = np.zeros(images, bool)
         for part in missing:
             wanted[feature_store.images_of(part, images)] = True
         channels = model.backbone_parts[0].output_shape[-1]
-        needed = int(sizes[wanted].prod(axis=1).sum()) * channels * _BYTES * len(_FLIPS)
+        needed = int(self._map_sizes[wanted].prod(axis=1).sum()) * channels * _BYTES * len(_FLIPS)
         free, count = outputs.free_space(folder), int(wanted.sum())
         if needed > free:
             raise InputError(
