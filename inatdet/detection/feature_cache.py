@@ -104,9 +104,10 @@ class FeatureCache:
             if missing:
                 write_text(os.path.join(folder, _MADE_WITH), made_with)
                 self._compute(model, store, folder, images, missing, notify)
-                write_text(os.path.join(folder, _COMPLETE), json.dumps({"images": images}) + "\n")
             else:
                 notify(f"using the features of {images:,} images in {folder}")
+            if images != before:
+                write_text(os.path.join(folder, _COMPLETE), json.dumps({"images": images}) + "\n")
         self._reader = store.open(images)
 
     def _read(self, keys: np.ndarray, flips: np.ndarray) -> np.ndarray:
