@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 
 from inatdet.errors import InputError
@@ -41,6 +42,18 @@ def check_folder(path: str | os.PathLike[str]) -> None:
     path = os.fspath(path)
     _check_name(path)
     _check_below(path, path)
+
+
+def free_space(folder: str) -> int:
+    """The bytes that are free on the disk of a folder, which need not exist."""
+    while not os.path.exists(folder):
+        folder = os.path.dirname(os.path.abspath(folder))
+    return shutil.disk_usage(folder).free
+
+
+def gigabytes(size: int) -> str:
+    """A size as people read it: in GB, or in MB if it is small."""
+    return f"{size / 1e9:,.0f} GB" if size >= 1e10 else f"{size / 1e6:,.0f} MB"
 
 
 def _check_name(path: str) -> None:

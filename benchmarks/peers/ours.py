@@ -26,10 +26,15 @@ _MODE = flags.DEFINE_enum("mode", "train", ["train", "detect"], "What a step is.
 _CONFIG = flags.DEFINE_multi_string("config_file", ["pipelines/species.yaml"], "The settings.")
 _OVERRIDE = flags.DEFINE_string("params_override", "", "More settings: a.b=c,d.e=f.")
 _NUM_CLASSES = flags.DEFINE_integer("num_classes", 2854, "Labels without the background.")
+_IMAGES = flags.DEFINE_integer("images", 1, "Images per batch.")
+_HEIGHT = flags.DEFINE_integer("height", 600, "Of the images.")
+_WIDTH = flags.DEFINE_integer("width", 800, "Of the images.")
+_CACHED = flags.DEFINE_bool("cached", False, "Whether training begins with the trunk's features.")
 
 # Shapes are free, as they are in training.
+_IMAGE = {"image": tf.TensorSpec([None, None, None, 3])}
+_FEATURES = {"features": tf.TensorSpec([None, None, None, None], tf.bfloat16)}
 _BATCH = {
-    "image": tf.TensorSpec([None, None, None, 3]),
     "image_size": tf.TensorSpec([None, 2], tf.int32),
     "boxes": tf.TensorSpec([None, None, 4]),
     "labels": tf.TensorSpec([None, None], tf.int32),
@@ -52,17 +57,24 @@ class Detector(NamedTuple):
     detect: Callable[[dict[str, tf.Tensor]], object]
 
 
-def build(params: DetectionExperiment, num_classes: int) -> Detector:
-    """Builds an experiment's detector, which is traced when first called."""
+def build(params: DetectionExperiment, num_classes: int, cached: bool = False) -> Detector:
+    """Builds an experiment's detector, which is traced when first called.
+
+    Args:
+        params: the settings.
+        num_classes: labels without the background.
+        cached: whether it is trained on features instead of images.
+    """
     devices.set_precision(params.runtime)
     task = DetectionTask(params.task)
     model = forms.build(params.task.model, num_classes, levels=_levels(params, num_classes))
     optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
     repeats = params.task.accumulate_steps
     train = tf.function(
-        lambda inputs: task.train_step((inputs,) * repeats, model, optimizer), [_BATCH]
+        lambda inputs: task.train_step((inputs,) * repeats, model, optimizer),
+        [_BATCH | (_FEATURES if cached else _IMAGE)],
     )
-    detect = tf.function(lambda inputs: model(inputs, training=False), [_BATCH])
+    detect = tf.function(lambda inputs: model(inputs, training=False), [_BATCH | _IMAGE])
     return Detector(
         model,
         sum(int(np.prod(v.shape)) for v in model.trainable_variables),
@@ -83,9 +95,15 @@ def main(argv: Sequence[str]) -> None:
     """Builds the detector and serves."""
     del argv
     params = read_experiment(_CONFIG.value, _OVERRIDE.value)
-    detector = build(params, _NUM_CLASSES.value)
-    invented = measuring.invented_batch(1, 600, 800, _NUM_CLASSES.value)
+    detector = build(params, _NUM_CLASSES.value, _CACHED.value)
+    invented = measuring.invented_batch(
+        _IMAGES.value, _HEIGHT.value, _WIDTH.value, _NUM_CLASSES.value
+    )
     batch = {name: tf.constant(value) for name, value in invented.items()}
+    if _CACHED.value:
+        image = batch.pop("image")
+        features = detector.model.first_stage.features_of(image, batch["image_size"], False)
+        batch["features"] = tf.cast(features, tf.bfloat16)
     step = detector.train if _MODE.value == "train" else detector.detect
     process.serve(lambda: step(batch), detector.parameters)
 

@@ -16,6 +16,7 @@ from inatdet.choices import Choice
 from inatdet.data.box_choice import MOST_CONTEXT
 from inatdet.errors import InputError
 from inatdet.networks import classifiers
+from inatdet.networks.backbones import check_frozen
 from inatdet.training import rmsprop
 from inatdet.training.config import Experiment, InputConfig, TrainingTask, check_choice
 
@@ -72,6 +73,8 @@ class ClassifierConfig(hyperparams.Config):
         batch_norm: `trained` statistics, those of a replica's batch [authors]; `synchronised`,
             those of all replicas; or `frozen`, those of the pretrained network.
         batch_norm_momentum: of the moving statistics [authors].
+        frozen_until: `inception_v3` only: the last block that is not trained, with all before it,
+            as Keras calls it, such as `mixed7`; '' trains all [authors].
         label_smoothing: the share of the probability that is spread over all labels [authors].
         weight_decay: times half the sum of the squared kernels [authors].
         backbone: the settings of Model Garden's backbones, of which that of `network` counts.
@@ -85,6 +88,7 @@ class ClassifierConfig(hyperparams.Config):
     dropout: float = -1.0
     batch_norm: str = "trained"
     batch_norm_momentum: float = 0.9997
+    frozen_until: str = ""
     label_smoothing: float = 0.1
     weight_decay: float = 4e-5
     backbone: ModelGardenConfig = dataclasses.field(default_factory=ModelGardenConfig)
@@ -180,6 +184,7 @@ class ClassificationTask(TrainingTask):
         check_choice("task.view", self.view, View)
         classifiers.find(model.network)
         self.check_batch_norm("task.model.batch_norm", model.batch_norm)
+        check_frozen("task.model.frozen_until", model.frozen_until, model.network)
         shares = {
             "task.central_fraction": self.central_fraction,
             "task.box.central_fraction": self.box.central_fraction,

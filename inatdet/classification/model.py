@@ -76,6 +76,7 @@ class Classifier(tf_keras.Model):
             config.batch_norm_momentum,
             config.width,
             getattr(config.backbone, config.network, None),
+            config.frozen_until,
         )
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from inatdet.download import bytes_there, download
 from inatdet.errors import InputError
 from inatdet.files import digest_of, open_regular, write_text
 from inatdet.locks import only_writer
+from inatdet.outputs import free_space, gigabytes
 
 _VERSION = 1
 
@@ -124,11 +124,6 @@ def fetch(todo: Plan, base_url: str) -> None:
                 os.remove(os.path.join(todo.folder, archive.name))
 
 
-def gigabytes(size: int) -> str:
-    """A size as people read it: in GB, or in MB if it is small."""
-    return f"{size / 1e9:,.0f} GB" if size >= 1e10 else f"{size / 1e6:,.0f} MB"
-
-
 def _fetch_one(archive: Archive, todo: Plan, base_url: str) -> None:
     path = os.path.join(todo.folder, archive.name)
     if os.path.exists(path):
@@ -193,10 +188,3 @@ def _is_unpacked(folder: str, archive: Archive) -> bool:
     return record.version == _VERSION and all(
         os.path.exists(os.path.join(folder, name)) for name in archive.holds
     )
-
-
-def free_space(folder: str) -> int:
-    """The bytes that are free on the disk of a folder, which need not exist."""
-    while not os.path.exists(folder):
-        folder = os.path.dirname(os.path.abspath(folder))
-    return shutil.disk_usage(folder).free

@@ -81,17 +81,22 @@ class _C4FirstStage(FirstStage):
         self._rpn_head = rpn_head
         self._cell = tf.constant(cell)
 
-    def __call__(
+    def features_of(
         self, image: tf.Tensor, image_size: tf.Tensor, training: bool | None
-    ) -> AnchorOutputs:
+    ) -> tf.Tensor:
         config = self._config.backbone
         scaled = backbones.scale_pixels(config, image, image_size)
         mode = backbones.training_mode(config, training)
         if self._backbone.masked_trunk is not None:
             aligned = padding.align(scaled, image_size)
-            features = self._backbone.masked_trunk(aligned, training=mode)
-        else:
-            features = self._backbone.trunk(scaled, training=mode)
+            return self._backbone.masked_trunk(aligned, training=mode)
+        return self._backbone.trunk(scaled, training=mode)
+
+    def outputs_of(self, features: tf.Tensor, training: bool | None) -> AnchorOutputs:
+        # What was computed before may have fewer bits, and a shape that only the trunk knows.
+        trunk = self._backbone.trunk
+        features = tf.cast(features, trunk.compute_dtype)
+        features = tf.ensure_shape(features, [None, None, None, trunk.output_shape[-1]])
         box_codes, objectness = self._rpn_head(features)
         anchors = anchor_grid.grid_anchors(
             self._cell, tf.shape(features)[1:3], self._config.anchors.stride

@@ -17,9 +17,12 @@ from official.core import config_definitions as cfg
 from official.modeling import hyperparams, optimization
 
 from inatdet.choices import Choice
+from inatdet.data.checking import OnBad
 from inatdet.errors import InputError
 from inatdet.networks import backbones
 from inatdet.networks.config import BackboneConfig
+from inatdet.networks.inception_v3_tables import TRUNK_END, is_frozen
+from inatdet.training.cluster import STRATEGIES
 from inatdet.training.config import Experiment, LevelWeights, TrainingTask, check_choice
 
 FASTER_RCNN_EXPERIMENT = "inatdet_faster_rcnn"
@@ -230,12 +233,16 @@ class FasterRCNNTask(TrainingTask):
         long_edge: ... or to this longer side, if that makes them smaller [OD API].
         validation_pictures: how many images, the first of `validation_data`, TensorBoard shows with
             their detections after each validation [ours].
+        feature_cache: a folder for the features of the training images, computed once, in the C4
+            form with a trunk that is frozen to its end; runs that need the same ones share them.
+            '' computes them in each step [ours]. See `inatdet.detection.feature_cache`.
         model: the detector.
     """
 
     short_edge: int = 600
     long_edge: int = 1024
     validation_pictures: int = 8
+    feature_cache: str = ""
     model: FasterRCNNConfig = dataclasses.field(default_factory=FasterRCNNConfig)
 
     def learned(self) -> tuple[str, ...]:
@@ -284,6 +291,27 @@ class FasterRCNNTask(TrainingTask):
                 "edges must be positive, the short one no longer than the long one"
             )
         self.model.check(self.short_edge, self.long_edge)
+        if self.feature_cache:
+            self._check_feature_cache()
+
+    def _check_feature_cache(self) -> None:
+        backbone = self.model.backbone
+        if not isinstance(self.model, FasterRCNNConfig):
+            raise InputError(
+                "task.feature_cache is set, but a feature pyramid needs more than the last "
+                "features of a frozen trunk; leave it out, or train the C4 form"
+            )
+        if not is_frozen(TRUNK_END, backbone.frozen_until):
+            raise InputError(
+                "task.feature_cache keeps the features of a trunk that does not change; set "
+                f"task.model.backbone.frozen_until to {TRUNK_END}, its last block (it is "
+                f"{backbone.frozen_until!r}), or leave task.feature_cache out"
+            )
+        if self.train_data.on_bad == OnBad.SKIP:
+            raise InputError(
+                "task.feature_cache needs records that can all be read, so "
+                "task.train_data.on_bad=skip is impossible with it; write the damaged ones again"
+            )
 
 
 @dataclasses.dataclass
@@ -299,6 +327,11 @@ class DetectionExperiment(Experiment):
             raise InputError(
                 "runtime.enable_xla would compile whole training steps again for each image shape; "
                 "set task.model.head.xla=true, which compiles only the second stage"
+            )
+        if self.task.feature_cache and self.runtime.distribution_strategy in STRATEGIES:
+            raise InputError(
+                "task.feature_cache is for training in one process; leave it out, or set "
+                "runtime.distribution_strategy to mirrored"
             )
 
 

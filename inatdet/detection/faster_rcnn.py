@@ -86,13 +86,17 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
             batch: `image` `[batch, height, width, 3]`, 0..255; `image_size` int32 `[batch, 2]`;
                 `boxes` `[batch, m, 4]`, `ymin, xmin, ymax, xmax` in pixels; `labels` int32
                 `[batch, m]`, 0 for padding. With `seed` int64 `[]`, the sampling is repeatable.
+                Instead of `image`, there may be its `features`, of the first stage.
             training: whether batch norm, where it is trained, uses the batch's statistics.
 
         Returns:
             The weighted losses, and what was sampled.
         """
         image_size, truth = batch["image_size"], GroundTruth(batch["boxes"], batch["labels"])
-        outputs = self.first_stage(batch["image"], image_size, training)
+        if "features" in batch:
+            outputs = self.first_stage.outputs_of(batch["features"], training)
+        else:
+            outputs = self.first_stage(batch["image"], image_size, training)
         inside = anchor_grid.inside_image(outputs.anchors, image_size)
         first_seed, second_seed = _seeds(batch)
         first = self.first_stage.losses(outputs, inside, truth, first_seed)

@@ -46,7 +46,6 @@ class FirstStage(abc.ABC):
     def __init__(self, config: DetectorConfig):
         self._config = config
 
-    @abc.abstractmethod
     def __call__(
         self, image: tf.Tensor, image_size: tf.Tensor, training: bool | None
     ) -> AnchorOutputs:
@@ -55,6 +54,20 @@ class FirstStage(abc.ABC):
         Args:
             image: `[batch, height, width, 3]`, 0..255.
             image_size: int32 `[batch, 2]`, height and width without padding.
+            training: whether batch norm, where it is trained, uses the batch's statistics.
+        """
+        return self.outputs_of(self.features_of(image, image_size, training), training)
+
+    @abc.abstractmethod
+    def features_of(self, image: tf.Tensor, image_size: tf.Tensor, training: bool | None) -> Any:
+        """Computes what proposals are made and crops are cut from; see `__call__`."""
+
+    @abc.abstractmethod
+    def outputs_of(self, features: Any, training: bool | None) -> AnchorOutputs:
+        """Scores every anchor.
+
+        Args:
+            features: of `features_of`.
             training: whether batch norm, where it is trained, uses the batch's statistics.
         """
 

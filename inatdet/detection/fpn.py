@@ -125,17 +125,19 @@ class PyramidFirstStage(FirstStage):
             for level in _levels(config)
         }
 
-    def __call__(
+    def features_of(
         self, image: tf.Tensor, image_size: tf.Tensor, training: bool | None
-    ) -> AnchorOutputs:
-        """Computes the pyramid, and scores every anchor; see `FirstStage`."""
+    ) -> dict[str, tf.Tensor]:
+        """Computes the pyramid; see `FirstStage`."""
         config = self._config.backbone
-        image = self.on_canvas(image)
-        scaled = backbones.scale_pixels(config, image, image_size)
+        scaled = backbones.scale_pixels(config, self.on_canvas(image), image_size)
         features = self._backbone(scaled, training=backbones.training_mode(config, training))
-        pyramid = self._decoder(features, training=training)
+        return self._decoder(features, training=training)
+
+    def outputs_of(self, pyramid: dict[str, tf.Tensor], training: bool | None) -> AnchorOutputs:
+        """Scores every anchor of a pyramid; see `FirstStage`."""
         scores, codes = self._rpn_head(pyramid, training=training)
-        batch = tf.shape(image)[0]
+        batch = tf.shape(pyramid[str(self._config.min_level)])[0]
 
         def flat(by_level: dict[str, tf.Tensor], shape: list[int]) -> tf.Tensor:
             parts = [tf.reshape(by_level[str(level)], [batch, *shape]) for level in self._cells]

@@ -8,10 +8,12 @@ into the batch, others are resized one by one and padded.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeAlias
 
 import tensorflow as tf
 
-from inatdet.detection import grouping
+from inatdet.detection import grouping, pixels
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.copies import CopiesFile
 from inatdet.tfrecords.journal import count_boxed_images, count_images
@@ -21,32 +23,9 @@ from inatdet.tfrecords.order import BEGINNING, CHUNKS, ELEMENTS, Start, draw_see
 from inatdet.tfrecords.sampling import Resampler, is_single_instance
 from inatdet.tfrecords.streaming import TrainingStream, in_file_order, made_ahead, map_with_seeds
 
-
-def resized_shape(
-    height: tf.Tensor | int, width: tf.Tensor | int, short_edge: int, long_edge: int
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """The size of a resized image: the Object Detection API's `keep_aspect_ratio_resizer`.
-
-    The shorter side becomes `short_edge`, unless the longer one would exceed `long_edge`; then the
-    longer one becomes `long_edge`. Computed in float32 and rounded half to even, step by step as in
-    `_compute_new_dynamic_size` of research/object_detection/core/preprocessor.py, except that no
-    side becomes less than one pixel.
-
-    Args:
-        height: int32, pixels, of any shape.
-        width: int32, pixels, of the same shape.
-        short_edge: pixels.
-        long_edge: pixels.
-
-    Returns:
-        Height and width, int32, of that shape.
-    """
-    size = tf.cast(tf.stack([height, width]), tf.float32)
-    by_short = tf.round(size * (float(short_edge) / tf.reduce_min(size, axis=0)))
-    by_long = tf.round(size * (float(long_edge) / tf.reduce_max(size, axis=0)))
-    chosen = tf.where(tf.reduce_max(by_short, axis=0) > long_edge, by_long, by_short)
-    new_height, new_width = tf.unstack(tf.maximum(tf.cast(chosen, tf.int32), 1))
-    return new_height, new_width
+FeaturesOf: TypeAlias = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""From JPEGs, string `[b]`, and whether they are flipped, bool `[b]`, to features `[b, rows,
+columns, channels]`."""
 
 
 def largest_batches(short_edge: int, long_edge: int) -> list[tuple[int, int]]:
@@ -78,6 +57,7 @@ def make_dataset(
     left_out: LeftOut | None = None,
     input_context: tf.distribute.InputContext | None = None,
     skip: int = 0,
+    features_of: FeaturesOf | None = None,
 ) -> tf.data.Dataset:
     """Batches of images and boxes.
 
@@ -113,6 +93,7 @@ def make_dataset(
         input_context: which part of the images is this worker's.
         skip: outside of training, the first so many batches are left out, before their images are
             decoded.
+        features_of: in training, gives the features of the images, which take their place.
 
     Returns:
         Batches with `image` float32 `[b, h, w, 3]`, 0..255, padded with zeros at the bottom and on
@@ -120,7 +101,7 @@ def make_dataset(
         after resizing, without padding; `original_size` int32 `[b, 2]`; `image_id` int64 `[b]`;
         `boxes` float32 `[b, n, 4]`, `ymin, xmin, ymax, xmax` in pixels of the resized image, padded
         with zeros; `labels` int32 `[b, n]`, padded with 0. In training also `seed` int64 `[]`, for
-        what the model draws.
+        what the model draws. With `features_of`, `features` instead of `image`.
 
     Raises:
         InputError: if no file matches. Damaged files and images are noticed only when they are
@@ -128,6 +109,14 @@ def make_dataset(
     """
     is_boxed = None if unboxed or _are_all_boxed(file_pattern) else examples.is_boxed
     to_pixels = _batch_with_pixels if batch_size > 1 else _image_with_pixels
+
+    def shown(one: dict[str, tf.Tensor], seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        """A batch of training as the model sees it."""
+        if features_of is None:
+            return to_pixels(one, seed, short_edge, long_edge, True)
+        batch = one if batch_size > 1 else _of_one(one)
+        return _batch_with_features(batch, seed, short_edge, long_edge, features_of)
+
     if not is_training:
         data = in_file_order(
             file_pattern, keep=is_boxed, cache=cache, input_context=input_context
@@ -156,7 +145,7 @@ def make_dataset(
     data = data.padded_batch(batch_size) if batch_size > 1 else data
     data = map_with_seeds(
         data,
-        lambda one, seed: to_pixels(one, seed, short_edge, long_edge, True) | {"seed": seed},
+        lambda one, seed: shown(one, seed) | {"seed": seed},
         stream.order.seeds(ELEMENTS),
         first=origin + batches,
     )
@@ -216,11 +205,11 @@ def _image_with_pixels(
 ) -> dict[str, tf.Tensor]:
     """A batch of one image, without the copies that larger batches need."""
     flips = _draw_flips(seed, 1, is_training)
-    pixels = _decode(example["encoded"], flips[0], is_training)[tf.newaxis]
-    original = tf.shape(pixels)[tf.newaxis, 1:3]
-    size = _sizes(original, short_edge, long_edge)
-    batch = {name: value[tf.newaxis] for name, value in example.items() if name != "encoded"}
-    return _outputs(batch, tf.image.resize(pixels, size[0]), size, original, flips)
+    decoded = pixels.decode(example["encoded"], flips[0], is_training)[tf.newaxis]
+    original = tf.shape(decoded)[tf.newaxis, 1:3]
+    size = pixels.resized_sizes(original, short_edge, long_edge)
+    image = tf.image.resize(decoded, size[0])
+    return _outputs(_of_one(example), {"image": _any_size(image)}, size, original, flips)
 
 
 def _batch_with_pixels(
@@ -234,30 +223,50 @@ def _batch_with_pixels(
     encoded = batch["encoded"]
     flips = _draw_flips(seed, tf.size(encoded), is_training)
     # The sizes of the JPEGs are used, not the recorded ones, which only determine the group.
-    original = tf.map_fn(
-        lambda jpeg: tf.image.extract_jpeg_shape(jpeg)[:2],
-        encoded,
-        fn_output_signature=tf.TensorSpec([2], tf.int32),
-    )
-    size = _sizes(original, short_edge, long_edge)
+    original = pixels.original_sizes(encoded)
+    size = pixels.resized_sizes(original, short_edge, long_edge)
     image = tf.cond(
         tf.reduce_all(original == original[0]),
-        lambda: _resize_together(encoded, flips, size[0], is_training),
-        lambda: _resize_and_pad(encoded, flips, size, is_training),
+        lambda: pixels.resize_together(encoded, flips, size[0], is_training),
+        lambda: pixels.resize_and_pad(encoded, flips, size, is_training),
     )
-    return _outputs(batch, image, size, original, flips)
+    return _outputs(batch, {"image": _any_size(image)}, size, original, flips)
+
+
+def _batch_with_features(
+    batch: dict[str, tf.Tensor],
+    seed: tf.Tensor,
+    short_edge: int,
+    long_edge: int,
+    features_of: FeaturesOf,
+) -> dict[str, tf.Tensor]:
+    """A batch of features instead of images, which are not decoded."""
+    encoded = batch["encoded"]
+    flips = _draw_flips(seed, tf.size(encoded), True)
+    original = pixels.original_sizes(encoded)
+    size = pixels.resized_sizes(original, short_edge, long_edge)
+    return _outputs(batch, {"features": features_of(encoded, flips)}, size, original, flips)
+
+
+def _of_one(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """An example as a batch."""
+    return {name: value[tf.newaxis] for name, value in example.items()}
+
+
+def _any_size(image: tf.Tensor) -> tf.Tensor:
+    image.set_shape([None, None, None, 3])
+    return image
 
 
 def _outputs(
     batch: dict[str, tf.Tensor],
-    image: tf.Tensor,
+    seen: dict[str, tf.Tensor],
     size: tf.Tensor,
     original: tf.Tensor,
     flips: tf.Tensor,
 ) -> dict[str, tf.Tensor]:
-    image.set_shape([None, None, None, 3])
     return {
-        "image": image,
+        **seen,
         "image_size": size,
         "original_size": original,
         "image_id": batch["image_id"],
@@ -270,49 +279,6 @@ def _draw_flips(seed: tf.Tensor, count: int | tf.Tensor, is_training: bool) -> t
     if not is_training:
         return tf.zeros([count], tf.bool)
     return tf.random.stateless_uniform([count], [seed, 0]) < 0.5
-
-
-def _sizes(original: tf.Tensor, short_edge: int, long_edge: int) -> tf.Tensor:
-    height, width = tf.unstack(original, axis=-1)
-    return tf.stack(resized_shape(height, width, short_edge, long_edge), axis=-1)
-
-
-def _decode(jpeg: tf.Tensor, flip: tf.Tensor, may_flip: bool) -> tf.Tensor:
-    """One image, uint8 `[height, width, 3]`."""
-    image = tf.io.decode_jpeg(jpeg, channels=3)
-    if may_flip:
-        # Before resizing, when there are fewer bytes to move; the result is the same.
-        image = tf.cond(flip, lambda: tf.reverse(image, [1]), lambda: image)
-    return image
-
-
-def _resize_together(
-    encoded: tf.Tensor, flips: tf.Tensor, size: tf.Tensor, may_flip: bool
-) -> tf.Tensor:
-    images = tf.map_fn(
-        lambda one: _decode(one[0], one[1], may_flip),
-        (encoded, flips),
-        fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8),
-    )
-    return tf.image.resize(images, size)
-
-
-def _resize_and_pad(
-    encoded: tf.Tensor, flips: tf.Tensor, size: tf.Tensor, may_flip: bool
-) -> tf.Tensor:
-    canvas = tf.reduce_max(size, axis=0)
-
-    def one(args: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        jpeg, flip, own_size = args
-        image = tf.image.resize(_decode(jpeg, flip, may_flip), own_size)
-        missing = canvas - own_size
-        return tf.pad(image, [[0, missing[0]], [0, missing[1]], [0, 0]])
-
-    return tf.map_fn(
-        one,
-        (encoded, flips, size),
-        fn_output_signature=tf.TensorSpec([None, None, 3], tf.float32),
-    )
 
 
 def _pixel_boxes(

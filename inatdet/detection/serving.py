@@ -11,7 +11,7 @@ from inatdet.detection import experiments
 from inatdet.detection.boxes import to_original
 from inatdet.detection.config import DetectionExperiment
 from inatdet.detection.faster_rcnn import FasterRCNN
-from inatdet.detection.inputs import resized_shape
+from inatdet.detection.pixels import resized_shape
 from inatdet.detection.task import DetectionTask
 from inatdet.networks import checkpoints
 from inatdet.training import averaging, devices, saved_models

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import orbit
@@ -14,6 +15,7 @@ from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection import forms, inputs
 from inatdet.detection.anchors_fit import AnchorsFit
 from inatdet.detection.faster_rcnn import Diagnostics, FasterRCNN, Losses
+from inatdet.detection.feature_cache import FeatureCache
 from inatdet.detection.level_losses import weighted_levels
 from inatdet.detection.validation_pictures import ValidationPictures
 from inatdet.tfrecords.label_counts import read_label_counts
@@ -61,7 +63,7 @@ class DetectionTask(LabelledTask):
         skip: int = 0,
     ) -> tf.data.Dataset:
         """Batches for one replica, without the first few; see `inputs.make_dataset`."""
-        config = self.task_config
+        config, is_training = self.task_config, params.is_training
         return inputs.make_dataset(
             params.input_path,
             LabelLookup(*self.labels()),
@@ -69,8 +71,19 @@ class DetectionTask(LabelledTask):
             long_edge=config.long_edge,
             unboxed=unboxed,
             skip=skip,
+            features_of=self._features.features_of if self._features and is_training else None,
             **self.reading(params, input_context),
         )
+
+    @functools.cached_property
+    def _features(self) -> FeatureCache | None:
+        """What stands in for the training images, if the settings ask for it."""
+        return FeatureCache(self.task_config) if self.task_config.feature_cache else None
+
+    def begin(self, model: FasterRCNN, notify: Callable[[str], None]) -> None:
+        """Computes the features that the settings ask to be kept; see the base class."""
+        if self._features:
+            self._features.fill(model, notify)
 
     def training_actions(
         self, images_per_loop: int, notify: Callable[[str], None]

@@ -22,6 +22,7 @@ from inatdet.errors import InputError
 from inatdet.networks import checkpoints, inception_v3, keras_files
 from inatdet.networks.config import BackboneConfig
 from inatdet.networks.inception_v3 import BatchNorm
+from inatdet.networks.inception_v3_tables import BLOCKS
 
 INCEPTION_V3 = "inception_v3"
 BY_LEVELS = (
@@ -45,6 +46,27 @@ def check(config: BackboneConfig) -> None:
             f"the backbone's weights are {config.weights}, which exist for inception_v3 only; for "
             f"{config.type}, give the path of a checkpoint of Model Garden's image "
             "classification, or '' for random initialization"
+        )
+    check_frozen("task.model.backbone.frozen_until", config.frozen_until, config.type)
+
+
+def check_frozen(name: str, frozen_until: str, network: str) -> None:
+    """Raises InputError for a last frozen block that a network does not have.
+
+    Args:
+        name: of the setting.
+        frozen_until: the block; '' for none.
+        network: the network, by its name; only `INCEPTION_V3` has blocks that can be frozen.
+    """
+    if frozen_until and network != INCEPTION_V3:
+        raise InputError(
+            f"{name} is {frozen_until}, which names a block of {INCEPTION_V3}; with {network}, "
+            "leave it out"
+        )
+    if frozen_until not in ("", *BLOCKS):
+        raise InputError(
+            f"{name} is {frozen_until!r}; it must be one of {', '.join(BLOCKS)}, or '' to train "
+            "all layers"
         )
 
 
@@ -142,7 +164,7 @@ def split(config: BackboneConfig, crop_size: int | None) -> SplitBackbone:
     options = _inception_options(config)
     if config.mask_padding:
         trunk, masked = inception_v3.trunk_and_masked(
-            config.width, options["batch_norm"], options["momentum"]
+            **{name: value for name, value in options.items() if name != "padding"}
         )
     else:
         trunk, masked = inception_v3.trunk(**options), None
@@ -224,6 +246,7 @@ def _inception_options(config: BackboneConfig) -> dict[str, Any]:
         "width": config.width,
         "batch_norm": BatchNorm(config.batch_norm),
         "momentum": config.batch_norm_momentum,
+        "frozen_until": config.frozen_until,
     }
 
 

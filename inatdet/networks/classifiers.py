@@ -133,6 +133,7 @@ def build(
     momentum: float = 0.99,
     width: float = 1.0,
     settings: hyperparams.Config | None = None,
+    frozen_until: str = "",
 ) -> tf_keras.Model:
     """Builds a network up to its last features.
 
@@ -145,6 +146,8 @@ def build(
         momentum: of its moving statistics.
         width: factor on every number of filters of Inception V3; 1 is Inception V3.
         settings: of a backbone of Model Garden's, under its name in Model Garden's choice of them.
+        frozen_until: the last block of Inception V3 that is not trained, with all before it; '' for
+            none.
 
     Returns:
         A model from images scaled by `scale_pixels`, of any height and width, to features
@@ -155,7 +158,7 @@ def build(
             width of the network.
     """
     if network.builder == _INCEPTION_V3:
-        pyramid = inception_v3.pyramid(Padding.VALID, width, batch_norm, momentum)
+        pyramid = inception_v3.pyramid(Padding.VALID, width, batch_norm, momentum, frozen_until)
         if weights:
             inception_v3.load_pretrained([pyramid], _weights_file(network, weights))
         model = tf_keras.Model(pyramid.input, pyramid.output["5"], name="inception_v3")

@@ -28,6 +28,9 @@ class BackboneConfig(backbones.Backbone):
             batch; or `synchronised`, those of all replicas' batches together [Peng et al.,
             "MegDet", 2018].
         batch_norm_momentum: of the moving statistics, where they are trained [ours].
+        frozen_until: Inception V3 only: the last block that is not trained, with all before it, as
+            Keras calls it: `mixed7` is the whole trunk of the C4 form; '' trains all [ours].
+            Nothing is computed backwards through these blocks, and their batch norm is as it was.
         weights: for Inception V3, the path of the Keras applications file, or `imagenet` [paper],
             which downloads it; for other backbones, the path of a checkpoint of Model Garden's
             image classification, without its extension. For either, the folder of a classifier of
@@ -41,6 +44,7 @@ class BackboneConfig(backbones.Backbone):
     mask_padding: bool = False
     batch_norm: str = "frozen"
     batch_norm_momentum: float = 0.99
+    frozen_until: str = ""
     weights: str = "imagenet"
 
     def as_dict(self) -> dict[str, object]:

@@ -12,155 +12,33 @@ the cut: the Object Detection API's Inception V2 extractor, which also cuts at s
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
 
 import tensorflow as tf
 import tf_keras
 
-from inatdet.choices import Choice
 from inatdet.errors import InputError
 from inatdet.networks import padding as padded
 from inatdet.networks import pretrained
-from inatdet.networks.inception_v3_tables import (
-    HEAD_BLOCKS,
-    NUM_TRUNK_CONVS,
-    STEM,
-    TRUNK_BLOCKS,
-    Conv,
-    Fork,
-    Mixed,
-    Step,
-)
+from inatdet.networks.inception_v3_layers import BatchNorm, Builder, Features, Padding
+from inatdet.networks.inception_v3_tables import HEAD_BLOCKS, NUM_TRUNK_CONVS, STEM, TRUNK_BLOCKS
+
+__all__ = [
+    "TRUNK_STRIDE",
+    "BatchNorm",
+    "Padding",
+    "Pyramid",
+    "head_stage",
+    "load_pretrained",
+    "pyramid",
+    "trunk",
+    "trunk_and_masked",
+]
 
 TRUNK_STRIDE = 16
-BATCH_NORM_EPSILON = 1e-3  # Keras applications' value
-
-
-class Padding(Choice):
-    """How the stem and the reductions pad.
-
-    `SAME` puts feature cell i at pixel 16 i, where the anchors are. `VALID` is what Keras and slim
-    use for classification; it exists so that the network can be compared with theirs.
-    """
-
-    SAME = "same"
-    VALID = "valid"
-
-
-class BatchNorm(Choice):
-    """Which statistics batch norm uses in training.
-
-    `FROZEN`: the moving statistics of the pretrained network; beta still trains (the Object
-    Detection API's default). `TRAINED`: those of the replica's batch, for training from scratch.
-    `SYNCHRONIZED`: those of all replicas' batches together. A batch's statistics include the
-    padding of its images.
-    """
-
-    FROZEN = "frozen"
-    TRAINED = "trained"
-    SYNCHRONIZED = "synchronised"
-
 
 _LAST_OF_LEVEL = {"mixed2": "3", "mixed7": "4", "mixed10": "5"}
-
-
-@dataclasses.dataclass(frozen=True)
-class _Features:
-    """Features on their way through the network.
-
-    Attributes:
-        plain: as the layers give them.
-        masked: zero outside the images after every layer; None if this is not asked for.
-        inside: where the images are, for `masked`.
-    """
-
-    plain: tf.Tensor
-    masked: tf.Tensor | None = None
-    inside: padded.Mask | None = None
-
-
-def _through(
-    layer: tf_keras.layers.Layer, inputs: Sequence[_Features], **kwargs: object
-) -> _Features:
-    """A layer on one or several features; both the plain and the masked ones go through it."""
-
-    def called(tensors: list[tf.Tensor]) -> tf.Tensor:
-        return layer(tensors if len(tensors) > 1 else tensors[0], **kwargs)
-
-    plain = called([x.plain for x in inputs])
-    if inputs[0].inside is None:
-        return _Features(plain)
-    inside = inputs[0].inside.behind(layer)
-    masked = called([x.masked for x in inputs])
-    return _Features(plain, inside.apply(layer, masked), inside)
-
-
-class _Builder:
-    """Turns the tables of the architecture into Keras layers, numbering the convolutions."""
-
-    def __init__(
-        self,
-        first_conv: int,
-        padding: Padding,
-        width: float,
-        batch_norm: BatchNorm,
-        momentum: float,
-    ):
-        self._next_conv = first_conv
-        self._padding = padding
-        self._width = width
-        # None leaves the choice to the `training` argument of the call.
-        self._bn_training = False if batch_norm is BatchNorm.FROZEN else None
-        self._synchronized = batch_norm is BatchNorm.SYNCHRONIZED
-        self._momentum = momentum
-
-    def scaled(self, filters: int) -> int:
-        return max(1, round(filters * self._width))
-
-    def _conv(self, x: _Features, conv: Conv) -> _Features:
-        number = self._next_conv
-        self._next_conv += 1
-        convolution = tf_keras.layers.Conv2D(
-            self.scaled(conv.filters),
-            conv.kernel,
-            strides=conv.stride,
-            padding=self._padding.value if conv.shrinks else "same",
-            use_bias=False,
-            name=f"conv{number}",
-        )
-        batch_norm = tf_keras.layers.BatchNormalization(
-            scale=False,
-            epsilon=BATCH_NORM_EPSILON,
-            momentum=self._momentum,
-            synchronized=self._synchronized,
-            name=f"batch_norm{number}",
-        )
-        x = _through(convolution, [x])
-        x = _through(batch_norm, [x], training=self._bn_training)
-        return _through(tf_keras.layers.Activation("relu", name=f"relu{number}"), [x])
-
-    def _step(self, x: _Features, step: Step) -> _Features:
-        if isinstance(step, Conv):
-            return self._conv(x, step)
-        if isinstance(step, Fork):
-            ways = [self._conv(x, way) for way in step.ways]
-            return _through(tf_keras.layers.Concatenate(), ways)
-        if step.stride == 1:
-            pool = tf_keras.layers.AveragePooling2D(3, strides=1, padding="same")
-        else:
-            pool = tf_keras.layers.MaxPooling2D(3, strides=2, padding=self._padding.value)
-        return _through(pool, [x])
-
-    def chain(self, x: _Features, steps: Sequence[Step]) -> _Features:
-        for step in steps:
-            x = self._step(x, step)
-        return x
-
-    def mixed(self, x: _Features, block: Mixed) -> _Features:
-        outputs = [self.chain(x, branch) for branch in block.branches]
-        return _through(tf_keras.layers.Concatenate(name=block.name), outputs)
 
 
 def trunk(
@@ -168,6 +46,7 @@ def trunk(
     width: float = 1.0,
     batch_norm: BatchNorm = BatchNorm.FROZEN,
     momentum: float = 0.99,
+    frozen_until: str = "",
 ) -> tf_keras.Model:
     """The stem to Mixed_6e.
 
@@ -176,6 +55,7 @@ def trunk(
         width: factor on every number of filters; 1 is Inception V3.
         batch_norm: which statistics batch norm uses in training.
         momentum: of the moving statistics, where they are trained.
+        frozen_until: the last block that is not trained, with all before it; '' for none.
 
     Returns:
         A model from images `[batch, height, width, 3]` in [-1, 1] to features
@@ -183,7 +63,9 @@ def trunk(
         width are free.
     """
     image = tf_keras.Input((None, None, 3), name="image")
-    x = _trunk_features(_Features(image), _Builder(0, padding, width, batch_norm, momentum))
+    x = _trunk_features(
+        Features(image), Builder(0, padding, width, batch_norm, momentum, frozen_until)
+    )
     return tf_keras.Model(image, x.plain, name="inception_v3_trunk")
 
 
@@ -191,6 +73,7 @@ def trunk_and_masked(
     width: float = 1.0,
     batch_norm: BatchNorm = BatchNorm.FROZEN,
     momentum: float = 0.99,
+    frozen_until: str = "",
 ) -> tuple[tf_keras.Model, tf_keras.Model]:
     """The trunk with SAME padding, twice, from the same layers: as it is, and masked.
 
@@ -198,6 +81,7 @@ def trunk_and_masked(
         width: factor on every number of filters; 1 is Inception V3.
         batch_norm: which statistics batch norm uses in training.
         momentum: of the moving statistics, where they are trained.
+        frozen_until: the last block that is not trained, with all before it; '' for none.
 
     Returns:
         What `trunk` returns; and a model with the same weights from the two results of
@@ -208,8 +92,8 @@ def trunk_and_masked(
     aligned = tf_keras.Input((None, None, 3), name="aligned")
     inside = tf_keras.Input((None, None, 1), name="inside")
     x = _trunk_features(
-        _Features(image, aligned, padded.Mask(inside)),
-        _Builder(0, Padding.SAME, width, batch_norm, momentum),
+        Features(image, aligned, padded.Mask(inside)),
+        Builder(0, Padding.SAME, width, batch_norm, momentum, frozen_until),
     )
     return (
         tf_keras.Model(image, x.plain, name="inception_v3_trunk"),
@@ -217,7 +101,7 @@ def trunk_and_masked(
     )
 
 
-def _trunk_features(x: _Features, builder: _Builder) -> _Features:
+def _trunk_features(x: Features, builder: Builder) -> Features:
     x = builder.chain(x, STEM)
     for block in TRUNK_BLOCKS:
         x = builder.mixed(x, block)
@@ -229,6 +113,7 @@ def pyramid(
     width: float = 1.0,
     batch_norm: BatchNorm = BatchNorm.FROZEN,
     momentum: float = 0.99,
+    frozen_until: str = "",
 ) -> Pyramid:
     """The whole network, with the last features of each stride.
 
@@ -237,6 +122,7 @@ def pyramid(
         width: factor on every number of filters; 1 is Inception V3.
         batch_norm: which statistics batch norm uses in training.
         momentum: of the moving statistics, where they are trained.
+        frozen_until: the last block that is not trained, with all before it; '' for none.
 
     Returns:
         A model from images `[batch, height, width, 3]` in [-1, 1] to a dict of features, level l of
@@ -244,9 +130,9 @@ def pyramid(
         pooling, 192 channels; `3`, Keras' `mixed2`, 288; `4`, `mixed7`, 768; `5`, `mixed10`, 2048
         (each times the width).
     """
-    builder = _Builder(0, padding, width, batch_norm, momentum)
+    builder = Builder(0, padding, width, batch_norm, momentum, frozen_until)
     image = tf_keras.Input((None, None, 3), name="image")
-    x = builder.chain(_Features(image), STEM[:-1])
+    x = builder.chain(Features(image), STEM[:-1])
     levels = {"2": x.plain}
     x = builder.chain(x, STEM[-1:])
     for block in (*TRUNK_BLOCKS, *HEAD_BLOCKS):
@@ -272,6 +158,7 @@ def head_stage(
     width: float = 1.0,
     batch_norm: BatchNorm = BatchNorm.FROZEN,
     momentum: float = 0.99,
+    frozen_until: str = "",
 ) -> tf_keras.Model:
     """Mixed_7a to Mixed_7c.
 
@@ -282,14 +169,15 @@ def head_stage(
         width: factor on every number of filters; 1 is Inception V3.
         batch_norm: which statistics batch norm uses in training.
         momentum: of the moving statistics, where they are trained.
+        frozen_until: the last block that is not trained, with all before it; '' for none.
 
     Returns:
         A model from crops `[crops, crop_size, crop_size, in_channels]` to features
         `[crops, ceil(crop_size / 2), ceil(crop_size / 2), 2048 * width]` (with SAME padding).
     """
-    builder = _Builder(NUM_TRUNK_CONVS, padding, width, batch_norm, momentum)
+    builder = Builder(NUM_TRUNK_CONVS, padding, width, batch_norm, momentum, frozen_until)
     crops = tf_keras.Input((crop_size, crop_size, in_channels), name="crops")
-    x = _Features(crops)
+    x = Features(crops)
     for block in HEAD_BLOCKS:
         x = builder.mixed(x, block)
     return tf_keras.Model(crops, x.plain, name="inception_v3_head_stage")

@@ -148,6 +148,21 @@ HEAD_BLOCKS = (
     _mixed_8("mixed10"),
 )
 
+BLOCKS = tuple(block.name for block in (*TRUNK_BLOCKS, *HEAD_BLOCKS))
+"""The names of all blocks, from the stem on."""
+
+TRUNK_END = TRUNK_BLOCKS[-1].name
+
+
+def is_frozen(block: str, frozen_until: str) -> bool:
+    """Whether a block is not trained.
+
+    Args:
+        block: its name in Keras, one of `BLOCKS`.
+        frozen_until: the last block that is not trained; '' if all are trained.
+    """
+    return bool(frozen_until) and BLOCKS.index(block) <= BLOCKS.index(frozen_until)
+
 
 def _conv_count(steps: Sequence[Step]) -> int:
     return sum(

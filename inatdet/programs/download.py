@@ -37,7 +37,7 @@ from inatdet.datasets import (
 )
 from inatdet.datasets.inat2017 import BOXES, PAPER_BOXES
 from inatdet.errors import InputError
-from inatdet.outputs import check_folder
+from inatdet.outputs import check_folder, free_space, gigabytes
 from inatdet.programs.running import EXIT_FAILED, progress
 from inatdet.report.table import Table
 
@@ -111,7 +111,7 @@ def _table_of(todo: fetching.Plan) -> Table:
     return Table(
         ("archive", "content", "size", "state"),
         tuple(
-            (archive.name, archive.content, fetching.gigabytes(archive.size), str(state))
+            (archive.name, archive.content, gigabytes(archive.size), str(state))
             for archive, state in zip(todo.archives, todo.states)
         ),
     )
@@ -120,9 +120,9 @@ def _table_of(todo: fetching.Plan) -> Table:
 def _needs(todo: fetching.Plan) -> str:
     after = "kept" if todo.keep else "deleted, unless --keep_archives is given"
     return (
-        f"{todo.folder}: {fetching.gigabytes(todo.to_download)} to download; about "
-        f"{fetching.gigabytes(todo.needed)} of disk are needed at the most, and "
-        f"{fetching.gigabytes(todo.free)} are free; once unpacked, archives are {after}"
+        f"{todo.folder}: {gigabytes(todo.to_download)} to download; about "
+        f"{gigabytes(todo.needed)} of disk are needed at the most, and "
+        f"{gigabytes(todo.free)} are free; once unpacked, archives are {after}"
     )
 
 
@@ -161,10 +161,10 @@ def _get_photographs(values: flags.FlagValues) -> int | None:
     )
     lists = photographs.lists_of(values.images, values.output_dir)
     count, size = photographs.expected_size(lists, values.output_dir, source)
-    free = fetching.free_space(values.output_dir)
+    free = free_space(values.output_dir)
     progress(
-        f"{values.output_dir}: {count:,} photographs to get, about {fetching.gigabytes(size)}, "
-        f"{source.connections} at a time; {fetching.gigabytes(free)} are free"
+        f"{values.output_dir}: {count:,} photographs to get, about {gigabytes(size)}, "
+        f"{source.connections} at a time; {gigabytes(free)} are free"
     )
     if size > free:
         progress(

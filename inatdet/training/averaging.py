@@ -23,8 +23,18 @@ class Averaging(ema_optimizer.ExponentialMovingAverage):
     """
 
     def shadow_copy(self, model: tf_keras.Model) -> None:
-        """Creates the averages of a model's weights."""
-        super().shadow_copy(model)
+        """Creates the averages of a model's weights, except those of frozen layers."""
+        weights = model.trainable_variables if self._trainable_weights_only else model.variables
+        frozen = {
+            id(weight)
+            for layer in model.submodules
+            if isinstance(layer, tf_keras.layers.Layer) and not layer.trainable
+            for weight in layer.weights
+        }
+        self._model_weights = [weight for weight in weights if id(weight) not in frozen]
+        for weight in self._model_weights:
+            self.add_slot(weight, _SLOT, initializer="zeros")
+        self._average_weights = [self.get_slot(weight, _SLOT) for weight in self._model_weights]
         self.begin()
 
     def begin(self) -> None:

@@ -297,6 +297,8 @@ def _run(
             stack.callback(shutil.rmtree, runner.checkpoint_manager.directory, ignore_errors=True)
         together.check_step(strategy, step, model_dir)
         start = int(step.numpy())
+        if "train" in mode and start < last_step:
+            task.begin(trainer.model, notify)
         # The checkpoint has been restored, so these are the settings of its model.
         if "train" in mode and writes:
             history.add(params, model_dir, start, command, notify)

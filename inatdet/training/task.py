@@ -63,6 +63,17 @@ class Task(base_task.Task):
                 with the model there.
         """
 
+    def begin(self, model: tf_keras.Model, notify: Callable[[str], None]) -> None:
+        """Prepares what depends on the weights that training begins with, before its first step.
+
+        Args:
+            model: with these weights, the initial ones or those of the checkpoint that is resumed.
+            notify: receives remarks.
+
+        Raises:
+            InputError: it cannot be prepared.
+        """
+
     def training_actions(
         self, images_per_loop: int, notify: Callable[[str], None]
     ) -> list[LoopAction]:

@@ -14,6 +14,11 @@ from tests import records
         ("task.model.network=inception_v4", "there is no network 'inception_v4'; is inception_v3"),
         ("task.model.batch_norm=none", "task.model.batch_norm is 'none'; it must be one of frozen"),
         ("task.model.batch_norm=synchronised,task.accumulate_steps=2", "which is impossible with"),
+        ("task.model.frozen_until=mixed_5", "must be one of mixed0, mixed1"),
+        (
+            "task.model.frozen_until=mixed5,task.model.network=inception_v3_se",
+            "names a block of inception_v3; with inception_v3_se, leave it out",
+        ),
         ("task.model.dropout=1", "task.model.dropout is 1; it must be below 1"),
         ("task.model.label_smoothing=1.1", "must lie between 0 and 1"),
         ("task.augmentation.color_share=-0.1", "must lie between 0 and 1"),

@@ -34,6 +34,7 @@ MODEL = {
     "dropout": -1.0,
     "batch_norm": "trained",
     "batch_norm_momentum": 0.9997,
+    "frozen_until": "",
     "label_smoothing": 0.1,
     "weight_decay": 4e-5,
     "logit_adjustment": 0.0,

@@ -1,0 +1,103 @@
+"""Detectors with frozen layers, trained: what changes, and the same from cached features."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from inatdet.detection.experiments import read_saved
+from inatdet.detection.first_stage import FirstStage
+from inatdet.detection.serving import export
+from inatdet.training.loop import train
+from tests import records
+from tests.settings import INCEPTION_OVERRIDE, small
+
+pytestmark = pytest.mark.slow
+
+STEPS = 4
+FROZEN = (
+    f"{INCEPTION_OVERRIDE},task.model.backbone.frozen_until=mixed7,task.train_data.batch_size=2,"
+    "trainer.steps_per_loop=1,trainer.summary_interval=1,trainer.checkpoint_interval=100,"
+    "trainer.optimizer_config.warmup.linear.warmup_steps=1"
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return records.write(tmp_path_factory.mktemp("records"), count=8)
+
+
+def trained(data, folder, more="", steps=STEPS):
+    """The losses of a run, one a step, and what it said."""
+    folder_of_data = data.rpartition("/")[0]
+    params = small(
+        f"task.train_data.input_path={data},task.taxonomy={folder_of_data}/taxonomy.json,"
+        f"trainer.train_steps={steps},{FROZEN}{more}"
+    )
+    lines = []
+    train(params, "train", str(folder), notify=lines.append)
+    losses = [line.split("loss ")[1].split(")")[0] for line in lines if line.startswith("step ")]
+    numbers = [[float(word.strip("(,")) for word in one.split() if "." in word] for one in losses]
+    return np.array(numbers), lines
+
+
+def variables(folder):
+    reader = tf.train.load_checkpoint(str(folder))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+@pytest.fixture(scope="module")
+def plain(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plain") / "model"
+    return folder, trained(data, folder)[0]
+
+
+def test_cached_features_train_alike(data, plain, tmp_path):
+    losses, lines = trained(data, tmp_path / "model", f",task.feature_cache={tmp_path}/features")
+    assert losses.shape == (STEPS, 5)
+    assert any("computing the features of 8 images" in line for line in lines)
+    np.testing.assert_allclose(losses[0], plain[1][0], rtol=1e-2, atol=2e-3)
+    np.testing.assert_allclose(losses, plain[1], rtol=0.1, atol=0.02)
+
+
+def test_a_run_that_rounds_its_features_trains_as_from_cached_ones(data, tmp_path, monkeypatch):
+    cached, _ = trained(data, tmp_path / "cached", f",task.feature_cache={tmp_path}/features")
+
+    def rounded(self, image, image_size, training):
+        features = tf.cast(self.features_of(image, image_size, training), tf.bfloat16)
+        return self.outputs_of(features, training)
+
+    monkeypatch.setattr(FirstStage, "__call__", rounded)
+    losses, _ = trained(data, tmp_path / "rounded")
+    np.testing.assert_allclose(cached, losses, atol=1e-3)  # they are told to three digits
+
+
+def test_frozen_layers_have_neither_slots_nor_averages(plain):
+    names = [name for name in variables(plain[0]) if ".OPTIMIZER_SLOT" in name]
+    assert any(name.startswith("model/head_stage") for name in names)
+    assert not any(name.startswith("model/trunk") for name in names)
+
+
+def test_a_run_goes_on_with_fewer_frozen_layers(data, tmp_path):
+    ema = ",trainer.optimizer_config.ema.average_decay=0.9"
+    folder = tmp_path / "model"
+    trained(data, folder, ema, steps=2)
+    before = variables(folder)
+    _, lines = trained(data, folder, f"{ema},task.model.backbone.frozen_until=mixed5", steps=4)
+    assert any("frozen_until=mixed5 (was " in line for line in lines)
+    after = variables(folder)
+    params = read_saved(str(folder))
+    assert params.task.model.backbone.frozen_until == "mixed5"
+    of_trunk = [
+        name
+        for name in before
+        if name.startswith("model/trunk") and "OPTIMIZER" not in name and before[name].ndim == 4
+    ]
+    changed = [name for name in of_trunk if (before[name] != after[name]).any()]
+    assert len(of_trunk) == 70 and len(changed) == 20
+    averaged = [name for name in after if "trunk" in name and name.endswith("optimizer/average")]
+    del averaged
+
+
+def test_a_model_with_frozen_layers_is_exported(plain, tmp_path):
+    export(read_saved(str(plain[0])), str(plain[0]), str(tmp_path / "saved"))
+    assert (tmp_path / "saved" / "saved_model.pb").exists()
