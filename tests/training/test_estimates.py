@@ -9,10 +9,10 @@ from inatdet.training.estimates import (
     Measured,
     ShapeTime,
     Span,
-    TrainingPlan,
     saved_steps,
     span_of_mean,
 )
+from tests.training.plans import plan
 
 SMALL, LARGE = (96, 128), (128, 224)
 
@@ -82,32 +82,6 @@ def test_where_nearly_every_step_has_a_new_shape_all_are_usual():
 )
 def test_checkpoints(first, last, intervals, count):
     assert saved_steps(first, last, intervals) == count
-
-
-def plan(**changed):
-    values = {
-        "mode": "train_and_eval",
-        "images_per_epoch": 800.0,
-        "images_per_step": 8,
-        "first_step": 400,
-        "last_step": 1000,
-        "start": 20.0,
-        "step": Span(0.5, 0.4, 0.7),
-        "measured_steps": 40,
-        "shapes": (ShapeTime(96, 128, 20, 0.4), ShapeTime(128, 224, 20, 0.6)),
-        "validations": 3,
-        "validation_images": 50,
-        "validation": Span(10.0, 9.0, 12.0),
-        "checkpoints": 4,
-        "checkpoint_bytes": 15_000_000,
-        "saving": 0.5,
-        "disk_bytes": 45_000_000,
-        "free_bytes": 80_000_000_000,
-        "memory_bytes": 1_200_000_000,
-        "device_memory_bytes": {},
-        "cached_bytes": 3_000_000,
-    }
-    return TrainingPlan(**values | changed)
 
 
 def test_a_run_takes_what_its_parts_take():

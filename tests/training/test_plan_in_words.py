@@ -2,7 +2,7 @@
 
 from inatdet.training.estimates import ShapeTime, Span
 from inatdet.training.plan_in_words import in_words, range_of
-from tests.training.test_estimates import plan
+from tests.training.plans import plan
 
 
 def test_lines():
