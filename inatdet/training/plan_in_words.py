@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inatdet.datasets.fetching import gigabytes
+from inatdet.training.durations import duration
 from inatdet.training.estimates import Span, TrainingPlan
-from inatdet.training.progress import duration
 
 _SHAPES = 4  # of images that are listed at most
 
