@@ -36,20 +36,21 @@ def draw(rows: Sequence[Effect]) -> matplotlib.figure.Figure:
             row = of_level.get(name)
             if row is None:
                 continue
-            color = _CERTAIN if row.verdict == "significant" else _OPEN
+            is_certain = row.verdict == "significant"
+            color = _GAP_COLOR if name == LEFT else _CERTAIN if is_certain else _OPEN
             axes.errorbar(
                 row.effect.value,
                 place,
                 xerr=row.effect.margin,
-                color=_GAP_COLOR if name == LEFT else color,
+                color=color,
                 marker="s" if name == LEFT else "o",
-                markerfacecolor=color if row.verdict == "significant" else "white",
+                markerfacecolor=color if is_certain else "white",
                 markersize=5,
                 capsize=2.5,
                 linewidth=1.2,
             )
         axes.set_title(f"{level} level: gap {gap.value:.1f} ± {gap.margin:.1f}", fontsize=10)
-        axes.set_xlabel("AP, percent points")
+        axes.set_xlabel("AP, percent points; filled: significant")
         axes.grid(axis="x", color="0.92")
     diagrams[0].set_yticks(range(len(names)), names)
     diagrams[0].invert_yaxis()

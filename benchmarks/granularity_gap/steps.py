@@ -83,7 +83,7 @@ def preparing(study: Study, place: Place) -> Iterator[Step]:
         ]
         if split == "val":
             arguments.append(f"--taxonomy={place.taxonomy_file}")
-        yield Step(split, place.work_dir, ["tfrecords", *arguments])
+        yield Step(f"records_{split}", place.work_dir, ["tfrecords", *arguments])
     if study.preset.features:
         features = study.preset.features
         yield _training(place, place.features, features["pipeline"], features["settings"])
