@@ -23,6 +23,8 @@ Runs = Mapping[tuple[int, str], Measures]
 
 SIGNIFICANT = 0.05
 
+_NOTHING = 1e-3  # percent points that rounding may make
+
 GAP, LEFT = "gap", "left by summing"
 
 
@@ -184,8 +186,8 @@ def _effect(
     if not seeds:
         return None
     difference = {seed: changed[seed] - before[seed] for seed in seeds}
-    if level is numbers.study.fine and not any(one.any() for one in difference.values()):
-        return None  # it changes detections at coarser levels alone
+    if all(np.nanmax(np.abs(one)) < _NOTHING for one in difference.values()):
+        return None  # it changes detections at other levels alone
     return Effect(
         level,
         variant.name,
