@@ -94,7 +94,9 @@ def plan(
         patterns = loop.patterns_of(params.task, mode)
         with reading_errors(*patterns):
             with strategy.scope():
-                task = task_factory.get_task(params.task, logging_dir=scratch)
+                # Training writes there; what only validates, reads what is beside the model.
+                folder = scratch if "train" in mode else model_dir or scratch
+                task = task_factory.get_task(params.task, logging_dir=folder)
             if "train" in mode:
                 task.prepare()
             with strategy.scope():
@@ -180,7 +182,8 @@ def _measured(
     left = max(last - first, 0) if "train" in mode else 0
     start, step, measured = 0.0, NOTHING, Measured((), ())
     validations, validation = 0, NOTHING
-    validated = _images_of_validation(params) if "eval" in mode else None
+    replicas = trainer.strategy.num_replicas_in_sync
+    validated = _images_of_validation(params, replicas) if "eval" in mode else None
     if left:
         measured = _train_steps(trainer, *most)
         start = time.monotonic() - began - sum(measured.seconds)
@@ -198,7 +201,7 @@ def _measured(
     return TrainingPlan(
         mode=mode,
         images_per_epoch=task.images_per_epoch(),
-        images_per_step=images_per_step(params.task, trainer.strategy.num_replicas_in_sync),
+        images_per_step=images_per_step(params.task, replicas),
         first_step=first,
         last_step=last if "train" in mode else first,
         start=start,
@@ -294,13 +297,14 @@ def _span_of(seconds: Sequence[float], building: float) -> Span:
     return Span.exactly(seconds[0] if seconds else building)
 
 
-def _images_of_validation(params: Experiment) -> int | None:
+def _images_of_validation(params: Experiment, replicas: int) -> int | None:
     """How many images a validation sees, as far as it is known."""
     data, steps = params.task.validation_data, params.trainer.validation_steps
     images = count_images(data.input_path)
     if steps == -1:
         return images
-    return steps * data.batch_size if images is None else min(images, steps * data.batch_size)
+    most = steps * data.batch_size * replicas
+    return most if images is None else min(images, most)
 
 
 def _checkpoint(trainer: Trainer, scratch: str) -> tuple[int, float]:
