@@ -7,8 +7,9 @@ Species alone, with super-classes and generic labels from the same pass, and wit
 families as well take turns, each turn in another order. Each turn gives a ratio; medians are
 printed. Without a model: the paper's detector with random weights, noise of 600x800 pixels, 2,854
 species in the published super-classes, of invented genera and families. With one: the first batches
-of some records, at all levels that its label spaces have. Processor time is that of all threads: on
-a busy machine it says more than seconds.
+of some records, at all levels that its label spaces have. With `--boxes=mean`, coarse labels have
+the mean of their classes' boxes. Processor time is that of all threads: on a busy machine it says
+more than seconds.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from benchmarks.full_size import PUBLISHED
 from benchmarks.measuring import Target, both_seconds, invented_batch, print_table, print_targets
 from inatdet.data.granularity import Granularity
 from inatdet.detection import forms
+from inatdet.detection.config import MarginalBoxes
 from inatdet.detection.experiments import read_experiment, read_saved
 from inatdet.detection.faster_rcnn import FasterRCNN
 from inatdet.detection.marginals import marginal
@@ -36,6 +38,9 @@ _ROUNDS = flags.DEFINE_integer("rounds", 15, "Detections timed of each.", lower_
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "A trained species model.")
 _INPUT = flags.DEFINE_string("input", None, "With --model_dir, a pattern of TFRecord files.")
 _PROPOSALS = flags.DEFINE_list("proposals", ["300", "32"], "Without it, how many per image.")
+_BOXES = flags.DEFINE_enum_class(
+    "boxes", MarginalBoxes.MOST_PROBABLE, MarginalBoxes, "Of coarse labels."
+)
 _BATCHES = 4  # of the records, one after the other
 _MOST = 1.1  # times the species detections alone
 _GENERA, _FAMILIES = 1900, 500
@@ -95,11 +100,13 @@ Ways = Mapping[str, Callable[[Batch], list[tf.Tensor]]]
 
 
 def _ways(case: Case) -> Ways:
+    boxes = _BOXES.value
+
     def graph(coarser: Sequence[str]) -> Callable[[Batch], list[tf.Tensor]]:
         @tf.function(input_signature=[case.signature])
         def detect(batch: Batch) -> list[tf.Tensor]:
             fine = case.model.classify(batch, training=False)
-            views = [fine, *(marginal(fine, *case.groups[level]) for level in coarser)]
+            views = [fine, *(marginal(fine, *case.groups[level], boxes) for level in coarser)]
             found = [case.model.detections_of(view, batch["image_size"]) for view in views]
             return [part for view in found for part in (view.boxes, view.scores, view.labels)]
 

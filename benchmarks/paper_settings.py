@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 _START = time.monotonic()
 
-import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from absl import app, flags  # noqa: E402
 
@@ -43,7 +42,6 @@ def main(argv: Sequence[str]) -> None:
     step_memory = measuring.peak_gib()
     detector.detect(batch)
     detection = measuring.median_seconds(lambda: detector.detect(batch), _REPEATS.value)
-    parameters = sum(int(np.prod(v.shape)) for v in detector.model.trainable_variables)
     measuring.print_table(
         ("settings", "image", "batch", "species", "parameters", "process start to first step",
          "training step", "peak memory, training", "detection"),
@@ -52,7 +50,7 @@ def main(argv: Sequence[str]) -> None:
             f"{_HEIGHT.value}x{_WIDTH.value}",
             batch_size,
             num_classes,
-            f"{parameters / 1e6:.1f} M",
+            f"{detector.parameters / 1e6:.1f} M",
             f"{first:.1f} s",
             f"{step:.2f} s",
             f"{step_memory:.2f} GiB",

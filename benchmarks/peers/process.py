@@ -17,17 +17,22 @@ from collections.abc import Callable, Mapping
 from benchmarks import measuring
 
 
-def serve(step: Callable[[], object]) -> None:
+def serve(step: Callable[[], object], parameters: int = 0) -> None:
     """The child's side: a first step, then one for each line of standard input.
 
     After each step it prints a line of JSON with the seconds taken and the peak memory so far.
+
+    Args:
+        step: what is timed.
+        parameters: how many weights are trained, which is said as well.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is not an answer
 
     def answer() -> None:
         took = measuring.seconds(step)
-        json.dump({"seconds": took, "peak_gib": measuring.peak_gib()}, answers)
+        said = {"seconds": took, "peak_gib": measuring.peak_gib(), "parameters": parameters}
+        json.dump(said, answers)
         print(file=answers, flush=True)
 
     answer()
@@ -48,6 +53,7 @@ class Peer:
             that is not reached within `limit`.
         times: the seconds of each later step.
         peak_gib: the most memory that the process has held.
+        parameters: how many weights are trained, if the process says so.
     """
 
     def __init__(self, module: str, *flags: str, limit: float = 300.0):
@@ -60,6 +66,7 @@ class Peer:
         )
         self.times: list[float] = []
         self.peak_gib = 0.0
+        self.parameters = 0
         self.first_step = None
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
@@ -73,6 +80,7 @@ class Peer:
             raise RuntimeError(f"{' '.join(self._process.args[1:])} ended; its error is above")
         answer = json.loads(line)
         self.peak_gib = answer["peak_gib"]
+        self.parameters = answer["parameters"]
         return answer["seconds"]
 
     def step(self) -> None:

@@ -5,6 +5,8 @@ The paper's detector. Nothing depends on a static height, width or batch size.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 import tf_keras
@@ -14,6 +16,7 @@ from inatdet.detection import crops, heads
 from inatdet.detection.config import FasterRCNNConfig
 from inatdet.detection.faster_rcnn import FasterRCNN
 from inatdet.detection.first_stage import AnchorOutputs, FirstStage
+from inatdet.detection.level_losses import WeightedLevel
 from inatdet.detection.second_stage import SecondStage
 from inatdet.networks import backbones, padding
 
@@ -25,6 +28,7 @@ class C4FasterRCNN(FasterRCNN):
         config: its settings.
         num_classes: labels without the background.
         priors: `[classes]`, shares of the labels in training, for logit adjustment.
+        levels: at which classes are judged in training; if none, only at the model's own.
     """
 
     def __init__(
@@ -32,6 +36,7 @@ class C4FasterRCNN(FasterRCNN):
         config: FasterRCNNConfig,
         num_classes: int,
         priors: np.ndarray | None = None,
+        levels: Sequence[WeightedLevel] = (),
         **kwargs,
     ):
         super().__init__(config, num_classes, **kwargs)
@@ -46,10 +51,16 @@ class C4FasterRCNN(FasterRCNN):
             config.rpn.channels, len(cell), config.rpn.initializer_stddev, name="rpn_head"
         )
         self.rpn_head(tf.zeros([1, 1, 1, channels]))
-        self.box_head = heads.BoxHead(self.head_stage, num_classes, name="box_head")
+        self.box_head = heads.BoxHead(
+            self.head_stage,
+            num_classes,
+            class_agnostic_boxes=config.head.class_agnostic_boxes,
+            separate_objectness=config.head.separate_objectness,
+            name="box_head",
+        )
         self.box_head(tf.zeros([1, crop_size, crop_size, channels]))
         self.first_stage = _C4FirstStage(config, backbone, self.rpn_head, cell)
-        self.second_stage = _C4SecondStage(config, self.box_head, priors)
+        self.second_stage = _C4SecondStage(config, self.box_head, priors, levels)
 
     @property
     def backbone_parts(self) -> tuple[tf_keras.Model, ...]:

@@ -16,12 +16,20 @@ import dataclasses
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams, optimization
 
+from inatdet.choices import Choice
 from inatdet.errors import InputError
 from inatdet.networks import backbones
 from inatdet.networks.config import BackboneConfig
-from inatdet.training.config import Experiment, TrainingTask
+from inatdet.training.config import Experiment, LevelWeights, TrainingTask, check_choice
 
 FASTER_RCNN_EXPERIMENT = "inatdet_faster_rcnn"
+
+
+class MarginalBoxes(Choice):
+    """Which box a coarse label gets whose probability is a sum over finer ones."""
+
+    MOST_PROBABLE = "most_probable"
+    MEAN = "mean"
 
 
 @dataclasses.dataclass
@@ -92,6 +100,14 @@ class MinibatchConfig(hyperparams.Config):
         xla: compiles this stage with XLA [ours: off]. Its crops have one shape whatever that of the
             image, so it is compiled once for training and once for detection; the trunk would be
             compiled for each image shape.
+        class_agnostic_boxes: one regressor refines the box of a proposal, whatever its class,
+            instead of one for each class [OD API: a box per class unless
+            `share_box_across_classes`; Dai et al., "R-FCN", 2016].
+        separate_objectness: the probability of a class is a product of two factors with weights of
+            their own, of an animal and of the class given an animal [Redmon and Farhadi,
+            "YOLO9000", 2017; in Faster R-CNN's second stage, Wang et al., "Seesaw Loss for
+            Long-Tailed Instance Segmentation", 2021], instead of one softmax over all classes and
+            the background [OD API].
     """
 
     add_ground_truth: bool = False
@@ -99,6 +115,8 @@ class MinibatchConfig(hyperparams.Config):
     sample_size: int = 64
     positive_fraction: float = 0.25
     xla: bool = False
+    class_agnostic_boxes: bool = False
+    separate_objectness: bool = False
 
 
 @dataclasses.dataclass
@@ -122,6 +140,11 @@ class LossConfig(hyperparams.Config):
         rpn_objectness_weight: on the softmax cross entropy of the anchors.
         rpn_boxes_weight: on the smooth L1 of the anchors.
         classes_weight: on the softmax cross entropy of the proposals.
+        level_weights: weights, within `classes_weight`, on the cross entropy of the proposals at
+            each level of the taxonomy that is named, of summed probabilities; that of the model's
+            own level is 1 unless it is named. None is, by default [OD API]. The hierarchical cross
+            entropy of Bertinetto et al., "Making Better Mistakes", 2020, in other weights; see
+            `inatdet.detection.level_losses`.
         boxes_weight: on the smooth L1 of the proposals.
         smooth_l1_delta: where the square becomes a line.
         weight_decay: times half the squared norm of all kernels, added to the loss.
@@ -130,6 +153,7 @@ class LossConfig(hyperparams.Config):
     rpn_objectness_weight: float = 1.0
     rpn_boxes_weight: float = 2.0
     classes_weight: float = 1.0
+    level_weights: LevelWeights = dataclasses.field(default_factory=LevelWeights)
     boxes_weight: float = 2.0
     smooth_l1_delta: float = 1.0
     weight_decay: float = 0.0
@@ -149,6 +173,9 @@ class DetectionsConfig(hyperparams.Config):
             856,200 boxes].
         logit_adjustment: tau of the post-hoc logit adjustment for a long tail [Menon et al.,
             "Long-tail learning via logit adjustment", 2021, who use 1]; 0 means none [OD API].
+        marginal_boxes: the box of a coarser label in detections by summed probabilities [ours]:
+            that of its `most_probable` class, or the `mean` over its classes, weighted by
+            probability; see `inatdet.detection.marginals`.
     """
 
     min_score: float = 0.0
@@ -157,6 +184,7 @@ class DetectionsConfig(hyperparams.Config):
     max_detections: int = 300
     candidates: int = 3000
     logit_adjustment: float = 0.0
+    marginal_boxes: str = "most_probable"
 
 
 @dataclasses.dataclass
@@ -220,6 +248,8 @@ class FasterRCNNTask(TrainingTask):
             "head.pool_size",
             *(f"backbone.{name}" for name in ("type", "padding", "width", backbone.type)),
             "rpn.channels",
+            "head.class_agnostic_boxes",
+            "head.separate_objectness",
             # Those of the pyramid alone:
             "min_level",
             "max_level",
@@ -237,6 +267,12 @@ class FasterRCNNTask(TrainingTask):
         backbone = self.model.backbone
         backbones.check(backbone)
         self.check_batch_norm("task.model.backbone.batch_norm", backbone.batch_norm)
+        self.model.losses.level_weights.check("task.model.losses.level_weights")
+        check_choice(
+            "task.model.detections.marginal_boxes",
+            self.model.detections.marginal_boxes,
+            MarginalBoxes,
+        )
         if self.validation_pictures < 0:
             raise InputError(
                 f"task.validation_pictures is {self.validation_pictures}; it must be 0, which "

@@ -27,6 +27,7 @@ from inatdet.detection import crops, heads
 from inatdet.detection.faster_rcnn import FasterRCNN
 from inatdet.detection.first_stage import AnchorOutputs, FirstStage
 from inatdet.detection.fpn_config import FPNConfig
+from inatdet.detection.level_losses import WeightedLevel
 from inatdet.detection.second_stage import SecondStage
 from inatdet.networks import backbones
 
@@ -38,10 +39,16 @@ class FPNFasterRCNN(FasterRCNN):
         config: its settings.
         num_classes: labels without the background.
         priors: `[classes]`, shares of the labels in training, for logit adjustment.
+        levels: at which classes are judged in training; if none, only at the model's own.
     """
 
     def __init__(
-        self, config: FPNConfig, num_classes: int, priors: np.ndarray | None = None, **kwargs
+        self,
+        config: FPNConfig,
+        num_classes: int,
+        priors: np.ndarray | None = None,
+        levels: Sequence[WeightedLevel] = (),
+        **kwargs,
     ):
         super().__init__(config, num_classes, **kwargs)
         parts = factory.build_maskrcnn(
@@ -67,10 +74,16 @@ class FPNFasterRCNN(FasterRCNN):
         channels = self.decoder.output_specs[str(config.min_level)][-1]
         crop = [config.head.crop_size, config.head.crop_size, channels]
         stage = _dense_layers(crop, config.head.hidden)
-        self.box_head = heads.BoxHead(stage, num_classes, name="box_head")
+        self.box_head = heads.BoxHead(
+            stage,
+            num_classes,
+            class_agnostic_boxes=config.head.class_agnostic_boxes,
+            separate_objectness=config.head.separate_objectness,
+            name="box_head",
+        )
         self.box_head(tf.zeros([1, *crop]))
         self.first_stage = PyramidFirstStage(config, self.backbone, self.decoder, self.rpn_head)
-        self.second_stage = _PyramidSecondStage(config, self.box_head, priors)
+        self.second_stage = _PyramidSecondStage(config, self.box_head, priors, levels)
 
     @property
     def backbone_parts(self) -> tuple[tf_keras.Model, ...]:

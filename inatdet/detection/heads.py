@@ -57,12 +57,23 @@ class BoxHead(tf_keras.layers.Layer):
     Args:
         stage: a model from crops `[crops, size, size, channels]` to features.
         num_classes: labels without the background.
+        class_agnostic_boxes: whether one regressor refines boxes, whatever their class.
+        separate_objectness: whether animal or background is one factor of the probabilities, and
+            the class of an animal another, each with weights of its own.
     """
 
-    def __init__(self, stage: tf_keras.Model, num_classes: int, **kwargs):
+    def __init__(
+        self,
+        stage: tf_keras.Model,
+        num_classes: int,
+        *,
+        class_agnostic_boxes: bool = False,
+        separate_objectness: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self._stage = stage
-        self._num_classes = num_classes
+        self._num_regressors = 1 if class_agnostic_boxes else num_classes
 
         def dense(units: int, name: str) -> tf_keras.layers.Dense:
             initializer = tf_keras.initializers.VarianceScaling(
@@ -72,12 +83,13 @@ class BoxHead(tf_keras.layers.Layer):
                 units, kernel_initializer=initializer, dtype=tf.float32, name=name
             )
 
-        self._classes = dense(num_classes + 1, "classes")
-        self._boxes = dense(4 * num_classes, "boxes")
+        self._objectness = dense(1, "objectness") if separate_objectness else None
+        self._classes = dense(num_classes + (0 if separate_objectness else 1), "classes")
+        self._boxes = dense(4 * self._num_regressors, "boxes")
 
     def build(self, input_shape: tf.TensorShape) -> None:
-        """Creates the weights of both dense layers, of which `call` uses one."""
-        for layer in (self._classes, self._boxes):
+        """Creates the weights of all dense layers; `call` does not use that of the boxes."""
+        for layer in filter(None, (self._objectness, self._classes, self._boxes)):
             with tf.name_scope(layer.name):
                 layer.build([None, self._stage.output_shape[-1]])
         super().build(input_shape)
@@ -91,11 +103,20 @@ class BoxHead(tf_keras.layers.Layer):
 
         Returns:
             Logits `[crops, classes + 1]`, the background first, and the features that logits and
-            box codes are computed from, `[crops, features]`; both float32.
+            box codes are computed from, `[crops, features]`; both float32. With a separate
+            objectness the logits are log-probabilities, whose softmax they are again: so what
+            becomes of them, losses included, need not know of the factors.
         """
         x = tf.cast(self._stage(crops, training=training), tf.float32)
         x = tf.reduce_mean(x, axis=[1, 2])
-        return self._classes(x), x
+        logits = self._classes(x)
+        if self._objectness is not None:
+            animal = self._objectness(x)
+            given_animal = tf.nn.log_softmax(logits)
+            logits = tf.concat(
+                [tf.math.log_sigmoid(-animal), tf.math.log_sigmoid(animal) + given_animal], axis=-1
+            )
+        return logits, x
 
     def box_codes(self, features: tf.Tensor) -> tf.Tensor:
         """Refines the boxes of crops for every class.
@@ -104,11 +125,26 @@ class BoxHead(tf_keras.layers.Layer):
             features: `[..., features]`, of `call`.
 
         Returns:
-            float32 `[..., classes, 4]`.
+            float32 `[..., classes, 4]`, or `[..., 1, 4]` where one regressor serves all classes.
         """
         codes = self._boxes(tf.reshape(features, [-1, features.shape[-1]]))
         lead = tf.shape(features)[:-1]
-        return tf.reshape(codes, tf.concat([lead, [self._num_classes, 4]], axis=0))
+        return tf.reshape(codes, tf.concat([lead, [self._num_regressors, 4]], axis=0))
+
+    def box_codes_of_labels(self, features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Refines the box of each crop for one class.
+
+        Args:
+            features: `[batch, n, features]`, of `call`.
+            labels: int32 `[batch, n]`, from 1; with 0, the background's, the result is arbitrary.
+
+        Returns:
+            float32 `[batch, n, 4]`.
+        """
+        codes = self.box_codes(features)
+        if self._num_regressors == 1:
+            return codes[:, :, 0]
+        return tf.gather(codes, tf.maximum(labels - 1, 0), batch_dims=2)
 
     def box_codes_of_pairs(
         self, features: tf.Tensor, crops: tf.Tensor, classes: tf.Tensor
@@ -123,14 +159,16 @@ class BoxHead(tf_keras.layers.Layer):
         Returns:
             float32 `[batch, pairs, 4]`.
         """
-        if classes.shape[1] >= self._num_classes:
+        if self._num_regressors == 1:
+            codes, place = self.box_codes(features), tf.zeros_like(classes)
+        elif classes.shape[1] >= self._num_regressors:
             codes, place = self.box_codes(features), classes
         else:
             # One product with the columns of the classes that occur, in their order, which suits
             # the memory. A product for each pair has fewer operations, but more columns to fetch.
             flat = tf.reshape(classes, [-1])
             occurring, _ = tf.unique(tf.sort(flat))
-            kernel = tf.reshape(self._boxes.kernel, [-1, self._num_classes, 4])
+            kernel = tf.reshape(self._boxes.kernel, [-1, self._num_regressors, 4])
             bias = tf.reshape(self._boxes.bias, [-1, 4])
             codes = tf.tensordot(features, tf.gather(kernel, occurring, axis=1), axes=1)
             codes += tf.gather(bias, occurring)

@@ -15,7 +15,7 @@ from inatdet.data.detections import PROPOSALS
 from inatdet.data.formats.detections import DetectionsWriter
 from inatdet.data.granularity import Granularity
 from inatdet.detection.boxes import to_original
-from inatdet.detection.config import DetectionExperiment, FasterRCNNTask
+from inatdet.detection.config import DetectionExperiment, FasterRCNNTask, MarginalBoxes
 from inatdet.detection.marginals import marginal
 from inatdet.detection.per_class import ClassLimits, lift_limits
 from inatdet.detection.postprocess import BatchDetections
@@ -203,6 +203,8 @@ def _found(
         )
     )
 
+    boxes = MarginalBoxes(params.task.model.detections.marginal_boxes)
+
     # With the data's own signature, new shapes need no new graph.
     @tf.function(input_signature=[batches.element_spec])
     def step(batch: dict[str, tf.Tensor]) -> list[BatchDetections]:
@@ -210,7 +212,7 @@ def _found(
             if groups is None:
                 return [model.proposals_of(one, training=False)]
             fine = model.classify(one, training=False)
-            views = [fine, *(marginal(fine, *group) for group in groups)]
+            views = [fine, *(marginal(fine, *group, boxes) for group in groups)]
             return [model.detections_of(view, one["image_size"]) for view in views]
 
         return strategy.run(on_replica, args=(batch,))
@@ -225,11 +227,13 @@ def _settings(
 ) -> dict[str, object]:
     """How detections were made, for the metadata of their file."""
     settings = task_config.model.detections.as_dict()
+    boxes = settings.pop("marginal_boxes")
     settings |= {"short_edge": task_config.short_edge, "long_edge": task_config.long_edge}
     if most_per_class:
         settings |= {"most_per_class": most_per_class}
     if target != task_config.granularity:
         settings |= {"trained_on": task_config.granularity, "merge": "marginal"}
+        settings |= {"marginal_boxes": boxes}
     return settings
 
 

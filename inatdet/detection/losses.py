@@ -37,6 +37,19 @@ def classification_loss(logits: tf.Tensor, labels: tf.Tensor, weight: tf.Tensor)
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
         labels=labels, logits=tf.cast(logits, tf.float32)
     )
+    return mean_over_samples(losses, weight)
+
+
+def mean_over_samples(losses: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    """The mean over an image's sample, then over the images.
+
+    Args:
+        losses: `[batch, size]`.
+        weight: `[batch, size]`: 1 for a sampled box, 0 for filling.
+
+    Returns:
+        A scalar.
+    """
     return tf.reduce_mean(tf.reduce_sum(losses * weight, axis=1) / _sample_size(weight))
 
 

@@ -8,49 +8,97 @@ probability of all but the best few species, and counts one animal under several
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
 from inatdet.detection import boxes as box_math
+from inatdet.detection.config import MarginalBoxes
 from inatdet.detection.postprocess import ClassifiedProposals
 
 
 def marginal(
-    fine: ClassifiedProposals, group_of_class: np.ndarray, num_groups: int
+    fine: ClassifiedProposals,
+    group_of_class: np.ndarray,
+    num_groups: int,
+    boxes: MarginalBoxes = MarginalBoxes.MOST_PROBABLE,
 ) -> ClassifiedProposals:
     """Sums the probabilities of the classes of each group.
 
-    P(group) = sum of P(class) over the classes of the group. The box of a group is that of its most
-    probable class, the first one in case of ties.
+    P(group) = sum of P(class) over the classes of the group.
 
     Args:
         fine: proposals with probabilities and boxes of the fine classes.
         group_of_class: int `[classes]`, the group of each class, 0..num_groups - 1.
         num_groups: how many groups; a group without a class has probability 0.
+        boxes: the box of a group is that of its most probable class, the first one in case of
+            ties; or the mean of its classes' box codes, each weighted by P(class), so the mean of
+            their centers, and of the logarithms of their heights and widths. The mean takes the box
+            codes of all classes for all proposals.
 
     Returns:
         The same proposals with probabilities and boxes of the groups.
     """
     num_classes = len(group_of_class)
     shape = tf.shape(fine.scores)
-    # Segments run along the first axis: [classes, batch * n].
-    by_class = tf.transpose(tf.reshape(fine.scores, [-1, num_classes]))
     group = tf.constant(group_of_class, tf.int32)
-    total = tf.math.unsorted_segment_sum(by_class, group, num_groups)
-    best = tf.math.unsorted_segment_max(by_class, group, num_groups)
-    is_best = by_class == tf.gather(best, group)
-    number = tf.where(is_best, tf.range(num_classes)[:, tf.newaxis], num_classes)
-    best_class = tf.math.unsorted_segment_min(number, group, num_groups)
-    best_class = tf.minimum(best_class, num_classes - 1)  # where a group has no class
 
     def by_proposal(values: tf.Tensor) -> tf.Tensor:
         return tf.reshape(tf.transpose(values), [shape[0], shape[1], num_groups])
 
-    best_class = by_proposal(best_class)
+    # Segments run along the first axis: [classes, batch * n].
+    by_class = tf.transpose(tf.reshape(fine.scores, [-1, num_classes]))
+    total = by_proposal(tf.math.unsorted_segment_sum(by_class, group, num_groups))
+    if boxes == MarginalBoxes.MEAN:
+        mean = _mean_box_codes(fine, total, group)
+        box_codes = functools.partial(box_math.of_pairs, mean)
+    else:
+        best_class = by_proposal(_best_class(by_class, group, num_groups))
 
-    def box_codes(proposals: tf.Tensor, groups: tf.Tensor) -> tf.Tensor:
-        return fine.box_codes(proposals, box_math.of_pairs(best_class, proposals, groups))
+        def box_codes(proposals: tf.Tensor, groups: tf.Tensor) -> tf.Tensor:
+            return fine.box_codes(proposals, box_math.of_pairs(best_class, proposals, groups))
 
     # Rounding must not lift a sum of probabilities above 1.
-    scores = tf.minimum(by_proposal(total), 1.0)
-    return ClassifiedProposals(scores, box_codes, fine.boxes, fine.valid)
+    return ClassifiedProposals(tf.minimum(total, 1.0), box_codes, fine.boxes, fine.valid)
+
+
+def _best_class(by_class: tf.Tensor, group: tf.Tensor, num_groups: int) -> tf.Tensor:
+    """The most probable class of each group, int32 `[groups, ...]`.
+
+    Args:
+        by_class: probabilities `[classes, ...]`.
+        group: int32 `[classes]`.
+        num_groups: how many groups; the class of one that has none is arbitrary.
+    """
+    num_classes = by_class.shape[0]
+    best = tf.math.unsorted_segment_max(by_class, group, num_groups)
+    is_best = by_class == tf.gather(best, group)
+    number = tf.where(is_best, tf.range(num_classes)[:, tf.newaxis], num_classes)
+    best_class = tf.math.unsorted_segment_min(number, group, num_groups)
+    return tf.minimum(best_class, num_classes - 1)  # where a group has no class
+
+
+def _mean_box_codes(fine: ClassifiedProposals, total: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
+    """The mean of the box codes of each group's classes, weighted by probability.
+
+    Args:
+        fine: proposals with probabilities and boxes of the fine classes.
+        total: `[batch, n, groups]`, the sums of probabilities.
+        group: int32 `[classes]`.
+
+    Returns:
+        `[batch, n, groups, 4]`; zeros, the codes of the proposal's own box, where a sum is 0.
+    """
+    (count, num_classes), num_groups = fine.scores.shape[1:], total.shape[-1]
+    batch = tf.shape(fine.scores)[0]
+
+    def of_all_pairs(numbers: tf.Tensor) -> tf.Tensor:
+        return tf.broadcast_to(tf.reshape(numbers, [-1]), [batch, count * num_classes])
+
+    places = of_all_pairs(tf.repeat(tf.range(count), num_classes))
+    classes = of_all_pairs(tf.tile(tf.range(num_classes), [count]))
+    codes = tf.reshape(fine.box_codes(places, classes), [batch, count, num_classes, 4])
+    weighted = tf.transpose(codes * fine.scores[..., tf.newaxis], [2, 0, 1, 3])
+    sums = tf.math.unsorted_segment_sum(weighted, group, num_groups)
+    return tf.math.divide_no_nan(tf.transpose(sums, [1, 2, 0, 3]), total[..., tf.newaxis])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import tensorflow as tf
 from inatdet.detection import targets
 from inatdet.detection.config import DetectorConfig
 from inatdet.detection.heads import BoxHead
+from inatdet.detection.level_losses import WeightedLevel, loss_at_levels
 from inatdet.detection.losses import StageLosses, classification_loss, localization_loss
 from inatdet.detection.postprocess import ClassifiedProposals
 from inatdet.detection.proposals import Proposals
@@ -31,12 +33,20 @@ class SecondStage(abc.ABC):
         config: the detector's settings.
         box_head: classifies crops.
         priors: `[classes]`, shares of the labels in training, for logit adjustment.
+        levels: at which classes are judged in training; if none, only at the model's own.
     """
 
-    def __init__(self, config: DetectorConfig, box_head: BoxHead, priors: np.ndarray | None):
+    def __init__(
+        self,
+        config: DetectorConfig,
+        box_head: BoxHead,
+        priors: np.ndarray | None,
+        levels: Sequence[WeightedLevel],
+    ):
         self._config = config
         self._box_head = box_head
         self._priors = priors
+        self._levels = levels
 
     @abc.abstractmethod
     def crop(self, features: Any, boxes: tf.Tensor, image_size: tf.Tensor) -> tf.Tensor:
@@ -117,21 +127,26 @@ class SecondStage(abc.ABC):
         )
         boxes = tf.gather(boxes, chosen.indices, batch_dims=1)
         logits, pooled = self(features, boxes, image_size, training)
-        codes = self._box_head.box_codes(pooled)
         class_targets = targets.class_targets(truth, matches, chosen)
         box_losses = localization_loss(
-            tf.gather(codes, tf.maximum(class_targets - 1, 0), batch_dims=2),
+            self._box_head.box_codes_of_labels(pooled, class_targets),
             targets.box_code_targets(boxes, truth, matches, chosen, config.box_code_scales),
             chosen.positive,
             chosen.weight,
             delta=config.losses.smooth_l1_delta,
         )
-        classes = classification_loss(logits, class_targets, chosen.weight)
         return StageLosses(
-            classes * config.losses.classes_weight,
+            self._class_loss(logits, class_targets, chosen.weight) * config.losses.classes_weight,
             box_losses * config.losses.boxes_weight,
             chosen,
         )
+
+    def _class_loss(self, logits: tf.Tensor, labels: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+        if self._levels:
+            return loss_at_levels(logits, labels, weight, self._levels)
+        weights = self._config.losses.level_weights.as_dict()
+        assert not weights, "a model with weights of levels is built with these levels"
+        return classification_loss(logits, labels, weight)
 
     def classify(
         self, features: Any, proposals: Proposals, image_size: tf.Tensor, training: bool | None

@@ -14,6 +14,7 @@ from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection import forms, inputs
 from inatdet.detection.anchors_fit import AnchorsFit
 from inatdet.detection.faster_rcnn import Diagnostics, FasterRCNN, Losses
+from inatdet.detection.level_losses import weighted_levels
 from inatdet.detection.validation_pictures import ValidationPictures
 from inatdet.tfrecords.label_counts import read_label_counts
 from inatdet.tfrecords.lookup import LabelLookup
@@ -43,8 +44,14 @@ class DetectionTask(LabelledTask):
         return boxed_categories(serialized)
 
     def build_model(self) -> FasterRCNN:
-        """The detector, with as many labels as the taxonomy has at this granularity."""
-        return forms.build(self.task_config.model, self.num_classes(), self.priors())
+        """The detector, with as many labels as the taxonomy has at this granularity.
+
+        Raises:
+            InputError: `losses.level_weights` names a level that is not there, or a finer one.
+        """
+        config = self.task_config.model
+        levels = weighted_levels(config.losses.level_weights, *self.labels())
+        return forms.build(config, self.num_classes(), self.priors(), levels)
 
     def build_inputs(
         self,

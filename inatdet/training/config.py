@@ -53,6 +53,29 @@ class InputConfig(hyperparams.Config):
     on_bad: str = "error"
 
 
+@dataclasses.dataclass(eq=False)  # which would compare fields, of which it has none
+class LevelWeights(hyperparams.Config):
+    """A weight by the name of a level, as in `{super: 0.5, generic: 0.5}`.
+
+    Unlike other groups of settings it has whatever names it is given: only the taxonomy knows which
+    levels there are. Weights that are given later are added, or replace those of the same level.
+    """
+
+    def _override(self, override_dict: dict[str, object], is_strict: bool = True) -> None:
+        del is_strict
+        super()._override(override_dict, is_strict=False)
+
+    def check(self, name: str) -> None:
+        """Raises InputError for weights that are negative.
+
+        Args:
+            name: of the setting, for the error.
+        """
+        for level, weight in self.as_dict().items():
+            if weight < 0:
+                raise InputError(f"{name}.{level} is {weight}; it must not be negative")
+
+
 @dataclasses.dataclass
 class TrainingTask(cfg.TaskConfig):
     """What every task has; tasks add their model and the settings of their images.

@@ -18,7 +18,7 @@ from inatdet.errors import InputError, cannot_read
 from inatdet.files import atomic_path
 from inatdet.networks import checkpoints
 from inatdet.training import overrides
-from inatdet.training.config import Experiment
+from inatdet.training.config import Experiment, LevelWeights
 from inatdet.training.values import check_values
 
 PARAMS_FILE = "params.yaml"
@@ -111,6 +111,8 @@ def _check_names(
     source: str, settings: Mapping[str, Any], params: hyperparams.Config, prefix: str = ""
 ) -> None:
     """Raises InputError for a setting that does not exist, and says which one may be meant."""
+    if isinstance(params, LevelWeights):
+        return
     known = params.as_dict()
     for name, value in settings.items():
         # A backbone's settings are not among those of the dictionary unless it is the chosen one.

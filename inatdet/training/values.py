@@ -12,6 +12,7 @@ from typing import Any
 from official.modeling import hyperparams
 
 from inatdet.errors import InputError
+from inatdet.training.config import LevelWeights
 
 _ABOVE_0 = frozenset(
     {
@@ -117,6 +118,9 @@ def check_values(settings: hyperparams.Config, prefix: str = "") -> None:
 
 def _kinds(settings: hyperparams.Config) -> Iterator[tuple[str, Any, bool]]:
     """The names and types of a group's settings, and whether they may be None."""
+    if isinstance(settings, LevelWeights):
+        yield from ((name, float, False) for name in settings.as_dict())
+        return
     hints = typing.get_type_hints(type(settings))
     defaults = {field.name: field.default for field in dataclasses.fields(settings)}
     for name in settings.as_dict():

@@ -167,6 +167,26 @@ def cross_entropy(logits, label):
     return np.log(np.exp(shifted).sum()) - shifted[label]
 
 
+def class_probabilities(box_head, features):
+    """Of the background and the classes, `[n, classes + 1]`, from the weights of the last layers.
+
+    Args:
+        box_head: whose weights they are.
+        features: `[n, features]`.
+    """
+
+    def outputs(layer):
+        return features.astype(float) @ layer.kernel.numpy() + layer.bias.numpy()
+
+    logits = outputs(box_head._classes)
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    odds /= odds.sum(axis=1, keepdims=True)
+    if box_head._objectness is None:
+        return odds
+    animal = 1 / (1 + np.exp(-outputs(box_head._objectness)))
+    return np.concatenate([1 - animal, animal * odds], axis=1)
+
+
 def smooth_l1(code, target, delta=1.0):
     """Summed over one box's codes."""
     distance = np.abs(code - target)

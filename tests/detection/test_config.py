@@ -128,6 +128,12 @@ def test_the_rule_can_be_switched_off():
         ([], "task.model.detections.min_score=.nan", "min_score is nan; it must be a finite"),
         ([], "task.model.detections.min_score=nan", "min_score is 'nan'; it must be a number"),
         ([], "task.model.detections.nms_iou=1.5", "nms_iou is 1.5; it must be from 0 to 1"),
+        (
+            [],
+            "task.model.detections.marginal_boxes=best",
+            "marginal_boxes is 'best'; it must be one of most_probable, mean",
+        ),
+        ([], "task.model.losses.level_weight={super: 1}", "is task.model.losses.level_weights me"),
         ([], "task.seed=-1", "task.seed is -1; it must not be negative"),
         ([], "trainer.train_steps=abc", "trainer.train_steps is 'abc'; it must be a whole number"),
         ([], "trainer.train_steps=-3", "trainer.train_steps is -3; it must be above 0"),

@@ -49,6 +49,8 @@ MODEL = {
     "head.positive_iou": 0.5,
     "head.sample_size": 64,
     "head.positive_fraction": 0.25,
+    "head.class_agnostic_boxes": False,
+    "head.separate_objectness": False,
     "losses.rpn_objectness_weight": 1.0,
     "losses.rpn_boxes_weight": 2.0,
     "losses.classes_weight": 1.0,
@@ -69,6 +71,7 @@ OTHERS = {
     "task.train_data.single_instance": False,
     "task.train_data.sampling": "none",
     "task.model.detections.logit_adjustment": 0.0,
+    "task.model.detections.marginal_boxes": "most_probable",
     "task.model.head.xla": False,
     "task.train_data.batch_size": 1,
     "task.train_data.is_training": True,
@@ -121,6 +124,11 @@ def params():
 @pytest.mark.parametrize("path", DEFAULTS)
 def test_a_default(params, path):
     assert plain(field(path, params)) == plain(DEFAULTS[path])
+
+
+@pytest.mark.parametrize("config", [FasterRCNNConfig(), FPNConfig()])
+def test_the_loss_is_at_the_models_own_level(config):
+    assert config.losses.level_weights.as_dict() == {}
 
 
 @pytest.mark.parametrize("path", FPN | SHARED)

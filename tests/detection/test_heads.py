@@ -3,8 +3,9 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from inatdet.detection import heads
+from inatdet.detection import heads, losses
 from inatdet.detection.config import RPNConfig
+from tests.detection.reference import class_probabilities
 
 
 def test_the_first_stage_is_a_convolution_with_relu6_and_two_outputs(rng):
@@ -81,3 +82,106 @@ def test_box_codes_of_pairs_are_those_of_all_classes(pairs, rng):
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
     without_images = head.box_codes_of_pairs(features[:0], crops[:0], classes[:0])
     assert without_images.shape == (0, pairs, 4)
+
+
+@pytest.mark.parametrize("pairs", [0, 7, 200])
+def test_one_regressor_for_all_classes(pairs, rng):
+    stage = tf_keras.Sequential([tf_keras.Input((1, 1, 6))])
+    head = heads.BoxHead(stage, num_classes=30, class_agnostic_boxes=True)
+    head(tf.zeros([1, 1, 1, 6]))
+    assert head._boxes.kernel.shape == (6, 4)
+    assert head._classes.kernel.shape == (6, 31)
+    head._boxes.bias.assign(rng.normal(size=4))
+    features = rng.normal(size=(2, 5, 6)).astype(np.float32)
+    expected = features @ head._boxes.kernel.numpy() + head._boxes.bias.numpy()
+    np.testing.assert_allclose(head.box_codes(features)[:, :, 0], expected, rtol=1e-5, atol=1e-6)
+    labels = tf.constant(rng.integers(0, 31, (2, 5)), tf.int32)
+    found = head.box_codes_of_labels(tf.constant(features), labels)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    crops = rng.integers(0, 5, (2, pairs)).astype(np.int32)
+    classes = tf.constant(rng.integers(0, 30, (2, pairs)), tf.int32)
+    got = head.box_codes_of_pairs(tf.constant(features), crops, classes)
+    assert got.shape == (2, pairs, 4)
+    np.testing.assert_allclose(got, [expected[i, crops[i]] for i in range(2)], rtol=1e-5, atol=1e-6)
+
+
+def test_box_codes_of_labels_are_those_of_their_classes(rng):
+    head = heads.BoxHead(tf_keras.Sequential([tf_keras.Input((1, 1, 6))]), num_classes=3)
+    head(tf.zeros([1, 1, 1, 6]))
+    features = tf.constant(rng.normal(size=(1, 4, 6)), tf.float32)
+    found = head.box_codes_of_labels(features, tf.constant([[3, 0, 1, 2]]))
+    every = head.box_codes(features).numpy()[0]
+    np.testing.assert_array_equal(found[0, 0], every[0, 2])
+    np.testing.assert_array_equal(found[0, 2:], every[[2, 3], [0, 1]])
+
+
+@pytest.fixture(params=["float32", "mixed_bfloat16", "mixed_float16"])
+def two_factors(request):
+    """A head of four classes with a separate objectness, in some precision, without a stage."""
+    tf_keras.mixed_precision.set_global_policy(request.param)
+    try:
+        stage = tf_keras.Sequential(
+            [tf_keras.Input((1, 1, 6)), tf_keras.layers.Activation("linear")]
+        )
+        head = heads.BoxHead(stage, num_classes=4, separate_objectness=True)
+        head(tf.zeros([1, 1, 1, 6]))
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+    return head
+
+
+def test_probabilities_are_products_of_two_factors(two_factors, rng):
+    head = two_factors
+    assert [layer.kernel.shape for layer in (head._objectness, head._classes)] == [(6, 1), (6, 4)]
+    head._objectness.bias.assign([1.5])
+    crops = tf.constant(rng.normal(0, 2, size=(7, 1, 1, 6)), tf.float32)
+    logits, features = head(crops)
+    assert logits.dtype == features.dtype == tf.float32
+    expected = class_probabilities(head, features.numpy())
+    np.testing.assert_allclose(tf.exp(logits), expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(tf.nn.softmax(logits), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_the_loss_of_two_factors(two_factors, rng):
+    """Animal or background over the whole sample, the class over the positives alone."""
+    head = two_factors
+    crops = tf.constant(rng.normal(size=(6, 1, 1, 6)), tf.float32)
+    labels = np.array([0, 3, 0, 1, 4, 0])
+
+    def loss_of(labels):
+        logits, _ = head(crops)
+        labels = tf.constant(labels[np.newaxis], tf.int32)
+        return losses.classification_loss(logits[tf.newaxis], labels, tf.ones(labels.shape))
+
+    features = head(crops)[1].numpy()
+    p = class_probabilities(head, features)
+    binary = -np.log(np.where(labels > 0, 1 - p[:, 0], p[:, 0])).sum()
+    given_animal = p[:, 1:] / p[:, 1:].sum(axis=1, keepdims=True)
+    of_positives = -np.log(given_animal[labels > 0, labels[labels > 0] - 1]).sum()
+    np.testing.assert_allclose(loss_of(labels), (binary + of_positives) / 6, rtol=1e-5)
+
+    # So no background teaches anything about classes, as it would in a softmax over all.
+    with tf.GradientTape(persistent=True) as tape:
+        some, none = loss_of(labels), loss_of(np.zeros(6, int))
+    learned = np.abs(tape.gradient(some, head._classes.kernel))
+    assert learned.min() > 1e-4
+    assert np.abs(tape.gradient(none, head._classes.kernel)).max() < 1e-6
+    assert np.abs(tape.gradient(none, head._objectness.kernel)).max() > 1e-3
+
+
+def test_two_factors_that_are_certain():
+    head = heads.BoxHead(
+        tf_keras.Sequential([tf_keras.Input((1, 1, 1))]), num_classes=2, separate_objectness=True
+    )
+    head(tf.zeros([1, 1, 1, 1]))
+    head._objectness.kernel.assign([[1e4]])
+    head._classes.kernel.assign([[1e4, -1e4]])
+    crops = tf.constant([1.0, -1.0], shape=[2, 1, 1, 1])
+    with tf.GradientTape() as tape:
+        logits, _ = head(crops)
+        labels = tf.constant([[2, 1]])
+        loss = losses.classification_loss(logits[tf.newaxis], labels, tf.ones([1, 2]))
+    np.testing.assert_allclose(loss, (2e4 + 3e4) / 2, rtol=1e-5)
+    np.testing.assert_allclose(tf.nn.softmax(logits), [[0, 1, 0], [1, 0, 0]], atol=1e-6)
+    for gradient in tape.gradient(loss, [head._objectness.kernel, head._classes.kernel]):
+        assert np.isfinite(gradient).all()

@@ -5,13 +5,22 @@ import pytest
 import tensorflow as tf
 
 from inatdet.detection.c4 import C4FasterRCNN
+from inatdet.detection.level_losses import WeightedLevel
 from tests.detection import reference
 from tests.detection.small import NUM_CLASSES, batch_of, small_config
+from tests.settings import RESNET
 
 SIZES = [(96, 112), (80, 64)]
+OWN_LEVEL = WeightedLevel(np.arange(NUM_CLASSES + 1), 1.0)
+PAIRS = WeightedLevel(np.array([0, 1, 2, 2, 1]), 0.5)
+SWITCHES = {
+    "backbone": RESNET,
+    "head": {"class_agnostic_boxes": True, "separate_objectness": True, "add_ground_truth": True},
+    "losses": {"level_weights": {"pairs": 0.5}},
+}
 
 
-def expected_losses(model, config, batch):
+def expected_losses(model, config, batch, levels):
     """In NumPy, image by image; only the layers of the network use TensorFlow."""
     sums = []
     first = model.first_stage(batch["image"], batch["image_size"], False)
@@ -60,15 +69,19 @@ def expected_losses(model, config, batch):
             )
             for box in boxes
         ]  # fmt: skip
-        class_logits, pooled = model.box_head(tf.constant(crops, tf.float32), training=False)
-        class_codes = model.box_head.box_codes(pooled)
+        _, pooled = model.box_head(tf.constant(crops, tf.float32), training=False)
+        probabilities = reference.class_probabilities(model.box_head, pooled.numpy())
+        class_codes = model.box_head.box_codes(pooled).numpy()
         classes = box_sum = 0.0
         for i, match in enumerate(matched):
             label = labels[match] if match >= 0 else 0
-            classes += reference.cross_entropy(class_logits[i].numpy().astype(float), label)
+            for labels_at, weight in levels:
+                is_own = labels_at == labels_at[label]
+                classes -= weight * np.log(probabilities[i, is_own].sum())
             if match >= 0:
                 target = reference.encode(truth[match], boxes[i], scales)
-                box_sum += reference.smooth_l1(class_codes[i, label - 1].numpy(), target)
+                regressor = 0 if config.head.class_agnostic_boxes else label - 1
+                box_sum += reference.smooth_l1(class_codes[i, regressor], target)
         sums.append(
             [
                 rpn_objectness / len(sampled),
@@ -82,8 +95,8 @@ def expected_losses(model, config, batch):
 
 @pytest.mark.parametrize(
     "more",
-    [{}, {"head": {"add_ground_truth": True}}, {"box_code_scales": (1.0, 2.0, 3.0, 4.0)}],
-    ids=["defaults", "ground truth added", "other box codes"],
+    [{}, {"head": {"add_ground_truth": True}}, {"box_code_scales": (1.0, 2.0, 3.0, 4.0)}, SWITCHES],
+    ids=["defaults", "ground truth added", "other box codes", "no class, two factors, two levels"],
 )
 def test_losses_from_the_outputs_of_the_network(more):
     # Minibatches as large as the number of candidates, so that nothing is left to chance.
@@ -93,7 +106,8 @@ def test_losses_from_the_outputs_of_the_network(more):
     )
     config.override(more)
     tf.random.set_seed(2)
-    model = C4FasterRCNN(config, NUM_CLASSES)
+    levels = [OWN_LEVEL, PAIRS] if "losses" in more else []
+    model = C4FasterRCNN(config, NUM_CLASSES, levels=levels)
     batch = batch_of(SIZES, seed=3, boxes=3)
     if not more:
         # Proposals that differ from the anchors, and an image without boxes.
@@ -101,7 +115,7 @@ def test_losses_from_the_outputs_of_the_network(more):
         head.kernel.assign(head.kernel * 30)
         batch["labels"] *= [[1], [0]]
     losses, diagnostics = model.losses_of(batch, training=False)
-    expected = expected_losses(model, config, batch)
+    expected = expected_losses(model, config, batch, levels or [OWN_LEVEL])
     assert (expected[:3] > 0).all()
     if "head" in more:
         assert float(diagnostics.positives) > 0

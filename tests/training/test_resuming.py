@@ -46,6 +46,11 @@ def test_the_same_settings_may_resume(data, model_dir):
         ("task.train_data.batch_size=2", "task.train_data.batch_size=2 (was "),
         ("task.model.backbone.batch_norm=frozen", "task.model.backbone.batch_norm=frozen (was "),
         ("task.model.detections.min_score=.1", "task.model.detections.min_score=0.1 (was "),
+        (
+            "task.model.losses.level_weights={generic: .5}",
+            "task.model.losses.level_weights.generic=0.5 (was "
+            "task.model.losses.level_weights.generic=not set)",
+        ),
         ("task.train_data.input_path=elsewhere", "task.train_data.input_path=elsewhere (was "),
     ],
 )
@@ -60,6 +65,14 @@ def test_what_only_changes_how_training_continues(data, model_dir, override, wor
         ("task.short_edge=90", "task.short_edge=96, not task.short_edge=90"),
         ("task.model.anchors.base=128", "task.model.anchors.base="),
         ("task.model.rpn.channels=64", "task.model.rpn.channels=32"),
+        (
+            "task.model.head.class_agnostic_boxes=true",
+            "task.model.head.class_agnostic_boxes=False, not task.model.head.class_agnostic_boxes=",
+        ),
+        (
+            "task.model.head.separate_objectness=true",
+            "task.model.head.separate_objectness=False, not task.model.head.separate_objectness=",
+        ),
         ("task.model.backbone.resnet.model_id=18", "task.model.backbone.resnet.model_id=10"),
         ("task.model.backbone.type=inception_v3", "task.model.backbone.type=resnet"),
     ],
