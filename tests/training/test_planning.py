@@ -34,11 +34,10 @@ def state_of(folder):
 def test_what_is_left_of_a_run_while_another_process_trains_there(data, tmp_path):
     model_dir = untrained.save(data, tmp_path, step=10)
     before = state_of(model_dir)
-    more = f"task.validation_data.input_path={data},trainer.validation_interval=20"
-    params = training_on(data, 60, more)
+    params = training_on(data, 60)
     settings, lines = params.as_dict(), []
     with only_writer(model_dir):
-        found = plan(params, model_dir, "train_and_eval", steps=1, seconds=0, notify=lines.append)
+        found = plan(params, model_dir, steps=1, seconds=0, notify=lines.append)
     assert params.as_dict() == settings
     assert state_of(model_dir) == before
     (line,) = [line for line in lines if "training there" in line]
@@ -47,14 +46,11 @@ def test_what_is_left_of_a_run_while_another_process_trains_there(data, tmp_path
     assert (found.first_step, found.last_step, found.steps) == (10, 60, 50)
     assert (found.images_per_epoch, found.images_per_step) == (16, 4)
     assert found.epochs(found.last_step) == 15.0
-    assert found.validations == 3
-    assert found.validation_images == 16
-    # At 20, 30, 40, 50 and 60; and, validated twenty steps after the tenth, the same.
-    assert found.checkpoints == 5
+    assert found.validations == 0
+    assert found.checkpoints == 5  # at 20, 30, 40, 50 and 60
     assert sum(shape.steps for shape in found.shapes) == 10
     assert {(one.height, one.width) for one in found.shapes} <= {(96, 128), (128, 96), (128, 128)}
     assert 0 < found.step.least <= found.step.likely <= found.step.most
-    assert 0 < found.validation.least <= found.validation.most
     assert found.start > found.step.likely
     size = sum(entry.stat().st_size for entry in os.scandir(model_dir) if "ckpt" in entry.name)
     assert size < found.checkpoint_bytes < 4 * size, "weights, and Adam's two means of each"
@@ -96,14 +92,16 @@ def test_images_of_an_epoch_as_they_are_sampled():
 
 
 @pytest.mark.slow
-def test_a_classifier_and_a_validation_alone(data):
+def test_a_classifier_and_its_validations(data):
     params = classification.training_on(data, 20)
-    found = plan(params, steps=10)
+    found = plan(params, mode="train_and_eval", steps=10)
     assert found.images_per_epoch == 16
     assert [(one.height, one.width) for one in found.shapes] == [(32, 32)]
-    assert found.validations == 0
+    assert (found.validations, found.checkpoints) == (4, 4)
+    assert found.validation_images is None, "no summary beside these records says it"
+    assert 0 < found.validation.least <= found.validation.most
     alone = plan(params, mode="eval")
-    assert (alone.steps, alone.validations, alone.validation_images) == (0, 1, 16)
+    assert (alone.steps, alone.validations, alone.checkpoints) == (0, 1, 0)
     assert alone.validation.likely > 0
     assert alone.total.least >= alone.start > 0
 
