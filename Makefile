@@ -292,17 +292,23 @@ LAUNCH = launch --strategy=$(CLUSTER) --num_gpus=$(NUM_GPUS) $(if $(WORKERS),--w
 TRAIN_SETTINGS = $(if $(CLUSTER),$(OVERRIDES),$(if $(filter one_device,$(STRATEGY)),$(strip \
     )runtime.distribution_strategy=one_device$(comma))$(SETTINGS))
 
+TRAIN_FLAGS = --config_file='$(PIPELINE)' --mode=train --model_dir='$(MODEL_DIR)' \
+    --params_override="task.granularity=$(GRANULARITY),$(strip \
+    )task.taxonomy=$(if $(CLASSIFIER),$(IMAGE_TAXONOMY),$(RECORDS)/taxonomy.json),$(strip \
+    $(if $(CLASSIFIER),task.model.network=$(CLASSIFIER)$(comma)))$(strip \
+    )task.train_data.input_path=$(RECORDS)/$(TRAIN_SPLIT)-*.tfrecord,$(strip \
+    )task.validation_data.input_path=$(RECORDS)/$(VAL_SPLIT)-*.tfrecord$(strip \
+    $(if $(TRAIN_SETTINGS),$(comma)$(TRAIN_SETTINGS)))"
+
 .PHONY: train
 ## Trains the model of GRANULARITY or NETWORK; resumes after an interruption.
 train: $(if $(filter both,$(TASK)),one-task) tfrecords
-	$(PY) -m inatdet $(if $(CLUSTER),$(LAUNCH) )train --config_file='$(PIPELINE)' --mode=train \
-	    --model_dir='$(MODEL_DIR)' \
-	    --params_override="task.granularity=$(GRANULARITY),$(strip \
-	    )task.taxonomy=$(if $(CLASSIFIER),$(IMAGE_TAXONOMY),$(RECORDS)/taxonomy.json),$(strip \
-	    $(if $(CLASSIFIER),task.model.network=$(CLASSIFIER)$(comma)))$(strip \
-	    )task.train_data.input_path=$(RECORDS)/$(TRAIN_SPLIT)-*.tfrecord,$(strip \
-	    )task.validation_data.input_path=$(RECORDS)/$(VAL_SPLIT)-*.tfrecord$(strip \
-	    $(if $(TRAIN_SETTINGS),$(comma)$(TRAIN_SETTINGS)))"
+	$(PY) -m inatdet $(if $(CLUSTER),$(LAUNCH) )train $(TRAIN_FLAGS)
+
+.PHONY: plan
+## Says what `make train` will take here, or has left: time, memory and disk.
+plan: $(if $(filter both,$(TASK)),one-task) tfrecords
+	$(PY) -m inatdet plan $(TRAIN_FLAGS)
 
 .PHONY: one-task
 one-task:

@@ -45,6 +45,32 @@ def only_writer(folder: str | os.PathLike[str]) -> Iterator[None]:
                 os.rmdir(folder)
 
 
+def writer_in(folder: str | os.PathLike[str]) -> str | None:
+    """Which process has the lock of `only_writer` on a folder; nothing is written there.
+
+    Args:
+        folder: the folder, which need not exist.
+
+    Returns:
+        `process 7 on HOST`; None if there is none, or where the file system has no locks.
+    """
+    if fcntl is None:
+        return None
+    try:
+        handle = os.open(os.path.join(folder, _FILE), os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(handle)
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    return None
+
+
 @contextlib.contextmanager
 def only_writer_of(path: str | os.PathLike[str], wait: bool = False) -> Iterator[None]:
     """Keeps other processes from writing a file or folder that appears when it is complete.
@@ -95,7 +121,7 @@ def _locked(path: str, what: str, wait: bool) -> int | None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
-            holder = os.read(handle, 200).decode("utf-8", "replace").strip() or "another process"
+            holder = _holder(handle)
             os.close(handle)
             raise InputError(
                 f"{what}: {holder} is writing there; wait until it ends, or name another path"
@@ -110,3 +136,8 @@ def _locked(path: str, what: str, wait: bool) -> int | None:
                 os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
                 return handle
         os.close(handle)
+
+
+def _holder(handle: int) -> str:
+    """The process that a lock's file names."""
+    return os.read(handle, 200).decode("utf-8", "replace").strip() or "another process"

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from inatdet.errors import InputError
-from inatdet.locks import only_writer, only_writer_of
+from inatdet.locks import only_writer, only_writer_of, writer_in
 
 HOLD = (
     "import sys\n"
@@ -39,6 +39,14 @@ def test_a_second_writer_is_told_who_is_the_first(other_writer, tmp_path):
     other_writer.communicate("")
     with only_writer(tmp_path):
         pass
+
+
+def test_a_reader_can_ask_who_writes(other_writer, tmp_path):
+    assert writer_in(tmp_path).startswith(f"process {other_writer.pid} on ")
+    other_writer.kill()
+    other_writer.wait()
+    assert writer_in(tmp_path) is None, "what is left of the lock is no writer"
+    assert writer_in(tmp_path / "missing") is None
 
 
 def test_a_killed_writer_leaves_no_lock(other_writer, tmp_path):

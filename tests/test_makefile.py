@@ -118,6 +118,15 @@ def test_train_on_a_dataset(dataset):
     ]
 
 
+def test_a_plan_is_of_what_train_would_do(dataset):
+    variables = ("GRANULARITY=genus", f"DATA_DIR={dataset}", "OVERRIDES=a.b=c")
+    trained, planned = (
+        calls(make("-n", target, *variables).stdout) for target in ("train", "plan")
+    )
+    assert [name for name, _ in planned] == [*["inatdet tfrecords"] * 2, "inatdet plan"]
+    assert [flags for _, flags in planned] == [flags for _, flags in trained]
+
+
 def test_train_with_several_processes(dataset):
     variables = ("GRANULARITY=super", f"DATA_DIR={dataset}", "STRATEGY=parameter_server")
     result = make("-n", "train", *variables, "NUM_GPUS=9")

@@ -15,7 +15,7 @@ def save(data: str, directory, step: int = 1) -> str:
     Args:
         data: the pattern of the files.
         directory: a folder that exists.
-        step: in the checkpoint's name.
+        step: of the checkpoint.
 
     Returns:
         The folder, which holds settings, taxonomy and `ckpt-STEP`.
@@ -41,7 +41,8 @@ def save_classifier(data: str, directory, step: int = 1, more: str = "") -> str:
 
 def _save(params, model, directory, step):
     experiment.save(params, str(directory))
-    tf.train.CheckpointManager(
-        tf.train.Checkpoint(model=model), str(directory), max_to_keep=1
-    ).save(checkpoint_number=step)
+    checkpoint = tf.train.Checkpoint(model=model, global_step=tf.Variable(step, dtype=tf.int64))
+    tf.train.CheckpointManager(checkpoint, str(directory), max_to_keep=1).save(
+        checkpoint_number=step
+    )
     return str(directory)

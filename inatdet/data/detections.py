@@ -22,6 +22,11 @@ _MOST_PIXELS = 2.0**31
 """No image is wider or higher; the area of a smaller box is far from overflowing."""
 
 
+PROPOSALS = "proposals"
+"""The entry of `Detections.settings` that says how many proposals an image has at most, where these
+are what the first stage of a detector proposes."""
+
+
 @dataclass(frozen=True, eq=False)
 class Detections:
     """Detections of one model. Row i of every column is the i-th detection.
@@ -154,6 +159,11 @@ class Detections:
     def model_granularity(self) -> Granularity:
         """The granularity that the model was trained at."""
         return self.summed_from or self.trained_on
+
+    @property
+    def are_proposals(self) -> bool:
+        """Whether these are the proposals of a detector's first stage."""
+        return PROPOSALS in self.settings
 
     def select(self, rows: np.ndarray) -> Detections:
         """Only these rows: a boolean mask or indices, `[detections]`."""

@@ -17,8 +17,9 @@ import tf_keras
 from inatdet.detection import anchors as anchor_grid
 from inatdet.detection import postprocess
 from inatdet.detection.config import DetectorConfig
-from inatdet.detection.first_stage import FirstStage
+from inatdet.detection.first_stage import AnchorOutputs, FirstStage
 from inatdet.detection.heads import BoxHead
+from inatdet.detection.proposals import Proposals
 from inatdet.detection.second_stage import SecondStage
 from inatdet.detection.targets import GroundTruth
 from inatdet.networks import backbones
@@ -126,12 +127,33 @@ class FasterRCNN(tf_keras.Model, abc.ABC):
             batch: `image` `[batch, height, width, 3]`, 0..255, and `image_size` int32 `[batch, 2]`.
             training: whether batch norm, where it is trained, uses the batch's statistics.
         """
+        outputs, found = self._proposed(batch, training)
+        return self.second_stage.classify(outputs.features, found, batch["image_size"], training)
+
+    def proposals_of(
+        self, batch: dict[str, tf.Tensor], training: bool | None = None
+    ) -> postprocess.BatchDetections:
+        """The first stage alone: its proposals as detections of one label, scored by objectness.
+
+        Args:
+            batch: as for `classify`.
+            training: likewise.
+        """
+        _, found = self._proposed(batch, training)
+        labels = tf.cast(found.valid, tf.int32)
+        return postprocess.BatchDetections(
+            found.boxes, found.scores, labels, tf.reduce_sum(labels, axis=1)
+        )
+
+    def _proposed(
+        self, batch: dict[str, tf.Tensor], training: bool | None
+    ) -> tuple[AnchorOutputs, Proposals]:
+        """The first stage in detection."""
         image_size = batch["image_size"]
         outputs = self.first_stage(batch["image"], image_size, training)
         # An anchor centered in the padding does not exist when the image stands alone.
         usable = anchor_grid.centered_inside_image(outputs.anchors, image_size)
-        found = self.first_stage.propose(outputs, usable, image_size)
-        return self.second_stage.classify(outputs.features, found, image_size, training)
+        return outputs, self.first_stage.propose(outputs, usable, image_size)
 
     def call(
         self, batch: dict[str, tf.Tensor], training: bool | None = None

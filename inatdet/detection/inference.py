@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from inatdet import locks, outputs
 from inatdet.data.best_of_classes import BestOfClasses
+from inatdet.data.detections import PROPOSALS
 from inatdet.data.formats.detections import DetectionsWriter
 from inatdet.data.granularity import Granularity
 from inatdet.detection.boxes import to_original
@@ -41,6 +42,7 @@ def detect(
     any_labels: bool = False,
     most_per_class: int = 0,
     most_per_image: int = 0,
+    proposals: bool = False,
     notify: Callable[[str], None] = lambda message: None,
 ) -> int:
     """Detects in every image of some TFRecords.
@@ -65,6 +67,9 @@ def detect(
             best of each image, as the settings say.
         most_per_image: how many detections an image may have; 0 for what `per_class.lift_limits`
             says.
+        proposals: whether the proposals of the first stage are written instead, as generic
+            detections with their objectness as scores; `coarser` and `most_per_class` are for
+            detections.
         notify: called with a note where no image is annotated with boxes, where an earlier run is
             gone on with, and where classes have fewer detections than they may.
 
@@ -83,7 +88,7 @@ def detect(
     taxonomy = experiment.label_spaces(params, model_dir)
     granularity = Granularity(params.task.granularity)
     applying.check_coarser(taxonomy, granularity, coarser)
-    targets = [granularity, *coarser]
+    targets = [Granularity.GENERIC] if proposals else [granularity, *coarser]
     paths = [output, *(applying.marginal_path(output, target) for target in coarser)]
     for path in paths:
         outputs.check_file(path)
@@ -104,7 +109,11 @@ def detect(
         model_dir,
         strategy,
         records=applying.stamp_of(input_pattern),
-        flags={"levels": list(map(str, targets)), "most_per_class": most_per_class},
+        flags={
+            "levels": list(map(str, targets)),
+            "most_per_class": most_per_class,
+            **({PROPOSALS: True} if proposals else {}),
+        },
     )
     checkpoint_sha256 = checkpoints.sha256_of(checkpoint)
     records_sha256 = summary_sha256(input_pattern)
@@ -119,7 +128,11 @@ def detect(
                     target,
                     taxonomy,
                     model=checkpoints.short_name(checkpoint),
-                    settings=_settings(params.task, target, most_per_class),
+                    settings=(
+                        _settings_of_proposals(params.task)
+                        if proposals
+                        else _settings(params.task, target, most_per_class)
+                    ),
                     checkpoint_sha256=checkpoint_sha256,
                     command=command,
                     records_sha256=records_sha256,
@@ -139,7 +152,13 @@ def detect(
         )
         stack.enter_context(reading_errors(input_pattern))
         for replicas in _found(
-            params, checkpoint, model_dir, groups, strategy, done.steps, unboxed
+            params,
+            checkpoint,
+            model_dir,
+            None if proposals else groups,
+            strategy,
+            done.steps,
+            unboxed,
         ):
             values = joined([_values(targets, *one) for one in replicas])
             _append(sinks, targets, values)
@@ -165,12 +184,15 @@ def _found(
     params: DetectionExperiment,
     checkpoint: str,
     model_dir: str,
-    groups: Sequence[tuple[np.ndarray, int]],
+    groups: Sequence[tuple[np.ndarray, int]] | None,
     strategy: tf.distribute.Strategy,
     done: int,
     unboxed: bool,
 ) -> Iterator[list[_Replica]]:
-    """What each step finds, one after another, behind those that are done."""
+    """What each step finds, one after another, behind those that are done.
+
+    Without `groups`, that is proposals.
+    """
     with strategy.scope():
         task = DetectionTask(params.task, logging_dir=model_dir)
         model = task.build_model()
@@ -188,6 +210,8 @@ def _found(
     @tf.function(input_signature=[batches.element_spec])
     def step(batch: dict[str, tf.Tensor]) -> list[BatchDetections]:
         def on_replica(one: dict[str, tf.Tensor]) -> list[BatchDetections]:
+            if groups is None:
+                return [model.proposals_of(one, training=False)]
             fine = model.classify(one, training=False)
             views = [fine, *(marginal(fine, *group, boxes) for group in groups)]
             return [model.detections_of(view, one["image_size"]) for view in views]
@@ -212,6 +236,14 @@ def _settings(
         settings |= {"trained_on": task_config.granularity, "merge": "marginal"}
         settings |= {"marginal_boxes": boxes}
     return settings
+
+
+def _settings_of_proposals(task_config: FasterRCNNTask) -> dict[str, object]:
+    """How proposals were made, likewise."""
+    settings = task_config.model.rpn.as_dict()
+    settings |= {"short_edge": task_config.short_edge, "long_edge": task_config.long_edge}
+    settings |= {"trained_on": task_config.granularity}
+    return settings | {PROPOSALS: task_config.model.rpn.max_proposals}
 
 
 def _values(

@@ -31,6 +31,7 @@ from inatdet.evaluation.frequency import ImageBins
 from inatdet.evaluation.granularities import Key, Merge, Table6Row
 from inatdet.evaluation.label_errors import LabelErrors, label_errors
 from inatdet.evaluation.matching import Labelled, Matches
+from inatdet.evaluation.proposals import ProposalRow, proposal_rows
 from inatdet.evaluation.protocol import Prepared
 from inatdet.evaluation.resampling import Halves, OnHalves
 
@@ -103,6 +104,7 @@ class Numbers:
         fixed: AP-Fixed and AP-Pool; None where they are not asked for.
         errors: one row per super-class; empty where kinds of error are not told apart.
         sizes: one row per size; empty but at the level that the model was trained at.
+        proposals: their recall; empty where these are detections.
     """
 
     table6: Table6Row
@@ -111,6 +113,7 @@ class Numbers:
     fixed: FixedRow | None
     errors: tuple[ErrorRow, ...]
     sizes: tuple[SizeRow, ...]
+    proposals: tuple[ProposalRow, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +200,7 @@ class Measured:
             fixed=self._fixed(values) if plan.most_per_class and is_shown else None,
             errors=self._errors() if plan.errors and rule is Merge.NONE and is_shown else (),
             sizes=self._sizes() if trained_on is level else (),
+            proposals=self._proposals() if self.given.found.are_proposals else (),
         )
 
     def label_errors(self) -> LabelErrors:
@@ -223,6 +227,10 @@ class Measured:
     def _sizes(self) -> tuple[SizeRow, ...]:
         self.plan.notify(f"{self.level} model: sizes")
         return size_rows(self.labelled, self.level)
+
+    def _proposals(self) -> tuple[ProposalRow, ...]:
+        self._notify("recall of proposals")
+        return proposal_rows(self.labelled, self.plan.halves)
 
     def _notify(self, message: str) -> None:
         trained_on, level, rule = self.key

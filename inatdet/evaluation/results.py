@@ -17,6 +17,7 @@ from inatdet.evaluation.frequency import LVIS, bins_of
 from inatdet.evaluation.granularities import GapRow, Table6Row, gap_rows
 from inatdet.evaluation.label_errors import MOST_LISTED, LabelErrors
 from inatdet.evaluation.measuring import Notify, Numbers, Plan, each_row
+from inatdet.evaluation.proposals import ProposalRow
 from inatdet.evaluation.protocol import Counts, Prepared
 from inatdet.evaluation.resampling import Halves
 from inatdet.evaluation.species_tables import SpeciesTables, species_tables
@@ -34,6 +35,7 @@ class Results(SpeciesTables):
             than the three that there always are.
         gaps: what each rule recovers of the gap between fine models and coarse ones.
         sizes: one row per model and each of COCO's sizes.
+        proposals: their recall, one row per number of them and size; empty for detections.
         errors: one row per model, granularity and super-class; empty if not asked for.
         calibration: one row per model, level of the label spaces and merge rule, but for models
             whose scores are not all in 0..1.
@@ -55,6 +57,7 @@ class Results(SpeciesTables):
     resamples: int
     most_per_class: int = 0
     fixed: tuple[FixedRow, ...] = ()
+    proposals: tuple[ProposalRow, ...] = ()
     label_errors: LabelErrors | None = None
 
 
@@ -129,6 +132,7 @@ def evaluate(
         resamples=resamples,
         most_per_class=most_per_class,
         fixed=tuple(row.fixed for row in rows if row.fixed),
+        proposals=tuple(proposal for row in rows for proposal in row.proposals),
         label_errors=doubtful,
     )
 

@@ -17,6 +17,12 @@ each class instead:
 They are collected in memory, 32 bytes for each that may be kept: 0.9 GB for 2,854 species, and as
 much for each of --granularities. An image may then have 1000 detections; if a note says that
 classes have too few, raise --most_per_image, which takes more time.
+
+--proposals writes what the first stage proposes, boxes without names, as generic detections with
+their objectness as scores. `inatdet evaluate --detections=generic=OUTPUT` then tells recall at 1,
+10, 100 and 300 of them, whatever the model was trained on:
+
+    inatdet detect ... --proposals --params_override=task.model.rpn.max_proposals=300
 """
 
 from __future__ import annotations
@@ -26,6 +32,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from inatdet.data.best_of_classes import PAPER_MOST_PER_CLASS
+from inatdet.errors import InputError
 from inatdet.programs.flags import define_trained_model, granularities_of
 from inatdet.programs.libraries import quiet_libraries
 from inatdet.programs.running import command, progress
@@ -56,6 +63,7 @@ def define_flags() -> None:
         "the number of classes).",
         lower_bound=0,
     )
+    flags.DEFINE_bool("proposals", False, "Write the first stage's proposals instead.")
     flags.DEFINE_bool("any_labels", False, "Detect in TFRecords of other categories, too.")
 
 
@@ -64,6 +72,9 @@ def main(argv: Sequence[str]) -> None:
     del argv
     values = flags.FLAGS
     coarser = granularities_of("--granularities", values.granularities)
+    if values.proposals and (coarser or values.most_per_class):
+        other = "--granularities" if coarser else "--most_per_class"
+        raise InputError(f"--proposals have no names, so {other} is not for them; leave out one")
     quiet_libraries(values)
     from inatdet.detection import experiments
     from inatdet.detection.inference import detect
@@ -87,8 +98,8 @@ def main(argv: Sequence[str]) -> None:
         any_labels=values.any_labels,
         most_per_class=values.most_per_class,
         most_per_image=values.most_per_image,
+        proposals=values.proposals,
         notify=progress,
     )
-    progress(
-        f"{values.output}: detections in {images} images, {checkpoints.short_name(checkpoint)}"
-    )
+    what = "proposals" if values.proposals else "detections"
+    progress(f"{values.output}: {what} in {images} images, {checkpoints.short_name(checkpoint)}")

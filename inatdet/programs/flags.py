@@ -22,6 +22,7 @@ from inatdet.outputs import check_folder
 from inatdet.programs.level_flags import define_ranks
 from inatdet.programs.running import progress
 from inatdet.report.gallery import check_images_dir
+from inatdet.training.modes import MODES
 
 # The flags defined here belong to the programs that ask for them, and so do their lines of help.
 flags.disclaim_key_flags()
@@ -102,6 +103,25 @@ def whole_numbers_of(flag: str, texts: Sequence[str]) -> list[int]:
 def define_images_dir(text: str, required: bool = False) -> None:
     """Defines --images_dir; `text` is its help."""
     flags.DEFINE_string("images_dir", None, text, required=required)
+
+
+def define_experiment() -> None:
+    """Defines the flags of Model Garden's that say what is trained and how."""
+    flags.DEFINE_string("experiment", "", "Whose defaults, instead of those the files name.")
+    flags.DEFINE_multi_string("config_file", [], "A YAML file of settings; may be repeated.")
+    flags.DEFINE_string("params_override", "", "More settings: a.b=c,d.e=f or a YAML file.")
+    flags.DEFINE_enum(
+        "mode",
+        "train",
+        MODES,
+        "What to do; eval computes validation losses, continuous_eval those of each checkpoint.",
+    )
+
+
+def has_config_file(values: flags.FlagValues) -> None:
+    """Raises InputError unless the flags of `define_experiment` name a file of settings."""
+    if not values.config_file:
+        raise InputError("--config_file is missing; give one of the files in pipelines/")
 
 
 def define_trained_model() -> None:

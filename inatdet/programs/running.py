@@ -46,6 +46,7 @@ PROGRAMS = (
     "check",
     "statistics",
     "tfrecords",
+    "plan",
     "train",
     "launch",
     "detect",

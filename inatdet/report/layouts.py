@@ -73,6 +73,9 @@ def _measured(results: Results) -> Iterator[Named]:
     )
     yield from (("gap", row.key, ("gap_closed",), (row.closed,)) for row in results.gaps)
     yield from (("fixed", row.key, FIXED_MEASURES, row.values) for row in results.fixed)
+    yield from (
+        ("proposals", row.key, ("AR50", "AR"), (row.AR50, row.AR)) for row in results.proposals
+    )
 
 
 def _only_in_ladder(results: Results) -> Iterator[Table6Row]:

@@ -50,18 +50,19 @@ class Report(SavedReport[Results]):
 
     Every section of the report is an attribute with its `Table`: `table5`, `table5_paper`,
     `table6`, `table6_ap`, `table6_paper`, `gap`, `fixed`, `ladder`, `by_training`, `frequency`,
-    `calibration`, `sizes`, `errors`, `hierarchy`, `ancestors`, `confusions`, `unseen`, `naming`,
-    `likely_wrong_labels`, `likely_misplaced_boxes`, `likely_missing_boxes`, `per_class`,
+    `calibration`, `sizes`, `proposals`, `errors`, `hierarchy`, `ancestors`, `confusions`, `unseen`,
+    `naming`, `likely_wrong_labels`, `likely_misplaced_boxes`, `likely_missing_boxes`, `per_class`,
     `intervals`. A table that these detections do not allow, such as Table 5 without a species
     model, is empty. So are `ladder` and `ancestors` without ranks between species and
     super-classes, `unseen` and `naming` where the model has a label for every species,
     `by_training` and `frequency` without training boxes, `fixed` without `most_per_class`,
-    `calibration` where scores are no probabilities, and `table5_paper` and `table6_paper` except on
-    iNat2017.
+    `calibration` where scores are no probabilities, `proposals` but for a file of proposals, and
+    `table5_paper` and `table6_paper` except on iNat2017.
 
     The keys of `fixed`, `ladder` and `calibration` are those of `table6`, those of `ancestors` and
     `naming` are levels, those of `frequency` are `rare`, `common` and `frequent`, those of
-    `likely_wrong_labels` and `likely_misplaced_boxes` are ids of annotations, as text:
+    `proposals` are how many count, as text, and `all` or a size, those of `likely_wrong_labels`
+    and `likely_misplaced_boxes` are ids of annotations, as text:
     `report.ladder["species", "genus", "nms"].AP`, `report.naming["genus"].unseen_right`,
     `report.frequency["rare"].AP`, `report.calibration["species", "super", "nms"].ECE`,
     `report.likely_wrong_labels["17"].named`.

@@ -19,6 +19,7 @@ from inatdet.evaluation.error_kinds import ErrorRow
 from inatdet.evaluation.fixed import FixedRow
 from inatdet.evaluation.frequency import FrequencyRow
 from inatdet.evaluation.granularities import MERGE_IOU, GapRow, Table6Row
+from inatdet.evaluation.proposals import ProposalRow
 from inatdet.evaluation.results import Results
 from inatdet.evaluation.super_classes import PerClassRow, Table5Row
 from inatdet.evaluation.unseen import RECALL, NamingRow, UnseenRow
@@ -171,6 +172,17 @@ SECTIONS: tuple[Section[Results], ...] = (
         "Percent; each model at its own granularity. COCO's sizes: small up to 32², medium up to "
         "96² square pixels, by the area in the annotations (in iNat2017, half the box).",
         link="Sizes",
+    ),
+    Section(
+        "proposals",
+        "Recall of proposals",
+        lambda results: Table.of(ProposalRow, results.proposals),
+        "Percent. The share of the true boxes, of whatever class, that are among the best "
+        "proposals of their image; most says how many of these count. AR50 is recall at IoU .5, AR "
+        "the mean over .5 to .95. What the first stage does not propose, the second cannot find. "
+        "Sizes are COCO's.",
+        link="Proposals",
+        on_screen=True,
     ),
     Section(
         "errors",

@@ -157,6 +157,25 @@ def factors_of(sampling: Sampling, counts: LabelCounts, threshold: float) -> np.
     return np.where(occurs, factors, 0.0)
 
 
+def expected_images(sampling: Sampling, counts: LabelCounts, threshold: float) -> float:
+    """How many images an epoch shows, copies included.
+
+    Args:
+        sampling: the rule.
+        counts: over the images that are trained on.
+        threshold: t of `REPEAT_FACTOR`.
+
+    Returns:
+        With `REPEAT_FACTOR` an upper bound if images have several labels; it is reached if no image
+        has two labels that are repeated.
+    """
+    factors = factors_of(sampling, counts, threshold)
+    shown = np.array(counts.images, np.float64)
+    if sampling is Sampling.CLASS_BALANCED:
+        return float(shown @ factors)
+    return counts.total_images + float(shown @ (factors - 1.0))
+
+
 def is_single_instance(serialized: tf.Tensor) -> tf.Tensor:
     """Whether a serialized example has exactly one box, and that is not around a crowd."""
     _, is_crowd = examples.decode_categories(serialized)

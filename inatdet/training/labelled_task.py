@@ -15,11 +15,13 @@ from inatdet.data.checking import OnBad
 from inatdet.data.counts import LabelCounts
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
+from inatdet.errors import InputError
 from inatdet.tfrecords.copies import FILE as COPIES_FILE
 from inatdet.tfrecords.copies import CopiesFile
+from inatdet.tfrecords.journal import count_boxed_images
 from inatdet.tfrecords.left_out import LeftOut
 from inatdet.tfrecords.lookup import LabelLookup
-from inatdet.tfrecords.sampling import Copying, Resampler, Sampling, factors_of
+from inatdet.tfrecords.sampling import Copying, Resampler, Sampling, expected_images, factors_of
 from inatdet.training import label_priors
 from inatdet.training.config import InputConfig
 from inatdet.training.progress import LeftOutRemark
@@ -77,6 +79,15 @@ class LabelledTask(Task, abc.ABC):
         return label_priors.usable(
             self._shares, self.num_classes(), self.task_config.train_data.input_path
         )
+
+    def images_per_epoch(self) -> float | None:
+        """How many images, or boxes, an epoch of training shows; None where it is not known."""
+        data = self.task_config.train_data
+        try:
+            counts = self.read_counts(data)
+        except InputError:  # there are no label counts beside the records
+            return None if data.single_instance else count_boxed_images(data.input_path)
+        return expected_images(Sampling(data.sampling), counts, data.repeat_threshold)
 
     def resampler(self, params: InputConfig) -> Copying | None:
         """What shows some images more often than others, if the settings ask for it."""

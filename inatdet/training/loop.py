@@ -39,6 +39,7 @@ from inatdet.training.data_order import DataOrder
 from inatdet.training.interruption import Interruption
 from inatdet.training.modes import WATCH
 from inatdet.training.progress import BadLossError, ProgressLine, StopOnBadLoss, losses_text
+from inatdet.training.task import Task
 from inatdet.training.trainer import Controller, Trainer
 
 _log = logging.getLogger(__name__)
@@ -132,11 +133,11 @@ def _train(
     """Compares, builds and restores, in this order, before anything is written; then runs."""
     replicas = strategy.num_replicas_in_sync
     factor = scale_to_replicas(params, replicas)
-    patterns = _patterns(params.task, mode)
+    patterns = patterns_of(params.task, mode)
     if mode == WATCH:
         watching.first_checkpoint(model_dir, params.trainer.continuous_eval_timeout, notify)
     checkpoint = resuming.checkpoint_to_resume(model_dir, notify)
-    differing = _compare(params, mode, model_dir, patterns)
+    differing = compare(params, mode, model_dir, patterns)
     if differing and mode != WATCH:
         notify(f"resuming with {differing}")
     if factor != 1.0:
@@ -173,15 +174,20 @@ def _train(
             with trainer.interruption.heard():
                 return _run(trainer, mode, model_dir, checkpoint, writes, notify, command)
         except tf.errors.OutOfRangeError as error:
-            raise InputError(
-                f"{' and '.join(patterns)}: holds no image to train on; write TFRecords of images "
-                f"with {task.needed}, or turn task.train_data.single_instance off"
-            ) from error
+            raise nothing_to_train_on(patterns, task) from error
         finally:
             trainer.end_inputs()
 
 
-def _compare(params: Experiment, mode: str, model_dir: str, patterns: list[str]) -> str:
+def nothing_to_train_on(patterns: list[str], task: Task) -> InputError:
+    """The error for records of which training can use none."""
+    return InputError(
+        f"{' and '.join(patterns)}: holds no image to train on; write TFRecords of images with "
+        f"{task.needed}, or turn task.train_data.single_instance off"
+    )
+
+
+def compare(params: Experiment, mode: str, model_dir: str, patterns: list[str]) -> str:
     """Compares settings, labels and records with each other and with the model in a folder.
 
     Returns:
@@ -322,7 +328,7 @@ def _run(
     return last
 
 
-def _patterns(settings: TrainingTask, mode: str) -> list[str]:
+def patterns_of(settings: TrainingTask, mode: str) -> list[str]:
     """The TFRecords that a mode reads."""
     patterns = []
     if "train" in mode:

@@ -15,7 +15,7 @@ import orbit
 import tensorflow as tf
 
 from inatdet.errors import RunError, reason_of
-from inatdet.training.progress import duration
+from inatdet.training.durations import duration
 
 _PAUSE = 5.0  # seconds between two attempts
 _NAP = 0.5  # seconds after which it is noticed that the run is to end

@@ -29,6 +29,10 @@ class Task(base_task.Task):
         """What images must have to be trained on, in a word."""
         return "boxes"
 
+    def images_per_epoch(self) -> float | None:
+        """How many images, or boxes, an epoch of training shows; None where it is not known."""
+        return None
+
     @classmethod
     def create_optimizer(
         cls,

@@ -2,6 +2,8 @@ import dataclasses
 import itertools
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,7 +16,10 @@ from inatdet.data.formats.detections import read_detections
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection import inference
+from inatdet.detection.boxes import to_original
+from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
+from inatdet.networks import checkpoints
 from inatdet.tfrecords.writing import convert
 from inatdet.training import applying
 from tests import devices, records, untrained
@@ -70,6 +75,41 @@ def test_every_image_once_in_its_own_pixels(data, model_dir, tmp_path, several):
         for image in range(11):
             best = found.scores[found.image_ids == image].max()
             assert coarse.scores[coarse.image_ids == image].max() >= best - 1e-6
+
+
+def test_proposals_are_generic_detections(data, model_dir, tmp_path):
+    params = settings()
+    params.task.model.rpn.max_proposals = 9
+    output = tmp_path / "proposals.parquet"
+    seen = inference.detect(
+        params, f"{model_dir}/ckpt-7", model_dir, data, str(output), proposals=True
+    )
+    assert seen == 11
+    found = read_detections(output, Granularity.GENERIC, records.taxonomy())
+    assert found.are_proposals
+    assert found.settings["proposals"] == 9
+    assert found.settings["trained_on"] == "species"
+    assert os.listdir(tmp_path) == ["proposals.parquet"]
+    task = DetectionTask(params.task)
+    params.task.taxonomy = f"{model_dir}/taxonomy.json"
+    model = task.build_model()
+    checkpoints.restore(model, f"{model_dir}/ckpt-7")
+    data_config = params.task.validation_data.replace(input_path=data, batch_size=1)
+    for batch in task.build_inputs(data_config).take(2):
+        own = found.image_ids == int(batch["image_id"][0])
+        proposals = model.classify(batch, training=False)
+        valid = proposals.valid[0].numpy()
+        boxes = to_original(proposals.boxes, batch["image_size"], batch["original_size"])[0]
+        np.testing.assert_allclose(found.boxes[own], boxes.numpy()[valid], atol=0.02)
+        assert (np.diff(found.scores[own]) <= 0).all()
+
+
+@pytest.mark.parametrize("flag", ["--granularities=super", "--most_per_class=5"])
+def test_proposals_have_no_names(model_dir, tmp_path, flag, capfd):
+    arguments = [f"--model_dir={model_dir}", "--input=x", f"--output={tmp_path}/x", flag]
+    code = subprocess.call([sys.executable, "-m", "inatdet", "detect", "--proposals", *arguments])
+    assert code == 2
+    assert f"so {flag.partition('=')[0]} is not for them" in capfd.readouterr().err
 
 
 def test_only_coarser_levels_can_be_summed(data, model_dir, tmp_path):

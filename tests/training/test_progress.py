@@ -2,7 +2,7 @@ import pytest
 import tensorflow as tf
 
 from inatdet.errors import RunError
-from inatdet.training import progress
+from inatdet.training import durations, progress
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from inatdet.training import progress
     ],
 )  # fmt: skip
 def test_duration(seconds, text):
-    assert progress.duration(seconds) == text
+    assert durations.duration(seconds) == text
 
 
 def output_of(**values):

@@ -1,0 +1,1 @@
+"""What the coarse precision of a fine model is lost to, and what gives it back."""

@@ -1,0 +1,351 @@
+"""What a training run will take here: a few steps are made and measured, and thrown away."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import tensorflow as tf
+from official.core import task_factory, train_utils
+from tqdm import tqdm
+
+from inatdet import locks
+from inatdet.errors import InputError
+from inatdet.networks import checkpoints
+from inatdet.tfrecords.contents import Contents
+from inatdet.tfrecords.damage import reading_errors
+from inatdet.tfrecords.journal import count_images
+from inatdet.training import cluster, devices, loop, resuming
+from inatdet.training.accumulation import Batch
+from inatdet.training.config import Experiment, images_per_step, scale_to_replicas
+from inatdet.training.estimates import (
+    LEAST_STEPS,
+    NOTHING,
+    Measured,
+    Span,
+    TrainingPlan,
+    saved_steps,
+    span_of_mean,
+)
+from inatdet.training.modes import WATCH
+from inatdet.training.trainer import Trainer
+
+_log = logging.getLogger(__name__)
+
+_UNIT_OF_PEAK = 1 if sys.platform == "darwin" else 1024  # bytes in which the system counts
+
+
+def plan(
+    params: Experiment,
+    model_dir: str = "",
+    mode: str = "train",
+    *,
+    steps: int = 40,
+    seconds: float = 120.0,
+    strategy: tf.distribute.Strategy | None = None,
+    notify: Callable[[str], None] = _log.info,
+    began: float | None = None,
+) -> TrainingPlan:
+    """Measures what a run of training will take.
+
+    The steps are those of the run, with its network, its images and its devices, but at a learning
+    rate of 0, and from random weights unless the run goes on: the time does not depend on them.
+    Nothing is written, except temporary files.
+
+    Args:
+        params: the settings, unlocked; they are left as they are.
+        model_dir: the folder of the run; if it holds checkpoints, what is left is planned. Another
+            process may be training there. Empty for a run that begins.
+        mode: what the run does, one of `inatdet.training.modes.MODES`.
+        steps: how many steps to measure, after the first one.
+        seconds: after how long to stop measuring, if `LEAST_STEPS` have been made.
+        strategy: the devices, instead of those of `params.runtime`.
+        notify: receives remarks.
+        began: when the program began, by `time.monotonic()`; now by default.
+
+    Raises:
+        InputError: where training would raise it; and for a cluster of several processes.
+    """
+    began = time.monotonic() if began is None else began
+    params = copy.deepcopy(params)
+    if mode == WATCH or params.runtime.distribution_strategy in cluster.STRATEGIES:
+        what = mode if mode == WATCH else params.runtime.distribution_strategy
+        raise InputError(
+            f"{what} takes several processes, and a plan is measured in one; plan with "
+            "--mode=train_and_eval and runtime.distribution_strategy=mirrored, on one of the "
+            "machines"
+        )
+    checkpoints.check_folder_name(model_dir)
+    devices.set_precision(params.runtime)
+    strategy = strategy or devices.strategy_of(params.runtime)
+    scale_to_replicas(params, strategy.num_replicas_in_sync)
+    with tempfile.TemporaryDirectory(prefix="inatdet-plan-") as scratch:
+        checkpoint = _checked(params, mode, model_dir or scratch, notify)
+        _stand_still(params)
+        patterns = loop.patterns_of(params.task, mode)
+        with reading_errors(*patterns):
+            with strategy.scope():
+                # Training writes there; what only validates, reads what is beside the model.
+                folder = scratch if "train" in mode else model_dir or scratch
+                task = task_factory.get_task(params.task, logging_dir=folder)
+            if "train" in mode:
+                task.prepare()
+            with strategy.scope():
+                trainer = train_utils.create_trainer(
+                    params,
+                    task,
+                    train="train" in mode,
+                    evaluate="eval" in mode,
+                    trainer_cls=_Watched,
+                )
+                if checkpoint:
+                    checkpoints.restore(trainer.model, checkpoint)
+            try:
+                return _measured(
+                    trainer, mode, model_dir, checkpoint, scratch, (steps, seconds), began
+                )
+            except tf.errors.OutOfRangeError as error:
+                raise loop.nothing_to_train_on(patterns, task) from error
+            finally:
+                trainer.end_inputs()
+
+
+def _checked(
+    params: Experiment, mode: str, folder: str, notify: Callable[[str], None]
+) -> str | None:
+    """Compares everything as training does; the checkpoint that the run goes on from, if any."""
+    if writer := locks.writer_in(folder):
+        notify(
+            f"note: {folder}: {writer} is training there; what it does from now on is not counted, "
+            "and both are slower than one would be"
+        )
+    checkpoint = resuming.checkpoint_to_resume(folder, notify)
+    differing = loop.compare(params, mode, folder, loop.patterns_of(params.task, mode))
+    if differing:
+        notify(f"going on with {differing}")
+    return checkpoint
+
+
+def _stand_still(params: Experiment) -> None:
+    """Sets the learning rate to 0, so that a few steps change no weight and no loss diverges."""
+    optimizer = params.trainer.optimizer_config
+    optimizer.learning_rate.override({"type": "constant", "constant": {"learning_rate": 0.0}})
+    optimizer.warmup.type = None
+
+
+class _Watched(Trainer):
+    """A trainer that tells the shape of the images of a step, padding included."""
+
+    shape: tf.Tensor  # while its graph is built
+
+    def next_train_inputs(self, iterator: Iterator[Batch]) -> tuple[Batch, ...]:
+        """The batches of the next step."""
+        batches = super().next_train_inputs(iterator)
+        parts = [self.strategy.experimental_local_results(batch["image"]) for batch in batches]
+        shapes = [tf.shape(images)[1:3] for replicas in parts for images in replicas]
+        self.shape = tf.reduce_max(tf.stack(shapes), axis=0)
+        return batches
+
+
+def _measured(
+    trainer: _Watched,
+    mode: str,
+    model_dir: str,
+    checkpoint: str | None,
+    scratch: str,
+    most: tuple[int, float],
+    began: float,
+) -> TrainingPlan:
+    """Measures, and gathers what there is to say.
+
+    Args:
+        trainer: built and restored.
+        mode: see `plan`.
+        model_dir: see `plan`.
+        checkpoint: that the run goes on from.
+        scratch: a folder for temporary files.
+        most: the number of steps to measure, and the seconds after which to stop.
+        began: see `plan`.
+    """
+    params, task = trainer.config, trainer.task
+    first = checkpoints.step_of(checkpoint) if checkpoint else 0
+    last, interval = params.trainer.train_steps, params.trainer.validation_interval
+    left = max(last - first, 0) if "train" in mode else 0
+    start, step, measured = 0.0, NOTHING, Measured((), ())
+    validations, validation = 0, NOTHING
+    replicas = trainer.strategy.num_replicas_in_sync
+    validated = _images_of_validation(params, replicas) if "eval" in mode else None
+    if left:
+        measured = _train_steps(trainer, *most)
+        start = time.monotonic() - began - sum(measured.seconds)
+        step = span_of_mean(measured.usual)
+    if "eval" in mode and (left or mode == "eval"):
+        validations = -(-left // interval) if left else 1
+        building, seconds, count = _validation_steps(trainer, validated, most)
+        start += building if left else time.monotonic() - began - sum(seconds)
+        validation = _span_of(seconds, building).times(count)
+    saved, size, saving = 0, 0, 0.0
+    if left:
+        intervals = [params.trainer.checkpoint_interval, *([interval] if validations else [])]
+        saved = saved_steps(first, last, intervals)
+        size, saving = _checkpoint(trainer, scratch)
+    return TrainingPlan(
+        mode=mode,
+        images_per_epoch=task.images_per_epoch(),
+        images_per_step=images_per_step(params.task, replicas),
+        first_step=first,
+        last_step=last if "train" in mode else first,
+        start=start,
+        step=step,
+        measured_steps=len(measured.usual),
+        shapes=measured.by_shape(),
+        validations=validations,
+        validation_images=validated,
+        validation=validation,
+        checkpoints=saved,
+        checkpoint_bytes=size,
+        saving=saving,
+        # Before the oldest is removed, there is one more than are kept.
+        disk_bytes=size * (min(params.trainer.max_to_keep, saved) + 1) if saved else 0,
+        free_bytes=_free_bytes(model_dir) if model_dir else None,
+        memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT_OF_PEAK,
+        device_memory_bytes=_device_memory(),
+        cached_bytes=_cached_bytes(params.task, mode),
+    )
+
+
+def _train_steps(trainer: _Watched, most_steps: int, most_seconds: float) -> Measured:
+    """The steps after the first one, in which the graph is built."""
+
+    @tf.function
+    def step(iterator: Iterator[Batch]) -> tf.Tensor:
+        trainer.train_step(iterator)
+        return trainer.shape
+
+    iterator = iter(trainer.train_dataset)
+
+    def taken() -> tuple[int, int]:
+        height, width = step(iterator).numpy().tolist()
+        return height, width
+
+    with tqdm(total=1 + most_steps, unit=" steps", disable=None, leave=False) as bar:
+        first = taken()
+        bar.update()
+        seconds: list[float] = []
+        shapes = []
+        while len(seconds) < max(most_steps, LEAST_STEPS):
+            if len(seconds) >= LEAST_STEPS and sum(seconds) > most_seconds:
+                break
+            start = time.monotonic()
+            shapes.append(taken())
+            seconds.append(time.monotonic() - start)
+            bar.update()
+    return Measured(seconds, shapes, [first])
+
+
+def _validation_steps(
+    trainer: Trainer, images: int | None, most: tuple[int, float]
+) -> tuple[float, list[float], int]:
+    """Measures steps of a validation.
+
+    Args:
+        trainer: built to evaluate.
+        images: of a validation; None if it is not known, when all steps are made.
+        most: as in `_measured`.
+
+    Returns:
+        The seconds of the first step, in which the graph is built, those of further ones, and how
+        many steps a validation has.
+    """
+    step = tf.function(trainer.eval_step)
+    batch = trainer.config.task.validation_data.batch_size * trainer.strategy.num_replicas_in_sync
+    steps = None if images is None else -(-images // batch)
+    most_steps, most_seconds = most
+    seconds: list[float] = []
+    iterator = iter(trainer.eval_dataset)
+    while steps is None or len(seconds) <= max(most_steps, LEAST_STEPS):
+        if steps is not None and len(seconds) > LEAST_STEPS and sum(seconds) > most_seconds:
+            break
+        start = time.monotonic()
+        try:
+            step(iterator)
+        except (StopIteration, tf.errors.OutOfRangeError):
+            steps = len(seconds)  # groups of images that do not fill a batch make more of them
+            break
+        seconds.append(time.monotonic() - start)
+    return sum(seconds[:1]), seconds[1:], len(seconds) if steps is None else steps
+
+
+def _span_of(seconds: Sequence[float], building: float) -> Span:
+    """What a step takes, however few were measured.
+
+    Args:
+        seconds: of the measured steps.
+        building: of the first step, which stands in where it was the only one.
+    """
+    if len(seconds) > 1:
+        return span_of_mean(seconds)
+    return Span.exactly(seconds[0] if seconds else building)
+
+
+def _images_of_validation(params: Experiment, replicas: int) -> int | None:
+    """How many images a validation sees, as far as it is known."""
+    data, steps = params.task.validation_data, params.trainer.validation_steps
+    images = count_images(data.input_path)
+    if steps == -1:
+        return images
+    most = steps * data.batch_size * replicas
+    return most if images is None else min(images, most)
+
+
+def _checkpoint(trainer: Trainer, scratch: str) -> tuple[int, float]:
+    """The size of a checkpoint in bytes, and the seconds that it takes to write it."""
+    folder = os.path.join(scratch, "checkpoint")
+    os.makedirs(folder)
+    start = time.monotonic()
+    try:
+        trainer.checkpoint.write(os.path.join(folder, "ckpt"))
+    except (OSError, tf.errors.OpError) as error:
+        raise InputError(
+            f"{scratch}: a checkpoint cannot be written there ({error}); name another folder for "
+            "temporary files, with TMPDIR in the environment"
+        ) from error
+    seconds = time.monotonic() - start
+    return sum(entry.stat().st_size for entry in os.scandir(folder)), seconds
+
+
+def _free_bytes(folder: str) -> int:
+    """What is free on the disk of a folder, which need not exist yet."""
+    folder = os.path.abspath(folder)
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return shutil.disk_usage(folder).free
+
+
+def _device_memory() -> dict[str, int]:
+    """The most memory that each GPU had, in bytes."""
+    found: dict[str, int] = {}
+    for device in tf.config.list_logical_devices("GPU"):
+        name = device.name.removeprefix("/device:")
+        with contextlib.suppress(ValueError):  # not all can say it
+            found[name] = tf.config.experimental.get_memory_info(name)["peak"]
+    return found
+
+
+def _cached_bytes(task: Any, mode: str) -> int:
+    """The bytes of the records that will be kept in memory."""
+    parts = {"train": task.train_data, "eval": task.validation_data}
+    return sum(
+        Contents.of(data.input_path).bytes
+        for part, data in parts.items()
+        if part in mode and data.cache
+    )
