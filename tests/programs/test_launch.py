@@ -11,24 +11,18 @@ import pytest
 import tensorflow as tf
 
 from tests import records
-from tests.settings import SMALL
+from tests.programs.small_training import LIMIT, arguments
 
-LIMIT = 900  # seconds after which a test has hung
+MORE = 400  # steps that take longer than killing a process
 
 
 class Launched:
-    """`inatdet launch` with the small detector, and what it says."""
+    """`inatdet launch` with a small classifier, and what it says."""
 
     def __init__(self, data, model_dir, strategy, steps, *flags):
-        settings = (
-            f"{SMALL},task.model.backbone.weights='',task.train_data.input_path={data},"
-            f"task.validation_data.input_path={data},task.train_data.batch_size=2,"
-            f"task.taxonomy={os.path.dirname(data)}/taxonomy.json,trainer.train_steps={steps}"
-        )
         command = [
             *(sys.executable, "-m", "inatdet", "launch", f"--strategy={strategy}", *flags, "--"),
-            *("train", "--config_file=pipelines/mini_species.yaml", f"--model_dir={model_dir}"),
-            f"--params_override={settings}",
+            *arguments(data, model_dir, steps),
         ]
         self.lines = []
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -87,7 +81,7 @@ def test_asynchronous_training_outlives_its_processes(data, tmp_path):
     reached = step_in(model_dir)
     assert reached > 5
     # The same goes on; a server that is lost takes everything back to the newest checkpoint.
-    last = 5 * (reached // 5) + 40
+    last = 5 * (reached // 5) + MORE
     with Launched(data, model_dir, "parameter_server", last, "--evaluator", "--workers=1") as run:
         run.wait_for(f"resuming from step {reached} in")
         run.wait_for("step ")
@@ -110,7 +104,7 @@ def test_synchronous_training_outlives_its_processes(data, tmp_path):
     reached = step_in(model_dir)
     assert reached > 0
     assert f"ckpt-{reached}" in (model_dir / "logs" / "worker-0.log").read_text().splitlines()[-1]
-    last = 5 * (reached // 5) + 20
+    last = 5 * (reached // 5) + MORE
     with Launched(data, model_dir, "multi_worker_mirrored", last) as run:
         run.wait_for(f"resuming from step {reached} in")
         run.wait_for("step ")
@@ -120,9 +114,9 @@ def test_synchronous_training_outlives_its_processes(data, tmp_path):
     assert step_in(model_dir) == last
 
 
-def run(*arguments):
+def run(*words):
     return subprocess.run(
-        [sys.executable, "-m", "inatdet", *arguments],
+        [sys.executable, "-m", "inatdet", *words],
         capture_output=True,
         text=True,
         check=False,
@@ -132,7 +126,7 @@ def run(*arguments):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("given", "words"),
     [
         ([], "the command to start is missing"),
         (["--", "detect"], "the command to start is missing"),
@@ -141,8 +135,8 @@ def run(*arguments):
         (["--", "train", "--config_file=a", "--model_dir=a", "--mode=eval"], "--mode=eval"),
     ],
 )
-def test_commands_that_cannot_be_started(arguments, words):
-    result = run("launch", *arguments)
+def test_commands_that_cannot_be_started(given, words):
+    result = run("launch", *given)
     assert result.returncode == 2
     assert words in result.stderr
 

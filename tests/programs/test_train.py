@@ -238,7 +238,7 @@ def test_an_interruption_says_where_to_go_on(data, first_run, tmp_path, monkeypa
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop, "_run", interrupt)
+    monkeypatch.setattr(loop, "Run", interrupt)
     with pytest.raises(KeyboardInterrupt, match="nothing was saved yet, so the same command begin"):
         loop.train(training_on(data, 40), "train", str(tmp_path / "new"))
     assert not (tmp_path / "new").exists()
