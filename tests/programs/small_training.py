@@ -18,15 +18,16 @@ _NETWORK = (
 )
 
 
-def arguments(data, model_dir, steps):
+def arguments(data, model_dir, steps, mode="train"):
     """Those of `inatdet` for training on the files of `records.write`."""
     settings = (
         f"{SMALL},{_NETWORK},task.train_data.input_path={data},"
-        f"task.validation_data.input_path={data},task.validation_data.batch_size=4,"
+        f"task.validation_data.input_path={data},task.validation_data.batch_size=7,"
+        "trainer.validation_interval=100,"
         f"task.taxonomy={os.path.dirname(data)}/taxonomy.json,trainer.train_steps={steps}"
     )
     return [
-        *("train", "--config_file=pipelines/mini_classification.yaml"),
+        *("train", f"--mode={mode}", "--config_file=pipelines/mini_classification.yaml"),
         *(f"--model_dir={model_dir}", f"--params_override={settings}"),
     ]
 

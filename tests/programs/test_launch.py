@@ -19,10 +19,10 @@ MORE = 400  # steps that take longer than killing a process
 class Launched:
     """`inatdet launch` with a small classifier, and what it says."""
 
-    def __init__(self, data, model_dir, strategy, steps, *flags):
+    def __init__(self, data, model_dir, strategy, steps, *flags, mode="train"):
         command = [
             *(sys.executable, "-m", "inatdet", "launch", f"--strategy={strategy}", *flags, "--"),
-            *arguments(data, model_dir, steps),
+            *arguments(data, model_dir, steps, mode),
         ]
         self.lines = []
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -58,7 +58,8 @@ class Launched:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return records.write(tmp_path_factory.mktemp("records"))
+    # In validation, one of two workers has a batch more than the other.
+    return records.write(tmp_path_factory.mktemp("records"), count=15)
 
 
 def step_in(model_dir):
@@ -105,13 +106,19 @@ def test_synchronous_training_outlives_its_processes(data, tmp_path):
     assert reached > 0
     assert f"ckpt-{reached}" in (model_dir / "logs" / "worker-0.log").read_text().splitlines()[-1]
     last = 5 * (reached // 5) + MORE
-    with Launched(data, model_dir, "multi_worker_mirrored", last) as run:
+    mode = "train_and_eval"
+    with Launched(data, model_dir, "multi_worker_mirrored", last, mode=mode) as run:
         run.wait_for(f"resuming from step {reached} in")
         run.wait_for("step ")
         os.kill(run.pid("worker 1"), signal.SIGKILL)
         run.wait_for("starting all again in 1 s from ckpt-")
         assert run.code() == 0, run.lines
     assert step_in(model_dir) == last
+    texts = [(model_dir / "logs" / f"worker-{i}.log").read_text() for i in range(2)]
+    one, other = (re.findall(r"^validation at step .*", text, re.MULTILINE)[-1] for text in texts)
+    assert one == other, "the losses of all images"
+    assert one.startswith(f"validation at step {last} | loss ")
+    assert "nan" not in one
 
 
 def run(*words):
