@@ -47,7 +47,7 @@ _RECORDS = flags.DEFINE_string("records", None, "The mini dataset's.", required=
 _WORK_DIR = flags.DEFINE_string("work_dir", None, "Folder for the models.", required=True)
 _PROGRAMS = flags.DEFINE_list("programs", ["train", "detect", "classify", "boxes"], "Which.")
 _KILLS = flags.DEFINE_integer("kills", 20, "How often each is killed.", lower_bound=1)
-_KILLED_BY = flags.DEFINE_list("ways", _WAYS, f"How, in turn: {', '.join(_WAYS)}.")
+_KILLED_BY = flags.DEFINE_list("ways", list(_WAYS), f"How, in turn: {', '.join(_WAYS)}.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the moments.")
 
 _NEEDS = {

@@ -23,11 +23,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _PAUSE = 0.05  # seconds after which the code that lost an exception has been left
 
-_came: list[int] = []
+_came: list[signal.Signals] = []
 
 
 @contextlib.contextmanager
-def heeded() -> Iterator[Sequence[int]]:
+def heeded() -> Iterator[Sequence[signal.Signals]]:
     """A block which signals end with KeyboardInterrupt; yields those that came.
 
     Outside of the main thread, which alone can handle signals, it does nothing.
@@ -57,7 +57,7 @@ def raise_lost() -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     del frame
-    _came.append(number)
+    _came.append(signal.Signals(number))
     raise KeyboardInterrupt
 
 
@@ -76,6 +76,6 @@ def _raising_again(report: Callable[[Any], object]) -> Callable[[Any], None]:
     return hook
 
 
-def _send_later(number: int) -> None:
+def _send_later(number: signal.Signals) -> None:
     time.sleep(_PAUSE)
     _thread.interrupt_main(number)

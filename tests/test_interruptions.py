@@ -12,6 +12,14 @@ from inatdet import interruptions
 from inatdet.interruptions import SIGNALS, heeded, raise_lost
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_ignored():
+    """Shells have what runs in the background ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Fragile:
     """Loses the exception of a signal that comes while it is removed."""
 
@@ -98,13 +106,10 @@ def test_other_errors_are_reported(monkeypatch):
 
 
 def test_who_ignores_a_signal_still_does():
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with heeded() as came:
-            signal.raise_signal(signal.SIGINT)
-            assert not came
-    finally:
-        signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with heeded() as came:
+        signal.raise_signal(signal.SIGINT)
+        assert not came
 
 
 def test_in_another_thread_nothing_is_handled():

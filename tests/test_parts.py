@@ -121,7 +121,7 @@ def test_an_interruption_that_got_lost_ends_the_work_after_the_step(tmp_path, un
             for number in range(STEPS):
                 if number == 7:
                     with contextlib.suppress(KeyboardInterrupt):
-                        signal.raise_signal(signal.SIGINT)
+                        signal.raise_signal(signal.SIGTERM)
                 done.add(step(number), {"images": 2, "odd": number % 2})
 
     with interruptions.heeded(), pytest.raises(KeyboardInterrupt, match="goes on from"):
