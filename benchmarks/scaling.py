@@ -17,8 +17,9 @@ receives 2 (n - 1) / n times the bytes of the gradients through the slowest link
 is that between machines as soon as there are two, shared by nobody else, and 2 (n - 1) messages
 wait for one another. An asynchronous worker computes, and moves all weights one way and all
 gradients the other, through its share of its machine's link and through those of the servers, which
-all workers share. Input is decoded on the processor cores; how many images a core gives is measured
-here.
+all workers share; several servers have equal shares of the weights here, although a variable stays
+whole, and that of the box codes is two fifths of all. Input is decoded on the processor cores; how
+many images a core gives is measured here.
 
 The bytes are those of the trained weights of the detector with --num_classes labels, in float32.
 What would remain if the gradients of the last layers were sent as the rows that are not zero is
