@@ -1,6 +1,6 @@
 """What asynchronous training changes: loss curves, the age of gradients, who takes which steps.
 
-    python -m benchmarks.asynchronous --records=runs/mini/records --steps=600
+    python -m benchmarks.asynchronous --records=runs/mini/records --steps=400
 
 The mini detector is trained with the same settings, the same number of steps and the same images
 per step on one device, and asynchronously by 1, 2 and 4 workers. Loss is the mean over a loop of
@@ -24,7 +24,7 @@ from benchmarks import clusters, measuring
 _RECORDS = flags.DEFINE_string("records", "runs/mini/records", "Folder of the mini TFRecords.")
 _CONFIG = flags.DEFINE_string("config_file", "pipelines/mini_super.yaml", "What is trained.")
 _WORKERS = flags.DEFINE_list("workers", ["1", "2", "4"], "Numbers of asynchronous workers.")
-_STEPS = flags.DEFINE_integer("steps", 600, "Steps of each run.")
+_STEPS = flags.DEFINE_integer("steps", 400, "Steps of each run.")
 _LOOP = flags.DEFINE_integer("steps_per_loop", 50, "Steps between two values of a curve.")
 _REPEATS = flags.DEFINE_integer("repeats", 1, "Runs of each kind, with other seeds.")
 _OVERRIDES = flags.DEFINE_string("overrides", "", "More settings.")
@@ -71,6 +71,7 @@ def main(argv: Sequence[str]) -> None:
         rates = [run.images_per_second for run in runs]
         said = runs[-1].last if strategy == "parameter_server" else ""
         rows.append((name, f"{statistics.median(rates):.1f}", f"{statistics.mean(ages):.2f}", said))
+        clusters.say(rows[-1], runs[-1])
     print(f"{os.cpu_count()} cores, which the processes share; {_CONFIG.value}\n")
     measuring.print_table(("training", "images/s", "age of gradients", "steps"), rows)
     steps = sorted(set.intersection(*(set(run) for runs in curves.values() for run in runs)))

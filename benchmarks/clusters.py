@@ -6,6 +6,8 @@ import re
 import statistics
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,11 +22,13 @@ class Run:
         losses: the mean loss of each loop, by the step at its end.
         rates: images per second of each loop, by the same.
         last: the run's last line, for asynchronous training the steps of each worker.
+        seconds: what the whole run took, with its start.
     """
 
     losses: dict[int, float] = field(default_factory=dict)
     rates: dict[int, float] = field(default_factory=dict)
     last: str = ""
+    seconds: float = 0.0
 
     @property
     def images_per_second(self) -> float:
@@ -58,7 +62,7 @@ def train(
     ]
     if strategy != "one_device":
         arguments = ["launch", f"--strategy={strategy}", f"--workers={workers}", "--", *arguments]
-    run, lines = Run(), []
+    run, lines, begin = Run(), [], time.monotonic()
     with subprocess.Popen(
         [sys.executable, "-m", "inatdet", *arguments], stderr=subprocess.PIPE, text=True
     ) as process:
@@ -69,5 +73,10 @@ def train(
                 run.rates[int(match[1])] = float(match[3])
     if process.returncode:
         raise RuntimeError("\n".join(["training failed:", *lines[-20:]]))
-    run.last = lines[-1]
+    run.last, run.seconds = lines[-1], time.monotonic() - begin
     return run
+
+
+def say(row: Sequence[object], run: Run) -> None:
+    """Tells the person who waits a row of the table to come, and the seconds that it took."""
+    print(*row, f"{run.seconds:.0f} s", sep=", ", file=sys.stderr)

@@ -2,6 +2,7 @@
 
     python -m benchmarks.kills --records=runs/mini/records --work_dir=DIR
     python -m benchmarks.kills --records=... --work_dir=DIR --programs=detect --kills=100
+    python -m benchmarks.kills --records=... --work_dir=DIR --programs=train --ways=SIGKILL
 
 The records are those of `make demo`. Each program, with a tiny model, runs once undisturbed and is
 then killed and started again until it has been killed often enough and finished. Moments are drawn
@@ -10,11 +11,13 @@ after which the newest checkpoint or part is cut off somewhere, as a power cut m
 
 Training must always go on from a whole checkpoint, never from an older one than there was, and end.
 What the others write must be the undisturbed run's file, byte by byte.
+
+What was counted is kept in DIR: a run that was interrupted goes on. To count again, remove DIR.
 """
 
 from __future__ import annotations
 
-import collections
+import atexit
 import contextlib
 import dataclasses
 import glob
@@ -30,16 +33,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from absl import app, flags
 
+from benchmarks import tiny
 from benchmarks.measuring import print_table
 from inatdet.files import sha256_of
+
+_WAYS = ("SIGKILL", "SIGTERM", "SIGINT", "power cut")
 
 _RECORDS = flags.DEFINE_string("records", None, "The mini dataset's.", required=True)
 _WORK_DIR = flags.DEFINE_string("work_dir", None, "Folder for the models.", required=True)
 _PROGRAMS = flags.DEFINE_list("programs", ["train", "detect", "classify", "boxes"], "Which.")
 _KILLS = flags.DEFINE_integer("kills", 20, "How often each is killed.", lower_bound=1)
+_KILLED_BY = flags.DEFINE_list("ways", list(_WAYS), f"How, in turn: {', '.join(_WAYS)}.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the moments.")
 
 _NEEDS = {
@@ -47,25 +55,8 @@ _NEEDS = {
     "classify": ("classifier",),
     "boxes": ("classifier", "train", "detect"),
 }
-_WAYS = ("SIGKILL", "SIGTERM", "SIGINT", "power cut")
 _SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-_TRAIN_STEPS = 60
-_TINY = (
-    "task.model.backbone.type=resnet,task.model.backbone.resnet.model_id=10,"
-    "task.model.backbone.resnet.depth_multiplier=0.25,"
-    "task.model.rpn.channels=32,task.model.rpn.max_proposals=16,"
-    "task.short_edge=96,task.long_edge=160,task.train_data.batch_size=2,task.seed=1,"
-    "task.validation_data.batch_size=4,"
-    f"trainer.train_steps={_TRAIN_STEPS},trainer.steps_per_loop=5,trainer.summary_interval=5,"
-    "trainer.checkpoint_interval=5,trainer.max_to_keep=3"
-)
-_TINY_CLASSIFIER = (
-    "task.model.network=resnet,task.model.backbone.resnet.model_id=10,"
-    "task.model.backbone.resnet.depth_multiplier=0.25,task.model.width=1,task.image_size=64,"
-    "task.validation_data.batch_size=8,"
-    "trainer.train_steps=5,trainer.steps_per_loop=5,trainer.summary_interval=5,"
-    "trainer.checkpoint_interval=5"
-)
+_TRAIN_STEPS, _SAVE_EVERY = 60, 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +91,9 @@ class Programs:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
+            start_new_session=True,  # so that Ctrl-C does not count as another interruption
         )
+        atexit.register(os.killpg, self._process.pid, signal.SIGKILL)
 
     def run(self, arguments: Sequence[str], number: int = 0, after: float | None = None) -> Ended:
         """Runs a program to its end, or until it gets a signal.
@@ -154,31 +147,33 @@ def remove(job: Job) -> None:
 
 
 def disturbed(
-    programs: Programs, job: Job, seconds: float, is_right: Callable[[list[str]], bool]
+    programs: Programs, job: Job, counted: tiny.Counted, is_right: Callable[[list[str]], bool]
 ) -> tuple[str, ...]:
     """Kills a job as often as asked for and lets it finish; a row of the table."""
-    ways: collections.Counter[str] = collections.Counter()
-    resumed = rounds = right = 0
-    said: list[str] = []
-    while ways.total() < _KILLS.value or said:
-        way = _WAYS[ways.total() % len(_WAYS)]
+    of: dict[str, Any] = counted.values
+    if sum(of["ways"].values()) < _KILLS.value and not of["said"]:
+        remove(job)  # which an earlier run had finished
+    while sum(of["ways"].values()) < _KILLS.value or of["said"]:
+        kills = sum(of["ways"].values())
+        way = _KILLED_BY.value[kills % len(_KILLED_BY.value)]
         number = getattr(signal, "SIGKILL" if way == "power cut" else way)
-        after = random.uniform(0.1, 1.0) * seconds if ways.total() < _KILLS.value else None
+        after = random.uniform(0.1, 1.0) * of["seconds"] if kills < _KILLS.value else None
         ended = programs.run(job.arguments, number, after)
-        said.append(ended.said)
-        resumed += "going on behind" in ended.said or "resuming from step" in ended.said
+        of["said"].append(ended.said)
+        of["resumed"] += "going on behind" in ended.said or "resuming from step" in ended.said
         if ended.finished:
-            rounds, right = rounds + 1, right + is_right(said)
-            said = []
-            if ways.total() < _KILLS.value:
+            of["rounds"], of["right"] = of["rounds"] + 1, of["right"] + is_right(of["said"])
+            of["said"] = []
+            if kills < _KILLS.value:
                 remove(job)
-            continue
-        ways[way] += 1
-        print(f"{job.name}: {ways.total()} times, last {way}", file=sys.stderr)
-        if way == "power cut":
-            cut_off_newest(job)
-    how = ", ".join(f"{count} {way}" for way, count in ways.items())
-    return job.name, how, str(resumed), f"{right} of {rounds}"
+        else:
+            of["ways"][way] = of["ways"].get(way, 0) + 1
+            print(f"{job.name}: {kills + 1} times, last {way}", file=sys.stderr)
+            if way == "power cut":
+                cut_off_newest(job)
+        counted.save()
+    how = ", ".join(f"{count} {way}" for way, count in of["ways"].items())
+    return job.name, how, str(of["resumed"]), f"{of['right']} of {of['rounds']}"
 
 
 def same_file(path: str, expected: str) -> Callable[[list[str]], bool]:
@@ -202,33 +197,24 @@ def trained(model_dir: str) -> Callable[[list[str]], bool]:
             int(step) for text in said for step in re.findall(r"resuming from step (\d+) in", text)
         ]
         # A checkpoint that was cut off may cost those since the one before.
-        onwards = all(after >= before - 5 for before, after in itertools.pairwise(steps))
+        onwards = all(after >= before - _SAVE_EVERY for before, after in itertools.pairwise(steps))
         last = os.path.join(model_dir, f"ckpt-{_TRAIN_STEPS}")
         return onwards and checkpoints.newest_whole(model_dir) == last
 
     return is_right
 
 
-def main(argv: Sequence[str]) -> None:
-    """Kills and prints."""
-    del argv
-    random.seed(_SEED.value)
-    records, work = os.path.abspath(_RECORDS.value), os.path.abspath(_WORK_DIR.value)
-    os.makedirs(work, exist_ok=True)
-    data = f"task.train_data.input_path={records}/train-*,task.taxonomy={records}/taxonomy.json"
+def jobs_of(records: str, work: str) -> list[Job]:
+    """The programs, in an order in which each finds what it needs."""
     model, classifier = os.path.join(work, "model"), os.path.join(work, "classifier")
     found, named = os.path.join(work, "found.parquet"), os.path.join(work, "named.parquet")
     boxes = os.path.join(work, "boxes.parquet")
     inputs = f"--input={records}/train-*"
-    jobs = [
+    of_boxes = (f"--boxes={found}", "--boxes_per_image=3", f"--output={boxes}")
+    return [
         Job(
             "train",
-            (
-                "train",
-                "--config_file=pipelines/mini_species.yaml",
-                f"--model_dir={model}",
-                f"--params_override={_TINY},{data}",
-            ),
+            training("species", model, tiny.detector(_TRAIN_STEPS, _SAVE_EVERY), records),
             model,
             [f"{model}/ckpt-*"],
         ),
@@ -246,44 +232,60 @@ def main(argv: Sequence[str]) -> None:
         ),
         Job(
             "boxes",
-            (
-                "classify",
-                f"--model_dir={classifier}",
-                inputs,
-                f"--boxes={found}",
-                "--boxes_per_image=3",
-                f"--output={boxes}",
-            ),
+            ("classify", f"--model_dir={classifier}", inputs, *of_boxes),
             boxes,
             [f"{boxes}.parts/*/*.part"],
         ),
     ]
+
+
+def training(pipeline: str, model_dir: str, settings: str, records: str) -> tuple[str, ...]:
+    """The arguments that train a model of one of the mini dataset's pipelines."""
+    return (
+        "train",
+        f"--config_file=pipelines/mini_{pipeline}.yaml",
+        f"--model_dir={model_dir}",
+        f"--params_override={settings},{tiny.data(records)}",
+    )
+
+
+def count(programs: Programs, job: Job, path: str) -> tuple[str, ...]:
+    """Runs a job undisturbed, if that was not done yet, and then disturbed; a row of the table."""
+    counted = tiny.Counted(path, {"ways": {}, "resumed": 0, "rounds": 0, "right": 0, "said": []})
+    if "seconds" not in counted.values:
+        remove(job)
+        counted.values["seconds"] = programs.run(job.arguments).seconds
+        if job.name != "train":
+            counted.values["sha256"] = sha256_of(job.target)
+        remove(job)
+        counted.save()
+        print(f"{job.name}: undisturbed {counted.values['seconds']:.0f} s", file=sys.stderr)
+    is_right = (
+        trained(job.target)
+        if job.name == "train"
+        else same_file(job.target, counted.values["sha256"])
+    )
+    return disturbed(programs, job, counted, is_right)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Kills and prints."""
+    del argv
+    random.seed(_SEED.value)
+    records, work = os.path.abspath(_RECORDS.value), os.path.abspath(_WORK_DIR.value)
+    os.makedirs(work, exist_ok=True)
     programs = Programs(os.path.join(work, "said.txt"))
     asked = set(_PROGRAMS.value)
     needed = asked | {name for one in asked for name in _NEEDS.get(one, ())}
     if "classifier" in needed:
-        programs.run(
-            (
-                "train",
-                "--config_file=pipelines/mini_classification.yaml",
-                f"--model_dir={classifier}",
-                f"--params_override={_TINY_CLASSIFIER},{data}",
-            )
-        )
+        model_dir = os.path.join(work, "classifier")
+        programs.run(training("classification", model_dir, tiny.classifier(5), records))
     rows = []
-    for job in jobs:
-        if job.name not in needed:
-            continue
-        seconds = programs.run(job.arguments).seconds
-        if job.name not in asked:
-            continue
-        if job.name == "train":
-            is_right = trained(model)
-        else:
-            is_right = same_file(job.target, sha256_of(job.target))
-        remove(job)
-        rows.append(disturbed(programs, job, seconds, is_right))
-        print(f"{rows[-1]}, undisturbed {seconds:.0f} s", file=sys.stderr)
+    for job in jobs_of(records, work):
+        if job.name in asked:
+            rows.append(count(programs, job, os.path.join(work, f"{job.name}.json")))
+        elif job.name in needed:
+            programs.run(job.arguments)
     print_table(("program", "killed", "starts that went on", "right at the end"), rows)
 
 

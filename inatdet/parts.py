@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from inatdet import interruptions
 from inatdet.files import atomic_path, write_text
 
 FOLDER = ".parts"
@@ -107,12 +108,16 @@ class Parts:
         Args:
             values: columns, of the same names and types in every step.
             counts: what to add to `counts`.
+
+        Raises:
+            KeyboardInterrupt: a signal came whose own exception got lost.
         """
         self._unsaved[1].append((values, counts))
         self.counts.update(counts)
         self._bytes += sum(column.nbytes for columns in values.values() for column in columns)
         if time.monotonic() - self._saved_at >= SECONDS or self._bytes >= _BYTES:
             self.save()
+        interruptions.raise_lost()
 
     def save(self) -> None:
         """Writes what the steps gave that are in no part yet.

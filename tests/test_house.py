@@ -17,6 +17,7 @@ FLOORS = (
             "download",
             "errors",
             "files",
+            "interruptions",
             "locks",
             "outputs",
             "result_folder",

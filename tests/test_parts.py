@@ -1,12 +1,14 @@
 """Work that is interrupted anywhere, in any way, gives what it gives undisturbed."""
 
+import contextlib
 import errno
 import os
+import signal
 
 import numpy as np
 import pytest
 
-from inatdet import parts
+from inatdet import interruptions, parts
 from inatdet.parts import Parts, joined, sha256_of_arrays
 
 MADE_WITH = {"checkpoint": "abc", "flags": {"k": 3}}
@@ -109,6 +111,23 @@ def test_an_interruption_before_the_first_step(tmp_path):
     with pytest.raises(KeyboardInterrupt, match="nothing was written, so the same command begins"):
         work(tmp_path / "found", end=KeyboardInterrupt(), at=0)
     assert os.listdir(tmp_path) == []
+
+
+def test_an_interruption_that_got_lost_ends_the_work_after_the_step(tmp_path, undisturbed):
+    path = tmp_path / "found"
+
+    def work_on():
+        with Parts([str(path)], MADE_WITH, "images") as done:
+            for number in range(STEPS):
+                if number == 7:
+                    with contextlib.suppress(KeyboardInterrupt):
+                        signal.raise_signal(signal.SIGTERM)
+                done.add(step(number), {"images": 2, "odd": number % 2})
+
+    with interruptions.heeded(), pytest.raises(KeyboardInterrupt, match="goes on from"):
+        work_on()
+    assert work(path) == list(range(8, STEPS))
+    check(path, undisturbed)
 
 
 def test_much_is_saved_sooner(tmp_path, monkeypatch):

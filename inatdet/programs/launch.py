@@ -22,7 +22,8 @@ from inatdet.errors import InputError
 from inatdet.files import write_text
 from inatdet.programs.running import progress
 from inatdet.training.cluster import ASYNCHRONOUS, STRATEGIES
-from inatdet.training.launching import Launch, Plan
+from inatdet.training.launch_plan import Plan
+from inatdet.training.launching import Launch
 
 MAX_ARGUMENTS = 1_000
 _SETTINGS_FILE = "cluster.yaml"

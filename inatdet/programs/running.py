@@ -11,11 +11,11 @@ import pathlib
 import shlex
 import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 
 from absl import app, flags
 
+from inatdet import interruptions
 from inatdet.errors import InputError, RunError
 from inatdet.programs import libraries
 
@@ -108,44 +108,35 @@ def run(argv: Sequence[str]) -> int:
 
 def _guarded(main: Callable[[Sequence[str]], int | None], arguments: Sequence[str]) -> int | None:
     """Runs a program's `main`; what can be expected to go wrong becomes a sentence and a code."""
-    terminated: list[int] = []
-
-    def terminate(number: int, frame: object) -> None:
-        del frame
-        terminated.append(number)
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is threading.main_thread():
-        # Batch systems end programs like this, which would leave unfinished files behind.
-        signal.signal(signal.SIGTERM, terminate)
-    try:
-        code = main(arguments)
-        sys.stdout.flush()  # a closed pipe shows here, not when the interpreter ends
-        return code
-    except InputError as error:
-        return _refuse(str(error))
-    except RunError as error:
-        return _refuse(str(error), EXIT_FAILED)
-    except KeyboardInterrupt as error:
-        print(f"interrupted; {str(error) or 'run the same command again'}", file=sys.stderr)
-        return EXIT_TERMINATED if terminated else EXIT_INTERRUPTED
-    except BrokenPipeError:
-        return _closed_pipe()
-    except OSError as error:
-        if error.errno not in _REMEDIES:
-            raise
-        place = error.filename2 or error.filename or "a file that is being written"
-        return _refuse(f"{place}: {error.strerror}; {_REMEDIES[error.errno]}")
-    except MemoryError:
-        return _refuse(
-            "there is not enough memory; close other programs, or use smaller batches or files",
-            EXIT_FAILED,
-        )
-    except Exception as error:
-        words = libraries.words_for(error)
-        if words is None:
-            raise
-        return _refuse(*words)
+    with interruptions.heeded() as came:
+        try:
+            code = main(arguments)
+            sys.stdout.flush()  # a closed pipe shows here, not when the interpreter ends
+            return code
+        except InputError as error:
+            return _refuse(str(error))
+        except RunError as error:
+            return _refuse(str(error), EXIT_FAILED)
+        except KeyboardInterrupt as error:
+            print(f"interrupted; {str(error) or 'run the same command again'}", file=sys.stderr)
+            return EXIT_TERMINATED if signal.SIGTERM in came else EXIT_INTERRUPTED
+        except BrokenPipeError:
+            return _closed_pipe()
+        except OSError as error:
+            if error.errno not in _REMEDIES:
+                raise
+            place = error.filename2 or error.filename or "a file that is being written"
+            return _refuse(f"{place}: {error.strerror}; {_REMEDIES[error.errno]}")
+        except MemoryError:
+            return _refuse(
+                "there is not enough memory; close other programs, or use smaller batches or files",
+                EXIT_FAILED,
+            )
+        except Exception as error:
+            words = libraries.words_for(error)
+            if words is None:
+                raise
+            return _refuse(*words)
 
 
 def _show(text: str) -> int:

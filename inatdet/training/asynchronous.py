@@ -19,10 +19,10 @@ from typing import Any
 import tensorflow as tf
 
 from inatdet.errors import InputError, RunError
+from inatdet.interruptions import SIGNALS
 from inatdet.networks.inception_v3 import BatchNorm
 from inatdet.training.cluster import CHIEF, WORKER, Cluster, name_of
 from inatdet.training.config import Experiment
-from inatdet.training.interruption import SIGNALS
 from inatdet.training.meeting import answers
 from inatdet.training.modes import WATCH
 

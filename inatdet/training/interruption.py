@@ -17,8 +17,7 @@ from types import FrameType
 
 import tensorflow as tf
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""Ctrl-C, and what batch systems and preemptible machines send before they end a process."""
+from inatdet.interruptions import SIGNALS
 
 
 class Interruption:
@@ -124,6 +123,7 @@ class Interruption:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del frame
-        again, self._number = self._number is not None, number
+        # The first, because one whose exception gets lost comes again, perhaps as another.
+        again, self._number = self._number is not None, self._number or number
         if again or not self._in_steps:
             raise KeyboardInterrupt

@@ -1,18 +1,15 @@
-"""The training loop: Model Garden's, with progress lines, validation and safe resumption."""
+"""Training and validation: what is compared, built and restored before a run, in this order."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import logging
-import os
-import shutil
-import tempfile
 from collections.abc import Callable
 
 import tensorflow as tf
 import tf_keras
-from official.core import task_factory, train_lib, train_utils
+from official.core import task_factory, train_utils
 
 from inatdet import locks, outputs
 from inatdet.errors import InputError, RunError, reason_of
@@ -26,10 +23,8 @@ from inatdet.training import (
     cluster,
     devices,
     experiment,
-    history,
     meeting,
     resuming,
-    saving,
     together,
     watching,
 )
@@ -38,14 +33,11 @@ from inatdet.training.config import Experiment, TrainingTask, images_per_step, s
 from inatdet.training.data_order import DataOrder
 from inatdet.training.interruption import Interruption
 from inatdet.training.modes import WATCH
-from inatdet.training.progress import BadLossError, ProgressLine, StopOnBadLoss, losses_text
+from inatdet.training.run import Run
 from inatdet.training.task import Task
-from inatdet.training.trainer import Controller, Trainer
+from inatdet.training.trainer import Trainer
 
 _log = logging.getLogger(__name__)
-
-# The file for what Orbit prints; the progress lines say the same in fewer words.
-_ORBIT_LOG = "orbit.log"
 
 # What TensorFlow raises when another process is no longer there.
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
@@ -172,7 +164,7 @@ def _train(
         writes = processes is None or processes.is_first
         try:
             with trainer.interruption.heard():
-                return _run(trainer, mode, model_dir, checkpoint, writes, notify, command)
+                return Run(trainer, mode, model_dir, checkpoint, writes, notify, command)()
         except tf.errors.OutOfRangeError as error:
             raise nothing_to_train_on(patterns, task) from error
         finally:
@@ -207,125 +199,6 @@ def compare(params: Experiment, mode: str, model_dir: str, patterns: list[str]) 
     if "train" in mode:
         resuming.compare_records(params.task.train_data.input_path, model_dir)
     return differing
-
-
-def _run(
-    trainer: Trainer,
-    mode: str,
-    model_dir: str,
-    checkpoint: str | None,
-    writes: bool,
-    notify: Callable[[str], None],
-    command: str,
-) -> dict[str, float]:
-    """Runs the steps and validations of a mode; see `train`.
-
-    Args:
-        trainer: built, and the checkpoint of the same model.
-        mode: see `train`.
-        model_dir: see `train`.
-        checkpoint: the path of the checkpoint to begin with, if any.
-        writes: whether this process writes what others read.
-        notify: see `train`.
-        command: see `train`.
-    """
-    task, params, strategy = trainer.task, trainer.config, trainer.strategy
-    step, last_step = trainer.global_step, params.trainer.train_steps
-    per_step = images_per_step(params.task, strategy.num_replicas_in_sync)
-    progress = ProgressLine(step, last_step, per_step, notify)
-    last: dict[str, float] = {}
-    train_actions = [
-        StopOnBadLoss(
-            step,
-            lambda: checkpoints.latest(model_dir),
-            lambda: trainer.images,
-            params.trainer.loss_upper_bound,
-            params.trainer.recovery_begin_steps,
-        ),
-        progress,
-        lambda output: last.update({name: float(value) for name, value in output.items()}),
-        *task.training_actions(params.trainer.steps_per_loop * per_step, notify),
-    ]
-    with contextlib.ExitStack() as stack:
-        place = model_dir if writes else stack.enter_context(tempfile.TemporaryDirectory())
-        summaries = saving.Summaries(
-            os.path.join(place, params.trainer.validation_summary_subdir), step, notify
-        )
-        eval_actions = [
-            lambda output: notify(
-                f"validation at step {int(step.numpy())}"
-                f" | loss {losses_text(output, 'validation_loss')}"
-            )
-        ]
-        if "eval" in mode:
-            eval_actions += task.evaluation_actions(trainer.model, strategy, summaries, step)
-
-        def recovered(error: BadLossError, failed: int, begin: int) -> None:
-            notify(f"warning: {error.what}; going on from step {begin} with the images after these")
-            assert task.order  # as in all training
-            task.order.go_back(failed, begin)
-            task.order.save(place)
-            progress.start()
-
-        os.makedirs(place, exist_ok=True)
-        saver = saving.Saver(
-            place,
-            params.task.wait_for_disk,
-            lambda: bool(trainer.interruption.asked.numpy()),
-            notify,
-        )
-        log = saving.Log(os.path.join(place, _ORBIT_LOG))
-        stack.enter_context(contextlib.redirect_stdout(log))
-        runner = train_lib.OrbitExperimentRunner(
-            distribution_strategy=strategy,
-            task=task,
-            mode=mode,
-            # The controller does what Model Garden does with recovery_max_trials, and ending when
-            # asked to is `interruption`'s, whatever the strategy.
-            params=params.replace(
-                trainer={"recovery_max_trials": -1, "preemption_on_demand_checkpoint": False}
-            ),
-            model_dir=place,
-            train_actions=train_actions,
-            eval_actions=eval_actions,
-            summary_manager=saving.Summaries(os.path.join(place, "train"), step, notify),
-            eval_summary_manager=summaries,
-            trainer=trainer,
-            controller_cls=functools.partial(
-                Controller,
-                checkpoint=checkpoint,
-                saver=saver,
-                most_recoveries=max(params.trainer.recovery_max_trials, 0),
-                recovered=recovered,
-            ),
-        )
-        if not writes:  # it saves as well, because saving takes all processes, but not for anyone
-            stack.callback(shutil.rmtree, runner.checkpoint_manager.directory, ignore_errors=True)
-        together.check_step(strategy, step, model_dir)
-        start = int(step.numpy())
-        if "train" in mode and start < last_step:
-            task.begin(trainer.model, notify)
-        # The checkpoint has been restored, so these are the settings of its model.
-        if "train" in mode and writes:
-            history.add(params, model_dir, start, command, notify)
-            experiment.save(params, model_dir)
-            task.save_companions(model_dir)
-            resuming.save_records(params.task.train_data.input_path, model_dir)
-            if task.order:
-                task.order.save(model_dir)
-            resuming.remove_leftovers(model_dir)
-        if start and mode != WATCH:
-            notify(f"resuming from step {start} in {model_dir}")
-        progress.start()
-        if mode == WATCH:
-            watching.validate(runner.controller, params.trainer, model_dir)
-        else:
-            runner.run()
-    if trainer.steps and trainer.steps.taken:
-        notify(trainer.steps.text())
-    if mode == "train" and start >= last_step:
-        notify(f"{model_dir} is already trained: {start} of {last_step} steps")
-    return last
 
 
 def patterns_of(settings: TrainingTask, mode: str) -> list[str]:

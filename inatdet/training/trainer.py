@@ -117,6 +117,17 @@ class Trainer(base_trainer.Trainer):
         self.images = {step: images[place], step - 1: before}
         self._last_images = images[-1]
 
+    def eval_step(self, iterator) -> dict[str, Any]:
+        """A step of validation, in which a replica for which no images are left does nothing."""
+
+        def validate(batch: Batch) -> None:
+            if tf.size(batch["image_id"]) > 0:  # or its losses would be no numbers
+                losses = self.task.validation_step(batch, self.model, self.validation_metrics)
+                self.validation_loss.update_state(losses[self.task.loss])
+
+        self.strategy.run(validate, args=(next(iterator),))
+        return {}
+
     def train_loop_end(self) -> dict[str, Any]:
         """The values of a loop; in asynchronous training, also the steps of each worker so far."""
         return super().train_loop_end() | (self.steps.named() if self.steps else {})

@@ -16,7 +16,7 @@ from inatdet.training import averaging, loop
 from inatdet.training import experiment as shared
 from inatdet.training.data_order import DataOrder
 from inatdet.training.resuming import compare_settings
-from tests import records
+from tests import devices, records
 from tests.classification.conftest import tiny
 from tests.classification.settings import training_on
 
@@ -58,6 +58,17 @@ def test_a_finished_run_is_validated_as_it_was(data, first_run):
     watched = []
     loop.train(training_on(data, 10), "continuous_eval", str(folder), notify=watched.append)
     assert watched == [line for line in lines if line.startswith("validation at step 10")]
+
+
+def test_the_losses_of_two_devices_are_those_of_one(data, first_run):
+    """Although the second one finds no images left for it in the last step."""
+    lines = []
+    for strategy in (None, devices.mirrored()):
+        params = training_on(data, 10, "task.validation_data.batch_size=6")
+        loop.train(params, "eval", str(first_run[0]), strategy, lines.append)
+    one, two = [line for line in lines if line.startswith("validation at step 10 | loss ")]
+    assert two == one
+    assert "nan" not in two
 
 
 def test_progress_shows_loss_and_accuracy(first_run):

@@ -1,6 +1,5 @@
 """A training process that is asked to end, as batch systems and people do."""
 
-import os
 import re
 import signal
 import subprocess
@@ -10,31 +9,21 @@ import pytest
 import tensorflow as tf
 
 from tests import records
-from tests.settings import SMALL
+from tests.programs.small_training import LIMIT, arguments, running
 
 
 def command(data, model_dir, steps):
-    settings = (
-        f"{SMALL},task.model.backbone.weights='',task.train_data.input_path={data},"
-        f"task.taxonomy={os.path.dirname(data)}/taxonomy.json,trainer.train_steps={steps}"
-    )
     # Jobs in the background of a shell ignore Ctrl-C, and so would the programs that they start.
     program = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from inatdet.__main__ import main; sys.exit(main())"
     )
-    flags = {
-        "config_file": "pipelines/mini_species.yaml",
-        "model_dir": model_dir,
-        "params_override": settings,
-    }
-    named = [f"--{name}={value}" for name, value in flags.items()]
-    return [sys.executable, "-c", program, "train", *named]
+    return [sys.executable, "-c", program, *arguments(data, model_dir, steps)]
 
 
-def ended_by(number, arguments):
+def ended_by(number, started):
     """Sends a signal after the first loop of steps; the exit code and what was said."""
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
+    with running(started) as process:
         lines = []
         for line in process.stderr:
             lines.append(line.rstrip())
@@ -60,7 +49,9 @@ def test_signals_end_a_run_that_goes_on_later(tmp_path):
         checkpoint = tf.train.load_checkpoint(str(model_dir))
         assert checkpoint.get_tensor("global_step/.ATTRIBUTES/VARIABLE_VALUE") == step
     last = 5 * (step // 5 + 2)
-    done = subprocess.run(command(data, model_dir, last), check=True, stderr=subprocess.PIPE)
+    done = subprocess.run(
+        command(data, model_dir, last), check=True, stderr=subprocess.PIPE, timeout=LIMIT
+    )
     assert tf.train.latest_checkpoint(str(model_dir)).endswith(f"ckpt-{last}")
     shown = [
         event.step

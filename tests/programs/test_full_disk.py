@@ -10,6 +10,7 @@ import pytest
 
 from inatdet.networks import checkpoints
 from tests import records
+from tests.programs.small_training import running
 from tests.programs.test_ending_training import command
 
 pytestmark = pytest.mark.slow
@@ -57,22 +58,18 @@ def test_training_waits_for_room_and_goes_on(tmp_path, kind):
     data, model_dir = records.write(tmp_path / "records"), tmp_path / "model"
     model_dir.mkdir()
     with contextlib.closing(kind(model_dir)) as disk:
-        arguments = command(data, model_dir, 100_000)
-        with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
-            try:
-                lines = lines_until(process, lambda line: line.startswith("step     20/"))
-                disk.fill(process)
-                lines += lines_until(process, lambda line: "cannot be saved" in line)
-                whole = checkpoints.newest_whole(str(model_dir))
-                assert whole, "the older checkpoint stays"
-                disk.free(process)
-                lines += lines_until(process, lambda line: "training goes on" in line)
-                lines += lines_until(process, lambda line: line.startswith("step "))
-                process.send_signal(signal.SIGTERM)
-                lines += process.stderr.read().splitlines()
-                assert process.wait() == 143
-            finally:
-                process.kill()
+        with running(command(data, model_dir, 100_000)) as process:
+            lines = lines_until(process, lambda line: line.startswith("step     20/"))
+            disk.fill(process)
+            lines += lines_until(process, lambda line: "cannot be saved" in line)
+            whole = checkpoints.newest_whole(str(model_dir))
+            assert whole, "the older checkpoint stays"
+            disk.free(process)
+            lines += lines_until(process, lambda line: "training goes on" in line)
+            lines += lines_until(process, lambda line: line.startswith("step "))
+            process.send_signal(signal.SIGTERM)
+            lines += process.stderr.read().splitlines()
+            assert process.wait() == 143
         newest = checkpoints.newest_whole(str(model_dir))
         assert step_of(newest) > step_of(whole) >= 10
         assert newest == checkpoints.latest(str(model_dir))

@@ -11,24 +11,18 @@ import pytest
 import tensorflow as tf
 
 from tests import records
-from tests.settings import SMALL
+from tests.programs.small_training import LIMIT, arguments
 
-LIMIT = 900  # seconds after which a test has hung
+MORE = 400  # steps that take longer than killing a process
 
 
 class Launched:
-    """`inatdet launch` with the small detector, and what it says."""
+    """`inatdet launch` with a small classifier, and what it says."""
 
-    def __init__(self, data, model_dir, strategy, steps, *flags):
-        settings = (
-            f"{SMALL},task.model.backbone.weights='',task.train_data.input_path={data},"
-            f"task.validation_data.input_path={data},task.train_data.batch_size=2,"
-            f"task.taxonomy={os.path.dirname(data)}/taxonomy.json,trainer.train_steps={steps}"
-        )
+    def __init__(self, data, model_dir, strategy, steps, *flags, mode="train"):
         command = [
             *(sys.executable, "-m", "inatdet", "launch", f"--strategy={strategy}", *flags, "--"),
-            *("train", "--config_file=pipelines/mini_species.yaml", f"--model_dir={model_dir}"),
-            f"--params_override={settings}",
+            *arguments(data, model_dir, steps, mode),
         ]
         self.lines = []
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -64,7 +58,8 @@ class Launched:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return records.write(tmp_path_factory.mktemp("records"))
+    # In validation, one of two workers has a batch more than the other.
+    return records.write(tmp_path_factory.mktemp("records"), count=15)
 
 
 def step_in(model_dir):
@@ -87,7 +82,7 @@ def test_asynchronous_training_outlives_its_processes(data, tmp_path):
     reached = step_in(model_dir)
     assert reached > 5
     # The same goes on; a server that is lost takes everything back to the newest checkpoint.
-    last = 5 * (reached // 5) + 40
+    last = 5 * (reached // 5) + MORE
     with Launched(data, model_dir, "parameter_server", last, "--evaluator", "--workers=1") as run:
         run.wait_for(f"resuming from step {reached} in")
         run.wait_for("step ")
@@ -110,19 +105,25 @@ def test_synchronous_training_outlives_its_processes(data, tmp_path):
     reached = step_in(model_dir)
     assert reached > 0
     assert f"ckpt-{reached}" in (model_dir / "logs" / "worker-0.log").read_text().splitlines()[-1]
-    last = 5 * (reached // 5) + 20
-    with Launched(data, model_dir, "multi_worker_mirrored", last) as run:
+    last = 5 * (reached // 5) + MORE
+    mode = "train_and_eval"
+    with Launched(data, model_dir, "multi_worker_mirrored", last, mode=mode) as run:
         run.wait_for(f"resuming from step {reached} in")
         run.wait_for("step ")
         os.kill(run.pid("worker 1"), signal.SIGKILL)
         run.wait_for("starting all again in 1 s from ckpt-")
         assert run.code() == 0, run.lines
     assert step_in(model_dir) == last
+    texts = [(model_dir / "logs" / f"worker-{i}.log").read_text() for i in range(2)]
+    one, other = (re.findall(r"^validation at step .*", text, re.MULTILINE)[-1] for text in texts)
+    assert one == other, "the losses of all images"
+    assert one.startswith(f"validation at step {last} | loss ")
+    assert "nan" not in one
 
 
-def run(*arguments):
+def run(*words):
     return subprocess.run(
-        [sys.executable, "-m", "inatdet", *arguments],
+        [sys.executable, "-m", "inatdet", *words],
         capture_output=True,
         text=True,
         check=False,
@@ -132,7 +133,7 @@ def run(*arguments):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("given", "words"),
     [
         ([], "the command to start is missing"),
         (["--", "detect"], "the command to start is missing"),
@@ -141,8 +142,8 @@ def run(*arguments):
         (["--", "train", "--config_file=a", "--model_dir=a", "--mode=eval"], "--mode=eval"),
     ],
 )
-def test_commands_that_cannot_be_started(arguments, words):
-    result = run("launch", *arguments)
+def test_commands_that_cannot_be_started(given, words):
+    result = run("launch", *given)
     assert result.returncode == 2
     assert words in result.stderr
 

@@ -104,6 +104,7 @@ def check_resumption(data, model_dir, more=""):
     assert [start["settings"]["trainer"]["train_steps"] for start in starts] == [20, 40, 40]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(first_run, data, tmp_path):
     model_dir = tmp_path / "model"
     shutil.copytree(first_run.model_dir, model_dir)
@@ -195,6 +196,7 @@ def test_what_tensorboard_shows(first_run):
         assert {(0x00, 0x9E, 0x73), (0xD5, 0x5E, 0x00)} & colours  # a right box, or a wrong one
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(data, tmp_path):
     more = (
         "trainer.optimizer_config.learning_rate.type=constant,"
@@ -238,7 +240,7 @@ def test_an_interruption_says_where_to_go_on(data, first_run, tmp_path, monkeypa
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop, "_run", interrupt)
+    monkeypatch.setattr(loop, "Run", interrupt)
     with pytest.raises(KeyboardInterrupt, match="nothing was saved yet, so the same command begin"):
         loop.train(training_on(data, 40), "train", str(tmp_path / "new"))
     assert not (tmp_path / "new").exists()
@@ -252,6 +254,7 @@ def test_a_model_that_cannot_be_written_is_noticed_before_it_is_built(data, tmp_
         loop.train(training_on(data, 5), "train", str(tmp_path / "file"))
 
 
+@pytest.mark.slow
 def test_no_image_to_train_on(tmp_path):
     pattern = records.write(tmp_path / "records", count=2, boxes=2)
     params = training_on(pattern, 5, "task.train_data.single_instance=true")

@@ -17,7 +17,7 @@ from inatdet.detection.task import DetectionTask
 from inatdet.networks import classifiers
 from inatdet.training import asynchronous, devices, loop
 from inatdet.training.cluster import Cluster
-from inatdet.training.launching import free_ports
+from inatdet.training.launch_plan import free_ports
 from tests import records
 from tests.classification import settings
 from tests.classification.conftest import tiny

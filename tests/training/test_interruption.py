@@ -7,7 +7,8 @@ import threading
 import pytest
 import tensorflow as tf
 
-from inatdet.training.interruption import SIGNALS, Interruption
+from inatdet.interruptions import SIGNALS
+from inatdet.training.interruption import Interruption
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from inatdet.errors import InputError, RunError
-from inatdet.training.launching import Launch, Plan, free_ports
+from inatdet.training.launch_plan import Plan, free_ports
+from inatdet.training.launching import Launch
 
 # A process knows what it is, notes that it started, and does what its script says.
 HEAD = """

@@ -8,7 +8,7 @@ import pytest
 from inatdet.errors import RunError
 from inatdet.training import meeting
 from inatdet.training.cluster import Cluster
-from inatdet.training.launching import free_ports
+from inatdet.training.launch_plan import free_ports
 
 
 def cluster_of(count):

@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from inatdet.training.launching import Launch, Plan
+from inatdet.training.launch_plan import Plan
+from inatdet.training.launching import Launch
 from tests import records
 
 REPLICAS = 2

@@ -1,0 +1,81 @@
+"""Ctrl-C and SIGTERM that count even where their exception gets lost.
+
+Python handles signals between any two instructions of the main thread. If that is in a destructor,
+or in what a library calls back, an exception is reported and forgotten; and libraries in C may
+clear errors without a word. So a signal is remembered. What Python reports is raised again, and
+long loops can ask.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C, and what batch systems and preemptible machines send before they end a process."""
+
+_PAUSE = 0.05  # seconds after which the code that lost an exception has been left
+
+_came: list[signal.Signals] = []
+
+
+@contextlib.contextmanager
+def heeded() -> Iterator[Sequence[signal.Signals]]:
+    """A block which signals end with KeyboardInterrupt; yields those that came.
+
+    Outside of the main thread, which alone can handle signals, it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield ()
+        return
+    # Shells have jobs in the background ignore Ctrl-C, and that is how it stays.
+    numbers = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, _interrupt) for number in numbers}
+    hook = sys.unraisablehook
+    sys.unraisablehook = _raising_again(hook)
+    try:
+        yield _came
+    finally:
+        sys.unraisablehook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _came.clear()
+
+
+def raise_lost() -> None:
+    """Raises KeyboardInterrupt if a signal came in `heeded` and this was reached all the same."""
+    if _came:
+        raise KeyboardInterrupt
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    del frame
+    _came.append(signal.Signals(number))
+    raise KeyboardInterrupt
+
+
+def _raising_again(report: Callable[[Any], object]) -> Callable[[Any], None]:
+    """A hook for errors that Python forgets; it reports all but interruptions."""
+
+    def hook(unraisable: Any) -> None:
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            report(unraisable)
+            return
+        number = _came[-1] if _came else signal.SIGINT
+        # Without the locks of `threading`, which the code that was interrupted may hold.
+        with contextlib.suppress(RuntimeError):  # too late, Python is ending
+            _thread.start_new_thread(_send_later, (number,))
+
+    return hook
+
+
+def _send_later(number: signal.Signals) -> None:
+    time.sleep(_PAUSE)
+    _thread.interrupt_main(number)
