@@ -34,7 +34,7 @@ from inatdet.parts import sha256_of_arrays
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.streaming import in_file_order
 from inatdet.training.applying import stamp_of
-from inatdet.training.progress import duration
+from inatdet.training.durations import duration
 
 _VERSION = 1
 _MADE_WITH, _COMPLETE = "made_with.json", "complete.json"

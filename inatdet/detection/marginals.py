@@ -50,17 +50,17 @@ def marginal(
     # Segments run along the first axis: [classes, batch * n].
     by_class = tf.transpose(tf.reshape(fine.scores, [-1, num_classes]))
     total = by_proposal(tf.math.unsorted_segment_sum(by_class, group, num_groups))
-    if boxes == MarginalBoxes.MEAN:
-        mean = _mean_box_codes(fine, total, group)
-        box_codes = functools.partial(box_math.of_pairs, mean)
-    else:
-        best_class = by_proposal(_best_class(by_class, group, num_groups))
-
-        def box_codes(proposals: tf.Tensor, groups: tf.Tensor) -> tf.Tensor:
-            return fine.box_codes(proposals, box_math.of_pairs(best_class, proposals, groups))
-
     # Rounding must not lift a sum of probabilities above 1.
-    return ClassifiedProposals(tf.minimum(total, 1.0), box_codes, fine.boxes, fine.valid)
+    scores = tf.minimum(total, 1.0)
+    if boxes == MarginalBoxes.MEAN:
+        mean = functools.partial(box_math.of_pairs, _mean_box_codes(fine, total, group))
+        return ClassifiedProposals(scores, mean, fine.boxes, fine.valid)
+    best_class = by_proposal(_best_class(by_class, group, num_groups))
+
+    def of_best_class(proposals: tf.Tensor, groups: tf.Tensor) -> tf.Tensor:
+        return fine.box_codes(proposals, box_math.of_pairs(best_class, proposals, groups))
+
+    return ClassifiedProposals(scores, of_best_class, fine.boxes, fine.valid)
 
 
 def _best_class(by_class: tf.Tensor, group: tf.Tensor, num_groups: int) -> tf.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inatdet.datasets.fetching import gigabytes
+from inatdet.outputs import gigabytes
 from inatdet.training.durations import duration
 from inatdet.training.estimates import Span, TrainingPlan
 
