@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from inatdet.programs.train import MODES
 from inatdet.training import cluster
+from inatdet.training.modes import MODES
 
 FOLDER = Path(__file__).parent.parent / "docs" / "recipes"
 MANIFESTS = sorted(FOLDER.glob("*.yaml"))
