@@ -38,6 +38,7 @@ class Trunk:
         self._conv.set_weights([rng.normal(size=w.shape) for w in self._conv.weights])
         self.calls, self._dies_after = 0, dies_after
         self.first_stage = self
+        self.distribute_strategy = tf.distribute.get_strategy()
         self.backbone_parts = (
             SimpleNamespace(
                 get_weights=self._conv.get_weights,
