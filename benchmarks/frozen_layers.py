@@ -31,7 +31,7 @@ _NUM_CLASSES = flags.DEFINE_integer("num_classes", 25, "Labels without the backg
 _ALL, _FROZEN, _CACHED = "everything trained", "trunk frozen", "cached features"
 _BLOCK = "task.model.backbone.frozen_until"
 _VARIANTS = {
-    _ALL: (f"{_BLOCK}=", False),
+    _ALL: (f"{_BLOCK}=''", False),
     _FROZEN: (f"{_BLOCK}=mixed7", False),
     _CACHED: (f"{_BLOCK}=mixed7", True),
 }
@@ -39,7 +39,7 @@ _VARIANTS = {
 
 def peer_of(override: str, cached: bool) -> Peer:
     """A process that trains one of the variants."""
-    settings = ["task.feature_cache=", override, _OVERRIDE.value]
+    settings = ["task.feature_cache=''", override, _OVERRIDE.value]
     return Peer(
         "benchmarks.peers.ours",
         f"--config_file={_CONFIG.value}",

@@ -208,8 +208,10 @@ class FeatureCache:
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
+        strategy = model.distribute_strategy
         for key, image in data.prefetch(tf.data.AUTOTUNE):
-            yield int(key), features(image).numpy()
+            found = strategy.run(features, args=(image,))  # the same on all replicas
+            yield int(key), strategy.experimental_local_results(found)[0].numpy()
 
 
 def _key_of(encoded: tf.Tensor) -> tf.Tensor:

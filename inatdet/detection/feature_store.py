@@ -171,5 +171,5 @@ def _read_list(path: str) -> dict:
 def _checksum(cells: np.ndarray) -> int:
     checksum, flat = 0, cells.reshape(-1)
     for first in range(0, flat.size, _BLOCK):
-        checksum = zlib.crc32(flat[first : first + _BLOCK].tobytes(), checksum)
+        checksum = zlib.crc32(np.ascontiguousarray(flat[first : first + _BLOCK]).data, checksum)
     return checksum

@@ -38,6 +38,7 @@ class Trunk:
         self._conv.set_weights([rng.normal(size=w.shape) for w in self._conv.weights])
         self.calls, self._dies_after = 0, dies_after
         self.first_stage = self
+        self.distribute_strategy = tf.distribute.get_strategy()
         self.backbone_parts = (
             SimpleNamespace(
                 get_weights=self._conv.get_weights,
@@ -247,12 +248,12 @@ def batches(data, features_of, batch_size, count):
     return list(dataset.take(count))
 
 
-@pytest.mark.parametrize("batch_size", [1, 3])
-def test_the_order_is_that_of_images(task, data, batch_size):
+@pytest.mark.parametrize(("batch_size", "count"), [(1, 12), (3, 6)])
+def test_the_order_is_that_of_images(task, data, batch_size, count):
     trunk = Trunk()
     cache = filled(task, trunk)[0]
-    plain = batches(data, None, batch_size, 12)
-    cached = batches(data, cache.features_of, batch_size, 12)
+    plain = batches(data, None, batch_size, count)
+    cached = batches(data, cache.features_of, batch_size, count)
     for one, other in zip(plain, cached):
         image, features = one.pop("image"), other.pop("features")
         assert one.keys() == other.keys()
@@ -267,7 +268,7 @@ def test_the_order_is_that_of_images(task, data, batch_size):
     ("override", "words"),
     [
         ("task.model.backbone.frozen_until=mixed6", "frozen_until to mixed7, its last block"),
-        ("task.model.backbone.frozen_until=", "frozen_until to mixed7, its last block"),
+        ("task.model.backbone.frozen_until=''", "frozen_until to mixed7, its last block"),
         ("task.train_data.on_bad=skip", "on_bad=skip is impossible with it"),
         ("runtime.distribution_strategy=multi_worker_mirrored", "for training in one process"),
     ],
