@@ -111,7 +111,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(_LONGEST_END)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # and the processes that it started
         process.wait()
 
 
