@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import signal
+import subprocess
 
 import numpy as np
 import pytest
@@ -365,6 +366,27 @@ def test_the_time_left_comes_from_what_was_made_and_from_a_plan(tmp_path, monkey
     monkeypatch.setattr(costs, "_plan", lambda step, folder: Span(5.0, 4.0, 7.0))
     new = [Step("train", str(tmp_path / "seed3" / model), ["train"]) for model in ("a", "b")]
     assert costs.time_left(new, str(tmp_path)) == (Span(10.0, 8.0, 14.0), 0)
+
+
+def test_a_plan_is_made_with_the_settings_of_the_training_and_kept(tmp_path, monkeypatch):
+    planned = []
+
+    def program(command, **options):
+        del options
+        planned.append(command)
+        (file,) = [flag for flag in command if flag.startswith("--config_file=")]
+        with open(file.partition("=")[2]) as settings:
+            assert yaml.safe_load(settings) == {"a": 1}
+        total = {"likely": 2.0, "least": 1.0, "most": 4.0}
+        return subprocess.CompletedProcess(command, 0, json.dumps({"total": total}), "")
+
+    monkeypatch.setattr(costs.subprocess, "run", program)
+    folder = str(tmp_path / "seed1" / "species")
+    step = Step("train", folder, ["train", f"--config_file={folder}/train.yaml"], {"a": 1})
+    for _ in range(2):
+        assert costs.time_left([step], str(tmp_path / "plans")) == (Span(2.0, 1.0, 4.0), 0)
+    assert len(planned) == 1
+    assert planned[0][2:5] == ["inatdet", "plan", "--json"]
 
 
 def test_calibrated_scores_by_hand():

@@ -107,12 +107,10 @@ def _make(study: Study, place: Place) -> None:
         )
     for step in preparing:
         _run(step, place)
-    left, unknown = costs.time_left(every, os.path.join(place.work_dir, "plans"))
     done = sum(step.seconds is not None for step in every)
-    more = f", and {unknown} passes of detection besides" if unknown else ""
     _say(
-        f"{len(runs)} trainings, {len(every)} programs, {done} of which are done; about "
-        f"{range_of(left)} are left{more}"
+        f"{len(runs)} trainings, {len(every)} programs, {done} of which are done; "
+        f"{_time_left(every, place)}"
     )
     if _ESTIMATE.value:
         return
@@ -131,12 +129,17 @@ def _run(step: Step, place: Place, every: Sequence[Step] = ()) -> None:
     if step.seconds is not None:
         return
     where = os.path.relpath(step.folder, place.work_dir)
-    left = ""
-    if any(other.seconds is not None and other.name == "train" for other in every):
-        known, _ = costs.time_left(every, os.path.join(place.work_dir, "plans"))
-        left = f"; about {range_of(known)} are left in all"
-    _say(f"{where}: {step.name}{left}")
+    _say(f"{where}: {step.name}{f'; {_time_left(every, place)}' if every else ''}")
     step.run()
+
+
+def _time_left(every: Sequence[Step], place: Place) -> str:
+    """What the steps that are not done take, in words."""
+    left, unknown = costs.time_left(every, os.path.join(place.work_dir, "plans"))
+    parts = [f"about {range_of(left)}"] if left.most or not unknown else []
+    if unknown:
+        parts.append(f"{unknown} passes of detection, of which none was made yet,")
+    return f"{' and '.join(parts)} are left"
 
 
 def _write_table(study: Study, place: Place) -> None:

@@ -64,6 +64,7 @@ def _plan(step: Step, plans_dir: str) -> Span:
     """The time of a training, by `inatdet plan`; kept, because it takes a minute."""
     path = os.path.join(plans_dir, f"{_model(step)}.json")
     if not os.path.exists(path):
+        step.write_settings()
         flags = [flag for flag in step.arguments if flag.startswith(_PLAN_FLAGS)]
         command = [sys.executable, "-m", "inatdet", "plan", "--json", "--steps=20", *flags]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -70,6 +70,11 @@ class Step:
                 f"remove {self.folder} to begin again, or choose another --work_dir"
             )
 
+    def write_settings(self) -> None:
+        """Writes the file with its settings, if there are any."""
+        if self.settings:
+            write_text(self.settings_file, yaml.safe_dump(self.settings))
+
     def run(self) -> None:
         """Runs it; what it says goes to `log.txt`.
 
@@ -80,8 +85,7 @@ class Step:
         command = [sys.executable, "-m", "inatdet", *self.arguments]
         log = os.path.join(self.folder, "log.txt")
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        if self.settings:
-            write_text(self.settings_file, yaml.safe_dump(self.settings))
+        self.write_settings()
         before = _seconds_before(self.path)
         start = time.monotonic()
         with open(log, "a", encoding="utf-8") as file:
@@ -111,7 +115,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(_LONGEST_END)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # and the processes that it started
         process.wait()
 
 
