@@ -4,9 +4,10 @@
 
 Two workers train a tiny detector, as `inatdet launch` starts them, but with short pauses before a
 lost process is started again. One of the workers gets SIGKILL at a random moment, and another one
-when the lost one has been started again; moments are drawn from one and a half times the seconds
-that the first start took to its first steps. Then one worker trains, and the parameter server is
-killed, which takes all processes back to the newest checkpoint.
+when the lost one has been started again. Every third time the moment is drawn from the seconds that
+the first start took to its first steps, else it comes within a second of the chief's first, second
+or third report of steps. Then one worker trains, and the parameter server is killed, which takes
+all processes back to the newest checkpoint.
 
 After the last kill training is asked to end, and is started once more, undisturbed. All has
 survived if every start went on from the newest checkpoint, and the last one has taken all steps.
@@ -100,6 +101,7 @@ class Killing(Cluster):
         self._job, self._counted = job, counted
         self._processes: dict[str, int] = {}
         self._begin, self._until_steps = time.monotonic(), 0.0
+        self._reports_left = 0  # of steps, before a process is killed; 0 or less for never
         self._all_are_there = True
         self.is_over = False
 
@@ -108,15 +110,19 @@ class Killing(Cluster):
         super().hear(line)
         if self.is_over:
             return
-        if line.startswith("step ") and not self._until_steps:
-            self._until_steps = time.monotonic() - self._begin
-            self._kill_soon()
+        if line.startswith("step "):
+            self._reports_left -= 1
+            if not self._until_steps:
+                self._until_steps = time.monotonic() - self._begin
+                self._draw_moment()
+            elif self._reports_left == 0:
+                self._kill_after(random.uniform(0, 1))
         started = re.findall(rf"({self._job} \d+) \(process (\d+)\)", line)
         if line.startswith("started ") and started:
             self._all_are_there = True
             self._processes |= {name: int(process) for name, process in started}
             if self._until_steps:
-                self._kill_soon()
+                self._draw_moment()
         if re.match(rf"{self._job} \d+ was ended by SIGKILL", line):
             self._all_are_there = False
             self._counted.values["kills"] += 1
@@ -127,11 +133,18 @@ class Killing(Cluster):
             self.is_over = True
             raise KeyboardInterrupt
 
-    def _kill_soon(self) -> None:
-        if self._counted.values["kills"] < _KILLS.value:
-            process = random.choice(sorted(self._processes.values()))
-            seconds = random.uniform(0, 1.5 * self._until_steps)
-            threading.Timer(seconds, _kill, [process]).start()
+    def _draw_moment(self) -> None:
+        self._reports_left = 0
+        if self._counted.values["kills"] >= _KILLS.value:
+            return
+        if random.random() < 1 / 3:
+            self._kill_after(random.uniform(0, self._until_steps))
+        else:
+            self._reports_left = random.randint(1, 3)
+
+    def _kill_after(self, seconds: float) -> None:
+        process = random.choice(sorted(self._processes.values()))
+        threading.Timer(seconds, _kill, [process]).start()
 
 
 def _kill(process: int) -> None:

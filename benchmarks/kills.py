@@ -5,9 +5,11 @@
     python -m benchmarks.kills --records=... --work_dir=DIR --programs=train --ways=SIGKILL
 
 The records are those of `make demo`. Each program, with a tiny model, runs once undisturbed and is
-then killed and started again until it has been killed often enough and finished. Moments are drawn
-from the time that the undisturbed run took. In turn it gets SIGKILL; SIGTERM; SIGINT; and SIGKILL
-after which the newest checkpoint or part is cut off somewhere, as a power cut may leave it.
+then killed and started again until it has been killed often enough and finished. Every third time
+the moment is drawn from the time that the undisturbed run took, else it comes a while after the
+first, second or third new checkpoint or part. In turn the program gets SIGKILL; SIGTERM; SIGINT;
+and SIGKILL after which the newest checkpoint or part is cut off somewhere, as a power cut may
+leave it.
 
 Training must always go on from a whole checkpoint, never from an older one than there was, and end.
 What the others write must be the undisturbed run's file, byte by byte.
@@ -67,13 +69,13 @@ class Job:
         name: for the table.
         arguments: its own.
         target: the file or folder that it writes.
-        newest: patterns of the files of which the newest is cut off in a power cut.
+        kept: a pattern of the files from which it goes on, each of which is new.
     """
 
     name: str
     arguments: Sequence[str]
     target: str
-    newest: Sequence[str]
+    kept: str
 
 
 class Programs:
@@ -95,21 +97,28 @@ class Programs:
         )
         atexit.register(os.killpg, self._process.pid, signal.SIGKILL)
 
-    def run(self, arguments: Sequence[str], number: int = 0, after: float | None = None) -> Ended:
+    def run(
+        self,
+        arguments: Sequence[str],
+        number: int = 0,
+        is_time: Callable[[float], bool] = lambda seconds: False,
+    ) -> Ended:
         """Runs a program to its end, or until it gets a signal.
 
         Args:
             arguments: the program's.
             number: of the signal.
-            after: when, in seconds; never by default.
+            is_time: whether to send it, after so many seconds; never by default.
         """
         request = json.dumps({"arguments": list(arguments), "said": self._said})
         self._process.stdin.write(f"{request}\n".encode())
         program = int(self._process.stdout.readline())
         begin = time.monotonic()
-        if not select.select([self._process.stdout], [], [], after)[0]:
-            with contextlib.suppress(ProcessLookupError):  # it has just ended
-                os.kill(program, number)
+        while not select.select([self._process.stdout], [], [], 0.01)[0]:
+            if is_time(time.monotonic() - begin):
+                with contextlib.suppress(ProcessLookupError):  # it has just ended
+                    os.kill(program, number)
+                break
         code = int(self._process.stdout.readline())
         took = time.monotonic() - begin
         with open(self._said, encoding="utf-8", errors="replace") as file:
@@ -129,10 +138,26 @@ class Ended:
     seconds: float
 
 
+def drawn_moment(job: Job, seconds: float) -> Callable[[float], bool]:
+    """Says when it is time to kill a job, whose undisturbed run took so many seconds."""
+    if random.random() < 1 / 3:
+        at = random.uniform(0.1, 1.0) * seconds
+        return lambda passed: passed >= at
+    before, files, more = set(glob.glob(job.kept)), random.randint(1, 3), None
+    pause = random.uniform(0, 0.02) * seconds
+
+    def is_time(passed: float) -> bool:
+        nonlocal more
+        if more is None and len(set(glob.glob(job.kept)) - before) >= files:
+            more = passed + pause
+        return more is not None and passed >= more
+
+    return is_time
+
+
 def cut_off_newest(job: Job) -> None:
     """Cuts off the newest file of a job anywhere."""
-    found = [path for pattern in job.newest for path in glob.glob(pattern, recursive=True)]
-    if found:
+    if found := glob.glob(job.kept):
         newest = max(found, key=os.path.getmtime)
         os.truncate(newest, random.randint(0, max(0, os.path.getsize(newest) - 1)))
 
@@ -157,8 +182,10 @@ def disturbed(
         kills = sum(of["ways"].values())
         way = _KILLED_BY.value[kills % len(_KILLED_BY.value)]
         number = getattr(signal, "SIGKILL" if way == "power cut" else way)
-        after = random.uniform(0.1, 1.0) * of["seconds"] if kills < _KILLS.value else None
-        ended = programs.run(job.arguments, number, after)
+        if kills < _KILLS.value:
+            ended = programs.run(job.arguments, number, drawn_moment(job, of["seconds"]))
+        else:
+            ended = programs.run(job.arguments)
         of["said"].append(ended.said)
         of["resumed"] += "going on behind" in ended.said or "resuming from step" in ended.said
         if ended.finished:
@@ -216,25 +243,25 @@ def jobs_of(records: str, work: str) -> list[Job]:
             "train",
             training("species", model, tiny.detector(_TRAIN_STEPS, _SAVE_EVERY), records),
             model,
-            [f"{model}/ckpt-*"],
+            f"{model}/ckpt-*",
         ),
         Job(
             "detect",
             ("detect", f"--model_dir={model}", inputs, f"--output={found}"),
             found,
-            [f"{found}.parts/*/*.part"],
+            f"{found}.parts/*/*.part",
         ),
         Job(
             "classify",
             ("classify", f"--model_dir={classifier}", inputs, f"--output={named}"),
             named,
-            [f"{named}.parts/*/*.part"],
+            f"{named}.parts/*/*.part",
         ),
         Job(
             "boxes",
             ("classify", f"--model_dir={classifier}", inputs, *of_boxes),
             boxes,
-            [f"{boxes}.parts/*/*.part"],
+            f"{boxes}.parts/*/*.part",
         ),
     ]
 
