@@ -10,7 +10,7 @@ from inatdet.data.annotations import Image
 from inatdet.data.categories import Category
 from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.data.taxonomy import Taxonomy
-from inatdet.detection import inputs
+from inatdet.detection import inputs, pixels
 from inatdet.errors import InputError
 from inatdet.tfrecords import encoding
 from inatdet.tfrecords.damage import find_damage, reading_errors
@@ -109,7 +109,7 @@ def numpy_resize(image, height, width):
     ],
 )
 def test_resized_shape(height, width, expected):
-    found = inputs.resized_shape(height, width, 600, 1024)
+    found = pixels.resized_shape(height, width, 600, 1024)
     assert tuple(int(side) for side in found) == expected
 
 
@@ -119,7 +119,7 @@ def test_resized_shape_rounds_as_the_od_api_does(short_edge, long_edge):
     sizes = np.concatenate([rng.integers(1, 900, (3000, 2)), rng.integers(1, 9000, (500, 2))])
     # Every width at one height: halves (rounded to even) and the edge of the long side come up.
     sizes = np.concatenate([sizes, [[400, width] for width in range(1, 1300)]]).astype(np.int32)
-    found = inputs.resized_shape(sizes[:, 0], sizes[:, 1], short_edge, long_edge)
+    found = pixels.resized_shape(sizes[:, 0], sizes[:, 1], short_edge, long_edge)
     expected = [numpy_resized_shape(h, w, short_edge, long_edge) for h, w in sizes]
     np.testing.assert_array_equal(np.stack(found, axis=-1), expected)
 
