@@ -24,7 +24,7 @@ from absl import app, flags
 from benchmarks import measuring, photographs
 from benchmarks.measuring import Target
 from benchmarks.peers import model_garden_fpn
-from inatdet.detection import inputs
+from inatdet.detection import inputs, pixels
 
 _IMAGES = flags.DEFINE_integer("images", 240, "Images generated, and timed in each round.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each way is timed.")
@@ -37,7 +37,7 @@ def bare(jpegs: list[bytes]) -> tf.data.Dataset:
     def decode_and_resize(jpeg: tf.Tensor) -> tf.Tensor:
         image = tf.io.decode_jpeg(jpeg, channels=3)
         height, width = tf.unstack(tf.shape(image)[:2])
-        return tf.image.resize(image, inputs.resized_shape(height, width, 600, 1024))
+        return tf.image.resize(image, pixels.resized_shape(height, width, 600, 1024))
 
     data = tf.data.Dataset.from_tensor_slices(jpegs).repeat()
     return data.map(decode_and_resize, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

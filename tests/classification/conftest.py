@@ -4,17 +4,9 @@ import tf_keras
 from inatdet.networks import classifiers
 
 
-def tiny(
-    network,
-    weights="",
-    batch_norm="trained",
-    momentum=0.9,
-    width=1.0,
-    settings=None,
-    frozen_until="",
-):
+def tiny(network, weights="", batch_norm="trained", momentum=0.9, *others):
     """Two layers in place of a network, with the arguments of `classifiers.build`."""
-    del network, weights, batch_norm, width, settings, frozen_until
+    del network, weights, batch_norm, others
     image = tf_keras.Input((None, None, 3))
     x = tf_keras.layers.Conv2D(8, 5, strides=4, name="conv0")(image)
     x = tf_keras.layers.BatchNormalization(momentum=momentum, name="batch_norm0")(x)

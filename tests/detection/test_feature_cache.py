@@ -234,26 +234,25 @@ def test_what_features_were_made_with_is_written_beside_them(task):
         assert {"records", "weights", "short_edge"} < json.load(file).keys()
 
 
-def batches(data, features_of, batch_size, count):
+def batches(data, features_of):
     dataset = inputs.make_dataset(
         data,
         LabelLookup(records.taxonomy(), "species"),
-        batch_size=batch_size,
+        batch_size=3,
         short_edge=64,
         long_edge=128,
         is_training=True,
         seed=3,
         features_of=features_of,
     )
-    return list(dataset.take(count))
+    return list(dataset.take(6))
 
 
-@pytest.mark.parametrize(("batch_size", "count"), [(1, 12), (3, 6)])
-def test_the_order_is_that_of_images(task, data, batch_size, count):
+def test_the_order_is_that_of_images(task, data):
     trunk = Trunk()
     cache = filled(task, trunk)[0]
-    plain = batches(data, None, batch_size, count)
-    cached = batches(data, cache.features_of, batch_size, count)
+    plain = batches(data, None)
+    cached = batches(data, cache.features_of)
     for one, other in zip(plain, cached):
         image, features = one.pop("image"), other.pop("features")
         assert one.keys() == other.keys()
