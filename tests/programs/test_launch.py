@@ -13,7 +13,7 @@ import tensorflow as tf
 from tests import records
 from tests.programs.small_training import LIMIT, arguments
 
-MORE = 400  # steps that take longer than killing a process
+MORE = 150  # steps that take longer than killing a process
 
 
 class Launched:
