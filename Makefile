@@ -207,7 +207,7 @@ demo_detector = $(call DEMO,detection,$(1),$(call demo_schedule,$(2),$(3))$(comm
 ## Runs the whole benchmark on the mini dataset, with four models, in minutes.
 demo:
 	@$(MAKE) $(call DEMO,detection,species) tfrecords
-	@$(MAKE) $(call DEMO,classification,species,$(call demo_schedule,300,0.003)) train
+	@$(MAKE) $(call DEMO,classification,species,$(call demo_schedule,250,0.003)) train
 	@$(MAKE) $(call demo_detector,generic,200,0.003) train
 	@$(MAKE) $(call demo_detector,super,250,0.0015) train
 	@$(MAKE) $(call demo_detector,species,350,0.0015) train
