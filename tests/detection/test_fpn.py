@@ -109,9 +109,19 @@ def test_it_learns_and_detects_in_batches_of_any_shape():
             assert (boxes <= [height, width, height, width]).all()
 
 
-def test_on_resnet():
+@pytest.mark.parametrize(
+    "head",
+    [
+        {},
+        pytest.param(
+            {"class_agnostic_boxes": True, "separate_objectness": True}, marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_on_resnet(head):
     config = small_pyramid().task.model
     config.backbone.override({**RESNET, "batch_norm": "trained"})
+    config.head.override(head)
     model = forms.build(config, NUM_CLASSES)
     assert isinstance(model, FPNFasterRCNN)
     losses, _ = model.losses_of(batch_of([(96, 128)]), training=True)
