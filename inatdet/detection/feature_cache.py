@@ -97,9 +97,10 @@ class FeatureCache:
             with _bar("checking features", images) as bar:
                 missing = store.missing(images, bar.update)
             if missing and before:
+                lost = sum(len(feature_store.images_of(part, images)) for part in missing)
                 notify(
-                    f"warning: {len(missing)} files of features in {folder} are damaged or lost; "
-                    "they are computed again"
+                    f"warning: the features of {lost:,} of {images:,} images in {folder} are "
+                    "damaged or lost; they are computed again"
                 )
             if missing:
                 write_text(os.path.join(folder, _MADE_WITH), made_with)

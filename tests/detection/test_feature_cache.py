@@ -192,8 +192,9 @@ def test_damage_is_noticed_and_mended(task, data, name):
         file.write(b"damage")
     trunk = Trunk()
     cache, lines = filled(task, trunk)
-    assert lines[0].startswith(f"warning: 1 files of features in {folder} are damaged or lost")
-    assert trunk.calls == (4 if name == "000001.npy" else 2)
+    lost = 4 if name == "000001.npy" else 2
+    assert lines[0].startswith(f"warning: the features of {lost} of {IMAGES} images in {folder}")
+    assert trunk.calls == lost
     after = cache.features_of(tf.stack(jpegs(data)), [False] * IMAGES)
     np.testing.assert_array_equal(tf.cast(before, tf.float32), tf.cast(after, tf.float32))
 

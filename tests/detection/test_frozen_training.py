@@ -10,6 +10,7 @@ from inatdet.detection.serving import export
 from inatdet.networks import checkpoints
 from inatdet.training.loop import train
 from tests import records
+from tests.devices import mirrored
 from tests.settings import INCEPTION_OVERRIDE, small
 
 pytestmark = pytest.mark.slow
@@ -27,7 +28,7 @@ def data(tmp_path_factory):
     return records.write(tmp_path_factory.mktemp("records"), count=8)
 
 
-def trained(data, folder, more="", steps=STEPS):
+def trained(data, folder, more="", steps=STEPS, strategy=None):
     """The losses of a run, one a step, and what it said."""
     folder_of_data = data.rpartition("/")[0]
     params = small(
@@ -35,7 +36,7 @@ def trained(data, folder, more="", steps=STEPS):
         f"trainer.train_steps={steps},{FROZEN}{more}"
     )
     lines = []
-    train(params, "train", str(folder), notify=lines.append)
+    train(params, "train", str(folder), strategy, notify=lines.append)
     losses = [line.split("loss ")[1].split(")")[0] for line in lines if line.startswith("step ")]
     numbers = [[float(word.strip("(,")) for word in one.split() if "." in word] for one in losses]
     return np.array(numbers), lines
@@ -58,6 +59,15 @@ def test_cached_features_train_alike(data, plain, tmp_path):
     assert any("computing the features of 8 images" in line for line in lines)
     np.testing.assert_allclose(losses[0], plain[1][0], rtol=1e-2, atol=2e-3)
     np.testing.assert_allclose(losses, plain[1], rtol=0.1, atol=0.02)
+
+
+def test_two_devices_share_cached_features(data, tmp_path):
+    more = f",task.feature_cache={tmp_path}/features,task.train_data.batch_size=1"
+    losses, lines = trained(data, tmp_path / "model", more, 1, mirrored())
+    assert losses.shape == (1, 5)
+    assert any("computing the features of 8 images" in line for line in lines)
+    _, lines = trained(data, tmp_path / "alone", more, 1)
+    assert any("using the features of 8 images" in line for line in lines)
 
 
 def test_a_run_that_rounds_its_features_trains_as_from_cached_ones(data, tmp_path, monkeypatch):
