@@ -9,18 +9,19 @@ from tests.classification import settings as classification
 from tests.settings import training_on
 
 
-def save(data: str, directory, step: int = 1) -> str:
+def save(data: str, directory, step: int = 1, more: str = "") -> str:
     """Saves a tiny detector for the labels of some TFRecords.
 
     Args:
         data: the pattern of the files.
         directory: a folder that exists.
         step: of the checkpoint.
+        more: overrides of settings.
 
     Returns:
         The folder, which holds settings, taxonomy and `ckpt-STEP`.
     """
-    params = training_on(data, 1)
+    params = training_on(data, 1, more)
     tf.random.set_seed(0)
     return _save(params, DetectionTask(params.task).build_model(), directory, step)
 
@@ -31,7 +32,7 @@ def save_classifier(data: str, directory, step: int = 1, more: str = "") -> str:
     Args:
         data: the pattern of the files.
         directory: a folder that exists.
-        step: in the checkpoint's name.
+        step: of the checkpoint.
         more: overrides of settings.
     """
     params = classification.training_on(data, 1, more)

@@ -1,12 +1,13 @@
 """Cross entropy at several levels of the taxonomy at once.
 
 A model's probability of a coarse label is the sum of those of its classes, as in `marginals`. The
-loss at a level is minus the logarithm of that sum for the true label, so that a mistake within a
-coarse label costs nothing at its level. Weighted and added up, these are the hierarchical cross
-entropy of Bertinetto et al., "Making Better Mistakes: Leveraging Class Hierarchies with Deep
-Networks", 2020. They weight -log P(label | its coarser label) at each level, of which
--log P(label) is the sum over the coarser levels: their weight of a level is the sum of ours of this
-level and all finer ones.
+loss at a level is minus the logarithm of that sum for the true label, so a mistake within a coarse
+label costs nothing at its level.
+
+The weighted sum of these losses is the hierarchical cross entropy of Bertinetto et al., "Making
+Better Mistakes: Leveraging Class Hierarchies with Deep Networks", 2020. They weight
+-log P(label given the coarser label) at each level; -log P(label) is the sum of those at its level
+and the coarser ones. So their weight of a level is the sum of ours there and at all finer ones.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from inatdet.detection import boxes as box_math
 from inatdet.detection.config import MarginalBoxes
-from inatdet.detection.postprocess import ClassifiedProposals
+from inatdet.detection.postprocess import BoxCodes, ClassifiedProposals
 
 
 def marginal(
@@ -41,35 +41,36 @@ def marginal(
         The same proposals with probabilities and boxes of the groups.
     """
     num_classes = len(group_of_class)
-    shape = tf.shape(fine.scores)
     group = tf.constant(group_of_class, tf.int32)
-
-    def by_proposal(values: tf.Tensor) -> tf.Tensor:
-        return tf.reshape(tf.transpose(values), [shape[0], shape[1], num_groups])
-
     # Segments run along the first axis: [classes, batch * n].
     by_class = tf.transpose(tf.reshape(fine.scores, [-1, num_classes]))
-    total = by_proposal(tf.math.unsorted_segment_sum(by_class, group, num_groups))
+    total = tf.math.unsorted_segment_sum(by_class, group, num_groups)
+    total = _by_proposal(total, fine.scores)
     if boxes == MarginalBoxes.MEAN:
-        mean = _mean_box_codes(fine, total, group)
-        box_codes = functools.partial(box_math.of_pairs, mean)
+        box_codes = _mean_boxes(fine, total, group)
     else:
-        best_class = by_proposal(_best_class(by_class, group, num_groups))
-
-        def box_codes(proposals: tf.Tensor, groups: tf.Tensor) -> tf.Tensor:
-            return fine.box_codes(proposals, box_math.of_pairs(best_class, proposals, groups))
-
+        best_class = _best_class(by_class, group, num_groups)
+        box_codes = _boxes_of(_by_proposal(best_class, fine.scores), fine)
     # Rounding must not lift a sum of probabilities above 1.
     return ClassifiedProposals(tf.minimum(total, 1.0), box_codes, fine.boxes, fine.valid)
 
 
+def _by_proposal(values: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
+    """From `[groups, batch * n]` to `[batch, n, groups]`; `scores` are `[batch, n, classes]`."""
+    shape = tf.shape(scores)
+    return tf.reshape(tf.transpose(values), [shape[0], shape[1], values.shape[0]])
+
+
 def _best_class(by_class: tf.Tensor, group: tf.Tensor, num_groups: int) -> tf.Tensor:
-    """The most probable class of each group, int32 `[groups, ...]`.
+    """The most probable class of each group.
 
     Args:
-        by_class: probabilities `[classes, ...]`.
+        by_class: probabilities `[classes, batch * n]`.
         group: int32 `[classes]`.
         num_groups: how many groups; the class of one that has none is arbitrary.
+
+    Returns:
+        int32 `[groups, batch * n]`.
     """
     num_classes = by_class.shape[0]
     best = tf.math.unsorted_segment_max(by_class, group, num_groups)
@@ -79,16 +80,22 @@ def _best_class(by_class: tf.Tensor, group: tf.Tensor, num_groups: int) -> tf.Te
     return tf.minimum(best_class, num_classes - 1)  # where a group has no class
 
 
-def _mean_box_codes(fine: ClassifiedProposals, total: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
-    """The mean of the box codes of each group's classes, weighted by probability.
+def _boxes_of(class_of_group: tf.Tensor, fine: ClassifiedProposals) -> BoxCodes:
+    """The boxes of groups that are those of one class each, int32 `[batch, n, groups]`."""
+    return lambda proposals, groups: fine.box_codes(
+        proposals, box_math.of_pairs(class_of_group, proposals, groups)
+    )
+
+
+def _mean_boxes(fine: ClassifiedProposals, total: tf.Tensor, group: tf.Tensor) -> BoxCodes:
+    """The boxes of groups that are means over their classes, weighted by probability.
+
+    Where a sum of probabilities is 0, its box is the proposal's own.
 
     Args:
         fine: proposals with probabilities and boxes of the fine classes.
         total: `[batch, n, groups]`, the sums of probabilities.
         group: int32 `[classes]`.
-
-    Returns:
-        `[batch, n, groups, 4]`; zeros, the codes of the proposal's own box, where a sum is 0.
     """
     (count, num_classes), num_groups = fine.scores.shape[1:], total.shape[-1]
     batch = tf.shape(fine.scores)[0]
@@ -101,4 +108,5 @@ def _mean_box_codes(fine: ClassifiedProposals, total: tf.Tensor, group: tf.Tenso
     codes = tf.reshape(fine.box_codes(places, classes), [batch, count, num_classes, 4])
     weighted = tf.transpose(codes * fine.scores[..., tf.newaxis], [2, 0, 1, 3])
     sums = tf.math.unsorted_segment_sum(weighted, group, num_groups)
-    return tf.math.divide_no_nan(tf.transpose(sums, [1, 2, 0, 3]), total[..., tf.newaxis])
+    mean = tf.math.divide_no_nan(tf.transpose(sums, [1, 2, 0, 3]), total[..., tf.newaxis])
+    return functools.partial(box_math.of_pairs, mean)

@@ -1,7 +1,6 @@
 """A detector with boxes of no class, two factors and losses at several levels, from end to end."""
 
 import os
-import shutil
 
 import numpy as np
 import pytest
@@ -17,15 +16,15 @@ from inatdet.errors import InputError
 from inatdet.networks import checkpoints
 from inatdet.tfrecords import examples
 from inatdet.training import applying, averaging, loop, saved_models
-from tests import records
+from tests import records, untrained
 from tests.settings import small, training_on
 
 SWITCHES = (
     "task.model.head.class_agnostic_boxes=true,task.model.head.separate_objectness=true,"
     "task.model.losses.level_weights={super: .5, generic: .5},"
-    "task.model.detections.logit_adjustment=1,task.model.detections.marginal_boxes=mean,"
-    "trainer.steps_per_loop=1,trainer.summary_interval=1,trainer.checkpoint_interval=1"
+    "task.model.detections.marginal_boxes=mean"
 )
+ONE_BY_ONE = "trainer.steps_per_loop=1,trainer.summary_interval=1,trainer.checkpoint_interval=1"
 COARSER = [Granularity.SUPER, Granularity.GENERIC]
 
 
@@ -36,11 +35,8 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model_dir(data, tmp_path_factory):
-    """The folder of such a detector after a step."""
-    folder = str(tmp_path_factory.mktemp("model"))
-    last = loop.train(training_on(data, 1, SWITCHES), "train", folder)
-    assert np.isfinite(last["training_loss"])
-    return folder
+    """The folder of such a detector with random weights."""
+    return untrained.save(data, tmp_path_factory.mktemp("model"), more=SWITCHES)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +72,7 @@ def test_detections_at_every_level(found):
         assert best[Granularity.SUPER] >= best[Granularity.SPECIES] - 1e-6
 
 
+@pytest.mark.slow
 def test_the_mean_of_boxes_is_that_of_the_most_probable_class(data, model_dir, params):
     task = DetectionTask(params.task, logging_dir=model_dir)
     model = task.build_model()
@@ -116,14 +113,16 @@ def test_prediction_and_export_find_the_same(data, model_dir, params, found, tmp
 
 
 @pytest.mark.slow
-def test_training_goes_on_with_other_weights_of_levels(data, model_dir, tmp_path):
-    folder, lines = str(tmp_path / "model"), []
-    shutil.copytree(model_dir, folder)
-    more = f"{SWITCHES},task.model.losses.level_weights.generic=0"
-    last = loop.train(training_on(data, 2, more), "train", folder, notify=lines.append)
-    assert np.isfinite(last["training_loss"])
-    assert f"resuming from step 1 in {folder}" in lines
-    assert any("task.model.losses.level_weights.generic=0 (was " in line for line in lines)
+def test_training_goes_on_with_other_weights_of_levels(data, tmp_path):
+    more = f"{SWITCHES},{ONE_BY_ONE},task.model.detections.logit_adjustment=1"
+    first = loop.train(training_on(data, 1, more), "train", str(tmp_path))
+    lines = []
+    more += ",task.model.losses.level_weights.generic=0.25"
+    last = loop.train(training_on(data, 2, more), "train", str(tmp_path), notify=lines.append)
+    assert np.isfinite([first["training_loss"], last["training_loss"]]).all()
+    assert f"resuming from step 1 in {tmp_path}" in lines
+    (line,) = [line for line in lines if line.startswith("resuming with ")]
+    assert "task.model.losses.level_weights.generic=0.25" in line
 
 
 @pytest.mark.parametrize("switch", ["class_agnostic_boxes", "separate_objectness"])
