@@ -32,7 +32,7 @@ def save_classifier(data: str, directory, step: int = 1, more: str = "") -> str:
     Args:
         data: the pattern of the files.
         directory: a folder that exists.
-        step: in the checkpoint's name.
+        step: of the checkpoint.
         more: overrides of settings.
     """
     params = classification.training_on(data, 1, more)

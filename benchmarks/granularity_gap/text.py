@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from benchmarks.granularity_gap import table
 from benchmarks.granularity_gap.table import Effect, Numbers
 
-_SHOWN_MOST = ("10", "100", "300")
+_SHOWN_MOST = ("1", "10", "100", "300")
 
 
 def in_markdown(numbers: Numbers, rows: Sequence[Effect]) -> str:
