@@ -7,7 +7,6 @@ import copy
 import logging
 import os
 import resource
-import shutil
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from inatdet import locks
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
+from inatdet.outputs import free_space
 from inatdet.tfrecords.contents import Contents
 from inatdet.tfrecords.damage import reading_errors
 from inatdet.tfrecords.journal import count_images
@@ -222,7 +222,7 @@ def _measured(
         saving=saving,
         # Before the oldest is removed, there is one more than are kept.
         disk_bytes=size * (min(params.trainer.max_to_keep, saved) + 1) if saved else 0,
-        free_bytes=_free_bytes(model_dir) if model_dir else None,
+        free_bytes=free_space(model_dir) if model_dir else None,
         memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT_OF_PEAK,
         device_memory_bytes=_device_memory(),
         cached_bytes=_cached_bytes(params.task, mode),
@@ -327,14 +327,6 @@ def _checkpoint(trainer: Trainer, scratch: str) -> tuple[int, float]:
         ) from error
     seconds = time.monotonic() - start
     return sum(entry.stat().st_size for entry in os.scandir(folder)), seconds
-
-
-def _free_bytes(folder: str) -> int:
-    """What is free on the disk of a folder, which need not exist yet."""
-    folder = os.path.abspath(folder)
-    while not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
-    return shutil.disk_usage(folder).free
 
 
 def _device_memory() -> dict[str, int]:
