@@ -150,17 +150,8 @@ def _train(
         tf_keras.utils.set_random_seed(params.task.seed)
     with reading_errors(*patterns):
         with strategy.scope():
-            trainer = train_utils.create_trainer(
-                params,
-                task,
-                train="train" in mode,
-                evaluate="eval" in mode,
-                trainer_cls=functools.partial(Trainer, interruption=interruption),
-            )
-            # Orbit restores it without noticing if it is of another model.
-            if checkpoint:
-                checkpoints.restore(trainer.model, checkpoint)
-                averaging.begin(trainer.optimizer)  # in case the checkpoint has no averages
+            kind = functools.partial(Trainer, interruption=interruption)
+            trainer = build_trainer(params, task, mode, checkpoint, kind)
         writes = processes is None or processes.is_first
         try:
             with trainer.interruption.heard():
@@ -169,6 +160,32 @@ def _train(
             raise nothing_to_train_on(patterns, task) from error
         finally:
             trainer.end_inputs()
+
+
+def build_trainer(
+    params: Experiment,
+    task: Task,
+    mode: str,
+    checkpoint: str | None,
+    kind: Callable[..., Trainer],
+) -> Trainer:
+    """Builds a trainer, with the weights of a checkpoint if there is one.
+
+    Args:
+        params: the settings.
+        task: made from them.
+        mode: see `train`.
+        checkpoint: its path, without extension.
+        kind: the trainer's class.
+    """
+    trainer = train_utils.create_trainer(
+        params, task, train="train" in mode, evaluate="eval" in mode, trainer_cls=kind
+    )
+    # Orbit restores it without noticing if it is of another model.
+    if checkpoint:
+        checkpoints.restore(trainer.model, checkpoint)
+        averaging.begin(trainer.optimizer)  # in case the checkpoint has no averages
+    return trainer
 
 
 def nothing_to_train_on(patterns: list[str], task: Task) -> InputError:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
-from official.core import task_factory, train_utils
+from official.core import task_factory
 from tqdm import tqdm
 
 from inatdet import locks
@@ -106,15 +106,7 @@ def plan(
             if "train" in mode:
                 task.prepare()
             with strategy.scope():
-                trainer = train_utils.create_trainer(
-                    params,
-                    task,
-                    train="train" in mode,
-                    evaluate="eval" in mode,
-                    trainer_cls=_Watched,
-                )
-                if checkpoint:
-                    checkpoints.restore(trainer.model, checkpoint)
+                trainer = loop.build_trainer(params, task, mode, checkpoint, _Watched)
             try:
                 return _measured(
                     trainer, mode, model_dir, checkpoint, scratch, (steps, seconds), began
