@@ -93,10 +93,10 @@ def test_images_of_an_epoch_as_they_are_sampled():
 
 @pytest.mark.slow
 def test_a_classifier_and_its_validations(data):
-    params = classification.training_on(data, 20)
+    params = classification.training_on(data, 20, "task.image_size=75,task.model.width=0.125")
     found = plan(params, mode="train_and_eval", steps=10)
     assert found.images_per_epoch == 16
-    assert [(one.height, one.width) for one in found.shapes] == [(32, 32)]
+    assert [(one.height, one.width) for one in found.shapes] == [(75, 75)]
     assert (found.validations, found.checkpoints) == (4, 4)
     assert found.validation_images is None, "no summary beside these records says it"
     assert 0 < found.validation.least <= found.validation.most
