@@ -31,6 +31,7 @@ def state_of(folder):
     }
 
 
+@pytest.mark.slow
 def test_what_is_left_of_a_run_while_another_process_trains_there(data, tmp_path):
     model_dir = untrained.save(data, tmp_path, step=10)
     before = state_of(model_dir)
