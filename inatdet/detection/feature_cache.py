@@ -32,7 +32,8 @@ from inatdet.files import write_text
 from inatdet.networks import inception_v3
 from inatdet.parts import sha256_of_arrays
 from inatdet.tfrecords import examples
-from inatdet.tfrecords.streaming import in_file_order
+from inatdet.tfrecords.reading import untuned
+from inatdet.tfrecords.streaming import in_file_order, made_ahead
 from inatdet.training.applying import stamp_of
 from inatdet.training.durations import duration
 
@@ -137,7 +138,7 @@ class FeatureCache:
         data = self._records().map(examples.decode_size, num_parallel_calls=tf.data.AUTOTUNE)
         sizes = [
             pixels.resized_sizes(batch, config.short_edge, config.long_edge).numpy()
-            for batch in data.batch(_AT_ONCE)
+            for batch in untuned(data.batch(_AT_ONCE))
         ]
         return -(-np.concatenate([np.zeros([0, 2], int), *sizes]) // inception_v3.TRUNK_STRIDE)
 
@@ -210,7 +211,7 @@ class FeatureCache:
             deterministic=True,
         )
         strategy = model.distribute_strategy
-        for key, image in data.prefetch(tf.data.AUTOTUNE):
+        for key, image in made_ahead(data):
             found = strategy.run(features, args=(image,))  # the same on all replicas
             yield int(key), strategy.experimental_local_results(found)[0].numpy()
 

@@ -18,6 +18,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from inatdet.files import atomic_path
+from inatdet.tfrecords.reading import untuned
 from inatdet.tfrecords.sampling import Copying
 
 FILE = "copies.npz"
@@ -106,7 +107,7 @@ def expected_copies(
     )
     found: list[list[np.ndarray]] = [[] for _ in files]
     with tqdm(total=sum(sizes), desc="counting images", unit="image", disable=None) as bar:
-        for numbers, values in data.batch(_AT_ONCE).as_numpy_iterator():
+        for numbers, values in untuned(data.batch(_AT_ONCE)).as_numpy_iterator():
             for number in np.unique(numbers):
                 found[number].append(values[numbers == number])
             bar.update(len(numbers))

@@ -17,7 +17,7 @@ from inatdet.errors import InputError
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.encoding import version_of
 from inatdet.tfrecords.keys import VERSION
-from inatdet.tfrecords.reading import find_files
+from inatdet.tfrecords.reading import find_files, untuned
 
 _LOGGER = logging.getLogger(__name__)
 _WRITE_AGAIN = "write it again (make tfrecords)"
@@ -83,7 +83,7 @@ def find_damage(file: str) -> str | None:
     )
     whole = 0
     try:
-        for _ in pixels:
+        for _ in untuned(pixels):
             whole += 1
     except tf.errors.InvalidArgumentError:
         return (

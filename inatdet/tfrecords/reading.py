@@ -43,3 +43,14 @@ def read_files(
     if workers > len(files):
         return tf.data.TFRecordDataset(data).shard(workers, worker)
     return tf.data.TFRecordDataset(data.shard(workers, worker) if workers > 1 else data)
+
+
+def untuned(data: tf.data.Dataset) -> tf.data.Dataset:
+    """A dataset whose parallel calls are as many as there are threads, from the start.
+
+    TensorFlow's tuning of them is a thread that sleeps for up to a minute, and the end of an
+    iterator can wait for it: it is woken before it is told to end, and then goes to sleep again.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.with_options(options)

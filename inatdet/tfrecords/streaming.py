@@ -12,7 +12,7 @@ from inatdet.errors import InputError
 from inatdet.tfrecords.copies import Copies, CopiesFile, expected_copies
 from inatdet.tfrecords.left_out import Example, LeftOut
 from inatdet.tfrecords.order import BUFFERS_PER_BLOCK, Number, Order, Pieces, Place
-from inatdet.tfrecords.reading import find_files, read_files
+from inatdet.tfrecords.reading import find_files, read_files, untuned
 from inatdet.tfrecords.sampling import PART, Copying
 from inatdet.tfrecords.sizes import records_in
 
@@ -254,12 +254,5 @@ def map_with_seeds(
 
 
 def made_ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Batches that are ready before they are wanted.
-
-    Parallel calls are as many as there are threads, from the start. TensorFlow's tuning of them is
-    a thread that sleeps for up to a minute, and the end of an iterator can wait for it: it is woken
-    before it is told to end, and then goes to sleep again.
-    """
-    untuned = tf.data.Options()
-    untuned.autotune.enabled = False
-    return batches.prefetch(_AHEAD).with_options(untuned)
+    """Batches that are ready before they are wanted, in a dataset that is `untuned`."""
+    return untuned(batches.prefetch(_AHEAD))
