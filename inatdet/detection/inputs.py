@@ -108,14 +108,13 @@ def make_dataset(
             read; see `inatdet.tfrecords.damage`.
     """
     is_boxed = None if unboxed or _are_all_boxed(file_pattern) else examples.is_boxed
-    to_pixels = _batch_with_pixels if batch_size > 1 else _image_with_pixels
 
     def shown(one: dict[str, tf.Tensor], seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """A batch of training as the model sees it."""
-        if features_of is None:
-            return to_pixels(one, seed, short_edge, long_edge, True)
+        """A batch as the model sees it."""
+        if batch_size == 1 and features_of is None:
+            return _image_with_pixels(one, seed, short_edge, long_edge, is_training)
         batch = one if batch_size > 1 else _of_one(one)
-        return _batch_with_features(batch, seed, short_edge, long_edge, features_of)
+        return _batch(batch, seed, short_edge, long_edge, is_training, features_of)
 
     if not is_training:
         data = in_file_order(
@@ -124,7 +123,7 @@ def make_dataset(
         data = _in_file_order(data, batch_size) if batch_size > 1 else data
         no_seed = tf.constant(0, tf.int64)
         data = data.skip(skip).map(
-            lambda one: to_pixels(one, no_seed, short_edge, long_edge, is_training),
+            lambda one: shown(one, no_seed),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
         return made_ahead(data)
@@ -212,40 +211,28 @@ def _image_with_pixels(
     return _outputs(_of_one(example), {"image": _any_size(image)}, size, original, flips)
 
 
-def _batch_with_pixels(
+def _batch(
     batch: dict[str, tf.Tensor],
     seed: tf.Tensor,
     short_edge: int,
     long_edge: int,
     is_training: bool,
+    features_of: FeaturesOf | None,
 ) -> dict[str, tf.Tensor]:
-    """A batch of several images."""
+    """A batch of images, or of their features, for which no image is decoded."""
     encoded = batch["encoded"]
     flips = _draw_flips(seed, tf.size(encoded), is_training)
     # The sizes of the JPEGs are used, not the recorded ones, which only determine the group.
     original = pixels.original_sizes(encoded)
     size = pixels.resized_sizes(original, short_edge, long_edge)
+    if features_of:
+        return _outputs(batch, {"features": features_of(encoded, flips)}, size, original, flips)
     image = tf.cond(
         tf.reduce_all(original == original[0]),
         lambda: pixels.resize_together(encoded, flips, size[0], is_training),
         lambda: pixels.resize_and_pad(encoded, flips, size, is_training),
     )
     return _outputs(batch, {"image": _any_size(image)}, size, original, flips)
-
-
-def _batch_with_features(
-    batch: dict[str, tf.Tensor],
-    seed: tf.Tensor,
-    short_edge: int,
-    long_edge: int,
-    features_of: FeaturesOf,
-) -> dict[str, tf.Tensor]:
-    """A batch of features instead of images, which are not decoded."""
-    encoded = batch["encoded"]
-    flips = _draw_flips(seed, tf.size(encoded), True)
-    original = pixels.original_sizes(encoded)
-    size = pixels.resized_sizes(original, short_edge, long_edge)
-    return _outputs(batch, {"features": features_of(encoded, flips)}, size, original, flips)
 
 
 def _of_one(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
