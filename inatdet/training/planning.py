@@ -84,20 +84,16 @@ def plan(
             "--mode=train_and_eval and runtime.distribution_strategy=mirrored, on one of the "
             "machines"
         )
-    if getattr(params.task, "feature_cache", ""):  # a setting that not all tasks have
-        notify(
-            "note: planned without task.feature_cache; with it, features are computed once, and a "
-            "step takes less than planned"
-        )
-        params.task.feature_cache = ""
+    if left_out := params.task.leave_out_caches():
+        notify(f"note: planned without {left_out}")
     checkpoints.check_folder_name(model_dir)
     devices.set_precision(params.runtime)
     strategy = strategy or devices.strategy_of(params.runtime)
     scale_to_replicas(params, strategy.num_replicas_in_sync)
     with tempfile.TemporaryDirectory(prefix="inatdet-plan-") as scratch:
-        checkpoint = _checked(params, mode, model_dir or scratch, notify)
-        _stand_still(params)
         patterns = loop.patterns_of(params.task, mode)
+        checkpoint = _checked(params, mode, model_dir or scratch, patterns, notify)
+        _stand_still(params)
         with reading_errors(*patterns):
             with strategy.scope():
                 # Training writes there; what only validates, reads what is beside the model.
@@ -118,7 +114,11 @@ def plan(
 
 
 def _checked(
-    params: Experiment, mode: str, folder: str, notify: Callable[[str], None]
+    params: Experiment,
+    mode: str,
+    folder: str,
+    patterns: list[str],
+    notify: Callable[[str], None],
 ) -> str | None:
     """Compares everything as training does; the checkpoint that the run goes on from, if any."""
     if writer := locks.writer_in(folder):
@@ -127,7 +127,7 @@ def _checked(
             "and both are slower than one would be"
         )
     checkpoint = resuming.checkpoint_to_resume(folder, notify)
-    differing = loop.compare(params, mode, folder, loop.patterns_of(params.task, mode))
+    differing = loop.compare(params, mode, folder, patterns)
     if differing:
         notify(f"going on with {differing}")
     return checkpoint

@@ -287,3 +287,12 @@ def test_a_pyramid_needs_more_than_the_trunk():
             ["pipelines/fpn_species.yaml"],
             "task.model.backbone.frozen_until=mixed7,task.feature_cache=somewhere",
         )
+
+
+def test_a_plan_leaves_it_out():
+    task = read_experiment(
+        [], "task.model.backbone.frozen_until=mixed7,task.feature_cache=somewhere"
+    ).task
+    assert task.leave_out_caches().startswith("task.feature_cache; ")
+    assert task.feature_cache == ""
+    assert task.leave_out_caches() == ""
