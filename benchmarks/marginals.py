@@ -26,7 +26,7 @@ from benchmarks.full_size import PUBLISHED
 from benchmarks.measuring import Target, both_seconds, invented_batch, print_table, print_targets
 from inatdet.data.granularity import Granularity
 from inatdet.detection import forms
-from inatdet.detection.config import MarginalBoxes
+from inatdet.detection.detector_config import MarginalBoxes
 from inatdet.detection.experiments import read_experiment, read_saved
 from inatdet.detection.faster_rcnn import FasterRCNN
 from inatdet.detection.marginals import marginal

@@ -21,7 +21,7 @@ from benchmarks import measuring
 from benchmarks.measuring import Target
 from inatdet.detection import boxes as box_math
 from inatdet.detection import postprocess
-from inatdet.detection.config import DetectionsConfig, FasterRCNNConfig
+from inatdet.detection.detector_config import DetectionsConfig, FasterRCNNConfig
 from inatdet.detection.postprocess import BatchDetections, ClassifiedProposals
 
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "How often each is timed.")

@@ -26,7 +26,7 @@ from benchmarks.peers import ours
 from inatdet.detection import anchors as anchor_grid
 from inatdet.detection import crops, losses, proposals, targets
 from inatdet.detection.c4 import C4FasterRCNN
-from inatdet.detection.config import FasterRCNNConfig
+from inatdet.detection.detector_config import FasterRCNNConfig
 from inatdet.detection.experiments import read_experiment
 from inatdet.detection.postprocess import BatchDetections
 from inatdet.detection.task import DetectionTask

@@ -4,7 +4,7 @@ import csv
 import json
 
 import inatdet
-from inatdet.programs import flags
+from inatdet.programs import detection_flags
 
 CATEGORIES = [
     {"id": 5, "name": "Corvus", "supercategory": "Aves"},
@@ -60,9 +60,9 @@ def report_of(truth, items, *, taxonomy=None, train=None, all_images=False, **op
         all_images: whether images with several boxes or none count.
         options: of `inatdet.evaluate`.
     """
-    paths = flags.detections_by_model(items)
+    paths = detection_flags.detections_by_model(items)
     annotations = inatdet.read_annotations(truth, taxonomy=taxonomy)
-    found = flags.read_detections_of(paths, annotations)
+    found = detection_flags.read_detections_of(paths, annotations)
     training = inatdet.read_annotations(train) if train else None
     return inatdet.evaluate(annotations, found, training=training, all_images=all_images, **options)
 

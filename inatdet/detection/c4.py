@@ -13,7 +13,7 @@ import tf_keras
 
 from inatdet.detection import anchors as anchor_grid
 from inatdet.detection import crops, heads
-from inatdet.detection.config import FasterRCNNConfig
+from inatdet.detection.detector_config import FasterRCNNConfig
 from inatdet.detection.faster_rcnn import FasterRCNN
 from inatdet.detection.first_stage import AnchorOutputs, FirstStage
 from inatdet.detection.level_losses import WeightedLevel

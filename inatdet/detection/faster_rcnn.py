@@ -16,7 +16,7 @@ import tf_keras
 
 from inatdet.detection import anchors as anchor_grid
 from inatdet.detection import postprocess
-from inatdet.detection.config import DetectorConfig
+from inatdet.detection.detector_config import DetectorConfig
 from inatdet.detection.first_stage import AnchorOutputs, FirstStage
 from inatdet.detection.heads import BoxHead
 from inatdet.detection.proposals import Proposals

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from inatdet.detection import targets
-from inatdet.detection.config import DetectorConfig
+from inatdet.detection.detector_config import DetectorConfig
 from inatdet.detection.losses import StageLosses, classification_loss, localization_loss
 from inatdet.detection.proposals import Proposals, select_proposals
 

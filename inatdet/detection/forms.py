@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from inatdet.detection.c4 import C4FasterRCNN
-from inatdet.detection.config import DetectorConfig, FasterRCNNConfig
+from inatdet.detection.detector_config import DetectorConfig, FasterRCNNConfig
 from inatdet.detection.faster_rcnn import FasterRCNN
 from inatdet.detection.fpn import FPNFasterRCNN
 from inatdet.detection.fpn_config import FPNConfig

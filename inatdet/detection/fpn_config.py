@@ -12,13 +12,8 @@ import re
 from official.modeling import hyperparams
 from official.vision.configs import common, decoders, maskrcnn
 
-from inatdet.detection.config import (
-    DetectionExperiment,
-    DetectorConfig,
-    FasterRCNNTask,
-    MinibatchConfig,
-    faster_rcnn_experiment,
-)
+from inatdet.detection.config import DetectionExperiment, FasterRCNNTask, faster_rcnn_experiment
+from inatdet.detection.detector_config import DetectorConfig, MinibatchConfig
 from inatdet.detection.inputs import largest_batches
 from inatdet.errors import InputError
 

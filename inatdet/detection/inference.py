@@ -15,7 +15,8 @@ from inatdet.data.detections import PROPOSALS
 from inatdet.data.formats.detections import DetectionsWriter
 from inatdet.data.granularity import Granularity
 from inatdet.detection.boxes import to_original
-from inatdet.detection.config import DetectionExperiment, FasterRCNNTask, MarginalBoxes
+from inatdet.detection.config import DetectionExperiment, FasterRCNNTask
+from inatdet.detection.detector_config import MarginalBoxes
 from inatdet.detection.marginals import marginal
 from inatdet.detection.per_class import ClassLimits, lift_limits
 from inatdet.detection.postprocess import BatchDetections

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from inatdet.detection import boxes as box_math
-from inatdet.detection.config import MarginalBoxes
+from inatdet.detection.detector_config import MarginalBoxes
 from inatdet.detection.postprocess import BoxCodes, ClassifiedProposals
 
 

@@ -11,7 +11,7 @@ from inatdet.data.best_of_classes import BestOfClasses, limits_at
 from inatdet.data.formats.detections import DetectionsWriter
 from inatdet.data.granularity import Granularity
 from inatdet.data.taxonomy import Taxonomy
-from inatdet.detection.config import DetectionsConfig, DetectorConfig
+from inatdet.detection.detector_config import DetectionsConfig, DetectorConfig
 from inatdet.parts import Values
 
 MOST_PER_IMAGE = 1000

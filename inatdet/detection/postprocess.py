@@ -15,7 +15,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from inatdet.detection import boxes as box_math
-from inatdet.detection.config import DetectionsConfig
+from inatdet.detection.detector_config import DetectionsConfig
 
 _FIRST_PAIRS = 3  # tried first, per detection asked for
 _LARGEST_GROUP = 32  # of pairs among which the best one is found first

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from inatdet.detection import boxes as box_math
-from inatdet.detection.config import ProposalConfig
+from inatdet.detection.detector_config import ProposalConfig
 
 
 class Proposals(NamedTuple):

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from inatdet.detection import targets
-from inatdet.detection.config import DetectorConfig
+from inatdet.detection.detector_config import DetectorConfig
 from inatdet.detection.heads import BoxHead
 from inatdet.detection.level_losses import WeightedLevel, loss_at_levels
 from inatdet.detection.losses import StageLosses, classification_loss, localization_loss

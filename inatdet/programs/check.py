@@ -34,7 +34,8 @@ from inatdet.data.findings import Finding, Level
 from inatdet.datasets.inspection import Inspection, inspect
 from inatdet.errors import InputError
 from inatdet.outputs import check_folder
-from inatdet.programs.flags import define_images_dir, define_truth, read_truth
+from inatdet.programs.flags import define_images_dir, define_truth
+from inatdet.programs.reading import read_truth
 from inatdet.programs.running import EXIT_FAILED, progress
 from inatdet.report.table import Table
 from inatdet.tfrecords.verification import Verification, total_bytes, verify

@@ -23,16 +23,13 @@ from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
 from inatdet.evaluation.classification.protocol import MAIN_SPLIT
 from inatdet.evaluation.granularities import Merge
+from inatdet.programs.detection_flags import granularity_and_path, read_detections_at
 from inatdet.programs.flags import (
     define_all_images,
     define_images_dir,
     define_strict,
     define_truth,
-    granularity_and_path,
     noted,
-    read_detections_at,
-    read_labels_as_flags_say,
-    read_truth,
     writing_to,
 )
 from inatdet.programs.predictions import (
@@ -42,6 +39,7 @@ from inatdet.programs.predictions import (
     read_predictions_at,
     two_models,
 )
+from inatdet.programs.reading import read_labels_as_flags_say, read_truth
 from inatdet.programs.running import command, progress
 from inatdet.report.classification.comparison import compare_predictions
 from inatdet.report.comparison import compare

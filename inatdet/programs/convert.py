@@ -37,15 +37,10 @@ from inatdet.data.granularity import Granularity
 from inatdet.evaluation.plausibility import checked
 from inatdet.evaluation.protocol import prepare
 from inatdet.outputs import check_file
-from inatdet.programs.flags import (
-    define_images_dir,
-    define_strict,
-    define_truth,
-    granularity_and_path,
-    read_detections_at,
-    read_truth,
-)
+from inatdet.programs.detection_flags import granularity_and_path, read_detections_at
+from inatdet.programs.flags import define_images_dir, define_strict, define_truth
 from inatdet.programs.level_flags import define_granularity
+from inatdet.programs.reading import read_truth
 from inatdet.programs.running import command, progress
 
 

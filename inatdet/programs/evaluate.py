@@ -59,10 +59,10 @@ from inatdet.programs.flags import (
     define_strict,
     define_truth,
     noted,
-    read_truth,
     whole_numbers_of,
     writing_to,
 )
+from inatdet.programs.reading import read_truth
 from inatdet.programs.running import progress
 
 

@@ -13,12 +13,8 @@ from inatdet.data.granularity import ALWAYS, Granularity
 from inatdet.errors import InputError
 from inatdet.evaluation.average_precision import Engine
 from inatdet.evaluation.label_errors import MOST_LISTED
-from inatdet.programs.flags import (
-    define_all_images,
-    detections_by_model,
-    granularities_of,
-    read_detections_of,
-)
+from inatdet.programs.detection_flags import detections_by_model, read_detections_of
+from inatdet.programs.flags import define_all_images, granularities_of
 from inatdet.programs.running import command, progress
 from inatdet.report.classification.report import ClassificationReport
 from inatdet.report.report import Report, evaluate

@@ -11,7 +11,6 @@ from inatdet.data.annotations import Annotations
 from inatdet.data.image_labels import ImageLabels
 from inatdet.data.predictions import Predictions
 from inatdet.evaluation.classification.protocol import MAIN_SPLIT
-from inatdet.programs.flags import read_labels_as_flags_say
 from inatdet.programs.predictions import (
     Source,
     define_predictions,
@@ -21,6 +20,7 @@ from inatdet.programs.predictions import (
     read_predictions_of,
     sources_of,
 )
+from inatdet.programs.reading import read_labels_as_flags_say
 from inatdet.programs.running import command, progress
 from inatdet.report.classification.evaluating import evaluate_predictions
 from inatdet.report.classification.report import ClassificationReport

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from absl import flags
 
-from inatdet.data.annotations import Annotations
 from inatdet.data.checking import OnBad
-from inatdet.data.detections import Detections
-from inatdet.data.formats.image_labels import read_image_labels
-from inatdet.data.formats.reading import read_annotations, read_detections
 from inatdet.data.formats.voc import Corners
-from inatdet.data.granularity import ALWAYS, Granularity
-from inatdet.data.image_labels import ImageLabels
+from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
 from inatdet.evaluation.plausibility import DataWarning
 from inatdet.locks import only_writer
 from inatdet.outputs import check_folder
 from inatdet.programs.level_flags import define_ranks
-from inatdet.programs.running import progress
-from inatdet.report.gallery import check_images_dir
 from inatdet.training.modes import MODES
 
 # The flags defined here belong to the programs that ask for them, and so do their lines of help.
 flags.disclaim_key_flags()
 
-_EXPECTED = " or ".join(f"{granularity}=PATH" for granularity in ALWAYS)
 _NAMES = "Class names of YOLO's files: a data.yaml."
 
 
@@ -162,226 +154,3 @@ def noted(warnings: Sequence[DataWarning]) -> str:
     if not warnings:
         return ""
     return f"; see its {len(warnings)} warning{'s' if len(warnings) > 1 else ''}"
-
-
-def read_truth(
-    values: flags.FlagValues, *, with_names: bool = True, number_ids: bool = False
-) -> Annotations:
-    """Reads the ground truth that the flags describe, and says what was left out or changed.
-
-    Args:
-        values: the flags of `define_truth`, and --images_dir.
-        with_names: whether --names names the classes of the annotations.
-        number_ids: whether ids that are text become numbers.
-
-    Raises:
-        InputError: it cannot be read, or --images_dir is not a folder.
-    """
-    return read_as_flags_say(
-        values.annotations,
-        values,
-        images_dir=values.images_dir,
-        taxonomy=values.taxonomy,
-        with_names=with_names,
-        number_ids=number_ids,
-    )
-
-
-def read_as_flags_say(
-    path: str,
-    values: flags.FlagValues,
-    *,
-    images_dir: str | None = None,
-    taxonomy: str | None = None,
-    with_names: bool = True,
-    number_ids: bool = False,
-) -> Annotations:
-    """Reads annotations, and says what was left out or changed.
-
-    Args:
-        path: the file or folder.
-        values: the flags of `define_reading`.
-        images_dir: the images.
-        taxonomy: a file of label spaces.
-        with_names: whether --names names the classes of the annotations.
-        number_ids: whether ids that are text become numbers.
-
-    Raises:
-        InputError: it cannot be read, or `images_dir` is not a folder.
-    """
-    if images_dir:
-        check_images_dir(images_dir)
-    progress(f"reading {path}")
-    found = read_annotations(
-        path,
-        taxonomy=taxonomy,
-        names=values.names if with_names else None,
-        super_categories=values.super_categories,
-        images_dir=images_dir,
-        corners=values.corners,
-        on_bad=values.on_bad,
-        number_ids=number_ids,
-        ranks=values.ranks,
-        genus_from_names=values.genus_from_names,
-    )
-    _say_how_it_was_read(found)
-    return found
-
-
-def read_labels_as_flags_say(path: str, values: flags.FlagValues) -> ImageLabels:
-    """Reads labels of images, and says what was left out or changed.
-
-    Args:
-        path: the file.
-        values: the flags of `define_reading`.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    progress(f"reading {path}")
-    found = read_image_labels(
-        path,
-        super_categories=values.super_categories,
-        on_bad=values.on_bad,
-        ranks=values.ranks,
-        genus_from_names=values.genus_from_names,
-    )
-    _say_how_it_was_read(found)
-    return found
-
-
-def _say_how_it_was_read(found: Annotations | ImageLabels) -> None:
-    for note in found.notes:
-        progress(f"note: {note}")
-    if found.skipped:
-        left_out = "; ".join(f"{problem}: {count:,}" for problem, count in found.skipped.items())
-        progress(f"{found.path}: left out with --on_bad=skip: {left_out}")
-
-
-def granularity_and_path(flag: str, item: str) -> tuple[Granularity, str]:
-    """Splits `GRANULARITY=PATH`.
-
-    Args:
-        flag: what the value was given as, for the message: `--detections=` or nothing.
-        item: the value.
-
-    Raises:
-        InputError: it is not of that form.
-    """
-    name, _, path = item.partition("=")
-    if not path:
-        raise InputError(f"{flag}{item}: must be {_EXPECTED}")
-    return granularities_of(f"{flag}{item}", [name])[0], path
-
-
-def detections_by_model(items: Sequence[str]) -> dict[tuple[Granularity, Granularity], str]:
-    """Splits the values of a repeated --detections.
-
-    Args:
-        items: `GRANULARITY=PATH`, or `GRANULARITY/COARSER=PATH` for detections by summed
-            probabilities.
-
-    Returns:
-        The paths by the granularity of the model and that of its detections.
-
-    Raises:
-        InputError: a value is of another form or repeated, or there are detections by summed
-            probabilities without the model's own.
-    """
-    paths: dict[tuple[Granularity, Granularity], str] = {}
-    for item in items:
-        name, _, path = item.partition("=")
-        trained_on, slash, target = name.partition("/")
-        if not path:
-            raise InputError(
-                f"--detections={item}: must be {_EXPECTED}, or species/super=PATH and so on for "
-                "detections by summed probabilities"
-            )
-        names = (trained_on, target if slash else trained_on)
-        fine, coarse = granularities_of(f"--detections={item}", names)
-        key = fine, coarse
-        if key in paths:
-            raise InputError(f"--detections={item}: {name} is given twice; give it once")
-        paths[key] = path
-    trained = {trained_on for trained_on, target in paths if trained_on is target}
-    for trained_on, target in paths:
-        if trained_on not in trained:
-            raise InputError(
-                f"--detections={trained_on}/{target} needs the model's own detections as well; "
-                f"give --detections={trained_on}=PATH"
-            )
-    if not paths:
-        raise InputError(f"--detections is missing; give {_EXPECTED}")
-    return paths
-
-
-def read_detections_of(
-    paths: Mapping[tuple[Granularity, Granularity], str],
-    truth: Annotations,
-    names: str | None = None,
-    corners: Corners = Corners.INCLUSIVE,
-) -> list[Detections]:
-    """Reads the files of `detections_by_model`, from fine to coarse.
-
-    Args:
-        paths: the files.
-        truth: the annotations of the same images.
-        names: the file with the names of a YOLO model's classes.
-        corners: what the corners in VOC's files are.
-
-    Raises:
-        InputError: one cannot be read, or a level does not exist or is not coarser than another.
-    """
-    levels = truth.taxonomy.levels
-    for (trained_on, granularity), path in paths.items():
-        item = trained_on if trained_on is granularity else f"{trained_on}/{granularity}"
-        try:
-            coarser = truth.taxonomy.coarser_or_equal(trained_on)
-            truth.taxonomy.check(granularity)
-        except InputError as error:
-            raise InputError(f"--detections={item}={path}: {error}") from error
-        if granularity not in coarser:
-            raise InputError(
-                f"--detections={item}={path}: {granularity} is not coarser than {trained_on}; the "
-                f"levels are {', '.join(levels)}"
-            )
-    return [
-        read_detections_at(
-            path,
-            truth,
-            granularity,
-            names,
-            corners,
-            summed_from=None if granularity is trained_on else trained_on,
-        )
-        for (trained_on, granularity), path in sorted(
-            paths.items(), key=lambda item: [levels.index(level) for level in item[0]]
-        )
-    ]
-
-
-def read_detections_at(
-    path: str,
-    truth: Annotations,
-    granularity: Granularity,
-    names: str | None,
-    corners: Corners,
-    summed_from: Granularity | None = None,
-) -> Detections:
-    """Reads one file of detections, and prints what there is to say about how it was read.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    progress(f"reading {path}")
-    found = read_detections(
-        path,
-        truth,
-        granularity=granularity,
-        names=names,
-        corners=corners,
-        summed_from=summed_from,
-    )
-    for note in found.notes:
-        progress(f"note: {note}")
-    return found

@@ -16,16 +16,15 @@ from absl import flags
 from inatdet.errors import InputError
 from inatdet.evaluation.plausibility import checked, told
 from inatdet.evaluation.protocol import prepare
+from inatdet.programs.detection_flags import granularity_and_path, read_detections_at
 from inatdet.programs.flags import (
     define_all_images,
     define_images_dir,
     define_strict,
     define_truth,
-    granularity_and_path,
-    read_detections_at,
-    read_truth,
     writing_to,
 )
+from inatdet.programs.reading import read_truth
 from inatdet.programs.running import progress
 from inatdet.report.gallery import Choose, pictures, save, warnings_of
 from inatdet.report.text import one_line

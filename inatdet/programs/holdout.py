@@ -21,8 +21,9 @@ from inatdet.data.formats.writing import write_annotations
 from inatdet.data.granularity import Granularity
 from inatdet.datasets.holdout import choose, hold_out
 from inatdet.files import write_text
-from inatdet.programs.flags import define_images_dir, define_truth, read_truth
+from inatdet.programs.flags import define_images_dir, define_truth
 from inatdet.programs.level_flags import define_granularity
+from inatdet.programs.reading import read_truth
 from inatdet.programs.running import progress
 
 _LIST_SUFFIX = ".held_out.csv"

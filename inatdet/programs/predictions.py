@@ -19,7 +19,7 @@ from inatdet.data.taxonomy import Taxonomy
 from inatdet.errors import InputError
 from inatdet.evaluation.classification.assignment import by_split
 from inatdet.evaluation.classification.protocol import MAIN_SPLIT
-from inatdet.programs.flags import read_labels_as_flags_say
+from inatdet.programs.reading import read_labels_as_flags_say
 from inatdet.programs.running import progress
 
 # The flags defined here belong to the programs that ask for them, and so do their lines of help.

@@ -25,14 +25,8 @@ from inatdet.data.annotations import Annotations
 from inatdet.data.formats.observers import read_observers
 from inatdet.data.image_labels import ImageLabels
 from inatdet.errors import InputError
-from inatdet.programs.flags import (
-    define_reading,
-    define_strict,
-    noted,
-    read_as_flags_say,
-    read_labels_as_flags_say,
-    writing_to,
-)
+from inatdet.programs.flags import define_reading, define_strict, noted, writing_to
+from inatdet.programs.reading import read_as_flags_say, read_labels_as_flags_say
 from inatdet.programs.running import command, progress
 from inatdet.report.statistics import statistics
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import logging
-import os
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 from official.core import task_factory
-from tqdm import tqdm
 
 from inatdet import locks
 from inatdet.errors import InputError
@@ -25,10 +22,8 @@ from inatdet.tfrecords.contents import Contents
 from inatdet.tfrecords.damage import reading_errors
 from inatdet.tfrecords.journal import count_images
 from inatdet.training import cluster, devices, loop, resuming
-from inatdet.training.accumulation import Batch
 from inatdet.training.config import Experiment, images_per_step, scale_to_replicas
 from inatdet.training.estimates import (
-    LEAST_STEPS,
     NOTHING,
     Measured,
     Span,
@@ -36,8 +31,14 @@ from inatdet.training.estimates import (
     saved_steps,
     span_of_mean,
 )
+from inatdet.training.measuring import (
+    Watched,
+    device_memory,
+    train_steps,
+    validation_steps,
+    write_checkpoint,
+)
 from inatdet.training.modes import WATCH
-from inatdet.training.trainer import Trainer
 
 _log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ def plan(
             if "train" in mode:
                 task.prepare()
             with strategy.scope():
-                trainer = loop.build_trainer(params, task, mode, checkpoint, _Watched)
+                trainer = loop.build_trainer(params, task, mode, checkpoint, Watched)
             try:
                 return _measured(
                     trainer, mode, model_dir, checkpoint, scratch, (steps, seconds), began
@@ -140,22 +141,8 @@ def _stand_still(params: Experiment) -> None:
     optimizer.warmup.type = None
 
 
-class _Watched(Trainer):
-    """A trainer that tells the shape of the images of a step, padding included."""
-
-    shape: tf.Tensor  # while its graph is built
-
-    def next_train_inputs(self, iterator: Iterator[Batch]) -> tuple[Batch, ...]:
-        """The batches of the next step."""
-        batches = super().next_train_inputs(iterator)
-        parts = [self.strategy.experimental_local_results(batch["image"]) for batch in batches]
-        shapes = [tf.shape(images)[1:3] for replicas in parts for images in replicas]
-        self.shape = tf.reduce_max(tf.stack(shapes), axis=0)
-        return batches
-
-
 def _measured(
-    trainer: _Watched,
+    trainer: Watched,
     mode: str,
     model_dir: str,
     checkpoint: str | None,
@@ -183,19 +170,19 @@ def _measured(
     replicas = trainer.strategy.num_replicas_in_sync
     validated = _images_of_validation(params, replicas) if "eval" in mode else None
     if left:
-        measured = _train_steps(trainer, *most)
+        measured = train_steps(trainer, *most)
         start = time.monotonic() - began - sum(measured.seconds)
         step = span_of_mean(measured.usual)
     if "eval" in mode and (left or mode == "eval"):
         validations = -(-left // interval) if left else 1
-        building, seconds, count = _validation_steps(trainer, validated, most)
+        building, seconds, count = validation_steps(trainer, validated, most)
         start += building if left else time.monotonic() - began - sum(seconds)
         validation = _span_of(seconds, building).times(count)
     saved, size, saving = 0, 0, 0.0
     if left:
         intervals = [params.trainer.checkpoint_interval, *([interval] if validations else [])]
         saved = saved_steps(first, last, intervals)
-        size, saving = _checkpoint(trainer, scratch)
+        size, saving = write_checkpoint(trainer, scratch)
     return TrainingPlan(
         mode=mode,
         images_per_epoch=task.images_per_epoch(),
@@ -216,71 +203,9 @@ def _measured(
         disk_bytes=size * (min(params.trainer.max_to_keep, saved) + 1) if saved else 0,
         free_bytes=free_space(model_dir) if model_dir else None,
         memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT_OF_PEAK,
-        device_memory_bytes=_device_memory(),
+        device_memory_bytes=device_memory(),
         cached_bytes=_cached_bytes(params.task, mode),
     )
-
-
-def _train_steps(trainer: _Watched, most_steps: int, most_seconds: float) -> Measured:
-    """The steps after the first one, in which the graph is built."""
-
-    @tf.function
-    def step(iterator: Iterator[Batch]) -> tf.Tensor:
-        trainer.train_step(iterator)
-        return trainer.shape
-
-    iterator = iter(trainer.train_dataset)
-
-    def taken() -> tuple[int, int]:
-        height, width = step(iterator).numpy().tolist()
-        return height, width
-
-    with tqdm(total=1 + most_steps, unit=" steps", disable=None, leave=False) as bar:
-        first = taken()
-        bar.update()
-        seconds: list[float] = []
-        shapes = []
-        while len(seconds) < max(most_steps, LEAST_STEPS):
-            if len(seconds) >= LEAST_STEPS and sum(seconds) > most_seconds:
-                break
-            start = time.monotonic()
-            shapes.append(taken())
-            seconds.append(time.monotonic() - start)
-            bar.update()
-    return Measured(seconds, shapes, [first])
-
-
-def _validation_steps(
-    trainer: Trainer, images: int | None, most: tuple[int, float]
-) -> tuple[float, list[float], int]:
-    """Measures steps of a validation.
-
-    Args:
-        trainer: built to evaluate.
-        images: of a validation; None if it is not known, when all steps are made.
-        most: as in `_measured`.
-
-    Returns:
-        The seconds of the first step, in which the graph is built, those of further ones, and how
-        many steps a validation has.
-    """
-    step = tf.function(trainer.eval_step)
-    batch = trainer.config.task.validation_data.batch_size * trainer.strategy.num_replicas_in_sync
-    steps = None if images is None else -(-images // batch)
-    most_steps, most_seconds = most
-    seconds: list[float] = []
-    iterator = iter(trainer.eval_dataset)
-    while steps is None or len(seconds) <= max(most_steps, LEAST_STEPS):
-        if steps is not None and len(seconds) > LEAST_STEPS and sum(seconds) > most_seconds:
-            break
-        start = time.monotonic()
-        try:
-            step(iterator)
-        except (StopIteration, tf.errors.OutOfRangeError):
-            steps = len(seconds)  # groups of images that do not fill a batch make more of them
-            break
-        seconds.append(time.monotonic() - start)
-    return sum(seconds[:1]), seconds[1:], len(seconds) if steps is None else steps
 
 
 def _span_of(seconds: Sequence[float], building: float) -> Span:
@@ -303,32 +228,6 @@ def _images_of_validation(params: Experiment, replicas: int) -> int | None:
         return images
     most = steps * data.batch_size * replicas
     return most if images is None else min(images, most)
-
-
-def _checkpoint(trainer: Trainer, scratch: str) -> tuple[int, float]:
-    """The size of a checkpoint in bytes, and the seconds that it takes to write it."""
-    folder = os.path.join(scratch, "checkpoint")
-    os.makedirs(folder)
-    start = time.monotonic()
-    try:
-        trainer.checkpoint.write(os.path.join(folder, "ckpt"))
-    except (OSError, tf.errors.OpError) as error:
-        raise InputError(
-            f"{scratch}: a checkpoint cannot be written there ({error}); name another folder for "
-            "temporary files, with TMPDIR in the environment"
-        ) from error
-    seconds = time.monotonic() - start
-    return sum(entry.stat().st_size for entry in os.scandir(folder)), seconds
-
-
-def _device_memory() -> dict[str, int]:
-    """The most memory that each GPU had, in bytes."""
-    found: dict[str, int] = {}
-    for device in tf.config.list_logical_devices("GPU"):
-        name = device.name.removeprefix("/device:")
-        with contextlib.suppress(ValueError):  # not all can say it
-            found[name] = tf.config.experimental.get_memory_info(name)["peak"]
-    return found
 
 
 def _cached_bytes(task: Any, mode: str) -> int:

@@ -8,7 +8,7 @@ from inatdet.data.formats.detections import DetectionsWriter
 from inatdet.data.formats.ranks import with_ranks
 from inatdet.data.granularity import Granularity
 from inatdet.errors import InputError
-from inatdet.programs.flags import detections_by_model, read_detections_of
+from inatdet.programs.detection_flags import detections_by_model, read_detections_of
 from tests.detection_files import RIGHT, write_annotations, write_results
 
 GENUS, FAMILY = Granularity("genus"), Granularity("family")

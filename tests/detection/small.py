@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from inatdet.detection.config import FasterRCNNConfig
+from inatdet.detection.detector_config import FasterRCNNConfig
 
 NUM_CLASSES = 4
 

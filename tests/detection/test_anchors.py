@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from inatdet.detection import anchors
-from inatdet.detection.config import AnchorConfig
+from inatdet.detection.detector_config import AnchorConfig
 from tests.detection import reference
 
 

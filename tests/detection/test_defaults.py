@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from inatdet.detection.config import FasterRCNNConfig, MinibatchConfig, ProposalConfig
+from inatdet.detection.detector_config import FasterRCNNConfig, MinibatchConfig, ProposalConfig
 from inatdet.detection.experiments import read_experiment
 from inatdet.detection.fpn_config import FPNConfig
 from tests.fidelity import (

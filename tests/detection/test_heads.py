@@ -4,7 +4,7 @@ import tensorflow as tf
 import tf_keras
 
 from inatdet.detection import heads, losses
-from inatdet.detection.config import RPNConfig
+from inatdet.detection.detector_config import RPNConfig
 from tests.detection.reference import class_probabilities
 
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from inatdet.detection import boxes as box_math
-from inatdet.detection.config import MarginalBoxes
+from inatdet.detection.detector_config import MarginalBoxes
 from inatdet.detection.marginals import marginal
 from inatdet.detection.postprocess import ClassifiedProposals
 

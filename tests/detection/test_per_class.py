@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from inatdet.data.granularity import ALWAYS
-from inatdet.detection.config import DetectionsConfig, FasterRCNNConfig
+from inatdet.detection.detector_config import DetectionsConfig, FasterRCNNConfig
 from inatdet.detection.per_class import ClassLimits, lift_limits
 from tests import records
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inatdet.detection import boxes, postprocess
-from inatdet.detection.config import DetectionsConfig
+from inatdet.detection.detector_config import DetectionsConfig
 from inatdet.detection.postprocess import ClassifiedProposals
 from tests.detection import reference
 

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from inatdet.detection import proposals
-from inatdet.detection.config import ProposalConfig
+from inatdet.detection.detector_config import ProposalConfig
 from tests.detection import reference
 
 

@@ -4,7 +4,7 @@ import tensorflow as tf
 import tf_keras
 
 from inatdet.detection.c4 import C4FasterRCNN
-from inatdet.detection.config import FasterRCNNConfig
+from inatdet.detection.detector_config import FasterRCNNConfig
 from inatdet.detection.experiments import read_experiment
 from inatdet.errors import InputError
 from inatdet.networks import backbones

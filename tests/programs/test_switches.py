@@ -9,7 +9,7 @@ import tensorflow as tf
 from inatdet.data.formats.detections import read_detections
 from inatdet.data.granularity import Granularity
 from inatdet.detection import experiments, inference, serving
-from inatdet.detection.config import MarginalBoxes
+from inatdet.detection.detector_config import MarginalBoxes
 from inatdet.detection.marginals import marginal
 from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
