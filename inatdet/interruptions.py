@@ -3,13 +3,15 @@
 Python handles signals between any two instructions of the main thread. If that is in a destructor,
 or in what a library calls back, an exception is reported and forgotten; and libraries in C may
 clear errors without a word. So a signal is remembered. What Python reports is raised again, and
-long loops can ask.
+long loops can ask. Where a library does not expect an exception and would crash, it is raised a
+moment later.
 """
 
 from __future__ import annotations
 
 import _thread
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -22,6 +24,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C, and what batch systems and preemptible machines send before they end a process."""
 
 _PAUSE = 0.05  # seconds after which the code that lost an exception has been left
+
+# TensorFlow's C++ asks the objects of this module for attributes that are computed in Python, and
+# uses the answer without looking for an exception: one there is a segmentation fault.
+_CRASHING = os.path.join("tensorflow", "python", "eager", "context.py")
 
 _came: list[signal.Signals] = []
 
@@ -56,9 +62,11 @@ def raise_lost() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    del frame
     _came.append(signal.Signals(number))
-    raise KeyboardInterrupt
+    if frame is not None and frame.f_code.co_filename.endswith(_CRASHING):
+        _raise_later(number)
+    else:
+        raise KeyboardInterrupt
 
 
 def _raising_again(report: Callable[[Any], object]) -> Callable[[Any], None]:
@@ -68,14 +76,18 @@ def _raising_again(report: Callable[[Any], object]) -> Callable[[Any], None]:
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             report(unraisable)
             return
-        number = _came[-1] if _came else signal.SIGINT
-        # Without the locks of `threading`, which the code that was interrupted may hold.
-        with contextlib.suppress(RuntimeError):  # too late, Python is ending
-            _thread.start_new_thread(_send_later, (number,))
+        _raise_later(_came[-1] if _came else signal.SIGINT)
 
     return hook
 
 
-def _send_later(number: signal.Signals) -> None:
+def _raise_later(number: int) -> None:
+    """Sends this thread, the main one, a signal again."""
+    # Without the locks of `threading`, which the code that was interrupted may hold.
+    with contextlib.suppress(RuntimeError):  # too late, Python is ending
+        _thread.start_new_thread(_send_later, (threading.get_ident(), number))
+
+
+def _send_later(thread: int, number: int) -> None:
     time.sleep(_PAUSE)
-    _thread.interrupt_main(number)
+    signal.pthread_kill(thread, number)  # a real signal, which also ends waiting

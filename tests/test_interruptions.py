@@ -1,7 +1,9 @@
 """Signals whose exceptions get lost."""
 
 import contextlib
+import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -83,6 +85,62 @@ def test_what_is_lost_without_a_word_is_raised_where_one_asks():
         with pytest.raises(KeyboardInterrupt):
             run(came)
     raise_lost()  # it is over
+
+
+def test_where_it_would_crash_a_library_it_is_raised_a_moment_later():
+    def answer(number):
+        signal.raise_signal(number)
+        return "an answer"
+
+    context = os.path.join("site-packages", "tensorflow", "python", "eager", "context.py")
+    answer.__code__ = answer.__code__.replace(co_filename=context)
+
+    answers = []
+
+    def run():
+        with heeded():
+            answers.append(answer(signal.SIGINT))
+            time.sleep(60)
+
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert answers == ["an answer"]
+    assert time.monotonic() - begin < 30, "what waits is ended, too"
+
+
+INTERRUPTED_CONVERSION = """
+import signal, time
+import tensorflow as tf
+from tensorflow.python.eager import context
+from inatdet.interruptions import heeded
+
+def handle(self):
+    signal.raise_signal(signal.SIGINT)
+    return self._context_handle
+
+tf.constant([1])
+handle.__code__ = handle.__code__.replace(co_filename=context.__file__)
+context.Context._handle = property(handle)
+with heeded():
+    try:
+        tf.constant([1])
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_tensorflow_survives_it():
+    run = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_CONVERSION],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (run.returncode, run.stdout) == (0, "interrupted\n"), run.stderr
 
 
 def test_without_a_signal_all_is_as_before():

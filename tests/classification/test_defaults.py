@@ -3,6 +3,7 @@
 The numbers are repeated here on purpose: a changed default is a changed classifier.
 """
 
+import glob
 import re
 
 import pytest
@@ -120,6 +121,15 @@ def test_every_field_is_described_and_has_a_source(config, names):
 def test_the_pipeline_says_what_the_defaults_are(params):
     pipeline = read_experiment(["pipelines/classification.yaml"])
     assert pipeline.as_dict() == params.as_dict()
+
+
+@pytest.mark.parametrize("path", sorted(glob.glob("pipelines/*classification.yaml")))
+def test_every_pipeline_is_read_and_builds_its_optimizer(path):
+    pipeline = read_experiment([path])
+    assert isinstance(pipeline.task, ClassificationTask)
+    rate = ClassifierTask.create_optimizer(pipeline.trainer.optimizer_config).learning_rate
+    last = pipeline.trainer.train_steps
+    assert float(rate(last)) < float(rate(last // 2)), "it falls until the last step"
 
 
 @pytest.mark.parametrize("epochs", [0, 3.99, 4.01, 7.99, 8.01, 79])

@@ -13,7 +13,7 @@ from inatdet.errors import InputError
 from inatdet.training import devices, overrides
 from inatdet.training.config import scale_to_replicas
 
-CLASSIFIERS = {f"pipelines/{name}classification.yaml" for name in ("", "mini_")}
+CLASSIFIERS = set(glob.glob("pipelines/*classification.yaml"))
 
 PAPER = ["species", "super", "generic"]
 
