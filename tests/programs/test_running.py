@@ -14,8 +14,8 @@ from inatdet.programs.running import PROGRAMS
 
 FOLDER = Path(running.__file__).parent
 NOT_PROGRAMS = {
-    *("__init__", "evaluate_detections", "evaluate_predictions", "experiments", "flags"),
-    *("level_flags", "libraries", "native_logs", "predictions", "running"),
+    *("__init__", "detection_flags", "evaluate_detections", "evaluate_predictions", "experiments"),
+    *("flags", "level_flags", "libraries", "native_logs", "predictions", "reading", "running"),
 }
 
 

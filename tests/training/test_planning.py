@@ -62,7 +62,7 @@ def test_what_is_left_of_a_run_while_another_process_trains_there(data, tmp_path
 
 
 def test_a_trained_model_is_not_measured(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(planning, "_train_steps", None)
+    monkeypatch.setattr(planning, "train_steps", None)
     found = plan(training_on(data, 10), untrained.save(data, tmp_path, step=10))
     assert found.steps == 0
     assert found.total.most == 0.0
