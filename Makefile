@@ -410,6 +410,8 @@ endif
 
 # Processes that run tests, each a file at a time; one takes up to 5 GB of memory.
 AT_ONCE := --numprocesses=auto --maxprocesses=4 --dist=loadfile
+# Slow tests start processes of their own, and take up to N GB.
+SLOW_AT_ONCE := --numprocesses=auto --maxprocesses=2 --dist=loadfile
 
 .PHONY: test
 ## Runs the tests, but for the slow ones; a few minutes.
@@ -417,9 +419,9 @@ test: $(INSTALLED)
 	$(PY) -m pytest $(AT_ONCE) -m "not slow" $(TESTS)
 
 .PHONY: test-slow
-## Runs the slow tests.
+## Runs the slow tests; a quarter of an hour.
 test-slow: $(INSTALLED)
-	$(PY) -m pytest -m slow $(TESTS)
+	$(PY) -m pytest $(SLOW_AT_ONCE) -m slow $(TESTS)
 
 .PHONY: bench
 ## Measures speed and memory against peers, which it installs; half an hour.

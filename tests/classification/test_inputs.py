@@ -114,6 +114,7 @@ def test_training_shows_each_image_once_per_epoch_and_varies_it(data):
     assert all(np.abs(one - other).max() > 10 for one, other in images.values())
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_training(data):
     def drawn(seed):
         return [(b["image"].numpy(), b["image_id"].numpy()) for b in

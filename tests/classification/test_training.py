@@ -201,6 +201,7 @@ def inputs_of(params):
     return ClassifierTask(params.task).build_inputs(params.task.train_data)
 
 
+@pytest.mark.slow
 def test_after_a_loss_that_is_not_finite_a_run_goes_back_and_on(data, tmp_path, bad_batches):
     expected = {step: images_of_step(data, step) for step in (7, 8)}
     bad_batches += [7, 17]  # of step 8, and after going back to step 5 of step 13

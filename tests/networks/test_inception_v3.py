@@ -38,7 +38,7 @@ def test_the_cut_leaves_no_convolution_out():
     assert inception_v3_tables.NUM_TRUNK_CONVS == 70
 
 
-@pytest.mark.parametrize("size", [(107, 139), (299, 299)])
+@pytest.mark.parametrize("size", [(107, 139), pytest.param((299, 299), marks=pytest.mark.slow)])
 def test_the_network_gives_the_same_numbers_as_keras(keras_model, weights_file, size):
     trunk = inception_v3.trunk(inception_v3.Padding.VALID)
     stage = inception_v3.head_stage(768, padding=inception_v3.Padding.VALID)

@@ -55,6 +55,7 @@ def test_alignment_by_hand():
     np.testing.assert_array_equal(moved[..., :1], expected * [[[[1]]], [[[2]]]])
 
 
+@pytest.mark.slow
 def test_masked_features_are_those_of_each_image_alone(plain, masking):
     batch = batch_of(SIZES)
     together = features_of(masking, batch)

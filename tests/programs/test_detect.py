@@ -43,7 +43,7 @@ def settings():
     return small("task.validation_data.batch_size=3")
 
 
-@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("several", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_every_image_once_in_its_own_pixels(data, model_dir, tmp_path, several):
     strategy = devices.mirrored() if several else None
     coarser = [Granularity.SUPER, Granularity.GENERIC]

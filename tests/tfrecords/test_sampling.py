@@ -205,7 +205,8 @@ def read_ids(folder, pipelines=1, which=0, **settings):
     return [int(batch["image_id"][0]) for batch in data.take(400)]
 
 
-@pytest.mark.parametrize("shards", [pytest.param(1, marks=pytest.mark.slow), 4])
+@pytest.mark.slow
+@pytest.mark.parametrize("shards", [1, 4])
 def test_in_the_input_of_several_workers(tmp_path, shards):
     jpeg = tf.io.encode_jpeg(np.zeros((8, 8, 3), np.uint8)).numpy()
     for shard in range(shards):

@@ -61,6 +61,7 @@ def test_both_parts_of_a_detector_give_a_classifiers_features(classifier, detect
     assert np.std(expected) > 1e-3
 
 
+@pytest.mark.slow
 def test_so_do_those_of_inception_v3(tmp_path):
     model = classifier_of(network="inception_v3", width=0.125)
     save(tmp_path, model=model)
