@@ -68,7 +68,7 @@ def stream_of(pattern: str) -> TrainingStream:
 
 
 def lengths_of_blocks(stream: TrainingStream) -> tuple[int, int]:
-    """Records in the first and in the last block of an epoch; all epochs have blocks alike."""
+    """Records in the first and in the last block; shards of one length make all epochs alike."""
     pieces = stream.order.pieces(0)
     lengths = np.bincount(pieces.block, pieces.count).astype(int)
     return int(lengths[0]), int(lengths[-1])
