@@ -410,7 +410,7 @@ endif
 
 # Processes that run tests, each a file at a time; one takes up to 5 GB of memory.
 AT_ONCE := --numprocesses=auto --maxprocesses=4 --dist=loadfile
-# Slow tests start processes of their own, and take up to N GB.
+# Slow tests start processes of their own; two of them take up to 8 GB.
 SLOW_AT_ONCE := --numprocesses=auto --maxprocesses=2 --dist=loadfile
 
 .PHONY: test
@@ -419,7 +419,7 @@ test: $(INSTALLED)
 	$(PY) -m pytest $(AT_ONCE) -m "not slow" $(TESTS)
 
 .PHONY: test-slow
-## Runs the slow tests; a quarter of an hour.
+## Runs the slow tests; some twenty minutes.
 test-slow: $(INSTALLED)
 	$(PY) -m pytest $(SLOW_AT_ONCE) -m slow $(TESTS)
 
