@@ -31,6 +31,9 @@ _CRASHING = os.path.join("tensorflow", "python", "eager", "context.py")
 
 _came: list[signal.Signals] = []
 
+Handler = Callable[[int, "FrameType | None"], object]
+"""What handles a signal, from its number and the frame that it interrupted."""
+
 
 @contextlib.contextmanager
 def heeded() -> Iterator[Sequence[signal.Signals]]:
@@ -41,18 +44,39 @@ def heeded() -> Iterator[Sequence[signal.Signals]]:
     if threading.current_thread() is not threading.main_thread():
         yield ()
         return
-    # Shells have jobs in the background ignore Ctrl-C, and that is how it stays.
-    numbers = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, _interrupt) for number in numbers}
     hook = sys.unraisablehook
-    sys.unraisablehook = _raising_again(hook)
     try:
-        yield _came
+        with handled_by(_interrupt):
+            sys.unraisablehook = _raising_again(hook)
+            yield _came
     finally:
         sys.unraisablehook = hook
+        _came.clear()
+
+
+@contextlib.contextmanager
+def handled_by(handle: Handler) -> Iterator[None]:
+    """A block in which a function handles the signals that were not ignored before."""
+    # Shells have jobs in the background ignore Ctrl-C, and that is how it stays.
+    numbers = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield
+    finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        _came.clear()
+
+
+def raise_in_handler(number: int, frame: FrameType | None) -> None:
+    """Raises KeyboardInterrupt; where that would crash a library, sends the signal again later.
+
+    Args:
+        number: of the signal that is being handled.
+        frame: what it interrupted.
+    """
+    if frame is None or not frame.f_code.co_filename.endswith(_CRASHING):
+        raise KeyboardInterrupt
+    _send_again(number)
 
 
 def raise_lost() -> None:
@@ -63,10 +87,7 @@ def raise_lost() -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     _came.append(signal.Signals(number))
-    if frame is not None and frame.f_code.co_filename.endswith(_CRASHING):
-        _raise_later(number)
-    else:
-        raise KeyboardInterrupt
+    raise_in_handler(number, frame)
 
 
 def _raising_again(report: Callable[[Any], object]) -> Callable[[Any], None]:
@@ -76,13 +97,13 @@ def _raising_again(report: Callable[[Any], object]) -> Callable[[Any], None]:
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             report(unraisable)
             return
-        _raise_later(_came[-1] if _came else signal.SIGINT)
+        _send_again(_came[-1] if _came else signal.SIGINT)
 
     return hook
 
 
-def _raise_later(number: int) -> None:
-    """Sends this thread, the main one, a signal again."""
+def _send_again(number: int) -> None:
+    """Sends this thread, the main one, a signal a moment later."""
     # Without the locks of `threading`, which the code that was interrupted may hold.
     with contextlib.suppress(RuntimeError):  # too late, Python is ending
         _thread.start_new_thread(_send_later, (threading.get_ident(), number))

@@ -1,8 +1,21 @@
 """Work on many images that ends in the middle, and all that it says its results depend on."""
 
 import json
+import os
+import signal
 
 import pytest
+
+
+def answer_that_must_come(number):
+    """Gets a signal where TensorFlow expects an answer and no exception."""
+    signal.raise_signal(number)
+    return "an answer"
+
+
+answer_that_must_come.__code__ = answer_that_must_come.__code__.replace(
+    co_filename=os.path.join("site-packages", "tensorflow", "python", "eager", "context.py")
+)
 
 
 class Killed(BaseException):

@@ -19,7 +19,7 @@ from typing import Any
 import tensorflow as tf
 
 from inatdet.errors import InputError, RunError
-from inatdet.interruptions import SIGNALS
+from inatdet.interruptions import SIGNALS, raise_in_handler
 from inatdet.networks.inception_v3 import BatchNorm
 from inatdet.training.cluster import CHIEF, WORKER, Cluster, name_of
 from inatdet.training.config import Experiment
@@ -228,10 +228,10 @@ def _noting_signals(asked: list[tuple[int, float]]) -> Iterator[None]:
     """A block in which a signal to end is only noted, with its time; a second one ends it."""
 
     def note(number: int, frame: FrameType | None) -> None:
-        del frame
         if asked:
-            raise KeyboardInterrupt
-        asked.append((number, time.monotonic()))
+            raise_in_handler(number, frame)
+        else:
+            asked.append((number, time.monotonic()))
 
     before = {number: signal.signal(number, note) for number in SIGNALS}
     try:

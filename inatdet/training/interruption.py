@@ -17,7 +17,7 @@ from types import FrameType
 
 import tensorflow as tf
 
-from inatdet.interruptions import SIGNALS
+from inatdet.interruptions import SIGNALS, handled_by, raise_in_handler
 
 
 class Interruption:
@@ -100,16 +100,14 @@ class Interruption:
         os.set_blocking(writing, False)
         thread = threading.Thread(target=self._listen, args=(reading,), daemon=True)
         thread.start()
-        # Shells have jobs in the background ignore Ctrl-C, and that is how it stays.
-        heeded = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-        before = {number: signal.signal(number, self._handle) for number in heeded}
-        descriptor = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         try:
-            yield
+            with handled_by(self._handle):
+                descriptor = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+                try:
+                    yield
+                finally:
+                    signal.set_wakeup_fd(descriptor)
         finally:
-            signal.set_wakeup_fd(descriptor)
-            for number, handler in before.items():
-                signal.signal(number, handler)
             os.close(writing)  # which ends the thread
             thread.join()
             os.close(reading)
@@ -122,8 +120,7 @@ class Interruption:
                     self.asked.assign(True)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        del frame
         # The first, because one whose exception gets lost comes again, perhaps as another.
         again, self._number = self._number is not None, self._number or number
         if again or not self._in_steps:
-            raise KeyboardInterrupt
+            raise_in_handler(number, frame)

@@ -3,12 +3,14 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
 import tensorflow as tf
 
 from inatdet.interruptions import SIGNALS
 from inatdet.training.interruption import Interruption
+from tests.interrupting import answer_that_must_come
 
 
 @pytest.fixture
@@ -45,6 +47,20 @@ def steps_until(interruption, number, at):
         return done
 
     return int(loop())
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_where_it_would_crash_tensorflow_it_ends_a_moment_later(handled, number):
+    answers = []
+
+    def run():
+        with Interruption().heard():
+            answers.append(answer_that_must_come(number))
+            time.sleep(60)
+
+    with pytest.raises(KeyboardInterrupt, match="as before"):
+        run()
+    assert (answers, handled) == (["an answer"], [number])
 
 
 @pytest.mark.parametrize("number", SIGNALS)
