@@ -29,7 +29,7 @@ from inatdet.detection import forms
 from inatdet.detection.detector_config import MarginalBoxes
 from inatdet.detection.experiments import read_experiment, read_saved
 from inatdet.detection.faster_rcnn import FasterRCNN
-from inatdet.detection.marginals import marginal
+from inatdet.detection.marginals import marginals
 from inatdet.detection.task import DetectionTask
 from inatdet.networks import checkpoints
 from inatdet.training import experiment
@@ -47,7 +47,7 @@ _GENERA, _FAMILIES = 1900, 500
 
 Batch = Mapping[str, tf.Tensor]
 Groups = Mapping[str, tuple[np.ndarray, int]]
-"""By level, the group of each class and how many groups there are, for `marginal`."""
+"""By level, the group of each class and how many groups there are, for `marginals`."""
 
 
 class Case(NamedTuple):
@@ -106,7 +106,8 @@ def _ways(case: Case) -> Ways:
         @tf.function(input_signature=[case.signature])
         def detect(batch: Batch) -> list[tf.Tensor]:
             fine = case.model.classify(batch, training=False)
-            views = [fine, *(marginal(fine, *case.groups[level], boxes) for level in coarser)]
+            groupings = [case.groups[level] for level in coarser]
+            views = [fine, *marginals(fine, groupings, boxes)]
             found = [case.model.detections_of(view, batch["image_size"]) for view in views]
             return [part for view in found for part in (view.boxes, view.scores, view.labels)]
 

@@ -17,7 +17,7 @@ from inatdet.data.granularity import Granularity
 from inatdet.detection.boxes import to_original
 from inatdet.detection.config import DetectionExperiment, FasterRCNNTask
 from inatdet.detection.detector_config import MarginalBoxes
-from inatdet.detection.marginals import marginal
+from inatdet.detection.marginals import marginals
 from inatdet.detection.per_class import ClassLimits, lift_limits
 from inatdet.detection.postprocess import BatchDetections
 from inatdet.detection.task import DetectionTask
@@ -58,7 +58,7 @@ def detect(
         output: the Parquet file to write; it appears only when complete. What is done until then is
             beside it, in `inatdet.parts`, and a run that was interrupted is gone on with.
         coarser: granularities at which to write detections by summed probabilities as well
-            (`marginals.marginal`), each to `applying.marginal_path(output, granularity)`.
+            (`marginals.marginals`), each to `applying.marginal_path(output, granularity)`.
         strategy: the devices, instead of those of `params.runtime`.
         command: the command line that is running, which the file records.
         any_labels: whether the TFRecords may have other categories than the model, as those of
@@ -214,7 +214,7 @@ def _found(
             if groups is None:
                 return [model.proposals_of(one, training=False)]
             fine = model.classify(one, training=False)
-            views = [fine, *(marginal(fine, *group, boxes) for group in groups)]
+            views = [fine, *marginals(fine, groups, boxes)]
             return [model.detections_of(view, one["image_size"]) for view in views]
 
         return strategy.run(on_replica, args=(batch,))

@@ -49,7 +49,7 @@ def test_box_codes_of_some_classes_give_the_detections_of_all(max_per_class, mon
 
     def detections():
         fine = model.classify(batch, training=False)
-        views = (fine, marginals.marginal(fine, *groups))
+        views = (fine, *marginals.marginals(fine, [groups]))
         return [model.detections_of(view, batch["image_size"]) for view in views]
 
     some = detections()

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from inatdet.detection import boxes as box_math
 from inatdet.detection.detector_config import MarginalBoxes
-from inatdet.detection.marginals import marginal
+from inatdet.detection.marginals import marginals
 from inatdet.detection.postprocess import ClassifiedProposals
 
 
@@ -51,7 +51,8 @@ def mean(p, codes):
     [(MarginalBoxes.MOST_PROBABLE, most_probable), (MarginalBoxes.MEAN, mean)],
 )
 def test_against_loops(fine, groups, boxes, expected):
-    coarse = marginal(fine.proposals, np.array(groups), max(groups) + 2, boxes)
+    grouping = np.array(groups), max(groups) + 2
+    (coarse,) = marginals(fine.proposals, [grouping], boxes)
     found = codes_of_all(coarse)
     assert not coarse.scores[..., -1].numpy().any()  # the last group has no class
     assert np.isfinite(found).all()
@@ -71,12 +72,25 @@ def test_against_loops(fine, groups, boxes, expected):
     np.testing.assert_array_equal(coarse.valid, fine.proposals.valid)
 
 
+@pytest.mark.parametrize("boxes", MarginalBoxes)
+def test_levels_together_are_those_one_by_one(fine, boxes):
+    groupings = [(np.array([0, 1, 1, 0, 2]), 3), (np.zeros(5, int), 1)]
+    together = marginals(fine.proposals, groupings, boxes)
+    assert len(together) == 2
+    for level, grouping in zip(together, groupings):
+        (alone,) = marginals(fine.proposals, [grouping], boxes)
+        np.testing.assert_array_equal(level.scores, alone.scores)
+        np.testing.assert_array_equal(codes_of_all(level), codes_of_all(alone))
+    assert marginals(fine.proposals, [], boxes) == []
+
+
 def test_both_boxes_are_the_same_where_classes_have_no_boxes_of_their_own(fine):
     shared = np.repeat(fine.codes[:, :, :1], 5, axis=2)
     proposals = fine.proposals._replace(box_codes=functools.partial(box_math.of_pairs, shared))
     best, average = (
-        codes_of_all(marginal(proposals, np.array([0, 1, 1, 0, 1]), 2, boxes))
+        codes_of_all(view)
         for boxes in MarginalBoxes
+        for view in marginals(proposals, [(np.array([0, 1, 1, 0, 1]), 2)], boxes)
     )
     np.testing.assert_allclose(average, best, rtol=1e-5)
 
@@ -84,7 +98,7 @@ def test_both_boxes_are_the_same_where_classes_have_no_boxes_of_their_own(fine):
 def test_a_probability_of_nothing_leaves_the_proposal_as_it_is(fine):
     """Sums of 0 in float32, as where the model is certain of something else."""
     proposals = fine.proposals._replace(scores=tf.zeros_like(fine.proposals.scores))
-    coarse = marginal(proposals, np.zeros(5, int), 1, MarginalBoxes.MEAN)
+    (coarse,) = marginals(proposals, [(np.zeros(5, int), 1)], MarginalBoxes.MEAN)
     assert not codes_of_all(coarse).any()
 
 
@@ -96,5 +110,5 @@ def test_generic_is_one_minus_background():
         tf.zeros([1, 9, 4]),
         tf.ones([1, 9]) > 0,
     )
-    generic = marginal(fine, np.zeros(39, int), 1)
+    (generic,) = marginals(fine, [(np.zeros(39, int), 1)])
     np.testing.assert_allclose(generic.scores[..., 0], 1 - probabilities[..., 0], atol=1e-6)

@@ -10,7 +10,7 @@ from inatdet.data.formats.detections import read_detections
 from inatdet.data.granularity import Granularity
 from inatdet.detection import experiments, inference, serving
 from inatdet.detection.detector_config import MarginalBoxes
-from inatdet.detection.marginals import marginal
+from inatdet.detection.marginals import marginals
 from inatdet.detection.task import DetectionTask
 from inatdet.errors import InputError
 from inatdet.networks import checkpoints
@@ -80,8 +80,9 @@ def test_the_mean_of_boxes_is_that_of_the_most_probable_class(data, model_dir, p
     batch = next(iter(task.build_inputs(params.task.validation_data.replace(input_path=data))))
     fine = model.classify(batch, training=False)
     best, mean = (
-        model.detections_of(marginal(fine, np.array([0, 0, 1]), 2, boxes), batch["image_size"])
+        model.detections_of(view, batch["image_size"])
         for boxes in MarginalBoxes
+        for view in marginals(fine, [(np.array([0, 0, 1]), 2)], boxes)
     )
     assert best.count.numpy().min() > 0
     np.testing.assert_array_equal(mean.labels, best.labels)
