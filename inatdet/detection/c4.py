@@ -55,6 +55,7 @@ class C4FasterRCNN(FasterRCNN):
             self.head_stage,
             num_classes,
             class_agnostic_boxes=config.head.class_agnostic_boxes,
+            position_sensitive_boxes=config.head.position_sensitive_boxes,
             separate_objectness=config.head.separate_objectness,
             name="box_head",
         )

@@ -59,6 +59,7 @@ class FasterRCNNTask(TrainingTask):
             *(f"backbone.{name}" for name in ("type", "padding", "width", backbone.type)),
             "rpn.channels",
             "head.class_agnostic_boxes",
+            "head.position_sensitive_boxes",
             "head.separate_objectness",
             # Those of the pyramid alone:
             "min_level",

@@ -115,10 +115,13 @@ class HeadConfig(MinibatchConfig):
     Attributes:
         crop_size: side of the bilinear crops, in samples.
         pool_size: side and stride of the max pooling after them.
+        position_sensitive_boxes: the regressors see every cell of the last features, instead of
+            their mean, which says what is there but not where [OD API: the mean].
     """
 
     crop_size: int = 14
     pool_size: int = 2
+    position_sensitive_boxes: bool = False
 
 
 @dataclasses.dataclass

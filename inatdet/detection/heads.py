@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import tensorflow as tf
 import tf_keras
 
@@ -58,6 +60,8 @@ class BoxHead(tf_keras.layers.Layer):
         stage: a model from crops `[crops, size, size, channels]` to features.
         num_classes: labels without the background.
         class_agnostic_boxes: whether one regressor refines boxes, whatever their class.
+        position_sensitive_boxes: whether regressors see each cell of the stage's output, instead
+            of the mean over the cells.
         separate_objectness: whether animal or background is one factor of the probabilities, and
             the class of an animal another, each with weights of its own.
     """
@@ -68,11 +72,13 @@ class BoxHead(tf_keras.layers.Layer):
         num_classes: int,
         *,
         class_agnostic_boxes: bool = False,
+        position_sensitive_boxes: bool = False,
         separate_objectness: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self._stage = stage
+        self._cells_for_boxes = position_sensitive_boxes
         self._num_regressors = 1 if class_agnostic_boxes else num_classes
 
         def dense(units: int, name: str) -> tf_keras.layers.Dense:
@@ -89,9 +95,11 @@ class BoxHead(tf_keras.layers.Layer):
 
     def build(self, input_shape: tf.TensorShape) -> None:
         """Creates the weights of all dense layers; `call` does not use that of the boxes."""
+        *cells, channels = self._stage.compute_output_shape(input_shape)[1:]
+        cells_for_boxes = math.prod(cells) if self._cells_for_boxes else 1
         for layer in filter(None, (self._objectness, self._classes, self._boxes)):
             with tf.name_scope(layer.name):
-                layer.build([None, self._stage.output_shape[-1]])
+                layer.build([None, channels * (cells_for_boxes if layer is self._boxes else 1)])
         super().build(input_shape)
 
     def call(self, crops: tf.Tensor, training: bool | None = None) -> tuple[tf.Tensor, tf.Tensor]:
@@ -102,13 +110,13 @@ class BoxHead(tf_keras.layers.Layer):
             training: whether batch norm, where it is trained, uses the batch's statistics.
 
         Returns:
-            Logits `[crops, classes + 1]`, the background first, and the features that logits and
-            box codes are computed from, `[crops, features]`; both float32. With a separate
-            objectness the logits are log-probabilities, whose softmax they are again: so what
-            becomes of them, losses included, need not know of the factors.
+            Logits `[crops, classes + 1]`, the background first, and the features that box codes are
+            computed from, `[crops, features]`; both float32. With a separate objectness the logits
+            are log-probabilities, whose softmax they are again: so what becomes of them, losses
+            included, need not know of the factors.
         """
-        x = tf.cast(self._stage(crops, training=training), tf.float32)
-        x = tf.reduce_mean(x, axis=[1, 2])
+        cells = tf.cast(self._stage(crops, training=training), tf.float32)
+        x = tf.reduce_mean(cells, axis=[1, 2])
         logits = self._classes(x)
         if self._objectness is not None:
             animal = self._objectness(x)
@@ -116,6 +124,10 @@ class BoxHead(tf_keras.layers.Layer):
             logits = tf.concat(
                 [tf.math.log_sigmoid(-animal), tf.math.log_sigmoid(animal) + given_animal], axis=-1
             )
+        if self._cells_for_boxes:
+            # Sums over the cells become means, so that outputs and gradients are about as large.
+            shape = cells.shape[1:]
+            x = tf.reshape(cells / math.prod(shape[:2]), [-1, math.prod(shape)])
         return logits, x
 
     def box_codes(self, features: tf.Tensor) -> tf.Tensor:

@@ -46,6 +46,7 @@ MODEL = {
     "box_code_scales": (10.0, 10.0, 5.0, 5.0),
     "head.crop_size": 14,
     "head.pool_size": 2,
+    "head.position_sensitive_boxes": False,
     "head.add_ground_truth": False,
     "head.positive_iou": 0.5,
     "head.sample_size": 64,

@@ -105,6 +105,31 @@ def test_one_regressor_for_all_classes(pairs, rng):
     np.testing.assert_allclose(got, [expected[i, crops[i]] for i in range(2)], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("agnostic", [True, False])
+def test_boxes_that_see_positions(rng, agnostic):
+    """The mean over the cells of what a regressor of each cell says; classes see the mean."""
+    crops = tf_keras.Input((4, 3, 6))
+    stage = tf_keras.Model(crops, tf_keras.layers.Conv2D(40, 1)(crops))
+    options = {"class_agnostic_boxes": agnostic, "position_sensitive_boxes": True}
+    head = heads.BoxHead(stage, num_classes=5, **options)
+    given = rng.normal(size=(7, 4, 3, 6)).astype(np.float32)
+    logits, features = head(tf.constant(given))
+    regressors = 1 if agnostic else 5
+    head._boxes.bias.assign(rng.normal(size=4 * regressors))
+    cells = stage(given).numpy()
+    kernel, bias = (v.numpy() for v in head._classes.weights)
+    np.testing.assert_allclose(logits, cells.mean(axis=(1, 2)) @ kernel + bias, 1e-4, 1e-5)
+    kernel, bias = (v.numpy() for v in head._boxes.weights)
+    kernel = kernel.reshape(4, 3, 40, regressors, 4)
+    expected = np.einsum("nyxc,yxcrb->nrb", cells, kernel) / 12 + bias.reshape(regressors, 4)
+    np.testing.assert_allclose(head.box_codes(features), expected, rtol=1e-4, atol=1e-5)
+    classes = tf.constant(rng.integers(0, 5, (1, 9)), tf.int32)
+    places = tf.constant(rng.integers(0, 7, (1, 9)), tf.int32)
+    found = head.box_codes_of_pairs(features[tf.newaxis], places, classes)
+    of_classes = np.zeros(9, int) if agnostic else classes[0]
+    np.testing.assert_allclose(found[0], expected[places[0], of_classes], rtol=1e-4, atol=1e-5)
+
+
 def test_box_codes_of_labels_are_those_of_their_classes(rng):
     head = heads.BoxHead(tf_keras.Sequential([tf_keras.Input((1, 1, 6))]), num_classes=3)
     head(tf.zeros([1, 1, 1, 6]))

@@ -21,6 +21,7 @@ from tests.settings import small, training_on
 
 SWITCHES = (
     "task.model.head.class_agnostic_boxes=true,task.model.head.separate_objectness=true,"
+    "task.model.head.position_sensitive_boxes=true,"
     "task.model.losses.level_weights={super: .5, generic: .5},"
     "task.model.detections.marginal_boxes=mean"
 )
@@ -126,7 +127,9 @@ def test_training_goes_on_with_other_weights_of_levels(data, tmp_path):
     assert "task.model.losses.level_weights.generic=0.25" in line
 
 
-@pytest.mark.parametrize("switch", ["class_agnostic_boxes", "separate_objectness"])
+@pytest.mark.parametrize(
+    "switch", ["class_agnostic_boxes", "position_sensitive_boxes", "separate_objectness"]
+)
 def test_weights_of_one_kind_are_not_taken_for_the_other(data, model_dir, tmp_path, switch):
     other = small(f"{SWITCHES},task.model.head.{switch}=false")
     with pytest.raises(InputError, match="does not fit the model of the settings"):

@@ -70,6 +70,11 @@ def test_what_only_changes_how_training_continues(data, model_dir, override, wor
             "task.model.head.class_agnostic_boxes=False, not task.model.head.class_agnostic_boxes=",
         ),
         (
+            "task.model.head.position_sensitive_boxes=true",
+            "task.model.head.position_sensitive_boxes=False, not "
+            "task.model.head.position_sensitive_boxes=",
+        ),
+        (
             "task.model.head.separate_objectness=true",
             "task.model.head.separate_objectness=False, not task.model.head.separate_objectness=",
         ),
