@@ -17,16 +17,16 @@ from inatdet.training.trainer import Trainer
 
 
 class Watched(Trainer):
-    """A trainer that tells the shape of the images of a step, padding included."""
+    """A trainer that keeps the shape of the images of its last step, padding included."""
 
-    shape: tf.Tensor  # while its graph is built
+    shape: tf.Variable
 
     def next_train_inputs(self, iterator: Iterator[Batch]) -> tuple[Batch, ...]:
         """The batches of the next step."""
         batches = super().next_train_inputs(iterator)
         parts = [self.strategy.experimental_local_results(batch["image"]) for batch in batches]
         shapes = [tf.shape(images)[1:3] for replicas in parts for images in replicas]
-        self.shape = tf.reduce_max(tf.stack(shapes), axis=0)
+        self.shape.assign(tf.cast(tf.reduce_max(tf.stack(shapes), axis=0), tf.int64))
         return batches
 
 
@@ -38,16 +38,14 @@ def train_steps(trainer: Watched, most_steps: int, most_seconds: float) -> Measu
         most_steps: how many, at least `LEAST_STEPS`.
         most_seconds: after how long to stop, if `LEAST_STEPS` have been made.
     """
-
-    @tf.function
-    def step(iterator: Iterator[Batch]) -> tf.Tensor:
-        trainer.train_step(iterator)
-        return trainer.shape
-
-    iterator = iter(trainer.train_dataset)
+    trainer.shape = tf.Variable([0, 0], dtype=tf.int64, trainable=False)  # int32 may be on a GPU
+    # The loop of training, because its graph takes longer to build than that of a step.
+    steps = trainer.create_train_loop_fn()
+    iterator, one = iter(trainer.train_dataset), tf.constant(1)
 
     def taken() -> tuple[int, int]:
-        height, width = step(iterator).numpy().tolist()
+        steps(iterator, one)
+        height, width = trainer.shape.numpy().tolist()
         return height, width
 
     with tqdm(total=1 + most_steps, unit=" steps", disable=None, leave=False) as bar:

@@ -12,7 +12,7 @@ from inatdet.tfrecords.contents import Contents
 from inatdet.tfrecords.sampling import Sampling, expected_images
 from inatdet.training import loop, planning
 from inatdet.training.planning import plan
-from tests import records, untrained
+from tests import devices, records, untrained
 from tests.classification import settings as classification
 from tests.settings import training_on
 
@@ -59,6 +59,14 @@ def test_what_is_left_of_a_run_while_another_process_trains_there(data, tmp_path
     assert found.memory_bytes > 1e8
     assert found.cached_bytes == Contents.of(data).bytes
     json.dumps(found.as_dict())
+
+
+@pytest.mark.slow
+def test_several_devices(data):
+    found = plan(training_on(data, 30), steps=10, strategy=devices.mirrored())
+    assert found.images_per_step == 4 * devices.NUM_DEVICES
+    assert found.measured_steps == sum(shape.steps for shape in found.shapes) == 10
+    assert {(one.height, one.width) for one in found.shapes} <= {(96, 128), (128, 96), (128, 128)}
 
 
 def test_a_trained_model_is_not_measured(data, tmp_path, monkeypatch):
