@@ -72,16 +72,6 @@ class FasterRCNNTask(TrainingTask):
         )
         return (*super().learned(), "short_edge", "long_edge", *(f"model.{n}" for n in names))
 
-    def leave_out_caches(self) -> str:
-        """Leaves out `feature_cache`; see the base class."""
-        if not self.feature_cache:
-            return ""
-        self.feature_cache = ""
-        return (
-            "task.feature_cache; with it, features are computed once, and a step takes less than "
-            "planned"
-        )
-
     def check(self) -> None:
         """Raises InputError for a setting that is out of range or not supported."""
         super().check()

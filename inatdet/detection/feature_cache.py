@@ -82,14 +82,12 @@ class FeatureCache:
             InputError: the disk has too little room, the folder cannot be written, or an image is
                 damaged.
         """
-        made_with = json.dumps(self._made_with(model), indent=1, sort_keys=True) + "\n"
-        name = hashlib.sha256(made_with.encode()).hexdigest()[:16]
-        folder = os.path.join(self._config.feature_cache, name)
+        folder, made_with = self._folder_of(model)
         outputs.check_folder(folder)
         store = feature_store.FeatureStore(folder, len(_FLIPS))
         with _only_writer(folder, notify):
             before = _complete(folder)
-            images = before or len(self._map_sizes)
+            images = before or self.count_images()
             if not images:
                 raise InputError(
                     f"{self._config.train_data.input_path}: holds no image to train on; write "
@@ -111,6 +109,23 @@ class FeatureCache:
             if images != before:
                 write_text(os.path.join(folder, _COMPLETE), json.dumps({"images": images}) + "\n")
         self._reader = store.open(images)
+
+    def count(self, model: FasterRCNN) -> int | None:
+        """Of how many images there are features computed with these weights; None if not of all.
+
+        They may have been damaged since, which `fill` finds out.
+        """
+        return _complete(self._folder_of(model)[0])
+
+    def count_images(self) -> int:
+        """How many images there are to train on, for which all records are read once."""
+        return len(self._map_sizes)
+
+    def _folder_of(self, model: FasterRCNN) -> tuple[str, str]:
+        """Where the features are, and what they are made with, which says where."""
+        made_with = json.dumps(self._made_with(model), indent=1, sort_keys=True) + "\n"
+        name = hashlib.sha256(made_with.encode()).hexdigest()[:16]
+        return os.path.join(self._config.feature_cache, name), made_with
 
     def _read(self, keys: np.ndarray, flips: np.ndarray) -> np.ndarray:
         assert self._reader is not None, "features are read before they were computed"
@@ -174,7 +189,7 @@ class FeatureCache:
             f"{folder} ({outputs.gigabytes(free)} are free)"
         )
         started = time.monotonic()
-        computed = self._computed(model, wanted)
+        computed = self.computed(model, wanted)
         with _bar("computing features", images, initial=images - count) as bar:
             for part in missing:
                 keys, maps = [], []
@@ -186,8 +201,16 @@ class FeatureCache:
                 store.write(part, keys, maps)
         notify(f"computed them in {duration(time.monotonic() - started)}")
 
-    def _computed(self, model: FasterRCNN, wanted: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """The keys of wanted images, and their features, uint16 `[flips, rows, columns, …]`."""
+    def computed(self, model: FasterRCNN, wanted: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Computes features.
+
+        Args:
+            model: with the weights that training begins with.
+            wanted: bool `[images]`, of which of the first so many images.
+
+        Yields:
+            The key of each wanted image, and its features, uint16 `[flips, rows, columns, …]`.
+        """
         short_edge, long_edge = self._config.short_edge, self._config.long_edge
 
         def both(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -16,6 +16,7 @@ from inatdet.detection import forms, inputs
 from inatdet.detection.anchors_fit import AnchorsFit
 from inatdet.detection.faster_rcnn import Diagnostics, FasterRCNN, Losses
 from inatdet.detection.feature_cache import FeatureCache
+from inatdet.detection.feature_plan import PlannedFeatures
 from inatdet.detection.level_losses import weighted_levels
 from inatdet.detection.validation_pictures import ValidationPictures
 from inatdet.tfrecords.label_counts import read_label_counts
@@ -24,6 +25,7 @@ from inatdet.tfrecords.sampling import boxed_categories
 from inatdet.training import transfer
 from inatdet.training.accumulation import Batch
 from inatdet.training.config import InputConfig
+from inatdet.training.estimates import Preparation
 from inatdet.training.labelled_task import LabelledTask
 from inatdet.training.stepping import take_step
 from inatdet.training.task import LoopAction
@@ -76,14 +78,27 @@ class DetectionTask(LabelledTask):
         )
 
     @functools.cached_property
-    def _features(self) -> FeatureCache | None:
+    def _features(self) -> FeatureCache | PlannedFeatures | None:
         """What stands in for the training images, if the settings ask for it."""
         return FeatureCache(self.task_config) if self.task_config.feature_cache else None
 
     def begin(self, model: FasterRCNN, notify: Callable[[str], None]) -> None:
         """Computes the features that the settings ask to be kept; see the base class."""
-        if self._features:
+        if isinstance(self._features, FeatureCache):
             self._features.fill(model, notify)
+
+    def rehearse(self) -> None:
+        """Has the features invented that the settings ask to be kept; see the base class."""
+        if self.task_config.feature_cache:
+            self._features = PlannedFeatures(self.task_config)
+
+    def measure_preparation(
+        self, model: FasterRCNN, most_images: int, most_seconds: float
+    ) -> Preparation | None:
+        """Measures what computing these features takes; see the base class."""
+        if not isinstance(self._features, PlannedFeatures):
+            return None
+        return self._features.measure(model, most_images, most_seconds)
 
     def training_actions(
         self, images_per_loop: int, notify: Callable[[str], None]

@@ -62,4 +62,10 @@ def main(argv: Sequence[str]) -> None:
             f"warning: {values.model_dir}: the checkpoints do not fit on its disk; free space, or "
             "keep fewer with trainer.max_to_keep"
         )
+    prepared = found.preparation
+    if prepared and prepared.bytes > prepared.free_bytes:
+        progress(
+            f"warning: the {prepared.what} do not fit on their disk; free space, name a folder on "
+            "another one, or leave task.feature_cache out"
+        )
     print(json.dumps(found.as_dict()) if values.json else in_words(found))

@@ -117,14 +117,6 @@ class TrainingTask(cfg.TaskConfig):
         """
         return ("granularity",)
 
-    def leave_out_caches(self) -> str:
-        """Sets what would be computed before the first step, and kept, to none.
-
-        Returns:
-            The setting and what it changes, in words; empty if there was none.
-        """
-        return ""
-
     def check(self) -> None:
         """Raises InputError for a setting that is out of range; tasks add their own checks."""
         try:

@@ -134,6 +134,38 @@ class Measured:
         )
 
 
+def span_of(seconds: Sequence[float], first: float) -> Span:
+    """What a step takes, however few were measured.
+
+    Args:
+        seconds: of measured steps, in order.
+        first: of the one before them, in which the graph was built; it stands in where there are
+            none.
+    """
+    if len(seconds) > 1:
+        return span_of_mean(seconds)
+    return Span.exactly(seconds[0] if seconds else first)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is computed once, before the first step, and kept on disk.
+
+    Attributes:
+        what: is computed, in a word.
+        images: of how many images.
+        bytes: that must still be written; 0 if all is there.
+        free_bytes: of the disk that they go to.
+        time: that it takes.
+    """
+
+    what: str
+    images: int
+    bytes: int
+    free_bytes: int
+    time: Span
+
+
 def saved_steps(first: int, last: int, intervals: Sequence[int]) -> int:
     """How many checkpoints a run saves.
 
@@ -179,6 +211,7 @@ class TrainingPlan:
         memory_bytes: the most that this process had.
         device_memory_bytes: the most that each GPU had, by its name.
         cached_bytes: of the records that are kept in memory besides, once all have been read.
+        preparation: what is computed before the first step, and kept; None if nothing is.
     """
 
     mode: str
@@ -201,6 +234,7 @@ class TrainingPlan:
     memory_bytes: int
     device_memory_bytes: Mapping[str, int]
     cached_bytes: int
+    preparation: Preparation | None = None
 
     @property
     def steps(self) -> int:
@@ -216,7 +250,9 @@ class TrainingPlan:
     def total(self) -> Span:
         """Of the whole run."""
         seconds = self.start + self.saving * self.checkpoints
-        return self.training + self.validation.times(self.validations) + Span.exactly(seconds)
+        prepared = self.preparation.time if self.preparation else NOTHING
+        trained = self.training + self.validation.times(self.validations)
+        return prepared + trained + Span.exactly(seconds)
 
     def epochs(self, steps: int) -> float | None:
         """How many epochs so many steps are."""

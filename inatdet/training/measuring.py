@@ -24,8 +24,14 @@ class Watched(Trainer):
     def next_train_inputs(self, iterator: Iterator[Batch]) -> tuple[Batch, ...]:
         """The batches of the next step."""
         batches = super().next_train_inputs(iterator)
-        parts = [self.strategy.experimental_local_results(batch["image"]) for batch in batches]
-        shapes = [tf.shape(images)[1:3] for replicas in parts for images in replicas]
+        shapes = []
+        for batch in batches:
+            if "image" in batch:
+                parts = self.strategy.experimental_local_results(batch["image"])
+                shapes += [tf.shape(images)[1:3] for images in parts]
+            else:  # features of images, which need not be there themselves
+                sizes = self.strategy.experimental_local_results(batch["image_size"])
+                shapes += [tf.reduce_max(size, axis=0) for size in sizes]
         self.shape.assign(tf.cast(tf.reduce_max(tf.stack(shapes), axis=0), tf.int64))
         return batches
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from inatdet.outputs import gigabytes
 from inatdet.training.durations import duration
-from inatdet.training.estimates import Span, TrainingPlan
+from inatdet.training.estimates import Preparation, Span, TrainingPlan
 
 _SHAPES = 4  # of images that are listed at most
 
@@ -30,6 +30,8 @@ def _lines(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
         yield "steps", _steps(plan)
         if not plan.steps:
             return
+        if plan.preparation:
+            yield plan.preparation.what, _preparation(plan.preparation)
     yield "first step", f"{duration(plan.start)} after the start, which is building and compiling"
     if "train" in plan.mode:
         yield "a step", _step(plan)
@@ -61,6 +63,14 @@ def _steps(plan: TrainingPlan) -> str:
     if plan.first_step:
         text += f"; {plan.first_step:,} are done and {plan.steps:,} are left"
     return text
+
+
+def _preparation(preparation: Preparation) -> str:
+    images = f"of {preparation.images:,} images"
+    if not preparation.bytes:
+        return f"{images}, which are there"
+    size, free = gigabytes(preparation.bytes), gigabytes(preparation.free_bytes)
+    return f"{images}, once, in {range_of(preparation.time)}; {size}, where {free} are free"
 
 
 def _step(plan: TrainingPlan) -> str:

@@ -8,7 +8,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -26,9 +26,9 @@ from inatdet.training.config import Experiment, images_per_step, scale_to_replic
 from inatdet.training.estimates import (
     NOTHING,
     Measured,
-    Span,
     TrainingPlan,
     saved_steps,
+    span_of,
     span_of_mean,
 )
 from inatdet.training.measuring import (
@@ -85,8 +85,6 @@ def plan(
             "--mode=train_and_eval and runtime.distribution_strategy=mirrored, on one of the "
             "machines"
         )
-    if left_out := params.task.leave_out_caches():
-        notify(f"note: planned without {left_out}")
     checkpoints.check_folder_name(model_dir)
     devices.set_precision(params.runtime)
     strategy = strategy or devices.strategy_of(params.runtime)
@@ -100,6 +98,7 @@ def plan(
                 # Training writes there; what only validates, reads what is beside the model.
                 folder = scratch if "train" in mode else model_dir or scratch
                 task = task_factory.get_task(params.task, logging_dir=folder)
+            task.rehearse()
             if "train" in mode:
                 task.prepare()
             with strategy.scope():
@@ -165,11 +164,14 @@ def _measured(
     first = checkpoints.step_of(checkpoint) if checkpoint else 0
     last, interval = params.trainer.train_steps, params.trainer.validation_interval
     left = max(last - first, 0) if "train" in mode else 0
-    start, step, measured = 0.0, NOTHING, Measured((), ())
+    start, step, measured, preparation = 0.0, NOTHING, Measured((), ()), None
     validations, validation = 0, NOTHING
     replicas = trainer.strategy.num_replicas_in_sync
     validated = _images_of_validation(params, replicas) if "eval" in mode else None
     if left:
+        before = time.monotonic()
+        preparation = task.measure_preparation(trainer.model, *most)
+        began += time.monotonic() - before
         measured = train_steps(trainer, *most)
         start = time.monotonic() - began - sum(measured.seconds)
         step = span_of_mean(measured.usual)
@@ -177,7 +179,7 @@ def _measured(
         validations = -(-left // interval) if left else 1
         building, seconds, count = validation_steps(trainer, validated, most)
         start += building if left else time.monotonic() - began - sum(seconds)
-        validation = _span_of(seconds, building).times(count)
+        validation = span_of(seconds, building).times(count)
     saved, size, saving = 0, 0, 0.0
     if left:
         intervals = [params.trainer.checkpoint_interval, *([interval] if validations else [])]
@@ -205,19 +207,8 @@ def _measured(
         memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT_OF_PEAK,
         device_memory_bytes=device_memory(),
         cached_bytes=_cached_bytes(params.task, mode),
+        preparation=preparation,
     )
-
-
-def _span_of(seconds: Sequence[float], building: float) -> Span:
-    """What a step takes, however few were measured.
-
-    Args:
-        seconds: of the measured steps.
-        building: of the first step, which stands in where it was the only one.
-    """
-    if len(seconds) > 1:
-        return span_of_mean(seconds)
-    return Span.exactly(seconds[0] if seconds else building)
 
 
 def _images_of_validation(params: Experiment, replicas: int) -> int | None:

@@ -13,6 +13,7 @@ from official.modeling import optimization
 
 from inatdet.training.averaging import Averaging
 from inatdet.training.data_order import DataOrder
+from inatdet.training.estimates import Preparation
 
 LoopAction = Callable[[dict[str, tf.Tensor]], None]
 """Called after each loop of steps, or each validation, with the values that it gave."""
@@ -77,6 +78,28 @@ class Task(base_task.Task):
         Raises:
             InputError: it cannot be prepared.
         """
+
+    def rehearse(self) -> None:
+        """Has what `begin` would compute, and keep, invented instead: steps are only measured.
+
+        Called before inputs are built.
+        """
+
+    def measure_preparation(
+        self, model: tf_keras.Model, most_images: int, most_seconds: float
+    ) -> Preparation | None:
+        """Measures what `begin` would take; called in its place after `rehearse`.
+
+        Args:
+            model: with the weights of the checkpoint that is resumed, or random ones.
+            most_images: on how many images to measure, at least `estimates.LEAST_STEPS`.
+            most_seconds: after how long to stop, if so many have been measured.
+
+        Returns:
+            What it takes; None if there is nothing to prepare.
+        """
+        del model, most_images, most_seconds
+        return None
 
     def training_actions(
         self, images_per_loop: int, notify: Callable[[str], None]

@@ -1,6 +1,7 @@
 """Cached features of a stand-in for the trunk, which is computed in no time."""
 
 import json
+import os
 import threading
 from types import SimpleNamespace
 
@@ -13,10 +14,12 @@ from inatdet import locks, outputs
 from inatdet.detection import feature_store, inputs
 from inatdet.detection.experiments import read_experiment
 from inatdet.detection.feature_cache import FeatureCache
+from inatdet.detection.feature_plan import PlannedFeatures
 from inatdet.errors import InputError
 from inatdet.networks import backbones
 from inatdet.tfrecords import examples
 from inatdet.tfrecords.lookup import LabelLookup
+from inatdet.training.estimates import LEAST_STEPS
 from tests import records
 
 IMAGES = 10
@@ -289,10 +292,26 @@ def test_a_pyramid_needs_more_than_the_trunk():
         )
 
 
-def test_a_plan_leaves_it_out():
-    task = read_experiment(
-        [], "task.model.backbone.frozen_until=mixed7,task.feature_cache=somewhere"
-    ).task
-    assert task.leave_out_caches().startswith("task.feature_cache; ")
-    assert task.feature_cache == ""
-    assert task.leave_out_caches() == ""
+def test_a_plan_measures_a_few_and_keeps_none(task, data):
+    trunk, planned = Trunk(), PlannedFeatures(task)
+    found = planned.measure(trunk, 1, 0.0)
+    assert trunk.calls == IMAGES <= LEAST_STEPS
+    assert (found.images, found.bytes) == (IMAGES, IMAGES * 4 * 6 * CHANNELS * 2 * 2)
+    assert 0 < found.time.least <= found.time.likely <= found.time.most
+    assert not os.path.exists(task.feature_cache)
+
+    cache, _ = filled(task, trunk)
+    given = tf.stack(jpegs(data)[:4]), tf.constant([False, True, True, False])
+    invented, real = planned.features_of(*given), cache.features_of(*given)
+    assert (invented.shape, invented.dtype) == (real.shape, real.dtype)
+
+    found = planned.measure(trunk, 1, 0.0)
+    assert (found.images, found.bytes, found.time.most) == (IMAGES, 0, 0.0)
+    trunk.change()
+    assert planned.measure(trunk, 1, 0.0).bytes > 0
+
+
+def test_a_plan_of_nothing(task, monkeypatch):
+    monkeypatch.setattr(examples, "is_boxed", lambda serialized: tf.constant(False))
+    found = PlannedFeatures(task).measure(Trunk(), 1, 0.0)
+    assert (found.images, found.bytes) == (0, 0)

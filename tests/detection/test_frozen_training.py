@@ -9,6 +9,7 @@ from inatdet.detection.first_stage import FirstStage
 from inatdet.detection.serving import export
 from inatdet.networks import checkpoints
 from inatdet.training.loop import train
+from inatdet.training.planning import plan
 from tests import records
 from tests.devices import mirrored
 from tests.settings import INCEPTION_OVERRIDE, small
@@ -28,15 +29,18 @@ def data(tmp_path_factory):
     return records.write(tmp_path_factory.mktemp("records"), count=8)
 
 
-def trained(data, folder, more="", steps=STEPS, strategy=None):
-    """The losses of a run, one a step, and what it said."""
+def settings(data, more="", steps=STEPS):
     folder_of_data = data.rpartition("/")[0]
-    params = small(
+    return small(
         f"task.train_data.input_path={data},task.taxonomy={folder_of_data}/taxonomy.json,"
         f"trainer.train_steps={steps},{FROZEN}{more}"
     )
+
+
+def trained(data, folder, more="", steps=STEPS, strategy=None):
+    """The losses of a run, one a step, and what it said."""
     lines = []
-    train(params, "train", str(folder), strategy, notify=lines.append)
+    train(settings(data, more, steps), "train", str(folder), strategy, notify=lines.append)
     losses = [line.split("loss ")[1].split(")")[0] for line in lines if line.startswith("step ")]
     numbers = [[float(word.strip("(,")) for word in one.split() if "." in word] for one in losses]
     return np.array(numbers), lines
@@ -59,6 +63,19 @@ def test_cached_features_train_alike(data, plain, tmp_path):
     assert any("computing the features of 8 images" in line for line in lines)
     np.testing.assert_allclose(losses[0], plain[1][0], rtol=1e-2, atol=2e-3)
     np.testing.assert_allclose(losses, plain[1], rtol=0.1, atol=0.02)
+
+
+def test_a_plan_of_training_from_cached_features(data, tmp_path):
+    params = settings(data, f",task.feature_cache={tmp_path}/features", steps=20)
+    found = plan(params, steps=10)
+    assert found.preparation.images == 8
+    assert found.total.least >= found.preparation.time.least + found.training.least > 0
+    assert not list(tmp_path.iterdir())
+
+    folder = tmp_path / "model"
+    trained(data, folder, f",task.feature_cache={tmp_path}/features")
+    found = plan(params, str(folder), steps=10)
+    assert (found.first_step, found.preparation.images, found.preparation.bytes) == (STEPS, 8, 0)
 
 
 def test_two_devices_share_cached_features(data, tmp_path):

@@ -1,6 +1,6 @@
 """A plan as a person reads it."""
 
-from inatdet.training.estimates import ShapeTime, Span
+from inatdet.training.estimates import NOTHING, Preparation, ShapeTime, Span
 from inatdet.training.plan_in_words import in_words, range_of
 from tests.training.plans import plan
 
@@ -19,6 +19,17 @@ def test_lines():
         "memory       1,200 MB at the most so far, up to 3 MB more for the records that are cached",
         "in all       4 min 49 s to 7 min 57 s, if the machine stays as busy as it is now",
     ]
+
+
+def test_what_is_prepared():
+    prepared = Preparation("features", 866, 1_300_000_000, 80_000_000_000, Span(90.0, 80.0, 100.0))
+    (line,) = [line for line in in_words(plan(preparation=prepared)).splitlines() if "feat" in line]
+    assert line.split(maxsplit=1)[1] == (
+        "of 866 images, once, in 1 min 20 s to 1 min 40 s; 1,300 MB, where 80 GB are free"
+    )
+    assert plan(preparation=prepared).total == plan().total + prepared.time
+    there = in_words(plan(preparation=Preparation("features", 866, 0, 80_000_000_000, NOTHING)))
+    assert "of 866 images, which are there" in there
 
 
 def test_a_trained_model_needs_nothing():
