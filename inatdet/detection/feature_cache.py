@@ -68,8 +68,7 @@ class FeatureCache:
             bfloat16 `[n, rows, columns, channels]`, zero behind the cells of smaller images.
         """
         found = tf.numpy_function(self._read, [_key_of(encoded), flips], tf.uint16)
-        found.set_shape([None, None, None, None])
-        return tf.bitcast(found, tf.bfloat16)
+        return from_bits(found)
 
     def fill(self, model: FasterRCNN, notify: Callable[[str], None]) -> None:
         """Computes what is not there yet, which may be all or nothing.
@@ -237,6 +236,12 @@ class FeatureCache:
         for key, image in made_ahead(data):
             found = strategy.run(features, args=(image,))  # the same on all replicas
             yield int(key), strategy.experimental_local_results(found)[0].numpy()
+
+
+def from_bits(found: tf.Tensor) -> tf.Tensor:
+    """What a NumPy function gave as uint16 `[n, rows, columns, channels]`, as bfloat16."""
+    found.set_shape([None, None, None, None])
+    return tf.bitcast(found, tf.bfloat16)
 
 
 def _key_of(encoded: tf.Tensor) -> tf.Tensor:

@@ -11,10 +11,10 @@ from inatdet import outputs
 from inatdet.detection import pixels
 from inatdet.detection.config import FasterRCNNTask
 from inatdet.detection.faster_rcnn import FasterRCNN
-from inatdet.detection.feature_cache import FeatureCache
+from inatdet.detection.feature_cache import FeatureCache, from_bits
 from inatdet.networks import inception_v3
 from inatdet.tfrecords.journal import count_boxed_images
-from inatdet.training.estimates import LEAST_STEPS, NOTHING, Preparation, Span, span_of
+from inatdet.training.estimates import LEAST_STEPS, NOTHING, Preparation, Span, is_enough, span_of
 
 
 class PlannedFeatures:
@@ -35,12 +35,10 @@ class PlannedFeatures:
         del flips
         shapes = tf.map_fn(tf.image.extract_jpeg_shape, encoded, fn_output_signature=tf.int32)
         edges = self._config.short_edge, self._config.long_edge
-        height, width = pixels.resized_shape(shapes[:, 0], shapes[:, 1], *edges)
-        pixels_of_all = tf.stack([tf.reduce_max(height), tf.reduce_max(width)])
-        cells = tf.unstack(-(-pixels_of_all // inception_v3.TRUNK_STRIDE))
+        largest = tf.reduce_max(pixels.resized_sizes(shapes[:, :2], *edges), axis=0)
+        cells = tf.unstack(-(-largest // inception_v3.TRUNK_STRIDE))
         found = tf.numpy_function(self._invent, [tf.shape(encoded)[0], *cells], tf.uint16)
-        found.set_shape([None, None, None, None])
-        return tf.bitcast(found, tf.bfloat16)
+        return from_bits(found)
 
     def _invent(self, *shape: np.ndarray) -> np.ndarray:
         assert self._channels, "features are invented before it was measured what real ones take"
@@ -69,7 +67,7 @@ class PlannedFeatures:
         for _, features in computed:
             seconds.append(time.monotonic() - start)
             sizes.append(features.nbytes)
-            if len(seconds) > LEAST_STEPS and sum(seconds[1:]) > most_seconds:
+            if is_enough(seconds[1:], most_images, most_seconds):
                 break
             start = time.monotonic()
         if not seconds:

@@ -17,6 +17,18 @@ LEAST_STEPS = 2 * _BLOCKS
 """How many steps must be measured: two in each block."""
 
 
+def is_enough(seconds: Sequence[float], most_steps: int, most_seconds: float) -> bool:
+    """Whether to stop measuring, for which there must be `LEAST_STEPS`.
+
+    Args:
+        seconds: of the steps measured so far.
+        most_steps: after how many to stop.
+        most_seconds: after how long to stop.
+    """
+    count = len(seconds)
+    return count >= LEAST_STEPS and (count >= most_steps or sum(seconds) > most_seconds)
+
+
 @dataclass(frozen=True)
 class Span:
     """How long something may take, in seconds.

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from inatdet.errors import InputError
 from inatdet.training.accumulation import Batch
-from inatdet.training.estimates import LEAST_STEPS, Measured
+from inatdet.training.estimates import LEAST_STEPS, Measured, is_enough
 from inatdet.training.trainer import Trainer
 
 
@@ -59,9 +59,7 @@ def train_steps(trainer: Watched, most_steps: int, most_seconds: float) -> Measu
         bar.update()
         seconds: list[float] = []
         shapes = []
-        while len(seconds) < max(most_steps, LEAST_STEPS):
-            if len(seconds) >= LEAST_STEPS and sum(seconds) > most_seconds:
-                break
+        while not is_enough(seconds, most_steps, most_seconds):
             start = time.monotonic()
             shapes.append(taken())
             seconds.append(time.monotonic() - start)
