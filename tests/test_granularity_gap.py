@@ -100,7 +100,6 @@ def test_the_table_is_what_the_formulas_give(study):
         gap = own[level] - fine["none"]
         expected = {
             table.GAP: (own[level], gap),
-            table.LEFT: (own[level], own[level] - fine["marginal"]),
             "nms": (fine["nms"], fine["nms"] - fine["none"]),
             "calibrated": (fine["calibrated"], fine["calibrated"] - fine["nms"]),
         }
@@ -113,7 +112,12 @@ def test_the_table_is_what_the_formulas_give(study):
         for name, (value, effect) in expected.items():
             row = rows[level, name]
             assert row.seeds == list(SEEDS)
-            for found, numbers in ((row.value, value), (row.effect, effect)):
+            pairs = [(row.value, value), (row.effect, effect)]
+            if row.is_gap:
+                assert row.left is None
+            else:
+                pairs.append((row.left, own[level] - value))
+            for found, numbers in pairs:
                 mean, margin, p = interval_by_hand(numbers)
                 assert (found.value, found.margin) == (pytest.approx(mean), pytest.approx(margin))
                 assert found.p_value == pytest.approx(p)
@@ -145,7 +149,7 @@ def test_at_the_species_level_only_what_changes_its_detections_is_shown(study):
     assert "class_agnostic" in names
     assert "more_kept" in names
     assert names.isdisjoint({table.GAP, "nms", "marginal", "calibrated", "mean_box"})
-    assert all(row.share is None for row in rows)
+    assert all(row.share is row.left is None for row in rows)
 
 
 def test_runs_that_are_missing_are_left_out_pair_by_pair(study):
@@ -156,6 +160,8 @@ def test_runs_that_are_missing_are_left_out_pair_by_pair(study):
     assert rows["generic", table.GAP].seeds == [2, 3]
     assert rows["super", table.GAP].seeds == [1, 2, 3]
     assert rows["generic", "class_agnostic"].share.runs == 1
+    assert rows["generic", "class_agnostic"].left.runs == 1
+    assert rows["super", "class_agnostic"].left.runs == 2
 
 
 def test_a_single_run_is_not_judged(study):

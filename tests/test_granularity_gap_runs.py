@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from multiprocessing.pool import ThreadPool
 
 import numpy as np
 import PIL.Image
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 from benchmarks.granularity_gap.study import FILE
+from inatdet.locks import only_writer
 from tests.records import CATEGORIES, COLORS
 from tests.settings import SMALL
 
@@ -80,7 +82,7 @@ def run(tmp_path, *flags, until=""):
 
 
 @pytest.mark.slow
-def test_the_study_goes_on_where_it_was_and_does_nothing_twice(tmp_path):
+def test_the_study_goes_on_and_does_nothing_twice_even_in_two_processes(tmp_path):
     write_dataset(tmp_path / "data")
     write_study(tmp_path / "study.yaml")
     code, lines = run(tmp_path, "--estimate")
@@ -94,11 +96,23 @@ def test_the_study_goes_on_where_it_was_and_does_nothing_twice(tmp_path):
     log = (tmp_path / "work" / "seed1" / "species" / "log.txt").read_text()
     assert log.count("inatdet train") == 1
 
+    code, lines = run(tmp_path, "--estimate")
+    assert code == 0
+    assert "3 of which are done" in lines[-1]
+
+    with only_writer(tmp_path / "work" / "seed2" / "generic"), ThreadPool(2) as pool:
+        ended = pool.map(lambda _: run(tmp_path), range(2))
+    for code, lines in ended:
+        assert code == 0, lines
+        assert lines[-1].endswith("made by other processes, which add them to the table")
+    assert not (tmp_path / "work" / "seed2" / "generic" / "done").exists()
     code, lines = run(tmp_path)
     assert code == 0, lines
-    said = next(line for line in lines if "trainings" in line)
-    assert "3 of which are done" in said
+    assert "9 of which are done" in lines[0]
     assert (tmp_path / "work" / "seed1" / "species" / "log.txt").read_text() == log
+    for trained in ("seed1/generic", "seed2/species", "seed2/generic"):
+        log = (tmp_path / "work" / trained / "log.txt").read_text()
+        assert log.count("inatdet train") == (2 if trained == "seed1/generic" else 1)
     with open(tmp_path / "work" / "gap.csv", newline="") as file:
         rows = {(row["level"], row["variant"]): row for row in csv.DictReader(file)}
     assert rows["generic", "gap"]["runs"] == rows["super", "marginal"]["runs"] == "2"

@@ -17,14 +17,20 @@ what they made. Rounds come one after another, all models at the first seed firs
 made again after each. What is done is not done again: the same command goes on after an
 interruption. It says first how long it will take; --estimate does only that, --table makes the
 table of what is there. --variants and --seeds choose a part.
+
+The same command may run several times at once, on one machine or on several that share --work_dir:
+each process makes the trainings that no other has begun. Small networks use one core much better
+than two, so that on a CPU a process for each core, kept there by `taskset`, makes more of them in
+the same time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from absl import app, flags
 
@@ -35,7 +41,7 @@ from benchmarks.granularity_gap.steps import Place
 from benchmarks.granularity_gap.study import FILE, Study, read_study
 from inatdet.errors import InputError, RunError
 from inatdet.files import write_text
-from inatdet.locks import only_writer
+from inatdet.locks import only_writer, only_writer_of
 from inatdet.report.figures import save_png
 from inatdet.training.plan_in_words import range_of
 
@@ -59,8 +65,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         study, place = _asked_for()
         os.makedirs(place.work_dir, exist_ok=True)
-        with only_writer(place.work_dir):
-            _make(study, place)
+        _make(study, place)
     except InputError as error:
         return _refuse(str(error), 2)
     except RunError as error:
@@ -105,8 +110,9 @@ def _make(study: Study, place: Place) -> None:
             f"{place.work_dir}: has no records yet, with which the estimate is measured; run the "
             "study without --estimate, which says how long it takes once they are there"
         )
-    for step in preparing:
-        _run(step, place)
+    with _only_one(os.path.join(place.work_dir, "preparation")):
+        for step in preparing:
+            _run(step, place)
     done = sum(step.seconds is not None for step in every)
     _say(
         f"{len(runs)} trainings, {len(every)} programs, {done} of which are done; "
@@ -115,14 +121,55 @@ def _make(study: Study, place: Place) -> None:
     if _ESTIMATE.value:
         return
     measuring = Measuring(study, place, _RESAMPLES.value)
+    others = 0
     for seed in study.preset.seeds:
         for model in study.models:
-            for step in steps.of_model(study, place, seed, model):
-                _run(step, place, every)
-            if not measuring.is_done(seed, model):
-                _say(f"seed {seed}, {model}: measuring")
-                measuring.measure(seed, model)
+            with _unless_taken(place.run_dir(seed, model)) as is_ours:
+                if is_ours:
+                    _make_model(study, place, measuring, seed, model, every)
+                else:
+                    others += 1
         _write_table(study, place)
+    if others:
+        _say(
+            f"{others} of {len(runs)} trainings are made by other processes, which add them to "
+            "the table"
+        )
+
+
+def _make_model(
+    study: Study, place: Place, measuring: Measuring, seed: int, model: str, every: Sequence[Step]
+) -> None:
+    """Trains a model, detects with it and measures it, as far as that is not done."""
+    for step in steps.of_model(study, place, seed, model):
+        _run(step, place, every)
+    if not measuring.is_done(seed, model):
+        _say(f"seed {seed}, {model}: measuring")
+        measuring.measure(seed, model)
+
+
+@contextlib.contextmanager
+def _only_one(path: str) -> Iterator[None]:
+    """Waits until no other process is in such a block."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(only_writer_of(path))
+        except InputError:
+            _say("waiting for another process, which prepares the data")
+            stack.enter_context(only_writer_of(path, wait=True))
+        yield
+
+
+@contextlib.contextmanager
+def _unless_taken(folder: str) -> Iterator[bool]:
+    """Whether no other process writes there; none does while the block runs."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(only_writer(folder))
+        except InputError:
+            yield False
+        else:
+            yield True
 
 
 def _run(step: Step, place: Place, every: Sequence[Step] = ()) -> None:

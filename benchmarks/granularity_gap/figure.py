@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from benchmarks.granularity_gap.table import GAP, LEFT, Effect
+from benchmarks.granularity_gap.table import GAP, Effect
 from inatdet.report.figures import blank
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ def draw(rows: Sequence[Effect]) -> matplotlib.figure.Figure:
             if row is None:
                 continue
             is_certain = row.verdict == "significant"
-            color = _GAP_COLOR if name == LEFT else _CERTAIN if is_certain else _OPEN
+            color = _CERTAIN if is_certain else _OPEN
             axes.errorbar(
                 row.effect.value,
                 place,
                 xerr=row.effect.margin,
                 color=color,
-                marker="s" if name == LEFT else "o",
+                marker="o",
                 markerfacecolor=color if is_certain else "white",
                 markersize=5,
                 capsize=2.5,

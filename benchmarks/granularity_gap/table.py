@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +25,7 @@ SIGNIFICANT = 0.05
 
 _NOTHING = 1e-3  # percent points that rounding may make
 
-GAP, LEFT = "gap", "left by summing"
+GAP = "gap"
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,15 @@ class Effect:
     Attributes:
         level: where detections are right or wrong.
         name: of the variant; `GAP` for the model trained at the level less the fine one with
-            nothing merged, `LEFT` for the same less the fine one by summed probabilities.
+            nothing merged.
         cause: that it tests; empty for the gap.
         what: is changed.
         seeds: of the runs on both sides.
         value: AP with the change, in percent.
         effect: AP with it less AP without, in percent points.
         share: of the gap, in percent; None where there is no gap that is certain.
+        left: AP of the model trained at the level less AP with the change, in percent points; None
+            for the gap itself, and where no model was trained.
         adjusted: the p-value of `effect`, adjusted for all changes at the level; NaN for the gap,
             and with a single run, which says nothing about others.
     """
@@ -54,11 +56,12 @@ class Effect:
     value: OverRuns
     effect: OverRuns
     share: OverRuns | None = None
+    left: OverRuns | None = None
     adjusted: float = math.nan
 
     @property
     def is_gap(self) -> bool:
-        """Whether it is the gap, or what is left of it, and not the effect of a change."""
+        """Whether it is the gap, and not the effect of a change."""
         return not self.cause
 
     @property
@@ -127,49 +130,59 @@ class Numbers:
 
 
 def effects(numbers: Numbers) -> list[Effect]:
-    """All rows, level after level: the gap, what is left of it, then each variant."""
+    """All rows, level after level: the gap, then each variant."""
     found: list[Effect] = []
     for level in numbers.levels():
-        gaps = dict(_gaps(numbers, level))
+        gap = _gap(numbers, level)
         variants = [
             row
             for variant in numbers.study.variants
-            if (row := _effect(numbers, variant, level, gaps.get(GAP)))
+            if (row := _effect(numbers, variant, level, gap))
         ]
         adjusted = holm(
             [row.effect.p_value if len(row.seeds) > 1 else math.nan for row in variants]
         )
-        found += [row for row, _ in gaps.values()]
+        found += [gap.row] if gap else []
         found += [replace(row, adjusted=p) for row, p in zip(variants, adjusted)]
     return found
 
 
-_Gap = tuple[Effect, Mapping[int, np.ndarray]]
-"""A row, and the differences of each seed."""
+@dataclass(frozen=True, eq=False)
+class _Gap:
+    """The gap at a level.
+
+    Attributes:
+        row: of the table.
+        coarse: numbers of the model trained at the level, of each seed.
+        difference: from the fine one's, of each seed that both have.
+    """
+
+    row: Effect
+    coarse: Mapping[int, np.ndarray]
+    difference: Mapping[int, np.ndarray]
 
 
-def _gaps(numbers: Numbers, level: Granularity) -> Iterator[tuple[str, _Gap]]:
-    """The gap at a level and what summing leaves of it, where a model was trained there."""
+def _gap(numbers: Numbers, level: Granularity) -> _Gap | None:
+    """The gap at a level; None where no model was trained."""
     study = numbers.study
     if level not in study.coarse:
-        return
+        return None
     coarse = numbers.of(str(level), OWN, Reading.NONE, level)
-    for name, reading in ((GAP, Reading.NONE), (LEFT, Reading.MARGINAL)):
-        fine = numbers.of(str(study.fine), OWN, reading, level)
-        seeds = sorted(coarse.keys() & fine.keys())
-        if not seeds:
-            continue
-        difference = {seed: coarse[seed] - fine[seed] for seed in seeds}
-        row = Effect(
-            level,
-            name,
-            "",
-            f"the {level} model less the {study.fine} model, merge {reading}",
-            seeds,
-            over_runs(_stacked(coarse, seeds), numbers.halves),
-            over_runs(_stacked(difference, seeds), numbers.halves),
-        )
-        yield name, (row, difference)
+    fine = numbers.of(str(study.fine), OWN, Reading.NONE, level)
+    difference = {seed: coarse[seed] - fine[seed] for seed in sorted(coarse.keys() & fine.keys())}
+    if not difference:
+        return None
+    seeds = list(difference)
+    row = Effect(
+        level,
+        GAP,
+        "",
+        f"the {level} model less the {study.fine} model with nothing merged",
+        seeds,
+        over_runs(_stacked(coarse, seeds), numbers.halves),
+        over_runs(_stacked(difference, seeds), numbers.halves),
+    )
+    return _Gap(row, coarse, difference)
 
 
 def _effect(
@@ -197,7 +210,17 @@ def _effect(
         over_runs(_stacked(changed, seeds), numbers.halves),
         over_runs(_stacked(difference, seeds), numbers.halves),
         _share(numbers, difference, gap),
+        _left(numbers, changed, gap),
     )
+
+
+def _left(numbers: Numbers, changed: Mapping[int, np.ndarray], gap: _Gap | None) -> OverRuns | None:
+    """How far the model trained at the level is ahead of a changed one."""
+    seeds = sorted(changed.keys() & gap.coarse.keys()) if gap else []
+    if not gap or not seeds:
+        return None
+    ahead = _stacked(gap.coarse, seeds) - _stacked(changed, seeds)
+    return over_runs(ahead, numbers.halves)
 
 
 def _share(
@@ -206,9 +229,9 @@ def _share(
     """The share of the gap, over the runs that have both; None where there may be no gap."""
     if gap is None:
         return None
-    row, whole = gap
+    whole, certain = gap.difference, gap.row.effect
     seeds = sorted(difference.keys() & whole.keys())
-    if not seeds or row.effect.value - row.effect.margin <= 0:
+    if not seeds or certain.value - certain.margin <= 0:
         return None
     return share_over_runs(_stacked(difference, seeds), _stacked(whole, seeds), numbers.halves)
 
@@ -220,6 +243,7 @@ def _stacked(values: Mapping[int, np.ndarray], seeds: Sequence[int]) -> np.ndarr
 COLUMNS = (
     "level", "variant", "cause", "runs", "AP", "AP_lower", "AP_upper",
     "effect", "effect_lower", "effect_upper", "share", "share_lower", "share_upper",
+    "left", "left_lower", "left_upper",
     "p", "p_adjusted", "verdict",
 )  # fmt: skip
 
@@ -237,6 +261,7 @@ def table_of(rows: Sequence[Effect]) -> Table:
                 *_interval(row.value),
                 *_interval(row.effect),
                 *_interval(row.share),
+                *_interval(row.left),
                 row.effect.p_value if len(row.seeds) > 1 else math.nan,
                 row.adjusted,
                 row.verdict,
@@ -249,7 +274,10 @@ def table_of(rows: Sequence[Effect]) -> Table:
 def short_table_of(rows: Sequence[Effect]) -> Table:
     """The same for reading."""
     return Table(
-        ("level", "variant", "cause", "runs", "AP", "effect", "share of the gap", "p", "verdict"),
+        (
+            *("level", "variant", "cause", "runs", "AP", "effect"),
+            *("share of the gap", "left", "p", "verdict"),
+        ),
         tuple(
             (
                 str(row.level),
@@ -259,6 +287,7 @@ def short_table_of(rows: Sequence[Effect]) -> Table:
                 shown(row.value),
                 shown(row.effect, "+.1f"),
                 "-" if row.share is None else f"{shown(row.share, '.0f')}%",
+                "-" if row.left is None else shown(row.left, "+.1f"),
                 _p_in_words(row),
                 row.verdict,
             )

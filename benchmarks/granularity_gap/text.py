@@ -25,7 +25,8 @@ def in_markdown(numbers: Numbers, rows: Sequence[Effect]) -> str:
         f"{about['images']:,} images. AP in percent, effects in percent points, with 95% intervals "
         "over other images and other seeds (with one run, over other images alone). p is adjusted "
         "for all changes at a level (Holm); those of the gap are not. `runs` is how many seeds "
-        "both sides have.",
+        "both sides have; `left`, how far the model trained at the level is ahead of the changed "
+        "one.",
         table.short_table_of(rows).markdown(),
         "What the variants change:",
         "\n".join(
