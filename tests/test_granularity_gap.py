@@ -14,6 +14,7 @@ from scipy import stats
 
 from benchmarks.granularity_gap import costs, figure, running, steps, table, text
 from benchmarks.granularity_gap.calibrating import calibrated
+from benchmarks.granularity_gap.effects import GAP, Numbers, all_effects
 from benchmarks.granularity_gap.measures import Measures, Measuring
 from benchmarks.granularity_gap.running import Step
 from benchmarks.granularity_gap.steps import OWN, Place
@@ -93,13 +94,13 @@ def interval_by_hand(values):
 
 def test_the_table_is_what_the_formulas_give(study):
     values, _, runs = invented(study)
-    rows = {(str(row.level), row.name): row for row in table.effects(table.Numbers(study, runs))}
+    rows = {(str(row.level), row.name): row for row in all_effects(Numbers(study, runs))}
     own = {level: values[level, (OWN, "none", level, "AP")] for level in LEVELS}
     for level in ("super", "generic"):
         fine = {r: values["species", (OWN, r, level, "AP")] for r in map(str, Reading)}
         gap = own[level] - fine["none"]
         expected = {
-            table.GAP: (own[level], gap),
+            GAP: (own[level], gap),
             "nms": (fine["nms"], fine["nms"] - fine["none"]),
             "calibrated": (fine["calibrated"], fine["calibrated"] - fine["nms"]),
         }
@@ -144,21 +145,21 @@ def test_at_the_species_level_only_what_changes_its_detections_is_shown(study):
             same = values[model, (OWN, *key[1:])]
             for n, seed in enumerate(SEEDS):
                 runs[seed, model].numbers[key][:] = same[n]
-    rows = [row for row in table.effects(table.Numbers(study, runs)) if row.level == "species"]
+    rows = [row for row in all_effects(Numbers(study, runs)) if row.level == "species"]
     names = {row.name for row in rows}
     assert "class_agnostic" in names
     assert "more_kept" in names
-    assert names.isdisjoint({table.GAP, "nms", "marginal", "calibrated", "mean_box"})
+    assert names.isdisjoint({GAP, "nms", "marginal", "calibrated", "mean_box"})
     assert all(row.share is row.left is None for row in rows)
 
 
 def test_runs_that_are_missing_are_left_out_pair_by_pair(study):
     _, _, runs = invented(study)
     del runs[2, "class_agnostic"], runs[1, "generic"]
-    rows = {(str(row.level), row.name): row for row in table.effects(table.Numbers(study, runs))}
+    rows = {(str(row.level), row.name): row for row in all_effects(Numbers(study, runs))}
     assert rows["generic", "class_agnostic"].seeds == [1, 3]
-    assert rows["generic", table.GAP].seeds == [2, 3]
-    assert rows["super", table.GAP].seeds == [1, 2, 3]
+    assert rows["generic", GAP].seeds == [2, 3]
+    assert rows["super", GAP].seeds == [1, 2, 3]
     assert rows["generic", "class_agnostic"].share.runs == 1
     assert rows["generic", "class_agnostic"].left.runs == 1
     assert rows["super", "class_agnostic"].left.runs == 2
@@ -167,7 +168,7 @@ def test_runs_that_are_missing_are_left_out_pair_by_pair(study):
 def test_a_single_run_is_not_judged(study):
     values, _, runs = invented(study)
     runs = {key: one for key, one in runs.items() if key[0] == 1}
-    rows = table.effects(table.Numbers(study, runs))
+    rows = all_effects(Numbers(study, runs))
     assert {row.verdict for row in rows} == {"one run"}
     assert all(math.isnan(row.adjusted) for row in rows)
     halves = Halves(np.arange(IMAGES), HALVES)
@@ -181,7 +182,7 @@ def test_no_share_of_a_gap_that_may_not_be_there(study):
     for n, seed in enumerate(SEEDS):
         own = runs[seed, "super"].numbers[OWN, "none", "super", "AP"]
         own[:] = values["species", (OWN, "none", "super", "AP")][n] - 1
-    rows = [row for row in table.effects(table.Numbers(study, runs)) if row.level == "super"]
+    rows = [row for row in all_effects(Numbers(study, runs)) if row.level == "super"]
     assert all(row.share is None for row in rows)
     assert rows[0].effect.value == pytest.approx(-1)
 
@@ -191,13 +192,13 @@ def test_measures_of_other_images_are_refused(study):
     one = runs[1, "super"]
     runs[1, "super"] = Measures(ABOUT | {"images": 7}, one.passes, one.numbers, one.proposals)
     with pytest.raises(InputError, match="several sets of images"):
-        table.Numbers(study, runs)
+        Numbers(study, runs)
 
 
 def test_files_of_the_table(study, tmp_path):
-    _, recalls, runs = invented(study)
-    numbers = table.Numbers(study, runs)
-    rows = table.effects(numbers)
+    values, recalls, runs = invented(study)
+    numbers = Numbers(study, runs)
+    rows = all_effects(numbers)
     table.table_of(rows).to_csv(tmp_path / "gap.csv")
     with open(tmp_path / "gap.csv", newline="") as file:
         saved = list(csv.DictReader(file))
@@ -209,6 +210,10 @@ def test_files_of_the_table(study, tmp_path):
     assert "24 trainings from the seeds 1, 2, 3, evaluated on 40 images" in shown
     assert shown.count("| super | class_agnostic | boxes per class | 3 |") == 1
     assert "## Recall of proposals" in shown
+    mean, margin, _ = interval_by_hand(values["levels", (OWN, "nms", "super", "AP")])
+    error, off, _ = interval_by_hand(values["levels", (OWN, "nms", "super", "ECE")])
+    row = f"| levels | super | nms | 3 | {mean:.1f} ± {margin:.1f} | {error:.1f} ± {off:.1f} |"
+    assert shown.count(row) == 1
     assert len(figure.draw(rows).axes) == 2
 
     found = table.proposal_table(numbers)

@@ -35,6 +35,7 @@ from collections.abc import Iterator, Sequence
 from absl import app, flags
 
 from benchmarks.granularity_gap import costs, figure, steps, table, text
+from benchmarks.granularity_gap.effects import GAP, Numbers, all_effects
 from benchmarks.granularity_gap.measures import Measures, Measuring
 from benchmarks.granularity_gap.running import Step
 from benchmarks.granularity_gap.steps import Place
@@ -199,12 +200,12 @@ def _write_table(study: Study, place: Place) -> None:
     }
     if not runs:
         raise InputError(f"{place.work_dir}: nothing has been measured yet; run the study first")
-    numbers = table.Numbers(study, runs)
-    rows = table.effects(numbers)
+    numbers = Numbers(study, runs)
+    rows = all_effects(numbers)
     table.table_of(rows).to_csv(os.path.join(place.work_dir, "gap.csv"))
     table.proposal_table(numbers).to_csv(os.path.join(place.work_dir, "proposals.csv"))
     write_text(os.path.join(place.work_dir, "gap.md"), text.in_markdown(numbers, rows))
-    if any(row.name == table.GAP for row in rows):
+    if any(row.name == GAP for row in rows):
         save_png(figure.draw(rows), os.path.join(place.work_dir, "gap.png"))
     _say(f"the table of {len(runs)} trainings is in {place.work_dir}/gap.md")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from benchmarks.granularity_gap.table import GAP, Effect
+from benchmarks.granularity_gap.effects import GAP, Effect
 from inatdet.report.figures import blank
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def draw(rows: Sequence[Effect]) -> matplotlib.figure.Figure:
     """One diagram per level at which there is a gap: effects with their 95% intervals.
 
     Args:
-        rows: of `table.effects`.
+        rows: of `effects.all_effects`.
     """
     levels = list(dict.fromkeys(row.level for row in rows if row.name == GAP))
     names = list(dict.fromkeys(row.name for row in rows if row.level in levels and row.name != GAP))

@@ -1,21 +1,21 @@
-"""The table of the study as Markdown, with what must be known to read it."""
+"""The tables of the study as Markdown, with what must be known to read them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from benchmarks.granularity_gap import table
-from benchmarks.granularity_gap.table import Effect, Numbers
+from benchmarks.granularity_gap.effects import Effect, Numbers
 
 _SHOWN_MOST = ("1", "10", "100", "300")
 
 
 def in_markdown(numbers: Numbers, rows: Sequence[Effect]) -> str:
-    """The table, and those of proposals and of calibration.
+    """The table of effects, and those of proposals and of all readings.
 
     Args:
         numbers: of all trainings.
-        rows: of `table.effects`.
+        rows: of `effects.all_effects`.
     """
     about, study = numbers.about, numbers.study
     seeds = sorted({seed for seed, _ in numbers.runs})
@@ -38,9 +38,10 @@ def in_markdown(numbers: Numbers, rows: Sequence[Effect]) -> str:
     if proposals := _proposals(numbers):
         parts += ["## Recall of proposals", *proposals]
     parts += [
-        "## Calibration",
-        "Expected calibration error in percent; the scores of all detections of a level together.",
-        table.calibration_table(numbers).markdown(),
+        "## Every training, as it is read",
+        "AP, and the expected calibration error of the scores of all detections of a level "
+        "together; both in percent.",
+        table.readings_table(numbers).markdown(),
     ]
     return "\n\n".join(parts) + "\n"
 
