@@ -118,6 +118,11 @@ def test_the_table_is_what_the_formulas_give(study):
                 assert row.left is None
             else:
                 pairs.append((row.left, own[level] - value))
+            if (level, name) == ("super", "class_agnostic"):
+                both = values["super_class_agnostic", (OWN, "none", level, "AP")]
+                pairs.append((row.of_both, both - value))
+            else:
+                assert row.of_both is None
             for found, numbers in pairs:
                 mean, margin, p = interval_by_hand(numbers)
                 assert (found.value, found.margin) == (pytest.approx(mean), pytest.approx(margin))
@@ -207,7 +212,7 @@ def test_files_of_the_table(study, tmp_path):
     assert float(gap["effect_lower"]) < float(gap["effect"]) < float(gap["effect_upper"])
     assert gap["share"] == gap["p_adjusted"] == ""
     shown = text.in_markdown(numbers, rows)
-    assert "24 trainings from the seeds 1, 2, 3, evaluated on 40 images" in shown
+    assert "27 trainings from the seeds 1, 2, 3, evaluated on 40 images" in shown
     assert shown.count("| super | class_agnostic | boxes per class | 3 |") == 1
     assert "## Recall of proposals" in shown
     mean, margin, _ = interval_by_hand(values["levels", (OWN, "nms", "super", "AP")])
@@ -273,6 +278,17 @@ def test_files_that_are_no_study(tmp_path):
         path.write_text(content)
         with pytest.raises(InputError, match=r"study\.yaml: cannot be read as a study"):
             read_study(str(path), "mini")
+
+
+@pytest.mark.parametrize(("name", "level"), [("nms", "super"), ("levels", "genus")])
+def test_only_what_is_trained_is_also_trained_at_coarse_levels(tmp_path, name, level):
+    with open(FILE) as file:
+        content = yaml.safe_load(file)
+    content["variants"][name]["also_at"] = [level]
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match=f"{name}: also_at needs train, and levels among super, g"):
+        read_study(str(path), "mini")
 
 
 def test_dotted_names_become_groups():

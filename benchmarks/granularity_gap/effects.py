@@ -42,6 +42,7 @@ class Effect:
         share: of the gap, in percent; None where there is no gap that is certain.
         left: AP of the model trained at the level less AP with the change, in percent points; None
             for the gap itself, and where no model was trained.
+        of_both: the same with a model trained at the level with the change; None without one.
         adjusted: the p-value of `effect`, adjusted for all changes at the level; NaN for the gap,
             and with a single run, which says nothing about others.
     """
@@ -55,6 +56,7 @@ class Effect:
     effect: OverRuns
     share: OverRuns | None = None
     left: OverRuns | None = None
+    of_both: OverRuns | None = None
     adjusted: float = math.nan
 
     @property
@@ -105,6 +107,12 @@ class Numbers:
             for (seed, of), measures in sorted(self.runs.items())
             if of == model and key in measures.numbers
         }
+
+    def of_both(self, variant: Variant, level: Granularity) -> dict[int, np.ndarray]:
+        """AP at a level of each seed's model that is trained there with the change; may be none."""
+        if str(level) not in variant.also_at:
+            return {}
+        return self.of(variant.model_at(str(level)), OWN, Reading.NONE, level)
 
     def recall(self, model: str, most: int, size: str, measure: str) -> dict[int, np.ndarray]:
         """The recall of proposals of each seed, likewise."""
@@ -208,17 +216,19 @@ def _effect(
         over_runs(stacked(changed, seeds), numbers.halves),
         over_runs(stacked(difference, seeds), numbers.halves),
         _share(numbers, difference, gap),
-        _left(numbers, changed, gap),
+        _ahead(numbers, gap.coarse if gap else {}, changed),
+        _ahead(numbers, numbers.of_both(variant, level), changed),
     )
 
 
-def _left(numbers: Numbers, changed: Mapping[int, np.ndarray], gap: _Gap | None) -> OverRuns | None:
-    """How far the model trained at the level is ahead of a changed one."""
-    seeds = sorted(changed.keys() & gap.coarse.keys()) if gap else []
-    if not gap or not seeds:
+def _ahead(
+    numbers: Numbers, coarse: Mapping[int, np.ndarray], fine: Mapping[int, np.ndarray]
+) -> OverRuns | None:
+    """How far one model is ahead of another, over the runs that have both; None without any."""
+    seeds = sorted(coarse.keys() & fine.keys())
+    if not seeds:
         return None
-    ahead = stacked(gap.coarse, seeds) - stacked(changed, seeds)
-    return over_runs(ahead, numbers.halves)
+    return over_runs(stacked(coarse, seeds) - stacked(fine, seeds), numbers.halves)
 
 
 def _share(

@@ -42,6 +42,7 @@ class Variant:
         source: where it comes from.
         train: settings of training that are changed; empty if the model is the unchanged one.
         detect: settings of detection that are changed, likewise.
+        also_at: coarse levels whose models are trained with the change, too.
     """
 
     name: str
@@ -52,6 +53,11 @@ class Variant:
     source: str
     train: Settings = field(default_factory=dict)
     detect: Settings = field(default_factory=dict)
+    also_at: Sequence[str] = ()
+
+    def model_at(self, level: str) -> str:
+        """The name of the model of a coarse level with the change."""
+        return f"{level}_{self.name}"
 
     @property
     def model(self) -> str | None:
@@ -104,7 +110,13 @@ class Study:
         """The level and changed settings of each model that is trained, the baselines first."""
         levels = (self.fine, *self.coarse)
         baselines: dict[str, tuple[Granularity, Settings]] = {str(g): (g, {}) for g in levels}
-        return baselines | {v.name: (self.fine, v.train) for v in self.variants if v.model}
+        changed = {v.name: (self.fine, v.train) for v in self.variants if v.model}
+        both = {
+            variant.model_at(level): (Granularity(level), variant.train)
+            for variant in self.variants
+            for level in variant.also_at
+        }
+        return baselines | changed | both
 
     @property
     def detections(self) -> dict[str, Settings]:
@@ -152,6 +164,11 @@ def read_study(
     both = [variant.name for variant in every.values() if variant.train and variant.detect]
     if both:
         raise InputError(f"{path}: {', '.join(both)}: a variant has either train or detect")
+    for variant in every.values():
+        if variant.also_at and not (variant.train and set(variant.also_at) <= set(coarse)):
+            raise InputError(
+                f"{path}: {variant.name}: also_at needs train, and levels among {', '.join(coarse)}"
+            )
     if seeds:
         chosen = dataclasses.replace(chosen, seeds=seeds)
     return Study(

@@ -18,7 +18,7 @@ from inatdet.report.table import Table
 COLUMNS = (
     "level", "variant", "cause", "runs", "AP", "AP_lower", "AP_upper",
     "effect", "effect_lower", "effect_upper", "share", "share_lower", "share_upper",
-    "left", "left_lower", "left_upper",
+    "left", "left_lower", "left_upper", "left_of_both", "left_of_both_lower", "left_of_both_upper",
     "p", "p_adjusted", "verdict",
 )  # fmt: skip
 
@@ -37,6 +37,7 @@ def table_of(rows: Sequence[Effect]) -> Table:
                 *_interval(row.effect),
                 *_interval(row.share),
                 *_interval(row.left),
+                *_interval(row.of_both),
                 row.effect.p_value if len(row.seeds) > 1 else math.nan,
                 row.adjusted,
                 row.verdict,
@@ -51,7 +52,7 @@ def short_table_of(rows: Sequence[Effect]) -> Table:
     return Table(
         (
             *("level", "variant", "cause", "runs", "AP", "effect"),
-            *("share of the gap", "left", "p", "verdict"),
+            *("share of the gap", "left", "of both", "p", "verdict"),
         ),
         tuple(
             (
@@ -62,7 +63,7 @@ def short_table_of(rows: Sequence[Effect]) -> Table:
                 shown(row.value),
                 shown(row.effect, "+.1f"),
                 "-" if row.share is None else f"{shown(row.share, '.0f')}%",
-                "-" if row.left is None else shown(row.left, "+.1f"),
+                *("-" if one is None else shown(one, "+.1f") for one in (row.left, row.of_both)),
                 _p_in_words(row),
                 row.verdict,
             )

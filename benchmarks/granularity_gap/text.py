@@ -26,7 +26,7 @@ def in_markdown(numbers: Numbers, rows: Sequence[Effect]) -> str:
         "over other images and other seeds (with one run, over other images alone). p is adjusted "
         "for all changes at a level (Holm); those of the gap are not. `runs` is how many seeds "
         "both sides have; `left`, how far the model trained at the level is ahead of the changed "
-        "one.",
+        "one, and `of both`, how far one trained there with the same change is.",
         table.short_table_of(rows).markdown(),
         "What the variants change:",
         "\n".join(
