@@ -110,9 +110,9 @@ def test_the_study_goes_on_and_does_nothing_twice_even_in_two_processes(tmp_path
     assert code == 0, lines
     assert "9 of which are done" in lines[0]
     assert (tmp_path / "work" / "seed1" / "species" / "log.txt").read_text() == log
-    for trained in ("seed1/generic", "seed2/species", "seed2/generic"):
-        log = (tmp_path / "work" / trained / "log.txt").read_text()
-        assert log.count("inatdet train") == (2 if trained == "seed1/generic" else 1)
+    for model in ("species", "generic"):
+        log = (tmp_path / "work" / "seed2" / model / "log.txt").read_text()
+        assert log.count("inatdet train") == 1
     with open(tmp_path / "work" / "gap.csv", newline="") as file:
         rows = {(row["level"], row["variant"]): row for row in csv.DictReader(file)}
     assert rows["generic", "gap"]["runs"] == rows["super", "marginal"]["runs"] == "2"
