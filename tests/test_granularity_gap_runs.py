@@ -1,5 +1,6 @@
 """The study from pictures to the table, with networks too small to learn anything."""
 
+import contextlib
 import csv
 import json
 import os
@@ -87,6 +88,16 @@ def test_the_study_goes_on_and_does_nothing_twice_even_in_two_processes(tmp_path
     write_study(tmp_path / "study.yaml")
     code, lines = run(tmp_path, "--estimate")
     assert (code, lines[-1].partition(": has no records yet")[1]) == (2, ": has no records yet")
+    every = [
+        tmp_path / "work" / f"seed{n}" / model for n in (1, 2) for model in ("species", "generic")
+    ]
+    with contextlib.ExitStack() as stack:
+        for folder in every:
+            stack.enter_context(only_writer(folder))
+        code, lines = run(tmp_path)
+    assert code == 0, lines
+    assert lines[-1].startswith("4 of 4 trainings are made by other processes")
+    assert run(tmp_path, "--table")[0] == 2
     code, lines = run(tmp_path, until="seed1/generic: train")
     assert code == 130
     assert lines[-1] == "interrupted; the same command goes on"

@@ -99,7 +99,10 @@ def _asked_for() -> tuple[Study, Place]:
 
 def _make(study: Study, place: Place) -> None:
     if _TABLE.value:
-        _write_table(study, place)
+        if not _write_table(study, place):
+            raise InputError(
+                f"{place.work_dir}: nothing has been measured yet; run the study first"
+            )
         return
     preparing = list(steps.preparing(study, place))
     runs = [(seed, model) for seed in study.preset.seeds for model in study.models]
@@ -190,8 +193,8 @@ def _time_left(every: Sequence[Step], place: Place) -> str:
     return f"{' and '.join(parts)} are left"
 
 
-def _write_table(study: Study, place: Place) -> None:
-    """Makes the table and the figure of what has been measured."""
+def _write_table(study: Study, place: Place) -> bool:
+    """Makes the table and the figure of what has been measured; False if that is nothing."""
     runs = {
         (seed, model): measures
         for seed in study.preset.seeds
@@ -199,7 +202,7 @@ def _write_table(study: Study, place: Place) -> None:
         if (measures := Measures.load(place.measures_file(seed, model)))
     }
     if not runs:
-        raise InputError(f"{place.work_dir}: nothing has been measured yet; run the study first")
+        return False
     numbers = Numbers(study, runs)
     rows = all_effects(numbers)
     table.table_of(rows).to_csv(os.path.join(place.work_dir, "gap.csv"))
@@ -208,6 +211,7 @@ def _write_table(study: Study, place: Place) -> None:
     if any(row.name == GAP for row in rows):
         save_png(figure.draw(rows), os.path.join(place.work_dir, "gap.png"))
     _say(f"the table of {len(runs)} trainings is in {place.work_dir}/gap.md")
+    return True
 
 
 def _say(message: str) -> None:
