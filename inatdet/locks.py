@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from inatdet.errors import InputError
 from inatdet.files import beginning_of_name
@@ -89,6 +89,28 @@ def only_writer_of(path: str | os.PathLike[str], wait: bool = False) -> Iterator
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
     with _lock(os.path.join(folder, f".{beginning_of_name(path)}.lock"), path, wait):
+        yield
+
+
+@contextlib.contextmanager
+def only_writer_in_turn(
+    path: str | os.PathLike[str], before_waiting: Callable[[], None]
+) -> Iterator[None]:
+    """As `only_writer_of`, but another process that has the lock is waited for.
+
+    Args:
+        path: what is written; the folder that it lies in is created if missing.
+        before_waiting: is called if there is another process.
+
+    Raises:
+        OSError: the folder cannot be written to; see `inatdet.outputs`.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(only_writer_of(path))
+        except InputError:
+            before_waiting()
+            stack.enter_context(only_writer_of(path, wait=True))
         yield
 
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from inatdet.errors import InputError
-from inatdet.locks import only_writer, only_writer_of, writer_in
+from inatdet.locks import only_writer, only_writer_in_turn, only_writer_of, writer_in
 
 HOLD = (
     "import sys\n"
@@ -133,4 +133,29 @@ def test_a_second_writer_may_wait(tmp_path):
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_whoever_waits_its_turn_says_so_and_nobody_else(tmp_path):
+    path, order, waits = tmp_path / "features", [], threading.Event()
+
+    def second():
+        with only_writer_in_turn(path, waits.set):
+            order.append("second")
+
+    second()
+    assert not waits.is_set()
+    thread = threading.Thread(target=second)
+    with only_writer_of(path):
+        thread.start()
+        assert waits.wait(60)
+        order.append("first")
+    thread.join()
+    assert order == ["second", "first", "second"]
+    with (
+        pytest.raises(InputError, match="an error of the block"),
+        only_writer_in_turn(path, lambda: order.append("waited")),
+    ):
+        raise InputError("an error of the block")
+    assert "waited" not in order
     assert not list(tmp_path.iterdir())

@@ -42,7 +42,7 @@ from benchmarks.granularity_gap.steps import Place
 from benchmarks.granularity_gap.study import FILE, Study, read_study
 from inatdet.errors import InputError, RunError
 from inatdet.files import write_text
-from inatdet.locks import only_writer, only_writer_of
+from inatdet.locks import only_writer, only_writer_in_turn
 from inatdet.report.figures import save_png
 from inatdet.training.plan_in_words import range_of
 
@@ -114,7 +114,10 @@ def _make(study: Study, place: Place) -> None:
             f"{place.work_dir}: has no records yet, with which the estimate is measured; run the "
             "study without --estimate, which says how long it takes once they are there"
         )
-    with _only_one(os.path.join(place.work_dir, "preparation")):
+    with only_writer_in_turn(
+        os.path.join(place.work_dir, "preparation"),
+        lambda: _say("waiting for another process, which prepares the data"),
+    ):
         for step in preparing:
             _run(step, place)
     done = sum(step.seconds is not None for step in every)
@@ -150,18 +153,6 @@ def _make_model(
     if not measuring.is_done(seed, model):
         _say(f"seed {seed}, {model}: measuring")
         measuring.measure(seed, model)
-
-
-@contextlib.contextmanager
-def _only_one(path: str) -> Iterator[None]:
-    """Waits until no other process is in such a block."""
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(only_writer_of(path))
-        except InputError:
-            _say("waiting for another process, which prepares the data")
-            stack.enter_context(only_writer_of(path, wait=True))
-        yield
 
 
 @contextlib.contextmanager

@@ -11,7 +11,6 @@ Each image has the features that it has alone. In a padded batch that is what
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import json
@@ -84,7 +83,8 @@ class FeatureCache:
         folder, made_with = self._folder_of(model)
         outputs.check_folder(folder)
         store = feature_store.FeatureStore(folder, len(_FLIPS))
-        with _only_writer(folder, notify):
+        waiting = f"waiting for another process, which computes these features in {folder}"
+        with locks.only_writer_in_turn(folder, lambda: notify(waiting)):
             before = _complete(folder)
             images = before or self.count_images()
             if not images:
@@ -259,18 +259,6 @@ def _complete(folder: str) -> int | None:
             return int(json.load(file)["images"])
     except (OSError, ValueError, TypeError, KeyError):
         return None
-
-
-@contextlib.contextmanager
-def _only_writer(folder: str, notify: Callable[[str], None]) -> Iterator[None]:
-    """Keeps others from writing there; one that already does, the same thing, is waited for."""
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(locks.only_writer_of(folder))
-        except InputError:
-            notify(f"waiting for another process, which computes these features in {folder}")
-            stack.enter_context(locks.only_writer_of(folder, wait=True))
-        yield
 
 
 def _bar(what: str, images: int, initial: int = 0) -> tqdm:
