@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -108,6 +108,12 @@ class Numbers:
             if of == model and key in measures.numbers
         }
 
+    def over_runs(
+        self, values: Mapping[int, np.ndarray], seeds: Iterable[int] | None = None
+    ) -> OverRuns:
+        """A number of each seed, over all runs, or over those from the seeds that are given."""
+        return over_runs(_stacked(values, values if seeds is None else seeds), self.halves)
+
     def of_both(self, variant: Variant, level: Granularity) -> dict[int, np.ndarray]:
         """AP at a level of each seed's model that is trained there with the change; may be none."""
         if str(level) not in variant.also_at:
@@ -175,18 +181,17 @@ def _gap(numbers: Numbers, level: Granularity) -> _Gap | None:
         return None
     coarse = numbers.of(str(level), OWN, Reading.NONE, level)
     fine = numbers.of(str(study.fine), OWN, Reading.NONE, level)
-    difference = {seed: coarse[seed] - fine[seed] for seed in sorted(coarse.keys() & fine.keys())}
+    difference = less(coarse, fine)
     if not difference:
         return None
-    seeds = list(difference)
     row = Effect(
         level,
         GAP,
         "",
         f"the {level} model less the {study.fine} model with nothing merged",
-        seeds,
-        over_runs(stacked(coarse, seeds), numbers.halves),
-        over_runs(stacked(difference, seeds), numbers.halves),
+        list(difference),
+        numbers.over_runs(coarse, difference),
+        numbers.over_runs(difference),
     )
     return _Gap(row, coarse, difference)
 
@@ -201,20 +206,17 @@ def _effect(
     name = variant.name if variant.detect else OWN
     changed = numbers.of(variant.model or fine, name, variant.read, level)
     before = numbers.of(fine, OWN, variant.over, level)
-    seeds = sorted(changed.keys() & before.keys())
-    if not seeds:
-        return None
-    difference = {seed: changed[seed] - before[seed] for seed in seeds}
+    difference = less(changed, before)
     if all(np.nanmax(np.abs(one)) < _NOTHING for one in difference.values()):
-        return None  # it changes detections at other levels alone
+        return None  # it has no numbers here, or changes detections at other levels alone
     return Effect(
         level,
         variant.name,
         variant.cause,
         variant.what,
-        seeds,
-        over_runs(stacked(changed, seeds), numbers.halves),
-        over_runs(stacked(difference, seeds), numbers.halves),
+        list(difference),
+        numbers.over_runs(changed, difference),
+        numbers.over_runs(difference),
         _share(numbers, difference, gap),
         _ahead(numbers, gap.coarse if gap else {}, changed),
         _ahead(numbers, numbers.of_both(variant, level), changed),
@@ -225,10 +227,8 @@ def _ahead(
     numbers: Numbers, coarse: Mapping[int, np.ndarray], fine: Mapping[int, np.ndarray]
 ) -> OverRuns | None:
     """How far one model is ahead of another, over the runs that have both; None without any."""
-    seeds = sorted(coarse.keys() & fine.keys())
-    if not seeds:
-        return None
-    return over_runs(stacked(coarse, seeds) - stacked(fine, seeds), numbers.halves)
+    difference = less(coarse, fine)
+    return numbers.over_runs(difference) if difference else None
 
 
 def _share(
@@ -241,9 +241,16 @@ def _share(
     seeds = sorted(difference.keys() & whole.keys())
     if not seeds or certain.value - certain.margin <= 0:
         return None
-    return share_over_runs(stacked(difference, seeds), stacked(whole, seeds), numbers.halves)
+    return share_over_runs(_stacked(difference, seeds), _stacked(whole, seeds), numbers.halves)
 
 
-def stacked(values: Mapping[int, np.ndarray], seeds: Sequence[int]) -> np.ndarray:
+def less(
+    values: Mapping[int, np.ndarray], others: Mapping[int, np.ndarray]
+) -> dict[int, np.ndarray]:
+    """The difference of each seed that both have, in the seeds' order."""
+    return {seed: values[seed] - others[seed] for seed in sorted(values.keys() & others.keys())}
+
+
+def _stacked(values: Mapping[int, np.ndarray], seeds: Iterable[int]) -> np.ndarray:
     """The numbers of these seeds, float64 `[seeds, 1 + halves]`."""
     return np.stack([values[seed] for seed in seeds])

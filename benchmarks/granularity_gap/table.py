@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.granularity_gap.effects import Effect, Numbers, stacked
+from benchmarks.granularity_gap.effects import Effect, Numbers, less
 from benchmarks.granularity_gap.measures import AP, ECE
 from benchmarks.granularity_gap.steps import OWN
 from benchmarks.granularity_gap.study import Reading
 from inatdet.evaluation.proposals import ALL_SIZES, MOST
-from inatdet.evaluation.runs import OverRuns, holm, over_runs
+from inatdet.evaluation.runs import OverRuns, holm
 from inatdet.report.table import Table
 
 COLUMNS = (
@@ -107,17 +107,15 @@ def proposal_table(numbers: Numbers) -> Table:
                 fine = numbers.recall(models[0], most, size, measure)
                 for model in models:
                     own = numbers.recall(model, most, size, measure)
-                    seeds = sorted(own.keys() & fine.keys())
-                    if not seeds or np.isnan(own[seeds[0]][0]):
+                    by_seed = less(own, fine)
+                    if not by_seed or np.isnan(own[min(by_seed)][0]):
                         continue
-                    value = over_runs(stacked(own, seeds), numbers.halves)
-                    difference = over_runs(
-                        np.stack([own[seed] - fine[seed] for seed in seeds]), numbers.halves
-                    )
-                    is_tested = model != models[0] and len(seeds) > 1 and size == ALL_SIZES
+                    value = numbers.over_runs(own, by_seed)
+                    difference = numbers.over_runs(by_seed)
+                    is_tested = model != models[0] and len(by_seed) > 1 and size == ALL_SIZES
                     p_values.append(difference.p_value if is_tested else math.nan)
                     rows.append(
-                        (measure, size, str(most), model, len(seeds), *_interval(value),
+                        (measure, size, str(most), model, len(by_seed), *_interval(value),
                          *_interval(None if model == models[0] else difference))
                     )  # fmt: skip
     return Table(
@@ -137,11 +135,7 @@ def readings_table(numbers: Numbers) -> Table:
                     continue
                 values = [numbers.of(model, OWN, reading, level, name) for name in (AP, ECE)]
                 if any(values):
-                    cells = [_over_all_runs(numbers, found) for found in values]
+                    cells = [shown(numbers.over_runs(one)) if one else "-" for one in values]
                     runs = max(map(len, values))
                     rows.append((model, str(level), str(reading), runs, *cells))
     return Table(("training", "level", "merge", "runs", AP, ECE), tuple(rows))
-
-
-def _over_all_runs(numbers: Numbers, found: Mapping[int, np.ndarray]) -> str:
-    return shown(over_runs(stacked(found, list(found)), numbers.halves)) if found else "-"
