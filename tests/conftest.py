@@ -1,9 +1,15 @@
 """The same random weights and draws in every run of a test, alone or among others."""
 
 import gc
+import os
 import sys
 
 import pytest
+
+# The same kernels on every CPU. Those of oneDNN, which TensorFlow takes by itself only on newer
+# CPUs, give a convolution of no images its input's shape, and the next layer fails. One of several
+# devices has such a batch when the images run out. To be set before TensorFlow is imported.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 pytest_plugins = ["tests.web_server"]
 
