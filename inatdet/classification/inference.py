@@ -221,7 +221,7 @@ class Runner:
                 logits = self._model(one["image"], training=False)
                 return self._ranking(self._model.probabilities(logits))
 
-            return self._strategy.run(on_replica, args=(batch,))
+            return applying.computed(self._strategy, on_replica, batch)
 
         for batch in batches:
             parts = (applying.local_parts(self._strategy, part) for part in (batch, step(batch)))

@@ -217,7 +217,7 @@ def _found(
             views = [fine, *marginals(fine, groups, boxes)]
             return [model.detections_of(view, one["image_size"]) for view in views]
 
-        return strategy.run(on_replica, args=(batch,))
+        return applying.computed(strategy, on_replica, batch)
 
     for batch in batches:
         parts = (applying.local_parts(strategy, part) for part in (batch, step(batch)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,43 @@ def groups(
     """The group of each class, from 0, at a coarser level, and how many groups there are."""
     labels = np.arange(1, taxonomy.num_labels(granularity) + 1)
     return taxonomy.coarsen(labels, granularity, target) - 1, taxonomy.num_labels(target)
+
+
+def computed(
+    strategy: tf.distribute.Strategy,
+    compute: Callable[[dict[str, tf.Tensor]], Any],
+    batch: dict[str, tf.Tensor],
+) -> Any:
+    """What is computed of a batch on every replica; nothing of no images, and then without results.
+
+    A replica for which no images are left has an empty batch. Networks cannot be relied on with
+    one: oneDNN's convolution of no images has its input's shape, on which the next layer fails.
+
+    Args:
+        strategy: the devices.
+        compute: from a replica's part of a batch to a structure of tensors, whose first dimension
+            is that of the images, and all of whose unknown dimensions may be 0.
+        batch: of `feeding.distributed`; the first dimension of each tensor is that of the images.
+    """
+    if strategy.num_replicas_in_sync == 1:  # it has the last image in its last batch
+        return strategy.run(compute, args=(batch,))
+
+    def on_replica(one: dict[str, tf.Tensor]) -> Any:
+        # Traced by itself, so that what it returns is known in the other branch.
+        traced = tf.function(compute).get_concrete_function(
+            tf.nest.map_structure(tf.TensorSpec.from_tensor, one)
+        )
+
+        def of_no_images() -> Any:
+            return tf.nest.map_structure(
+                lambda spec: tf.zeros([0, *(size or 0 for size in spec.shape[1:])], spec.dtype),
+                traced.structured_outputs,
+            )
+
+        images = tf.shape(tf.nest.flatten(one)[0])[0]
+        return tf.cond(images > 0, lambda: traced(one), of_no_images)
+
+    return strategy.run(on_replica, args=(batch,))
 
 
 def local_parts(strategy: tf.distribute.Strategy, values: object) -> list[Any]:

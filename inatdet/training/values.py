@@ -138,7 +138,9 @@ def _check(name: str, value: Any, kind: Any) -> None:
         return
     allowed = (int, float) if kind is float else kind
     if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
-        raise InputError(f"{name} is {_shown(value)}; it must be {_KINDS[kind]}")
+        # What stands after `=` is read as YAML, in which nothing is no text.
+        hint = "; for none, write ''" if kind is str and value is None else ""
+        raise InputError(f"{name} is {_shown(value)}; it must be {_KINDS[kind]}{hint}")
     if kind not in (int, float):
         return
     if not math.isfinite(value):

@@ -118,6 +118,7 @@ def test_the_rule_can_be_switched_off():
         ([], "task.train_data.batch_size=0", "task.train_data.batch_size is 0; it must be above 0"),
         ([], "task.train_data.batch_size=2.5", "batch_size is 2.5; it must be a whole number"),
         ([], "task.train_data.batch_size=null", "batch_size is None; it must be a whole number"),
+        ([], "task.model.backbone.weights=", "is None; it must be text; for none, write ''"),
         ([], "task.train_data.cache=yess", "cache is 'yess'; it must be true or false"),
         ([], "task.short_edge=abc", "task.short_edge is 'abc'; it must be a whole number"),
         ([], "task.short_edge=true", "task.short_edge is True; it must be a whole number"),

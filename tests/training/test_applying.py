@@ -1,13 +1,18 @@
-"""By what records are recognized that a model was applied to before."""
+"""By what records are recognized that a model was applied to before, and how it is applied."""
 
 import json
 import os
 import shutil
+from typing import NamedTuple
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from inatdet.errors import InputError
+from inatdet.training import applying, feeding
 from inatdet.training.applying import stamp_of
+from tests.devices import mirrored
 
 
 @pytest.fixture
@@ -69,3 +74,44 @@ def test_names_sizes_and_order_count(folder):
 def test_no_records(tmp_path):
     with pytest.raises(InputError, match="no file matches"):
         stamp_of(f"{tmp_path}/val-*")
+
+
+class Found(NamedTuple):
+    sums: tf.Tensor
+    pixels: tf.Tensor
+
+
+@pytest.mark.parametrize("images", [1, 2, 3, 4, 5])
+def test_a_replica_without_images_computes_nothing(images):
+    """Its part of the last batch is empty, and looks like nothing that a network knows."""
+
+    def batches(context):
+        numbers = tf.range(images, dtype=tf.int64)
+        pixels = tf.cast(numbers[:, None, None] * tf.ones([4, 6], tf.int64), tf.float32)
+        data = tf.data.Dataset.from_tensor_slices({"number": numbers, "pixels": pixels})
+        return data.padded_batch(2, {"number": [], "pixels": [None, 6]})
+
+    def compute(one):
+        tf.debugging.assert_positive(tf.shape(one["pixels"])[:2], "no image, or none of its size")
+        found = Found(tf.reduce_sum(one["pixels"], axis=[1, 2]), tf.cast(one["pixels"], tf.int32))
+        return {"found": [found]}
+
+    distributed = feeding.distributed(mirrored(), batches)
+
+    @tf.function(input_signature=[distributed.element_spec])
+    def step(batch):
+        return applying.computed(mirrored(), compute, batch)
+
+    sums, pixels = [], []
+    for batch in distributed:
+        for part, computed in zip(
+            applying.local_parts(mirrored(), batch), applying.local_parts(mirrored(), step(batch))
+        ):
+            (found,) = computed["found"]
+            assert len(found.sums) == len(found.pixels) == len(part["number"])
+            sums.append(found.sums.numpy())
+            pixels.append(found.pixels.numpy().reshape(-1, 24))
+    np.testing.assert_array_equal(np.concatenate(sums), 24 * np.arange(images))
+    expected = np.repeat(np.arange(images)[:, np.newaxis], 24, axis=1)
+    np.testing.assert_array_equal(np.concatenate(pixels), expected)
+    assert len(sums) == 2 * -(-images // 4)
