@@ -12,6 +12,7 @@ Each image has the features that it has alone. In a padded batch that is what
 from __future__ import annotations
 
 import functools
+import glob
 import hashlib
 import json
 import os
@@ -41,6 +42,15 @@ _MADE_WITH, _COMPLETE = "made_with.json", "complete.json"
 _FLIPS = (False, True)
 _BYTES = 2  # of a value
 _AT_ONCE = 1024  # sizes that are read in a batch
+
+
+def has_features(folder: str) -> bool:
+    """Whether a folder for features has any, whatever they were computed of and with.
+
+    Args:
+        folder: `task.feature_cache`.
+    """
+    return bool(glob.glob(os.path.join(glob.escape(folder), "*", _COMPLETE)))
 
 
 class FeatureCache:

@@ -15,7 +15,7 @@ from inatdet.data.taxonomy import Taxonomy
 from inatdet.detection import forms, inputs
 from inatdet.detection.anchors_fit import AnchorsFit
 from inatdet.detection.faster_rcnn import Diagnostics, FasterRCNN, Losses
-from inatdet.detection.feature_cache import FeatureCache
+from inatdet.detection.feature_cache import FeatureCache, has_features
 from inatdet.detection.feature_plan import PlannedFeatures
 from inatdet.detection.level_losses import weighted_levels
 from inatdet.detection.validation_pictures import ValidationPictures
@@ -93,11 +93,13 @@ class DetectionTask(LabelledTask):
             self._features = PlannedFeatures(self.task_config)
 
     def measure_preparation(
-        self, model: FasterRCNN, most_images: int, most_seconds: float
+        self, model: FasterRCNN, begins: bool, most_images: int, most_seconds: float
     ) -> Preparation | None:
         """Measures what computing these features takes; see the base class."""
         if not isinstance(self._features, PlannedFeatures):
             return None
+        if begins and has_features(self.task_config.feature_cache):
+            self.initialize(model)  # they may be of these weights, as another model's were
         return self._features.measure(model, most_images, most_seconds)
 
     def training_actions(

@@ -59,7 +59,8 @@ def plan(
     """Measures what a run of training will take.
 
     The steps are those of the run, with its network, its images and its devices, but at a learning
-    rate of 0, and from random weights unless the run goes on: the time does not depend on them.
+    rate of 0, and from random weights unless the run goes on: the time does not depend on them,
+    except where something was kept that another run with the same weights prepared.
     Nothing is written, except temporary files.
 
     Args:
@@ -170,7 +171,7 @@ def _measured(
     validated = _images_of_validation(params, replicas) if "eval" in mode else None
     if left:
         before = time.monotonic()
-        preparation = task.measure_preparation(trainer.model, *most)
+        preparation = task.measure_preparation(trainer.model, checkpoint is None, *most)
         began += time.monotonic() - before
         measured = train_steps(trainer, *most)
         start = time.monotonic() - began - sum(measured.seconds)

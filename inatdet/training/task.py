@@ -86,19 +86,20 @@ class Task(base_task.Task):
         """
 
     def measure_preparation(
-        self, model: tf_keras.Model, most_images: int, most_seconds: float
+        self, model: tf_keras.Model, begins: bool, most_images: int, most_seconds: float
     ) -> Preparation | None:
         """Measures what `begin` would take; called in its place after `rehearse`.
 
         Args:
             model: with the weights of the checkpoint that is resumed, or random ones.
+            begins: whether none is resumed; then the model may get the weights to begin with.
             most_images: on how many images to measure, at least `estimates.LEAST_STEPS`.
             most_seconds: after how long to stop, if so many have been measured.
 
         Returns:
             What it takes; None if there is nothing to prepare.
         """
-        del model, most_images, most_seconds
+        del model, begins, most_images, most_seconds
         return None
 
     def training_actions(

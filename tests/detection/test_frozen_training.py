@@ -77,6 +77,12 @@ def test_a_plan_of_training_from_cached_features(data, tmp_path):
     found = plan(params, str(folder), steps=10)
     assert (found.first_step, found.preparation.images, found.preparation.bytes) == (STEPS, 8, 0)
 
+    alike = f",task.feature_cache={tmp_path}/features,task.init_checkpoint={folder}"
+    found = plan(settings(data, alike), steps=10)
+    assert (found.first_step, found.preparation.images, found.preparation.bytes) == (0, 8, 0)
+    found = plan(settings(data, f",task.feature_cache={tmp_path}/features"), steps=10)
+    assert found.preparation.bytes > 0  # of other random weights
+
 
 def test_two_devices_share_cached_features(data, tmp_path):
     more = f",task.feature_cache={tmp_path}/features,task.train_data.batch_size=1"
