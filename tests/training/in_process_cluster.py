@@ -6,6 +6,7 @@ It prints what it found, as one line of JSON. TensorFlow keeps to its first clus
 life of a process, so this is one of its own.
 """
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -53,7 +54,7 @@ def in_four_files(data, folder):
 
 
 def images_of_workers(coordinator, data, files):
-    """The images that each worker reads in some steps."""
+    """The images that each worker reads in 30 steps or more, which are several epochs."""
     task = DetectionTask(training_on(data, 1, f"task.train_data.input_path={files}").task)
     batches = asynchronous.per_worker_dataset(
         coordinator, task.build_inputs, task.task_config.train_data
@@ -66,13 +67,15 @@ def images_of_workers(coordinator, data, files):
         worker = tf.distribute.coordinator.experimental_get_current_worker_index()
         return worker, batch["image_id"]
 
-    taken = [coordinator.schedule(read, args=(iterator,)) for _ in range(60)]
-    coordinator.join()
-    seen = {worker: set() for worker in range(WORKERS)}
-    for one in taken:
-        worker, image_ids = one.fetch()
-        seen[int(worker)] |= set(image_ids.tolist())
-    return [sorted(images) for images in seen.values()]
+    seen = {worker: [] for worker in range(WORKERS)}
+    # On a busy machine, one worker may take nearly all while the other still builds its input.
+    while min(map(len, seen.values())) < 30:
+        taken = [coordinator.schedule(read, args=(iterator,)) for _ in range(60)]
+        coordinator.join()
+        for one in taken:
+            worker, image_ids = one.fetch()
+            seen[int(worker)].append(image_ids.tolist())
+    return [sorted(set(itertools.chain.from_iterable(steps))) for steps in seen.values()]
 
 
 def counted_steps(coordinator):
