@@ -7,8 +7,8 @@ import sys
 import pytest
 
 # The same kernels on every CPU. Those of oneDNN, which TensorFlow takes by itself only on newer
-# CPUs, lose pixels that are no numbers on their way to the loss, with which tests make a step fail;
-# the next step's loss is none then. With TF_ENABLE_ONEDNN_OPTS=1 all other tests pass as well. To
+# CPUs, lose pixels that are no numbers on their way to the loss, with which a test makes a step
+# fail: then only the next step does. With TF_ENABLE_ONEDNN_OPTS=1 all other tests pass as well. To
 # be set before TensorFlow is imported.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
