@@ -6,7 +6,6 @@ It prints what it found, as one line of JSON. TensorFlow keeps to its first clus
 life of a process, so this is one of its own.
 """
 
-import itertools
 import json
 import sys
 from pathlib import Path
@@ -75,7 +74,7 @@ def images_of_workers(coordinator, data, files):
         for one in taken:
             worker, image_ids = one.fetch()
             seen[int(worker)].append(image_ids.tolist())
-    return [sorted(set(itertools.chain.from_iterable(steps))) for steps in seen.values()]
+    return [sorted(set().union(*steps)) for steps in seen.values()]
 
 
 def counted_steps(coordinator):
