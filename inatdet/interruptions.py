@@ -4,7 +4,8 @@ Python handles signals between any two instructions of the main thread. If that 
 or in what a library calls back, an exception is reported and forgotten; and libraries in C may
 clear errors without a word. So a signal is remembered. What Python reports is raised again, and
 long loops can ask. Where a library does not expect an exception and would crash, it is raised a
-moment later.
+moment later; and where one would leave something half done, such as a lock that nobody releases,
+signals are deferred.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C, and what batch systems and preemptible machines send before they end a process."""
@@ -41,7 +42,7 @@ def heeded() -> Iterator[Sequence[signal.Signals]]:
 
     Outside of the main thread, which alone can handle signals, it does nothing.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not _in_main_thread():
         yield ()
         return
     hook = sys.unraisablehook
@@ -56,7 +57,13 @@ def heeded() -> Iterator[Sequence[signal.Signals]]:
 
 @contextlib.contextmanager
 def handled_by(handle: Handler) -> Iterator[None]:
-    """A block in which a function handles the signals that were not ignored before."""
+    """A block in which a function handles the signals that were not ignored before.
+
+    Outside of the main thread, which alone can handle signals, it does nothing.
+    """
+    if not _in_main_thread():
+        yield
+        return
     # Shells have jobs in the background ignore Ctrl-C, and that is how it stays.
     numbers = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, handle) for number in numbers}
@@ -65,6 +72,44 @@ def handled_by(handle: Handler) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class Noted(NamedTuple):
+    """A signal that waits to be handled.
+
+    Attributes:
+        number: of the signal.
+        at: when it came, by the monotonic clock, in seconds.
+    """
+
+    number: int
+    at: float
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[Sequence[Noted]]:
+    """A block that signals do not end; yields those that came, for the block to ask about.
+
+    When it has ended, also by a KeyboardInterrupt of its own, the first one goes to whoever handled
+    it before.
+
+    Raises:
+        KeyboardInterrupt: one came.
+    """
+    came: list[Noted] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(Noted(number, time.monotonic()))
+
+    try:
+        with handled_by(note):
+            yield came
+        if came:
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        if came:
+            signal.raise_signal(came[0].number)
+        raise
 
 
 def raise_in_handler(number: int, frame: FrameType | None) -> None:
@@ -83,6 +128,10 @@ def raise_lost() -> None:
     """Raises KeyboardInterrupt if a signal came in `heeded` and this was reached all the same."""
     if _came:
         raise KeyboardInterrupt
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from inatdet import interruptions
-from inatdet.interruptions import SIGNALS, heeded, raise_lost
+from inatdet.interruptions import SIGNALS, deferred, heeded, raise_lost
 from tests.interrupting import answer_that_must_come
 
 
@@ -134,6 +134,50 @@ def test_tensorflow_survives_it():
         check=False,
     )
     assert (run.returncode, run.stdout) == (0, "interrupted\n"), run.stderr
+
+
+def test_what_is_deferred_comes_after_the_block():
+    done = []
+
+    def run(came):
+        with deferred() as noted:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+            assert [one.number for one in noted] == [signal.SIGTERM, signal.SIGINT]
+            assert noted[0].at <= noted[1].at <= time.monotonic()
+            assert not came
+            done.append("all of the block")
+        pytest.fail("the interruption was forgotten")
+
+    with heeded() as came:
+        with pytest.raises(KeyboardInterrupt):
+            run(came)
+        assert list(came) == [signal.SIGTERM]
+    assert done == ["all of the block"]
+
+
+def test_a_block_that_ends_itself_is_ended_by_the_signal_that_came():
+    def run():
+        with deferred() as noted:
+            signal.raise_signal(signal.SIGTERM)
+            assert noted
+            raise KeyboardInterrupt
+
+    with heeded() as came:
+        with pytest.raises(KeyboardInterrupt):
+            run()
+        assert list(came) == [signal.SIGTERM]
+
+
+def test_without_a_signal_a_block_that_defers_ends_as_it_does():
+    handlers = [signal.getsignal(number) for number in SIGNALS]
+    with deferred() as noted:
+        assert not noted
+    for error in (KeyboardInterrupt, ValueError):
+        with heeded() as came, pytest.raises(error), deferred():
+            raise error
+        assert not came
+    assert [signal.getsignal(number) for number in SIGNALS] == handlers
 
 
 def test_without_a_signal_all_is_as_before():

@@ -8,18 +8,15 @@ middle of a step gives it back, and another one does it again: updates happen at
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from inatdet.errors import InputError, RunError
-from inatdet.interruptions import SIGNALS, raise_in_handler
+from inatdet.interruptions import Noted, deferred
 from inatdet.networks.inception_v3 import BatchNorm
 from inatdet.training.cluster import CHIEF, WORKER, Cluster, name_of
 from inatdet.training.config import Experiment
@@ -177,8 +174,7 @@ def serve(
         tf.config.set_visible_devices([], "GPU")  # weights are held in the machine's memory
     settings = tf.compat.v1.ConfigProto()
     settings.gpu_options.allow_growth = True
-    asked: list[tuple[int, float]] = []
-    with _noting_signals(asked):
+    with deferred() as asked:
         server = tf.distribute.Server(
             tf.train.ClusterSpec({job: list(hosts) for job, hosts in cluster.addresses.items()}),
             job_name=cluster.job,
@@ -190,18 +186,19 @@ def serve(
             f"{cluster.address(cluster.job, cluster.index)}"
         )
         _watch_chief(cluster, is_done, seconds, asked)
-    del server
-    if asked:
-        signal.raise_signal(asked[0][0])  # to whoever handled it before
+        del server
 
 
 def _watch_chief(
     cluster: Cluster,
     is_done: Callable[[], bool],
     seconds: float,
-    asked: list[tuple[int, float]],
+    asked: Sequence[Noted],
 ) -> None:
-    """Returns when the chief is done; when asked to end, after it has ended or had time to."""
+    """Returns when the chief is done; when asked to end, after it has ended or had time to.
+
+    Asked again, it returns at once.
+    """
     chief = cluster.address(CHIEF, 0)
     seen, last = False, time.monotonic()
     while True:
@@ -218,24 +215,6 @@ def _watch_chief(
                 f"the chief ({chief}) {what}, and training is not done; start this process again, "
                 "together with the chief"
             )
-        if asked and now - asked[0][1] > _GRACE:
+        if len(asked) > 1 or (asked and now - asked[0].at > _GRACE):
             return
         time.sleep(_LOOKED_AFTER / 10 if asked else _LOOKED_AFTER)
-
-
-@contextlib.contextmanager
-def _noting_signals(asked: list[tuple[int, float]]) -> Iterator[None]:
-    """A block in which a signal to end is only noted, with its time; a second one ends it."""
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if asked:
-            raise_in_handler(number, frame)
-        else:
-            asked.append((number, time.monotonic()))
-
-    before = {number: signal.signal(number, note) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

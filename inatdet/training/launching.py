@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from inatdet.errors import InputError, RunError
+from inatdet.interruptions import Noted, deferred
 from inatdet.training.cluster import EVALUATOR, WORKER
 from inatdet.training.launch_plan import Plan
 from inatdet.training.member import Member, NewLines
@@ -46,6 +47,7 @@ class Launch:
     _members: list[Member] = field(default_factory=list)
     _addresses: dict[str, list[str]] = field(default_factory=dict)
     _said: NewLines | None = None  # by the first process
+    _asked: Sequence[Noted] = ()  # signals to end
 
     def run(self) -> None:
         """Runs the cluster until the first process has done its work.
@@ -55,6 +57,12 @@ class Launch:
             RunError: processes failed again and again.
             KeyboardInterrupt: when interrupted; the first process has saved before.
         """
+        # An exception in the middle of `subprocess` may leave a lock behind, for which the end of
+        # the process would then wait for ever, or a process that nobody knows of.
+        with deferred() as self._asked:
+            self._run()
+
+    def _run(self) -> None:
         os.makedirs(self.plan.log_dir, exist_ok=True)
         self._members = [
             Member(job, index, os.path.join(self.plan.log_dir, f"{job}-{index}.log"))
@@ -76,7 +84,7 @@ class Launch:
                     )
                 pause = self._pause_after(failures)
                 self.notify(f"starting all again in {pause:g} s from {saved or 'the beginning'}")
-                time.sleep(pause)
+                self._wait(pause)
         except KeyboardInterrupt:
             self._ask_to_end()
             raise
@@ -122,7 +130,7 @@ class Launch:
                 else:
                     self.notify(member.how_it_ended())
                     return False
-            time.sleep(_POLL)
+            self._wait()
 
     def _start_again(self, member: Member) -> None:
         """Starts one that is lost again, once it is time; the first call says when that is."""
@@ -156,10 +164,21 @@ class Launch:
         ]
         until = time.monotonic() + self.grace
         while any(one.code is None for one in waiting) and time.monotonic() < until:
-            time.sleep(_POLL)
+            self._wait()
+
+    def _wait(self, seconds: float = _POLL) -> None:
+        """Waits; raises KeyboardInterrupt when a signal has come."""
+        until = time.monotonic() + seconds
+        while not self._asked:
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, _POLL))
+        raise KeyboardInterrupt
 
     def _ask_to_end(self) -> None:
         """Asks the first process to save and end, and passes on what it says meanwhile."""
+        signals = len(self._asked)
         process = self._first.process
         if process is None or process.poll() is not None:
             return
@@ -167,7 +186,7 @@ class Launch:
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
         until = time.monotonic() + self.grace
-        while process.poll() is None and time.monotonic() < until:
+        while process.poll() is None and time.monotonic() < until and len(self._asked) == signals:
             self._pass_on()
             time.sleep(_POLL)
         self._pass_on()

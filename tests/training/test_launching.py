@@ -1,11 +1,16 @@
 """Clusters of tiny scripts instead of TensorFlow: who is started, ended, and started again."""
 
 import json
+import signal
+import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
 from inatdet.errors import InputError, RunError
+from inatdet.interruptions import heeded
 from inatdet.training.launch_plan import Plan, free_ports
 from inatdet.training.launching import Launch
 
@@ -211,6 +216,72 @@ wait_for("never")
     assert (tmp_path / "saved").exists()
     assert (tmp_path / "ended-ps-0").exists()
     assert len(started(tmp_path)) == 4
+
+
+def test_no_signal_ends_what_is_asked_of_a_process_half_way(tmp_path, monkeypatch):
+    script = """
+if job == "chief":
+    print("ready", flush=True)
+wait_for("never")
+"""
+    run, lines = launch(tmp_path, script)
+    poll, answered = subprocess.Popen.poll, []
+
+    def interrupted_poll(process):
+        if not answered and "ready" in lines:
+            # Whoever polls holds a lock, without which no end of the process is noticed.
+            signal.raise_signal(signal.SIGTERM)
+            answered.append(poll(process))
+        return poll(process)
+
+    monkeypatch.setattr(subprocess.Popen, "poll", interrupted_poll)
+
+    def interrupted():
+        with heeded() as came:
+            try:
+                run.run()
+            finally:
+                assert list(came) == [signal.SIGTERM]
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert answered == [None]
+    for name in ("chief-0", "ps-0", "worker-0", "worker-1"):
+        assert (tmp_path / f"ended-{name}").exists(), name
+
+
+def test_a_second_signal_does_not_wait_for_the_first_process_to_save(tmp_path):
+    script = """
+if job == "chief":
+    def save(number, frame):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        print("saving", flush=True)
+    signal.signal(signal.SIGTERM, save)
+    print("ready", flush=True)
+wait_for("never")
+"""
+    run, lines = launch(tmp_path, script, workers=1, grace=120.0)
+
+    def interrupt(line):
+        lines.append(line)
+        if line in ("ready", "saving"):
+            signal.raise_signal(signal.SIGTERM)
+
+    run.notify = interrupt
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), heeded():
+        run.run()
+    assert time.monotonic() - start < 100
+    assert lines.count("saving") == 1
+    assert (tmp_path / "ended-worker-0").exists()
+
+
+def test_clusters_can_be_started_in_another_thread(tmp_path):
+    run, lines = launch(tmp_path, "print('done', flush=True)", "multi_worker_mirrored", workers=1)
+    thread = threading.Thread(target=run.run)
+    thread.start()
+    thread.join()
+    assert lines[-1] == "done"
 
 
 def test_one_that_was_asked_to_end_ends_all_who_step_together(tmp_path):
