@@ -28,6 +28,11 @@ def wait_for(name):
         time.sleep(.01)
 def note(name):
     open(f"{folder}/{name}", "w").close()
+def wait_for_all():
+    note(f"there-{job}-{index}")
+    for other, hosts in config["cluster"].items():
+        for number in range(len(hosts)):
+            wait_for(f"there-{other}-{number}")
 def end(number, frame):
     note(f"ended-{job}-{index}")
     sys.exit(143)
@@ -196,9 +201,7 @@ def save(number, frame):
     assert not os.path.exists(f"{folder}/ended-ps-0")
     note("saved")
     sys.exit(143)
-note(f"there-{job}-{index}")
-for name in ("chief-0", "ps-0", "worker-0", "worker-1"):
-    wait_for(f"there-{name}")
+wait_for_all()
 if job == "chief":
     signal.signal(signal.SIGTERM, save)
     print("ready", flush=True)
@@ -220,6 +223,7 @@ wait_for("never")
 
 def test_no_signal_ends_what_is_asked_of_a_process_half_way(tmp_path, monkeypatch):
     script = """
+wait_for_all()
 if job == "chief":
     print("ready", flush=True)
 wait_for("never")
@@ -252,6 +256,7 @@ wait_for("never")
 
 def test_a_second_signal_does_not_wait_for_the_first_process_to_save(tmp_path):
     script = """
+wait_for_all()
 if job == "chief":
     def save(number, frame):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
