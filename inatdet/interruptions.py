@@ -36,13 +36,18 @@ Handler = Callable[[int, "FrameType | None"], object]
 """What handles a signal, from its number and the frame that it interrupted."""
 
 
+def in_main_thread() -> bool:
+    """Whether this thread is the main one, which alone can handle signals."""
+    return threading.current_thread() is threading.main_thread()
+
+
 @contextlib.contextmanager
 def heeded() -> Iterator[Sequence[signal.Signals]]:
     """A block which signals end with KeyboardInterrupt; yields those that came.
 
-    Outside of the main thread, which alone can handle signals, it does nothing.
+    Outside of the main thread, it does nothing.
     """
-    if not _in_main_thread():
+    if not in_main_thread():
         yield ()
         return
     hook = sys.unraisablehook
@@ -59,9 +64,9 @@ def heeded() -> Iterator[Sequence[signal.Signals]]:
 def handled_by(handle: Handler) -> Iterator[None]:
     """A block in which a function handles the signals that were not ignored before.
 
-    Outside of the main thread, which alone can handle signals, it does nothing.
+    Outside of the main thread, it does nothing.
     """
-    if not _in_main_thread():
+    if not in_main_thread():
         yield
         return
     # Shells have jobs in the background ignore Ctrl-C, and that is how it stays.
@@ -128,10 +133,6 @@ def raise_lost() -> None:
     """Raises KeyboardInterrupt if a signal came in `heeded` and this was reached all the same."""
     if _came:
         raise KeyboardInterrupt
-
-
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -17,7 +17,7 @@ from types import FrameType
 
 import tensorflow as tf
 
-from inatdet.interruptions import SIGNALS, handled_by, raise_in_handler
+from inatdet.interruptions import SIGNALS, handled_by, in_main_thread, raise_in_handler
 
 
 class Interruption:
@@ -56,9 +56,9 @@ class Interruption:
     def heard(self) -> Iterator[None]:
         """Notices signals while the block runs, and then hands them to whoever handled them before.
 
-        Outside of the main thread, which alone can handle signals, it does nothing.
+        Outside of the main thread, it does nothing.
         """
-        if threading.current_thread() is not threading.main_thread():
+        if not in_main_thread():
             yield
             return
         try:

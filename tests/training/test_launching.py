@@ -239,16 +239,10 @@ wait_for("never")
         return poll(process)
 
     monkeypatch.setattr(subprocess.Popen, "poll", interrupted_poll)
-
-    def interrupted():
-        with heeded() as came:
-            try:
-                run.run()
-            finally:
-                assert list(came) == [signal.SIGTERM]
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
+    with heeded() as came:
+        with pytest.raises(KeyboardInterrupt):
+            run.run()
+        assert list(came) == [signal.SIGTERM]
     assert answered == [None]
     for name in ("chief-0", "ps-0", "worker-0", "worker-1"):
         assert (tmp_path / f"ended-{name}").exists(), name
